@@ -1,0 +1,90 @@
+using HeadPatching.Core.Faults;
+
+namespace HeadPatching.Core.Models;
+
+/// <summary>
+/// Reads the config.json of a GPT-2 (<c>model_type</c> <c>gpt2</c>). Defaults are those of transformers' GPT2Config, except that
+/// the sizes must be there: a folder without them is far more likely broken than GPT-2 small.
+/// </summary>
+internal static class Gpt2ConfigReader
+{
+    // Far above every published model and far below what an int or a machine holds: beyond them, the file is wrong.
+    private const int MaxLayers = 1_000;
+    private const int MaxWidth = 1 << 17;
+    private const int MaxMlpWidth = 1 << 20;
+    private const int MaxContext = 1 << 22;
+    private const int MaxVocabulary = 1 << 24;
+
+    /// <summary>GPT-2's own <c>&lt;|endoftext|&gt;</c>, which begins texts as well.</summary>
+    private const int DefaultBosId = 50256;
+
+    public static ModelConfig Read(ConfigFields fields)
+    {
+        var layers = fields.Size("n_layer", MaxLayers);
+        var width = fields.Size("n_embd", MaxWidth);
+        var heads = fields.Size("n_head", MaxWidth);
+        if (width % heads is > 0)
+        {
+            fields.AddFault(FaultKinds.UnsupportedModel, $"n_embd {width} is not a multiple of n_head {heads}.");
+        }
+
+        // n_ctx is what the oldest files call it.
+        var context = fields.Size(fields.Has("n_positions") || !fields.Has("n_ctx") ? "n_positions" : "n_ctx", MaxContext);
+        var vocabulary = fields.Size("vocab_size", MaxVocabulary);
+        var mlpWidth = fields.Integer("n_inner", 1, MaxMlpWidth);
+        var normEpsilon = fields.Fraction("layer_norm_epsilon", missing: 1e-5);
+        var activation = fields.Activation("activation_function", missing: Activation.GeluTanh);
+        var tied = fields.Flag("tie_word_embeddings", missing: true);
+        var bosId = BosId(fields, vocabulary ?? MaxVocabulary);
+        CheckAttentionFlags(fields);
+        fields.ThrowIfAny();
+
+        return new ModelConfig
+        {
+            Family = "gpt2",
+            Layers = layers!.Value,
+            Heads = heads!.Value,
+            KeyValueHeads = heads.Value,
+            HeadWidth = width!.Value / heads.Value,
+            Width = width.Value,
+            MlpWidth = mlpWidth ?? 4 * width.Value,
+            Context = context!.Value,
+            Vocabulary = vocabulary!.Value,
+            NormEpsilon = normEpsilon,
+            Activation = activation,
+            BosId = bosId,
+            TiedUnembedding = tied,
+        };
+    }
+
+    private static int? BosId(ConfigFields fields, int vocabulary)
+    {
+        // An explicit null says that the model has none.
+        if (fields.Mentions("bos_token_id"))
+        {
+            return fields.Integer("bos_token_id", 0, vocabulary - 1);
+        }
+
+        return DefaultBosId < vocabulary ? DefaultBosId : null;
+    }
+
+    /// <summary>
+    /// Refuses what would change the attention's arithmetic. <c>reorder_and_upcast_attn</c> only changes its order, and passes.
+    /// </summary>
+    private static void CheckAttentionFlags(ConfigFields fields)
+    {
+        if (!fields.Flag("scale_attn_weights", missing: true))
+        {
+            fields.AddFault(
+                FaultKinds.UnsupportedModel,
+                "scale_attn_weights is false; only attention scaled by 1/sqrt(d_head) is supported.");
+        }
+
+        if (fields.Flag("scale_attn_by_inverse_layer_idx", missing: false))
+        {
+            fields.AddFault(
+                FaultKinds.UnsupportedModel,
+                "scale_attn_by_inverse_layer_idx is true; attention scaled by the layer's index is not supported.");
+        }
+    }
+}

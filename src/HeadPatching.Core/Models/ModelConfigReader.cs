@@ -1,0 +1,54 @@
+using System.Text.Json;
+using HeadPatching.Core.Faults;
+
+namespace HeadPatching.Core.Models;
+
+/// <summary>Reads a model's <c>config.json</c>, in the form Hugging Face's transformers writes it.</summary>
+public static class ModelConfigReader
+{
+    /// <summary>The file's name in a model folder.</summary>
+    internal const string FileName = "config.json";
+
+    /// <summary>Each family's reader, by <c>model_type</c>. A further family is one more line here and one more reader.</summary>
+    private static readonly Dictionary<string, Func<ConfigFields, ModelConfig>> Families = new(StringComparer.Ordinal)
+    {
+        ["gpt2"] = Gpt2ConfigReader.Read,
+    };
+
+    /// <summary>Reads the config.json of a model folder.</summary>
+    /// <exception cref="InvalidInputException">
+    /// The folder or the file is missing, the file is not JSON, the architecture is not supported, or fields are missing or cannot be;
+    /// carries every fault.
+    /// </exception>
+    public static ModelConfig Read(string folder)
+    {
+        ModelFolder.CheckExists(folder);
+        var path = Path.Combine(folder, FileName);
+        if (!File.Exists(path))
+        {
+            throw new InvalidInputException(
+                FaultKinds.NotFound,
+                path,
+                "The model folder has no config.json; name the folder that holds the model's config.json and weights.");
+        }
+
+        return StrictJson.ReadFile(path, root => Read(root, path));
+    }
+
+    private static ModelConfig Read(JsonElement root, string path)
+    {
+        var supported = $"supported: {string.Join(", ", Families.Keys.Order(StringComparer.Ordinal))}";
+        if (!root.TryGetProperty("model_type", out var type) || type.ValueKind != JsonValueKind.String)
+        {
+            throw new InvalidInputException(FaultKinds.Missing, path, $"model_type is missing; it names the architecture ({supported}).");
+        }
+
+        if (!Families.TryGetValue(type.GetString()!, out var read))
+        {
+            throw new InvalidInputException(
+                FaultKinds.UnsupportedModel, path, $"model_type {Untrusted.Show(type.GetString()!)} is not supported ({supported}).");
+        }
+
+        return read(new ConfigFields(root, path));
+    }
+}

@@ -1,0 +1,55 @@
+using HeadPatching.Core.Faults;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Models;
+
+/// <summary>A model in a folder, in the layout of Hugging Face: config.json, safetensors weights, and a tokenizer where prompts are text.</summary>
+public static class ModelFolder
+{
+    /// <summary>Loads a model.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="dtype">The type to compute in; weights stored in another are converted.</param>
+    /// <param name="device">Where to compute.</param>
+    /// <exception cref="InvalidInputException">
+    /// The folder, its config.json or its weights cannot be used; carries every fault that could be found.
+    /// </exception>
+    public static Transformer Load(string folder, ScalarType dtype, Device device)
+    {
+        ModelConfig config = ModelConfigReader.Read(folder);
+        using WeightFiles files = WeightFiles.Open(folder);
+        ThrowIfAny(Gpt2Weights.Check(files, config));
+        using var mode = no_grad();
+        return new Transformer(config, Gpt2Weights.Read(files, config, dtype, device));
+    }
+
+    /// <summary>Looks at everything that <see cref="Load"/> would need but the weights' values: cheap even for a large model.</summary>
+    /// <exception cref="InvalidInputException">The model cannot be loaded; carries every fault that could be found.</exception>
+    public static ModelFolderSummary Inspect(string folder)
+    {
+        ModelConfig config = ModelConfigReader.Read(folder);
+        using WeightFiles files = WeightFiles.Open(folder);
+        ThrowIfAny(Gpt2Weights.Check(files, config));
+        return new ModelFolderSummary(config, files.FileNames, files.ParameterCount);
+    }
+
+    /// <summary>Refuses a path that is no folder.</summary>
+    /// <exception cref="InvalidInputException">There is no such folder.</exception>
+    internal static void CheckExists(string folder)
+    {
+        if (!Directory.Exists(folder))
+        {
+            throw new InvalidInputException(
+                FaultKinds.NotFound,
+                folder,
+                File.Exists(folder) ? "This is a file; name the model's folder." : "The model folder does not exist.");
+        }
+    }
+
+    private static void ThrowIfAny(IReadOnlyList<Fault> faults)
+    {
+        if (faults.Count > 0)
+        {
+            throw new InvalidInputException(faults);
+        }
+    }
+}

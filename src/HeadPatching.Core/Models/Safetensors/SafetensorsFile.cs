@@ -1,0 +1,172 @@
+using System.Buffers.Binary;
+using HeadPatching.Core.Faults;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Models.Safetensors;
+
+/// <summary>
+/// A safetensors file, open for reading: 8 bytes with the length of a JSON header (little-endian), the header, then the tensors' bytes.
+/// Everything in the header is checked when the file is opened; nothing in it is trusted. One thread at a time may read.
+/// </summary>
+/// <remarks>The format: https://huggingface.co/docs/safetensors.</remarks>
+public sealed class SafetensorsFile : IDisposable
+{
+    /// <summary>Tensors are read in pieces of this many bytes: a span holds at most 2 GB, a tensor may be larger.</summary>
+    internal const int PieceBytes = 4 << 20;
+
+    private const int LengthBytes = 8;
+
+    private readonly Stream _stream;
+    private readonly long _dataStart;
+
+    private SafetensorsFile(Stream stream, string name, SafetensorsHeader header, long dataStart)
+    {
+        _stream = stream;
+        _dataStart = dataStart;
+        Name = name;
+        Tensors = header.Tensors;
+        Metadata = header.Metadata;
+    }
+
+    /// <summary>The file's path, or what the stream was called; faults name it.</summary>
+    public string Name { get; }
+
+    /// <summary>The tensors by name.</summary>
+    public IReadOnlyDictionary<string, SafetensorsEntry> Tensors { get; }
+
+    /// <summary>The texts in <c>__metadata__</c>; empty where there are none.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <summary>Opens a file and checks its header.</summary>
+    /// <exception cref="InvalidInputException">The file cannot be opened, or it is not a sound safetensors file.</exception>
+    public static SafetensorsFile Open(string path)
+    {
+        FileStream stream;
+        try
+        {
+            // No buffer: reads go straight into the tensors' memory.
+            stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            var reason = e is FileNotFoundException or DirectoryNotFoundException ? "It does not exist." : e.Message;
+            throw new InvalidInputException(FaultKinds.NotFound, path, $"The weights file cannot be opened: {reason}");
+        }
+
+        return Open(stream, path);
+    }
+
+    /// <summary>Opens a stream as a safetensors file, from its start, and checks the header.</summary>
+    /// <param name="stream">Readable and seekable. It is the file's from here on: disposed with it, and at once if this fails.</param>
+    /// <param name="name">What faults call it.</param>
+    /// <exception cref="InvalidInputException">The stream is not a sound safetensors file.</exception>
+    public static SafetensorsFile Open(Stream stream, string name)
+    {
+        try
+        {
+            var json = ReadHeader(stream, name);
+            var dataStart = LengthBytes + json.LongLength;
+            return new SafetensorsFile(stream, name, SafetensorsHeader.Parse(json, stream.Length - dataStart, name), dataStart);
+        }
+        catch
+        {
+            stream.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Reads one tensor, then converts it.</summary>
+    /// <param name="name">A name in <see cref="Tensors"/>.</param>
+    /// <param name="dtype">The type of the result.</param>
+    /// <param name="device">Where the result shall be.</param>
+    /// <returns>A tensor of the stored shape. The caller, or the dispose scope it runs in, disposes it.</returns>
+    /// <exception cref="InvalidInputException">
+    /// The file lacks the tensor, stores it in a dtype that cannot be read, or has become shorter.
+    /// </exception>
+    public Tensor Read(string name, ScalarType dtype, Device device)
+    {
+        if (!Tensors.TryGetValue(name, out var entry))
+        {
+            throw new InvalidInputException(FaultKinds.InvalidWeights, Name, $"The tensor {Untrusted.Show(name)} is missing.");
+        }
+
+        if (entry.Dtype.ToScalarType() is not { } stored)
+        {
+            throw new InvalidInputException(
+                FaultKinds.InvalidWeights, Name, $"The tensor {Untrusted.Show(name)} is stored as {entry.Dtype}, which cannot be read.");
+        }
+
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+
+        // A byte that is neither 0 nor 1 is no bool in libtorch's memory: such tensors are read as bytes and compared.
+        var isBool = stored == ScalarType.Bool;
+        var tensor = empty(entry.Shape, dtype: isBool ? ScalarType.Byte : stored, device: CPU);
+        Fill(tensor, entry);
+        if (isBool)
+        {
+            tensor = tensor.ne(0);
+        }
+
+        return tensor.to(dtype, device).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Closes the file.</summary>
+    public void Dispose() => _stream.Dispose();
+
+    private static byte[] ReadHeader(Stream stream, string name)
+    {
+        var fileBytes = stream.Length;
+        if (fileBytes < LengthBytes)
+        {
+            throw Malformed(name, $"The file has {fileBytes} bytes, too few for a safetensors file.");
+        }
+
+        Span<byte> lengthField = stackalloc byte[LengthBytes];
+        stream.Position = 0;
+        ReadExactly(stream, lengthField, name);
+        var headerBytes = BinaryPrimitives.ReadUInt64LittleEndian(lengthField);
+        if (headerBytes > SafetensorsHeader.MaxBytes)
+        {
+            throw Malformed(name, $"The header is said to have {headerBytes} bytes; the format allows {SafetensorsHeader.MaxBytes}. "
+                + "This is not a safetensors file, or it is damaged.");
+        }
+
+        if ((long)headerBytes > fileBytes - LengthBytes)
+        {
+            throw Malformed(name, $"The header is said to have {headerBytes} bytes, but the file has only {fileBytes}. "
+                + "The file may be cut off; get it again.");
+        }
+
+        var json = new byte[headerBytes];
+        ReadExactly(stream, json, name);
+        return json;
+    }
+
+    /// <summary>Reads an entry's bytes straight into the memory of a fresh CPU tensor.</summary>
+    private void Fill(Tensor tensor, SafetensorsEntry entry)
+    {
+        _stream.Position = _dataStart + entry.Begin;
+        using var flat = tensor.reshape(-1); // [elements]
+        var pieceElements = PieceBytes / entry.Dtype.Size();
+        for (var start = 0L; start < entry.ElementCount; start += pieceElements)
+        {
+            using var piece = flat.narrow(0, start, Math.Min(pieceElements, entry.ElementCount - start));
+            ReadExactly(_stream, piece.bytes, Name);
+        }
+    }
+
+    private static void ReadExactly(Stream stream, Span<byte> bytes, string name)
+    {
+        try
+        {
+            stream.ReadExactly(bytes);
+        }
+        catch (EndOfStreamException)
+        {
+            throw Malformed(name, "The file ended while it was read; was it changed meanwhile?");
+        }
+    }
+
+    private static InvalidInputException Malformed(string name, string message) => new(FaultKinds.Malformed, name, message);
+}

@@ -1,0 +1,70 @@
+using System.Text.Json;
+using HeadPatching.Core.Faults;
+
+namespace HeadPatching.Core.Models;
+
+/// <summary>
+/// Reads JSON that others wrote: one object, no comments, no trailing commas, no property twice. Whatever is wrong with it becomes a
+/// fault that says where.
+/// </summary>
+internal static class StrictJson
+{
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+
+    /// <summary>Reads a JSON file; faults name <c>path:line</c>.</summary>
+    /// <exception cref="InvalidInputException">The file cannot be read or is not a JSON object.</exception>
+    public static T ReadFile<T>(string path, Func<JsonElement, T> read)
+    {
+        byte[] bytes;
+        try
+        {
+            bytes = File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidInputException(FaultKinds.NotFound, path, $"The file cannot be read: {e.Message}");
+        }
+
+        ReadOnlyMemory<byte> text = bytes;
+        if (text.Span.StartsWith("\uFEFF"u8))
+        {
+            text = text[3..];
+        }
+
+        return Read(text, line => line is null ? path : $"{path}:{line}", "The file", read);
+    }
+
+    /// <summary>Reads JSON in memory.</summary>
+    /// <param name="utf8">The JSON text.</param>
+    /// <param name="where">Where a fault is, given the line (from 1) where that is known.</param>
+    /// <param name="what">What the text is, as a sentence begins: "The file", "The header".</param>
+    /// <param name="read">Makes the result of the root object, while the document lives.</param>
+    /// <exception cref="InvalidInputException">The text is not a JSON object.</exception>
+    public static T Read<T>(ReadOnlyMemory<byte> utf8, Func<long?, string> where, string what, Func<JsonElement, T> read)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(utf8, Strict);
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+            {
+                throw new InvalidInputException(FaultKinds.Malformed, where(1), $"{what} is not a JSON object.");
+            }
+
+            return read(document.RootElement);
+        }
+        catch (JsonException e)
+        {
+            // Without a line the message is the only clue: it names the property that stands there twice.
+            var detail = e.LineNumber is null
+                ? e.Message
+                : $"unexpected text at byte {e.BytePositionInLine + 1} of line {e.LineNumber + 1}.";
+            throw new InvalidInputException(FaultKinds.Malformed, where(e.LineNumber + 1), $"{what} is not valid JSON: {detail}");
+        }
+        catch (InvalidOperationException)
+        {
+            // What System.Text.Json throws for strings that are no Unicode text: broken UTF-8, half a surrogate pair.
+            throw new InvalidInputException(
+                FaultKinds.Malformed, where(null), $"{what} is not valid JSON: a string in it is not Unicode text.");
+        }
+    }
+}

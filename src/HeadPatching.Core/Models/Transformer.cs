@@ -1,0 +1,229 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace HeadPatching.Core.Models;
+
+/// <summary>
+/// The forward pass: a pre-norm transformer with causal attention, in the pieces that patching needs. Every other file that runs a model
+/// runs these. Nothing here changes a tensor that a caller can see, or turns gradients off, so the same pass serves for training and for
+/// attribution; callers that only read wrap it in <c>inference_mode</c> and a dispose scope.
+/// <para>
+/// The residual stream of one layer: <c>resid_pre -> + attn_out -> resid_mid -> + mlp_out -> resid_post</c>, and a head's z is what
+/// W_O turns into its part of attn_out (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits").
+/// </para>
+/// </summary>
+public sealed class Transformer : IDisposable
+{
+    /// <summary>Makes a model of its weights, which it owns from now on.</summary>
+    /// <param name="config">The shape; must be that of the weights.</param>
+    /// <param name="weights">The weights, all of one dtype on one device.</param>
+    public Transformer(ModelConfig config, TransformerWeights weights)
+    {
+        Config = config;
+        Weights = weights;
+        foreach (Tensor tensor in weights.All())
+        {
+            tensor.DetachFromDisposeScope();
+        }
+
+        if (Device.type == TorchSharp.DeviceType.CUDA)
+        {
+            CudaDevice.ComputeInFullFloat32();
+            FreeDeviceMemory = CudaDevice.FreeBytes(Device);
+        }
+    }
+
+    /// <summary>The shape of the model.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>The weights.</summary>
+    public TransformerWeights Weights { get; }
+
+    /// <summary>The type that it computes in.</summary>
+    public ScalarType Dtype => Weights.TokenEmbedding.dtype;
+
+    /// <summary>Where it computes.</summary>
+    public Device Device => Weights.TokenEmbedding.device;
+
+    /// <summary>
+    /// The GPU memory in bytes that was free when the weights were there; null on a CPU, and where the driver does not say. It is asked
+    /// once: libtorch keeps the memory it has used, so that later the card looks full though it is not.
+    /// </summary>
+    public long? FreeDeviceMemory { get; }
+
+    /// <summary>The whole pass, token ids to the logits of every position.</summary>
+    /// <param name="ids">[batch, position] int64</param>
+    /// <returns>[batch, position, vocabulary]</returns>
+    public Tensor Logits(Tensor ids)
+    {
+        Tensor resid = Embed(ids);                                            // [batch, position, d_model]
+        for (int layer = 0; layer < Config.Layers; layer++)
+        {
+            var (q, k, v) = QueryKeyValue(layer, resid);                      // each [batch, heads, position, d_head]
+            Tensor z = Attend(q, k, v);                                       // [batch, heads, position, d_head]
+            resid = resid + AttentionOut(layer, z);                           // resid_mid
+            resid = resid + MlpOut(layer, resid);                             // resid_post
+        }
+
+        return Unembed(FinalNorm(resid));
+    }
+
+    /// <summary>Token and position embeddings: resid_pre of layer 0.</summary>
+    /// <param name="ids">[batch, position] int64</param>
+    /// <returns>[batch, position, d_model]</returns>
+    public Tensor Embed(Tensor ids)
+    {
+        Tensor tokens = Weights.TokenEmbedding.index_select(0, ids.flatten()).unflatten(0, ids.shape); // [batch, position, d_model]
+        Tensor positions = Weights.PositionEmbedding.narrow(0, 0, ids.shape[1]); // [position, d_model]
+        return tokens + positions;
+    }
+
+    /// <summary>hook_q, hook_k and hook_v of a layer.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <param name="residPre">[batch, position, d_model]</param>
+    /// <returns>q, k, v, each [batch, heads, position, d_head]</returns>
+    public (Tensor Q, Tensor K, Tensor V) QueryKeyValue(int layer, Tensor residPre)
+    {
+        LayerWeights w = Weights.Layers[layer];
+        Tensor qkv = Linear(AttentionNorm(layer, residPre), w.QueryKeyValueWeight, w.QueryKeyValueBias); // [batch, position, 3 * heads * d_head]
+        Tensor[] parts = qkv.chunk(3, dim: -1);
+        return (SplitHeads(parts[0]), SplitHeads(parts[1]), SplitHeads(parts[2]));
+    }
+
+    /// <summary>hook_k and hook_v alone, for the last layer, where queries are needed at the last position only.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <param name="normed">[batch, position, d_model], after <see cref="AttentionNorm"/></param>
+    /// <returns>k, v, each [batch, heads, position, d_head]</returns>
+    public (Tensor K, Tensor V) KeyValue(int layer, Tensor normed)
+    {
+        LayerWeights w = Weights.Layers[layer];
+        long width = Config.Heads * Config.HeadWidth;
+        Tensor kv = Linear(normed, w.QueryKeyValueWeight.narrow(1, width, 2 * width), w.QueryKeyValueBias.narrow(0, width, 2 * width));
+        Tensor[] parts = kv.chunk(2, dim: -1);
+        return (SplitHeads(parts[0]), SplitHeads(parts[1]));
+    }
+
+    /// <summary>hook_q alone.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <param name="normed">[batch, position, d_model], after <see cref="AttentionNorm"/></param>
+    /// <returns>[batch, heads, position, d_head]</returns>
+    public Tensor Query(int layer, Tensor normed)
+    {
+        LayerWeights w = Weights.Layers[layer];
+        long width = Config.Heads * Config.HeadWidth;
+        return SplitHeads(Linear(normed, w.QueryKeyValueWeight.narrow(1, 0, width), w.QueryKeyValueBias.narrow(0, 0, width)));
+    }
+
+    /// <summary>The norm before attention.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <param name="residPre">[.., d_model]</param>
+    /// <returns>[.., d_model]</returns>
+    public Tensor AttentionNorm(int layer, Tensor residPre)
+    {
+        LayerWeights w = Weights.Layers[layer];
+        return F.layer_norm(residPre, [Config.Width], w.AttentionNormWeight, w.AttentionNormBias, Config.NormEpsilon);
+    }
+
+    /// <summary>
+    /// The softmaxed attention, <c>hook_pattern</c>: softmax(q k^T / sqrt(d_head)) with later positions masked out
+    /// (Vaswani et al. 2017, eq. 1). Used where the pattern itself is wanted; <see cref="Attend"/> does not build it.
+    /// </summary>
+    /// <param name="q">[batch, heads, query, d_head], the last <c>query</c> positions of the prompt</param>
+    /// <param name="k">[batch, heads, key, d_head], all positions</param>
+    /// <returns>[batch, heads, query, key]</returns>
+    public Tensor Pattern(Tensor q, Tensor k)
+    {
+        Tensor scores = q.matmul(k.transpose(-2, -1)) / Math.Sqrt(Config.HeadWidth); // [batch, heads, query, key]
+        long queries = q.shape[^2], keys = k.shape[^2];
+        return (queries == 1 ? scores : scores + CausalMask(queries, keys)).softmax(-1);
+    }
+
+    /// <summary>z of every head: the pattern times v, fused (the pattern is never stored).</summary>
+    /// <param name="q">[batch, heads, query, d_head], the last <c>query</c> positions of the prompt</param>
+    /// <param name="k">[batch, heads, key, d_head], all positions</param>
+    /// <param name="v">[batch, heads, key, d_head]</param>
+    /// <returns>[batch, heads, query, d_head]</returns>
+    public Tensor Attend(Tensor q, Tensor k, Tensor v)
+    {
+        long queries = q.shape[^2], keys = k.shape[^2];
+        if (queries == keys)
+        {
+            return F.scaled_dot_product_attention(q, k, v, is_casual: true);
+        }
+
+        return F.scaled_dot_product_attention(q, k, v, attn_mask: queries == 1 ? null! : CausalMask(queries, keys));
+    }
+
+    /// <summary>attn_out: what all heads write, from their z.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <param name="z">[batch, heads, position, d_head]</param>
+    /// <returns>[batch, position, d_model]</returns>
+    public Tensor AttentionOut(int layer, Tensor z)
+    {
+        LayerWeights w = Weights.Layers[layer];
+        Tensor joined = z.transpose(1, 2).flatten(-2, -1);                    // [batch, position, heads * d_head]
+        return Linear(joined, w.OutputWeight, w.OutputBias);
+    }
+
+    /// <summary>mlp_out, with the norm before it.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <param name="residMid">[.., d_model]</param>
+    /// <returns>[.., d_model]</returns>
+    public Tensor MlpOut(int layer, Tensor residMid)
+    {
+        LayerWeights w = Weights.Layers[layer];
+        Tensor normed = F.layer_norm(residMid, [Config.Width], w.MlpNormWeight, w.MlpNormBias, Config.NormEpsilon);
+        Tensor hidden = Activate(Linear(normed, w.MlpInWeight, w.MlpInBias)); // [.., d_mlp]
+        return Linear(hidden, w.MlpOutWeight, w.MlpOutBias);
+    }
+
+    /// <summary>The norm before the unembedding.</summary>
+    /// <param name="residPost">[.., d_model], resid_post of the last layer</param>
+    /// <returns>[.., d_model]</returns>
+    public Tensor FinalNorm(Tensor residPost) =>
+        F.layer_norm(residPost, [Config.Width], Weights.FinalNormWeight, Weights.FinalNormBias, Config.NormEpsilon);
+
+    /// <summary>The logits of every token.</summary>
+    /// <param name="normed">[.., d_model], after <see cref="FinalNorm"/></param>
+    /// <returns>[.., vocabulary]</returns>
+    public Tensor Unembed(Tensor normed) => normed.matmul(Weights.Unembedding.t());
+
+    /// <summary>Frees the weights.</summary>
+    public void Dispose()
+    {
+        foreach (Tensor tensor in Weights.All())
+        {
+            tensor.Dispose();
+        }
+    }
+
+    /// <summary>x W + b, for [.., in] and [in, out].</summary>
+    private static Tensor Linear(Tensor x, Tensor weight, Tensor bias)
+    {
+        Tensor rows = x.reshape(-1, x.shape[^1]);                             // [rows, in]
+        long[] shape = [.. x.shape[..^1], weight.shape[1]];
+        return bias.addmm(rows, weight).reshape(shape);
+    }
+
+    /// <summary>[batch, position, heads * d_head] -> [batch, heads, position, d_head]</summary>
+    private Tensor SplitHeads(Tensor x) => x.view(x.shape[0], x.shape[1], -1, Config.HeadWidth).transpose(1, 2);
+
+    /// <summary>[query, key]: 0 where the query may look, -infinity at keys after it; the queries are the last positions.</summary>
+    private Tensor CausalMask(long queries, long keys) =>
+        full([queries, keys], double.NegativeInfinity, dtype: Dtype, device: Device).triu(keys - queries + 1);
+
+    /// <summary>The activation function, in place where no gradient will ask for x: the hidden layer is the largest tensor of all.</summary>
+    private Tensor Activate(Tensor x)
+    {
+        bool inPlace = is_inference_mode_enabled();
+        return Config.Activation switch
+        {
+            Activation.Gelu => F.gelu(x, inPlace),
+            Activation.GeluTanh => F.gelu(x, GELU.Approximate.tanh, inPlace),
+            Activation.Relu => F.relu(x, inPlace),
+            Activation.Silu => F.silu(x, inPlace),
+            _ => throw new NotSupportedException($"Activation {Config.Activation}."),
+        };
+    }
+}

@@ -1,0 +1,32 @@
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Models;
+
+/// <summary>The weights of a transformer, all of one dtype on one device.</summary>
+public sealed record TransformerWeights
+{
+    /// <summary>W_E, [vocabulary, d_model].</summary>
+    public required Tensor TokenEmbedding { get; init; }
+
+    /// <summary>W_pos, [context, d_model].</summary>
+    public required Tensor PositionEmbedding { get; init; }
+
+    /// <summary>The layers, first to last.</summary>
+    public required IReadOnlyList<LayerWeights> Layers { get; init; }
+
+    /// <summary>Scale of the final norm, [d_model].</summary>
+    public required Tensor FinalNormWeight { get; init; }
+
+    /// <summary>Shift of the final norm, [d_model].</summary>
+    public required Tensor FinalNormBias { get; init; }
+
+    /// <summary>The unembedding with a row for each token, [vocabulary, d_model]; the same tensor as <see cref="TokenEmbedding"/> where tied.</summary>
+    public required Tensor Unembedding { get; init; }
+
+    /// <summary>Every tensor once (a tied unembedding is not named twice), for counting, moving and training.</summary>
+    public IEnumerable<Tensor> All()
+    {
+        IEnumerable<Tensor> all = [TokenEmbedding, PositionEmbedding, .. Layers.SelectMany(layer => layer.All()), FinalNormWeight, FinalNormBias];
+        return ReferenceEquals(Unembedding, TokenEmbedding) ? all : all.Append(Unembedding);
+    }
+}

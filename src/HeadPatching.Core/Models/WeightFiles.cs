@@ -1,0 +1,221 @@
+using System.Text.Json;
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Models.Safetensors;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Models;
+
+/// <summary>
+/// The weights of a model folder, open for reading: <c>model.safetensors</c>, or the shards that <c>model.safetensors.index.json</c>
+/// names. One thread at a time may read.
+/// </summary>
+public sealed class WeightFiles : IDisposable
+{
+    private const string SingleName = "model.safetensors";
+    private const string IndexName = "model.safetensors.index.json";
+
+    private readonly string _folder;
+    private readonly IReadOnlyList<SafetensorsFile> _files;
+    private readonly IReadOnlyDictionary<string, SafetensorsFile> _fileOf;
+
+    private WeightFiles(
+        string folder,
+        IReadOnlyList<string> fileNames,
+        IReadOnlyList<SafetensorsFile> files,
+        IReadOnlyDictionary<string, SafetensorsFile> fileOf)
+    {
+        _folder = folder;
+        _files = files;
+        _fileOf = fileOf;
+        FileNames = fileNames;
+    }
+
+    /// <summary>The names of the files in the folder that the weights are in, the index among them.</summary>
+    public IReadOnlyList<string> FileNames { get; }
+
+    /// <summary>The names of all tensors.</summary>
+    public IEnumerable<string> Names => _fileOf.Keys;
+
+    /// <summary>The number of floating-point elements stored, buffers that are no parameters included.</summary>
+    public long ParameterCount => Names.Select(Entry).Where(entry => entry.Dtype.IsFloat()).Sum(entry => entry.ElementCount);
+
+    /// <summary>Opens the weights of a model folder. Reads and checks the headers, not yet the tensors.</summary>
+    /// <exception cref="InvalidInputException">
+    /// The folder has no safetensors weights, or they are not sound; carries every fault.
+    /// </exception>
+    public static WeightFiles Open(string folder)
+    {
+        ModelFolder.CheckExists(folder);
+        if (File.Exists(Path.Combine(folder, SingleName)))
+        {
+            var file = SafetensorsFile.Open(Path.Combine(folder, SingleName));
+            var fileOf = file.Tensors.Keys.ToDictionary(name => name, _ => file, StringComparer.Ordinal);
+            return new WeightFiles(folder, [SingleName], [file], fileOf);
+        }
+
+        if (File.Exists(Path.Combine(folder, IndexName)))
+        {
+            return OpenSharded(folder);
+        }
+
+        if (Directory.EnumerateFiles(folder, "pytorch_model*.bin").Any())
+        {
+            throw new InvalidInputException(
+                FaultKinds.NotFound,
+                Path.Combine(folder, SingleName),
+                "The folder's weights are only in pytorch_model.bin, which can run code and is not read. "
+                + "Convert them with Python's transformers: "
+                + "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True).");
+        }
+
+        throw new InvalidInputException(
+            FaultKinds.NotFound,
+            Path.Combine(folder, SingleName),
+            $"The model folder has no weights: neither {SingleName} nor {IndexName}.");
+    }
+
+    /// <summary>Whether there is a tensor of this name.</summary>
+    public bool Has(string name) => _fileOf.ContainsKey(name);
+
+    /// <summary>What the header says of a tensor.</summary>
+    /// <exception cref="InvalidInputException">There is none of this name.</exception>
+    public SafetensorsEntry Entry(string name) => _fileOf.TryGetValue(name, out var file)
+        ? file.Tensors[name]
+        : throw new InvalidInputException(FaultKinds.InvalidWeights, _folder, $"The weights lack the tensor {Untrusted.Show(name)}.");
+
+    /// <summary>What is wrong with a tensor that shall be a floating-point weight; null where nothing is.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="expectedShape">The shape it must have.</param>
+    public Fault? Check(string name, params ReadOnlySpan<long> expectedShape)
+    {
+        if (!_fileOf.TryGetValue(name, out var file))
+        {
+            return new Fault(FaultKinds.InvalidWeights, _folder, $"The weights lack the tensor {Untrusted.Show(name)}.");
+        }
+
+        var entry = file.Tensors[name];
+        if (!entry.Shape.AsSpan().SequenceEqual(expectedShape))
+        {
+            return new Fault(
+                FaultKinds.InvalidWeights,
+                file.Name,
+                $"The tensor {Untrusted.Show(name)} has the shape {Untrusted.Show(entry.Shape)}; "
+                + $"by config.json it must have {Untrusted.Show(expectedShape.ToArray())}.");
+        }
+
+        return entry.Dtype.IsFloat()
+            ? null
+            : new Fault(
+                FaultKinds.InvalidWeights,
+                file.Name,
+                $"The tensor {Untrusted.Show(name)} is stored as {entry.Dtype}; weights must be F64, F32, F16 or BF16, not quantized.");
+    }
+
+    /// <summary>Reads a floating-point weight.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="expectedShape">The shape it must have.</param>
+    /// <param name="dtype">The type of the result.</param>
+    /// <param name="device">Where the result shall be.</param>
+    /// <returns>The tensor. The caller, or the dispose scope it runs in, disposes it.</returns>
+    /// <exception cref="InvalidInputException"><see cref="Check"/> finds a fault, or the file has become shorter.</exception>
+    public Tensor Read(string name, ReadOnlySpan<long> expectedShape, ScalarType dtype, Device device) =>
+        Check(name, expectedShape) is { } fault ? throw new InvalidInputException([fault]) : _fileOf[name].Read(name, dtype, device);
+
+    /// <summary>Closes the files.</summary>
+    public void Dispose()
+    {
+        foreach (var file in _files)
+        {
+            file.Dispose();
+        }
+    }
+
+    private static WeightFiles OpenSharded(string folder)
+    {
+        var indexPath = Path.Combine(folder, IndexName);
+        var shardOf = StrictJson.ReadFile(indexPath, root => ReadWeightMap(root, indexPath));
+        var files = new List<SafetensorsFile>();
+        var fileOf = new Dictionary<string, SafetensorsFile>(StringComparer.Ordinal);
+        var faults = new List<Fault>();
+        foreach (var shard in shardOf.GroupBy(item => item.Value, item => item.Key, StringComparer.Ordinal))
+        {
+            try
+            {
+                var file = OpenShard(folder, shard.Key, indexPath);
+                files.Add(file);
+                var missing = shard.Where(name => !file.Tensors.ContainsKey(name)).ToList();
+                if (missing.Count > 0)
+                {
+                    throw new InvalidInputException(
+                        FaultKinds.InvalidWeights,
+                        file.Name,
+                        $"The shard lacks what {IndexName} says is in it: {Untrusted.ShowSome(missing)}.");
+                }
+
+                foreach (var name in shard)
+                {
+                    fileOf.Add(name, file);
+                }
+            }
+            catch (InvalidInputException e)
+            {
+                faults.AddRange(e.Faults);
+            }
+        }
+
+        var fileNames = shardOf.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).Prepend(IndexName).ToList();
+        var weights = new WeightFiles(folder, fileNames, files, fileOf);
+        if (faults.Count > 0)
+        {
+            weights.Dispose();
+            throw new InvalidInputException(faults);
+        }
+
+        return weights;
+    }
+
+    /// <summary>The index's weight_map: tensor name to shard name.</summary>
+    private static Dictionary<string, string> ReadWeightMap(JsonElement root, string indexPath)
+    {
+        if (!root.TryGetProperty("weight_map", out var map) || map.ValueKind != JsonValueKind.Object)
+        {
+            throw new InvalidInputException(
+                FaultKinds.Malformed, indexPath, "weight_map, the object that names each tensor's shard, is missing.");
+        }
+
+        var shardOf = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var property in map.EnumerateObject())
+        {
+            if (property.Value.ValueKind != JsonValueKind.String)
+            {
+                throw new InvalidInputException(
+                    FaultKinds.Malformed, indexPath, $"weight_map does not name a file for the tensor {Untrusted.Show(property.Name)}.");
+            }
+
+            shardOf.Add(property.Name, property.Value.GetString()!);
+        }
+
+        return shardOf.Count > 0
+            ? shardOf
+            : throw new InvalidInputException(FaultKinds.Malformed, indexPath, "weight_map names no tensor.");
+    }
+
+    private static SafetensorsFile OpenShard(string folder, string shard, string indexPath)
+    {
+        // The index may come from anywhere: it must not make us read outside the folder.
+        if (!shard.EndsWith(".safetensors", StringComparison.Ordinal) || shard.AsSpan().ContainsAny("/\\:\0"))
+        {
+            throw new InvalidInputException(
+                FaultKinds.Malformed,
+                indexPath,
+                $"weight_map names the shard {Untrusted.Show(shard)}; "
+                + "a shard must be a .safetensors file in the same folder, named without a path.");
+        }
+
+        var path = Path.Combine(folder, shard);
+        return File.Exists(path)
+            ? SafetensorsFile.Open(path)
+            : throw new InvalidInputException(
+                FaultKinds.NotFound, path, $"The shard that {IndexName} names is missing; download it into the folder.");
+    }
+}

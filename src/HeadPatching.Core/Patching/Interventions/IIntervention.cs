@@ -1,0 +1,29 @@
+using HeadPatching.Core.Models;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Patching.Interventions;
+
+/// <summary>
+/// What a patch does to its own layer: from the layer's activations in both runs to the replaced z of each head. Replacing z, q, k, v
+/// or the pattern of a head changes only that head's z in that layer, so this is all in which one patch differs from another;
+/// <see cref="SuffixRun"/> does the rest for all of them.
+/// </summary>
+public interface IIntervention
+{
+    /// <summary>TransformerLens's name of the hook within a layer, such as <c>attn.hook_z</c>.</summary>
+    string Hook { get; }
+
+    /// <summary>
+    /// Whether replacing at a position changes z only at that position (z, q, pattern), or also at those after it, which look at it (k, v).
+    /// </summary>
+    bool OnlyOwnPosition { get; }
+
+    /// <summary>The z of every head as it is when that head alone is patched.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="source">The run whose activation is put in.</param>
+    /// <param name="patched">The run that is patched.</param>
+    /// <param name="position">The one position to replace, or null for all.</param>
+    /// <param name="start">z is wanted from this position on.</param>
+    /// <returns>[pairs, heads, positions from <paramref name="start"/>, d_head]</returns>
+    Tensor ReplacedZ(Transformer model, HeadActivations source, HeadActivations patched, int? position, int start);
+}

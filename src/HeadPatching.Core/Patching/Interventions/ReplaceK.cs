@@ -1,0 +1,18 @@
+using HeadPatching.Core.Models;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Patching.Interventions;
+
+/// <summary>Replaces a head's key vectors. z' = softmax(q k'^T / sqrt(d_head)) v.</summary>
+public sealed class ReplaceK : IIntervention
+{
+    /// <inheritdoc/>
+    public string Hook => "attn.hook_k";
+
+    /// <inheritdoc/>
+    public bool OnlyOwnPosition => false;
+
+    /// <inheritdoc/>
+    public Tensor ReplacedZ(Transformer model, HeadActivations source, HeadActivations patched, int? position, int start) =>
+        model.Attend(patched.Q.From(start), Replacement.At(source.K, patched.K, position), patched.V);
+}

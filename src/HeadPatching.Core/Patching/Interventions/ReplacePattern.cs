@@ -1,0 +1,22 @@
+using HeadPatching.Core.Models;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Patching.Interventions;
+
+/// <summary>Replaces a head's softmaxed attention; at one position, the row of that query. z' = pattern' v.</summary>
+public sealed class ReplacePattern : IIntervention
+{
+    /// <inheritdoc/>
+    public string Hook => "attn.hook_pattern";
+
+    /// <inheritdoc/>
+    public bool OnlyOwnPosition => true;
+
+    /// <inheritdoc/>
+    public Tensor ReplacedZ(Transformer model, HeadActivations source, HeadActivations patched, int? position, int start)
+    {
+        Tensor pattern = Replacement.At(                                      // [pairs, heads, query, key]
+            model.Pattern(source.Q.From(start), source.K), model.Pattern(patched.Q.From(start), patched.K), position - start);
+        return pattern.matmul(patched.V);
+    }
+}

@@ -1,0 +1,18 @@
+using HeadPatching.Core.Models;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Patching.Interventions;
+
+/// <summary>Replaces a head's query vectors. z' = softmax(q' k^T / sqrt(d_head)) v.</summary>
+public sealed class ReplaceQ : IIntervention
+{
+    /// <inheritdoc/>
+    public string Hook => "attn.hook_q";
+
+    /// <inheritdoc/>
+    public bool OnlyOwnPosition => true;
+
+    /// <inheritdoc/>
+    public Tensor ReplacedZ(Transformer model, HeadActivations source, HeadActivations patched, int? position, int start) =>
+        model.Attend(Replacement.At(source.Q.From(start), patched.Q.From(start), position - start), patched.K, patched.V);
+}

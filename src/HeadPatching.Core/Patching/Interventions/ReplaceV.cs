@@ -1,0 +1,18 @@
+using HeadPatching.Core.Models;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Patching.Interventions;
+
+/// <summary>Replaces a head's value vectors. z' = pattern v'.</summary>
+public sealed class ReplaceV : IIntervention
+{
+    /// <inheritdoc/>
+    public string Hook => "attn.hook_v";
+
+    /// <inheritdoc/>
+    public bool OnlyOwnPosition => false;
+
+    /// <inheritdoc/>
+    public Tensor ReplacedZ(Transformer model, HeadActivations source, HeadActivations patched, int? position, int start) =>
+        model.Attend(patched.Q.From(start), patched.K, Replacement.At(source.V, patched.V, position));
+}

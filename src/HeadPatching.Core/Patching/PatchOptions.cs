@@ -1,0 +1,14 @@
+namespace HeadPatching.Core.Patching;
+
+/// <summary>What is patched, where, and which way.</summary>
+public sealed record PatchOptions
+{
+    /// <summary>Which activation is replaced. Default: z.</summary>
+    public Patch Patch { get; init; } = Patch.Z;
+
+    /// <summary>Where. Default: all positions at once.</summary>
+    public Positions Positions { get; init; } = Positions.All;
+
+    /// <summary>Which run is patched. Default: denoise, clean into corrupted.</summary>
+    public Direction Direction { get; init; } = Direction.Denoise;
+}

@@ -1,0 +1,33 @@
+namespace HeadPatching.Core.Prompts;
+
+/// <summary>A pair as the model sees it: validated token ids.</summary>
+/// <param name="Index">Its index in the dataset or pairs file, from 0 (kept when pairs are chosen with <c>--pair-indices</c>).</param>
+/// <param name="Clean">Token ids of the clean prompt, BOS included.</param>
+/// <param name="Corrupted">Token ids of the corrupted prompt, as many as the clean one's.</param>
+/// <param name="Correct">Token id of the right answer.</param>
+/// <param name="Incorrect">Token id of the other answer.</param>
+public sealed record TokenPair(int Index, IReadOnlyList<int> Clean, IReadOnlyList<int> Corrupted, int Correct, int Incorrect)
+{
+    /// <summary>How many tokens each of the two prompts has.</summary>
+    public int Length => Clean.Count;
+
+    /// <summary>
+    /// The first position at which the prompts differ: before it, causal attention makes every activation the same in both runs.
+    /// <see cref="Length"/> where the prompts are the same.
+    /// </summary>
+    public int FirstDifference
+    {
+        get
+        {
+            for (int p = 0; p < Length; p++)
+            {
+                if (Clean[p] != Corrupted[p])
+                {
+                    return p;
+                }
+            }
+
+            return Length;
+        }
+    }
+}

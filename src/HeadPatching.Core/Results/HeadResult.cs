@@ -1,0 +1,31 @@
+using System.Text.Json.Serialization;
+
+namespace HeadPatching.Core.Results;
+
+/// <summary>One head's effect over all pairs.</summary>
+/// <param name="Layer">Layer, from 0.</param>
+/// <param name="Head">Head, from 0.</param>
+/// <param name="Name">Such as <c>L9H6</c>.</param>
+/// <param name="HookPoint">TransformerLens's name of what was replaced, such as <c>blocks.9.attn.hook_z</c>.</param>
+/// <param name="PatchingEffect">0: the patch changed nothing; 1: it made the whole difference between the two runs.</param>
+/// <param name="StandardError">Of <paramref name="PatchingEffect"/> over pairs; null with fewer than two pairs.</param>
+/// <param name="CleanMetric">Mean over pairs of the clean run's metric.</param>
+/// <param name="CorruptedMetric">Mean over pairs of the corrupted run's metric.</param>
+/// <param name="PatchedMetric">Mean over pairs of the patched run's metric.</param>
+public sealed record HeadResult(
+    int Layer,
+    int Head,
+    string Name,
+    string HookPoint,
+    double PatchingEffect,
+    double? StandardError,
+    double CleanMetric,
+    double CorruptedMetric,
+    double PatchedMetric)
+{
+    /// <summary>
+    /// With positions <c>each</c>: the position whose effect this is (the one of largest |effect|), counted from the end: -1 is the last.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Position { get; init; }
+}

@@ -1,0 +1,10 @@
+namespace HeadPatching.Core.Results;
+
+/// <summary>The model of a result.</summary>
+/// <param name="Name">The name or folder name it was asked for by.</param>
+/// <param name="Fingerprint">SHA-256 of its configuration and weights, in hexadecimal.</param>
+/// <param name="Layers">Number of layers.</param>
+/// <param name="Heads">Heads a layer: as many as the heatmap's columns.</param>
+/// <param name="Dtype">The type that it was computed in: float32, float64 or bfloat16.</param>
+/// <param name="Device">cpu or cuda.</param>
+public sealed record ModelSummary(string Name, string Fingerprint, int Layers, int Heads, string Dtype, string Device);

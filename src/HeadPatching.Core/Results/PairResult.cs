@@ -1,0 +1,63 @@
+using System.Text.Json.Serialization;
+
+namespace HeadPatching.Core.Results;
+
+/// <summary>One pair's numbers.</summary>
+public sealed record PairResult
+{
+    /// <summary>Its index in the dataset, from 0.</summary>
+    public required int Index { get; init; }
+
+    /// <summary>Token ids of the clean prompt, BOS included.</summary>
+    public required IReadOnlyList<int> CleanTokens { get; init; }
+
+    /// <summary>Token ids of the corrupted prompt, as many.</summary>
+    public required IReadOnlyList<int> CorruptedTokens { get; init; }
+
+    /// <summary>The clean prompt's tokens as text; absent where the model folder has no tokenizer.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? CleanTokenTexts { get; init; }
+
+    /// <summary>The corrupted prompt's tokens as text; absent where the model folder has no tokenizer.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? CorruptedTokenTexts { get; init; }
+
+    /// <summary>Token id of the right answer.</summary>
+    public required int Correct { get; init; }
+
+    /// <summary>Token id of the answer it is measured against.</summary>
+    public required int Incorrect { get; init; }
+
+    /// <summary>The right answer as text; absent where the model folder has no tokenizer.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? CorrectText { get; init; }
+
+    /// <summary>The other answer as text; absent where the model folder has no tokenizer.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? IncorrectText { get; init; }
+
+    /// <summary>The clean run's metric.</summary>
+    public required double CleanMetric { get; init; }
+
+    /// <summary>The corrupted run's metric.</summary>
+    public required double CorruptedMetric { get; init; }
+
+    /// <summary>Whether clean and corrupted metric are so close (within 1e-6) that its effects are set to 0.</summary>
+    public required bool Degenerate { get; init; }
+
+    /// <summary>The patched run's metric, [layer][head]; absent with positions <c>each</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double[][]? PatchedMetric { get; init; }
+
+    /// <summary>The effect, [layer][head]; absent with positions <c>each</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double[][]? PatchingEffect { get; init; }
+
+    /// <summary>With positions <c>each</c>: the patched run's metric, [layer][position][head].</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double[][][]? PatchedMetricByPosition { get; init; }
+
+    /// <summary>With positions <c>each</c>: the effect, [layer][position][head].</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double[][][]? PatchingEffectByPosition { get; init; }
+}

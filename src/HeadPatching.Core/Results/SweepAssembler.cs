@@ -1,0 +1,185 @@
+using System.Globalization;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Interventions;
+using HeadPatching.Core.Prompts;
+
+namespace HeadPatching.Core.Results;
+
+/// <summary>Puts the runs of a sweep together: effects, heatmap, ranking.</summary>
+public static class SweepAssembler
+{
+    /// <summary>Assembles a result.</summary>
+    /// <param name="description">What the result says of its sweep.</param>
+    /// <param name="pairs">The pairs, in the order in which the result lists them.</param>
+    /// <param name="runs">What the runs gave; every layer must be there for every pair.</param>
+    /// <param name="tokenText">The text of a token id, or null where there is no tokenizer.</param>
+    /// <exception cref="ArgumentException">A pair or layer is missing from <paramref name="runs"/>.</exception>
+    public static SweepResult Assemble(
+        SweepDescription description, IReadOnlyList<TokenPair> pairs, SweepRuns runs, Func<int, string>? tokenText)
+    {
+        Dictionary<int, double[][][]> metric = MetricByPair(description.Model.Layers, pairs, runs);
+        bool each = description.Options.Positions.IsEach;
+        bool denoise = description.Options.Direction == Direction.Denoise;
+        PairResult[] pairResults = [.. pairs.Select(Pair)];
+        int longest = pairs.Max(pair => pair.Length);
+        bool oneLength = pairs.All(pair => pair.Length == longest);
+        HeadResult[] heads =
+        [
+            .. from layer in Enumerable.Range(0, description.Model.Layers)
+               from head in Enumerable.Range(0, description.Model.Heads)
+               select Head(layer, head),
+        ];
+
+        return new SweepResult
+        {
+            SweepId = description.SweepId,
+            Model = description.Model,
+            Dataset = new DatasetSummary(description.Dataset, pairs.Count),
+            Patch = description.Options.Patch,
+            Positions = description.Options.Positions,
+            Direction = description.Options.Direction,
+            Metric = description.Metric,
+            Aggregation = description.Aggregation,
+            Threshold = description.Threshold,
+            Heads = heads,
+            Heatmap = [.. heads.Chunk(description.Model.Heads).Select(layer => layer.Select(head => head.PatchingEffect).ToArray())],
+            HeatmapByPosition = each && oneLength ? HeatmapByPosition() : null,
+            ImportantHeads =
+            [
+                .. heads.Where(head => Math.Abs(head.PatchingEffect) > description.Threshold).OrderByDescending(head => Math.Abs(head.PatchingEffect)),
+            ],
+            Pairs = pairResults,
+            Warnings = [.. Warnings(pairResults)],
+            Timings = new SweepTimings(
+                description.StartedAt,
+                description.FinishedAt,
+                runs.CacheSeconds,
+                runs.Layers.Sum(layer => layer.Seconds),
+                runs.Layers.Sum(layer => layer.PatchedRuns)),
+            Software = new SoftwareSummary(description.SoftwareVersion),
+        };
+
+        // The metric of the run that is patched, and of the run whose activation is put in.
+        double From(int pair) => denoise ? runs.Baselines[pair].Corrupted : runs.Baselines[pair].Clean;
+        double To(int pair) => denoise ? runs.Baselines[pair].Clean : runs.Baselines[pair].Corrupted;
+
+        PairResult Pair(TokenPair pair)
+        {
+            double[][][] patched = metric[pair.Index];                        // [layer][position][head]
+            double from = From(pair.Index), to = To(pair.Index);
+            double[][][] effect = [.. patched.Select(layer => layer.Select(position => position.Select(value => Effect.Of(value, from, to)).ToArray()).ToArray())];
+            return new PairResult
+            {
+                Index = pair.Index,
+                CleanTokens = pair.Clean,
+                CorruptedTokens = pair.Corrupted,
+                CleanTokenTexts = tokenText is null ? null : [.. pair.Clean.Select(tokenText)],
+                CorruptedTokenTexts = tokenText is null ? null : [.. pair.Corrupted.Select(tokenText)],
+                Correct = pair.Correct,
+                Incorrect = pair.Incorrect,
+                CorrectText = tokenText?.Invoke(pair.Correct),
+                IncorrectText = tokenText?.Invoke(pair.Incorrect),
+                CleanMetric = runs.Baselines[pair.Index].Clean,
+                CorruptedMetric = runs.Baselines[pair.Index].Corrupted,
+                Degenerate = Math.Abs(to - from) < Effect.DegenerateBelow,
+                PatchedMetric = each ? null : [.. patched.Select(layer => layer[0])],
+                PatchingEffect = each ? null : [.. effect.Select(layer => layer[0])],
+                PatchedMetricByPosition = each ? patched : null,
+                PatchingEffectByPosition = each ? effect : null,
+            };
+        }
+
+        HeadResult Head(int layer, int head)
+        {
+            // Position by position where each was patched; counted from the end, where all pairs have their answer, so that lengths may differ.
+            int?[] fromEnd = each ? [.. Enumerable.Range(1, longest).Select(n => (int?)-n)] : [null];
+            return fromEnd.Select(AtPosition).MaxBy(result => Math.Abs(result.PatchingEffect))!;
+
+            HeadResult AtPosition(int? position)
+            {
+                TokenPair[] those = [.. pairs.Where(pair => position is null || pair.Length >= -position)];
+                double[] patched = [.. those.Select(pair => metric[pair.Index][layer][position is int p ? pair.Length + p : 0][head])];
+                var (effect, error) = Effect.Over(
+                    description.Aggregation, patched, [.. those.Select(pair => From(pair.Index))], [.. those.Select(pair => To(pair.Index))]);
+                return new HeadResult(
+                    layer,
+                    head,
+                    string.Create(CultureInfo.InvariantCulture, $"L{layer}H{head}"),
+                    string.Create(CultureInfo.InvariantCulture, $"blocks.{layer}.{InterventionFor.Patch(description.Options.Patch).Hook}"),
+                    effect,
+                    error,
+                    those.Average(pair => runs.Baselines[pair.Index].Clean),
+                    those.Average(pair => runs.Baselines[pair.Index].Corrupted),
+                    patched.Average())
+                {
+                    Position = position,
+                };
+            }
+        }
+
+        double[][][] HeatmapByPosition()
+        {
+            double[] from = [.. pairs.Select(pair => From(pair.Index))], to = [.. pairs.Select(pair => To(pair.Index))];
+            return
+            [
+                .. Enumerable.Range(0, description.Model.Layers).Select(layer =>
+                    Enumerable.Range(0, longest).Select(position =>
+                        Enumerable.Range(0, description.Model.Heads).Select(head =>
+                            Effect.Over(description.Aggregation, [.. pairs.Select(pair => metric[pair.Index][layer][position][head])], from, to).Effect)
+                        .ToArray())
+                    .ToArray()),
+            ];
+        }
+    }
+
+    /// <summary>The metric of every patched run by the pair's index, [layer][position][head].</summary>
+    private static Dictionary<int, double[][][]> MetricByPair(int layers, IReadOnlyList<TokenPair> pairs, SweepRuns runs)
+    {
+        var metric = pairs.ToDictionary(pair => pair.Index, _ => new double[layers][][]);
+        foreach (LayerPatches patches in runs.Layers)
+        {
+            for (int i = 0; i < patches.PairIndices.Count; i++)
+            {
+                metric[patches.PairIndices[i]][patches.Layer] = patches.PatchedMetric[i];
+            }
+        }
+
+        foreach (var (pair, byLayer) in metric)
+        {
+            if (!runs.Baselines.ContainsKey(pair) || byLayer.Any(layer => layer is null))
+            {
+                throw new ArgumentException($"The runs of pair {pair} are not complete.", nameof(runs));
+            }
+        }
+
+        return metric;
+    }
+
+    private static IEnumerable<string> Warnings(PairResult[] pairs)
+    {
+        double difference = pairs.Average(pair => Math.Abs(pair.CleanMetric - pair.CorruptedMetric));
+        double size = Math.Max(pairs.Average(pair => Math.Abs(pair.CleanMetric)), pairs.Average(pair => Math.Abs(pair.CorruptedMetric)));
+        if (difference < 0.2 * size)
+        {
+            yield return string.Create(
+                CultureInfo.InvariantCulture,
+                $"Badly conditioned: clean and corrupted metric differ by {difference:0.###} on average while they are {size:0.###} in size, so the effects divide by little. Choose a corruption that changes the answer.");
+        }
+
+        int degenerate = pairs.Count(pair => pair.Degenerate);
+        if (degenerate > 0)
+        {
+            yield return string.Create(
+                CultureInfo.InvariantCulture,
+                $"{degenerate} of {pairs.Length} pairs are degenerate (clean and corrupted metric are the same): their effects are set to 0.");
+        }
+
+        int wrong = pairs.Count(pair => pair.CleanMetric <= 0);
+        if (wrong > 0)
+        {
+            yield return string.Create(
+                CultureInfo.InvariantCulture,
+                $"On {wrong} of {pairs.Length} pairs the clean run does not prefer the correct answer: there is little behaviour to restore.");
+        }
+    }
+}

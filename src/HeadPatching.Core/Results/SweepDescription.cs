@@ -1,0 +1,37 @@
+using HeadPatching.Core.Patching;
+
+namespace HeadPatching.Core.Results;
+
+/// <summary>What a result says of its sweep beside the numbers.</summary>
+public sealed record SweepDescription
+{
+    /// <summary>The sweep's id.</summary>
+    public required string SweepId { get; init; }
+
+    /// <summary>The model.</summary>
+    public required ModelSummary Model { get; init; }
+
+    /// <summary>The dataset's name.</summary>
+    public required string Dataset { get; init; }
+
+    /// <summary>What was patched, where and which way.</summary>
+    public required PatchOptions Options { get; init; }
+
+    /// <summary>How pairs come together.</summary>
+    public Aggregation Aggregation { get; init; } = Aggregation.MeanOfRatios;
+
+    /// <summary>Heads with |effect| above it are listed as important.</summary>
+    public double Threshold { get; init; } = 0.1;
+
+    /// <summary>The metric's name.</summary>
+    public required string Metric { get; init; }
+
+    /// <summary>When the sweep started.</summary>
+    public required DateTimeOffset StartedAt { get; init; }
+
+    /// <summary>When it was put together.</summary>
+    public required DateTimeOffset FinishedAt { get; init; }
+
+    /// <summary>HeadPatching's version.</summary>
+    public required string SoftwareVersion { get; init; }
+}

@@ -1,0 +1,63 @@
+using System.Text.Json.Serialization;
+using HeadPatching.Core.Patching;
+
+namespace HeadPatching.Core.Results;
+
+/// <summary>A finished sweep: what results.json holds.</summary>
+public sealed record SweepResult
+{
+    /// <summary>The version of this schema. Members may be added within a version; a changed or removed one makes a new version.</summary>
+    public int SchemaVersion { get; init; } = 1;
+
+    /// <summary>The sweep's id.</summary>
+    public required string SweepId { get; init; }
+
+    /// <summary>The model that was swept.</summary>
+    public required ModelSummary Model { get; init; }
+
+    /// <summary>The prompts that it was swept on.</summary>
+    public required DatasetSummary Dataset { get; init; }
+
+    /// <summary>Which activation was replaced.</summary>
+    public required Patch Patch { get; init; }
+
+    /// <summary>Where it was replaced.</summary>
+    public required Positions Positions { get; init; }
+
+    /// <summary>Which run was patched.</summary>
+    public required Direction Direction { get; init; }
+
+    /// <summary>The metric's name, such as <c>logit-difference</c>.</summary>
+    public required string Metric { get; init; }
+
+    /// <summary>How pairs were brought together.</summary>
+    public required Aggregation Aggregation { get; init; }
+
+    /// <summary>The threshold of <c>importantHeads</c>.</summary>
+    public required double Threshold { get; init; }
+
+    /// <summary>Every head, layer by layer.</summary>
+    public required IReadOnlyList<HeadResult> Heads { get; init; }
+
+    /// <summary>The effects, [layer][head].</summary>
+    public required double[][] Heatmap { get; init; }
+
+    /// <summary>With positions <c>each</c> and pairs of one length: the mean effects, [layer][position][head].</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double[][][]? HeatmapByPosition { get; init; }
+
+    /// <summary>The heads with |effect| above <c>threshold</c>, largest |effect| first.</summary>
+    public required IReadOnlyList<HeadResult> ImportantHeads { get; init; }
+
+    /// <summary>Every pair with its own numbers.</summary>
+    public required IReadOnlyList<PairResult> Pairs { get; init; }
+
+    /// <summary>What a reader should know before trusting the effects, such as that clean and corrupted metric hardly differ.</summary>
+    public required IReadOnlyList<string> Warnings { get; init; }
+
+    /// <summary>Where the time went; the only part that differs between two runs of the same sweep.</summary>
+    public required SweepTimings Timings { get; init; }
+
+    /// <summary>What made the result.</summary>
+    public required SoftwareSummary Software { get; init; }
+}

@@ -1,0 +1,45 @@
+namespace HeadPatching.DemoModel.Sentences;
+
+/// <summary>
+/// The forms of the generated sentences: a scene that names both people, then a gift by one of them. Every scene goes with every gift.
+/// {First} and {Second} are the two people, {Subject} the one of them who gives, {Place} and {Object} words of the <see cref="Lexicon"/>.
+/// </summary>
+public static class Templates
+{
+    /// <summary>The first halves. The first one is that of the built-in datasets.</summary>
+    public static IReadOnlyList<string> Scenes { get; } =
+    [
+        "When {First} and {Second} went to the {Place},",
+        "After {First} and {Second} went to the {Place},",
+        "When {First} and {Second} came to the {Place},",
+        "While {First} and {Second} were at the {Place},",
+        "While {First} and {Second} were working at the {Place},",
+        "Once {First} and {Second} got back from the {Place},",
+        "After {First} and {Second} had lunch near the {Place},",
+        "When {First} met {Second} at the {Place},",
+        "After {First} found {Second} at the {Place},",
+        "Then {First} and {Second} walked to the {Place}, and",
+        "Yesterday {First} and {Second} drove to the {Place}, where",
+        "This morning {First} saw {Second} by the {Place}, so",
+        "At the {Place} {First} and {Second} had a long talk, and then",
+        "The {Place} was quiet when {First} and {Second} came in, so",
+    ];
+
+    /// <summary>The second halves, without the answer. The first one is that of the built-in datasets.</summary>
+    public static IReadOnlyList<string> Gifts { get; } =
+    [
+        "{Subject} gave a {Object} to",
+        "{Subject} gave the {Object} to",
+        "{Subject} handed a {Object} to",
+        "{Subject} passed the {Object} to",
+        "{Subject} offered a {Object} to",
+        "{Subject} showed the {Object} to",
+        "{Subject} sold a {Object} to",
+        "{Subject} wanted to give a {Object} to",
+        "{Subject} decided to give the {Object} to",
+        "{Subject} brought a new {Object} and gave it to",
+    ];
+
+    /// <summary>All forms: each scene with each gift.</summary>
+    public static IReadOnlyList<string> All { get; } = [.. Scenes.SelectMany(scene => Gifts.Select(gift => $"{scene} {gift}"))];
+}

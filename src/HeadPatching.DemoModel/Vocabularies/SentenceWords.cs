@@ -1,0 +1,24 @@
+using System.Text.RegularExpressions;
+using HeadPatching.DemoModel.Sentences;
+
+namespace HeadPatching.DemoModel.Vocabularies;
+
+/// <summary>Every word that a generated sentence can have, cut as GPT-2 cuts a text before it looks for tokens.</summary>
+public static partial class SentenceWords
+{
+    /// <summary>The words in a fixed order, those after a space with that space: "When", " and", ",", " Mary", ".", ...</summary>
+    public static IReadOnlyList<string> All { get; } =
+    [
+        .. Templates.All.SelectMany(Cut)
+            .Concat(Lexicon.Names.Concat(Lexicon.Places).Concat(Lexicon.Objects).Select(word => $" {word}"))
+            .Append(".")
+            .Distinct(),
+    ];
+
+    /// <summary>A letter or comma run with the space before it. The slots of a template, such as {First}, are left out.</summary>
+    [GeneratedRegex(@"(?<slot> ?\{\w+\})|(?<word> ?[A-Za-z]+|,)")]
+    private static partial Regex Word { get; }
+
+    private static IEnumerable<string> Cut(string template) =>
+        Word.Matches(template).Select(match => match.Groups["word"]).Where(word => word.Success).Select(word => word.Value);
+}
