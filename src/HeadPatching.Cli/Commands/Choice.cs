@@ -1,0 +1,31 @@
+using System.CommandLine;
+using System.Text.Json;
+
+namespace HeadPatching.Cli.Commands;
+
+/// <summary>Options whose value is one of a few words.</summary>
+internal static class Choice
+{
+    /// <summary>An option for an enumeration, its values in kebab-case as everywhere in results and requests; null where it is not given.</summary>
+    public static Option<T?> Of<T>(string name, string description, T fallback)
+        where T : struct, Enum
+    {
+        Dictionary<string, T> values = Enum.GetValues<T>().ToDictionary(value => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString()));
+        return new Option<T?>(name)
+        {
+            Description = $"{description} (default: {values.First(value => value.Value.Equals(fallback)).Key})",
+            HelpName = string.Join('|', values.Keys),
+            CustomParser = result =>
+            {
+                string text = result.Tokens[0].Value;
+                if (values.TryGetValue(text, out T value))
+                {
+                    return value;
+                }
+
+                result.AddError($"{name}: there is no '{text}'. Known: {string.Join(", ", values.Keys)}.");
+                return null;
+            },
+        };
+    }
+}

@@ -1,0 +1,59 @@
+using HeadPatching.Core.Faults;
+using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Storage;
+
+namespace HeadPatching.Cli.Commands;
+
+/// <summary>The folder that a sweep's files are put into. Each file is there whole or not at all, results.json last.</summary>
+internal sealed class OutFolder
+{
+    private const string Option = "--out";
+
+    private readonly string _folder;
+
+    private OutFolder(string folder)
+    {
+        _folder = folder;
+    }
+
+    /// <summary>Makes the folder and sees that it can be written, before any work is done for it.</summary>
+    /// <exception cref="InvalidInputException">It cannot be made or written.</exception>
+    public static OutFolder Open(string folder)
+    {
+        try
+        {
+            string full = Path.GetFullPath(folder);
+            Directory.CreateDirectory(full);
+            string probe = Path.Combine(full, $".headpatch-{Environment.ProcessId}");
+            File.WriteAllText(probe, "");
+            File.Delete(probe);
+            return new OutFolder(full);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new InvalidInputException(FaultKinds.CannotWrite, Option, $"The folder '{folder}' cannot be written: {e.Message}");
+        }
+    }
+
+    /// <summary>Copies a finished sweep's files out of the store.</summary>
+    /// <returns>The paths, results.json first.</returns>
+    public async Task<IReadOnlyList<string>> TakeAsync(IArtifactStore store, string sweepId, CancellationToken cancellationToken)
+    {
+        var waiting = new List<(string From, string To)>();
+        foreach (string file in AssembleSweep.Files)
+        {
+            string to = Path.Combine(_folder, file), from = $"{to}.{Environment.ProcessId}.part";
+            await using Stream stored = await store.RequireReadAsync(SweepArtifacts.Result(sweepId, file), cancellationToken);
+            await using FileStream copy = File.Create(from);
+            await stored.CopyToAsync(copy, cancellationToken);
+            waiting.Add((from, to));
+        }
+
+        foreach (var (from, to) in Enumerable.Reverse(waiting))
+        {
+            File.Move(from, to, overwrite: true);
+        }
+
+        return [.. waiting.Select(file => file.To)];
+    }
+}

@@ -1,0 +1,59 @@
+using System.CommandLine;
+using HeadPatching.Core.Native;
+using HeadPatching.Http.Serving;
+
+namespace HeadPatching.Cli.Commands;
+
+/// <summary><c>headpatch serve</c>: the HTTP API and its page on this machine.</summary>
+internal static class ServeCommand
+{
+    /// <summary>Makes the command.</summary>
+    public static Command Create()
+    {
+        var urls = new Option<string[]>("--urls")
+        {
+            Description = "Where to listen. There is no login: name another address than loopback only behind one.",
+            HelpName = "http://HOST:PORT",
+            AllowMultipleArgumentsPerToken = true,
+            DefaultValueFactory = _ => [ServeOptions.DefaultUrl],
+        };
+        var store = new Option<string>("--store")
+        {
+            Description = "Where sweeps are kept: a folder, or Azure Storage's connection string or account URL",
+            HelpName = "FOLDER|CONNECTION",
+            DefaultValueFactory = _ => DefaultFolders.Store("serve"),
+        };
+        var models = new Option<string?>("--models") { Description = $"A folder whose subfolders are models, beside the demo model (default: what {DefaultFolders.ModelsVariable} names)", HelpName = "FOLDER" };
+        var parallelism = new Option<int?>("--parallelism")
+        {
+            Description = "How many activities run at once. Default: the number of cores, at most 4.",
+            HelpName = "N",
+        };
+        parallelism.Validators.Add(result =>
+        {
+            if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, out int number) && number is < 1 or > 256)
+            {
+                result.AddError("--parallelism: At least 1, at most 256.");
+            }
+        });
+
+        var command = new Command("serve", "Serve the HTTP API and its page on this machine") { urls, store, models, parallelism };
+
+        // Not an asynchronous action: for one, the library would end the process on Ctrl-C before the server has stopped by itself.
+        command.SetAction(parsed => Run(new ServeOptions
+        {
+            Urls = [.. parsed.GetValue(urls)!.SelectMany(value => value.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))],
+            Store = parsed.GetRequiredValue(store),
+            Models = parsed.GetValue(models) ?? DefaultFolders.Models,
+            Parallelism = parsed.GetValue(parallelism),
+        }));
+        return command;
+    }
+
+    private static int Run(ServeOptions options)
+    {
+        LibTorch.Load();
+        SweepServer.RunAsync(options, addresses => Console.WriteLine($"Listening on {string.Join(", ", addresses)}. Ctrl-C ends it.")).GetAwaiter().GetResult();
+        return ExitCode.Done;
+    }
+}

@@ -1,0 +1,101 @@
+using System.CommandLine;
+using HeadPatching.Cli.Terminal;
+using HeadPatching.Core.Native;
+using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Reports;
+using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Storage;
+using Spectre.Console;
+
+namespace HeadPatching.Cli.Commands;
+
+/// <summary><c>headpatch sweep</c>: every head of every layer, patched; the heatmap in the terminal, the files in a folder.</summary>
+internal static class SweepCommand
+{
+    /// <summary>Makes the command.</summary>
+    public static Command Create()
+    {
+        var options = new SweepOptions();
+        var store = new Option<string>("--store")
+        {
+            Description = "Where activations and finished layers are kept: a folder, or Azure Storage's connection string or account URL",
+            HelpName = "FOLDER|CONNECTION",
+            DefaultValueFactory = _ => DefaultFolders.Store("store"),
+        };
+        var output = new Option<string>("--out")
+        {
+            Description = "The folder for results.json, heads.csv, heatmap.png, heatmap.svg and report.html",
+            HelpName = "FOLDER",
+            DefaultValueFactory = _ => "headpatch-out",
+        };
+        var command = new Command("sweep", "Patch every head of every layer and measure how much of the behaviour each carries");
+        foreach (Option option in options.All.Append(store).Append(output))
+        {
+            command.Options.Add(option);
+        }
+
+        command.SetAction((parsed, cancellation) =>
+            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), cancellation));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(SweepOptions options, ParseResult parsed, string location, string output, CancellationToken cancellation)
+    {
+        LibTorch.Load();
+        var (request, places) = options.Read(parsed);
+        IArtifactStore store = ArtifactStores.Open(location);
+        var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()));
+        SweepPlan plan = await SweepPlanner.PlanAsync(request, TimeProvider.System.GetUtcNow(), catalog, places, cancellation);
+        OutFolder folder = OutFolder.Open(output);
+        await store.CheckAsync(cancellation);
+
+        string id = SweepIds.OfContent(request, plan.Model.Fingerprint);
+        await using var engine = new InProcessEngine(store, catalog);
+        SweepStatus status = await SweepDisplay.RunAsync(engine, plan, () => engine.RunAsync(id, request, cancellation));
+        if (status.Status != SweepState.Completed)
+        {
+            foreach (string line in status.Error!.Faults.Count > 0 ? status.Error.Faults.Select(fault => fault.ToString()) : [status.Error.Message])
+            {
+                await Console.Error.WriteLineAsync(line);
+            }
+
+            return status.Error.Faults.Count > 0 ? ExitCode.BadInput : ExitCode.Failed;
+        }
+
+        IReadOnlyList<string> files = await folder.TakeAsync(store, id, cancellation);
+        await using FileStream results = File.OpenRead(files[0]);
+        Show(await ResultFiles.ReadJsonAsync(results, files[0], cancellation), status, request.Top, files);
+        return ExitCode.Done;
+    }
+
+    private static void Show(SweepResult result, SweepStatus status, int top, IReadOnlyList<string> files)
+    {
+        AnsiConsole.WriteLine();
+        AnsiConsole.Write(new TerminalHeatmap(result.Heatmap));
+        AnsiConsole.Write(RankedTable.Of(result.Heads, top));
+        foreach (string warning in result.Warnings)
+        {
+            AnsiConsole.MarkupLineInterpolated($"[yellow]Warning: {warning}[/]");
+        }
+
+        string important = result.ImportantHeads.Count == 0 ? "none" : string.Join(", ", result.ImportantHeads.Select(head => head.Name));
+        AnsiConsole.WriteLine(FormattableString.Invariant($"Heads above {result.Threshold}: {important}"));
+        AnsiConsole.WriteLine(FormattableString.Invariant(
+            $"Clean metric {result.Pairs.Average(pair => pair.CleanMetric):F3}, corrupted {result.Pairs.Average(pair => pair.CorruptedMetric):F3} ({result.Metric}, mean of {result.Pairs.Count} pairs)"));
+        if (status.Progress.TasksReused > 0)
+        {
+            AnsiConsole.WriteLine(FormattableString.Invariant(
+                $"{status.Progress.TasksReused} of {status.Progress.TasksTotal} layer results were there from an earlier run."));
+        }
+
+        AnsiConsole.WriteLine();
+        foreach (string file in files)
+        {
+            // Paths are not wrapped: they are for copying.
+            Console.WriteLine(Path.GetRelativePath(Environment.CurrentDirectory, file));
+        }
+    }
+}

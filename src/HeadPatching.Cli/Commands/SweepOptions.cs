@@ -1,0 +1,168 @@
+using System.CommandLine;
+using System.Globalization;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Requests;
+
+namespace HeadPatching.Cli.Commands;
+
+/// <summary>The options of <c>headpatch sweep</c>, and the request that they make.</summary>
+internal sealed class SweepOptions
+{
+    private static readonly SweepRequest Defaults = new();
+
+    private readonly Option<string> _model = new("--model")
+    {
+        Description = "A model's name (see 'headpatch model list') or a Hugging Face model folder",
+        HelpName = "NAME|FOLDER",
+        DefaultValueFactory = _ => Defaults.Model,
+    };
+
+    private readonly Option<string?> _dataset = new("--dataset")
+    {
+        Description = $"A built-in dataset: {string.Join(", ", BuiltInDatasets.Names)} (default: ioi)",
+        HelpName = "NAME",
+    };
+
+    private readonly Option<string?> _pairs = new("--pairs")
+    {
+        Description = "Your own pairs, JSON Lines: {\"clean\": \"text\"|[ids], \"corrupted\": ..., \"correct\": \" Mary\"|id, \"incorrect\": ...}",
+        HelpName = "FILE",
+    };
+
+    private readonly Option<Patch?> _patch = Choice.Of("--patch", "Which activation is replaced", Defaults.Patch);
+
+    private readonly Option<Positions> _positions = new("--positions")
+    {
+        Description = "Where: all at once, each in turn, or one position (negative from the end)",
+        HelpName = "all|each|N",
+        DefaultValueFactory = _ => Defaults.Positions,
+        CustomParser = result =>
+        {
+            if (!Positions.TryParse(result.Tokens[0].Value, out Positions positions))
+            {
+                result.AddError($"--positions: '{result.Tokens[0].Value}' is neither all, each nor a whole number.");
+            }
+
+            return positions;
+        },
+    };
+
+    private readonly Option<Direction?> _direction = Choice.Of("--direction", "Clean into corrupted, or corrupted into clean", Defaults.Direction);
+
+    private readonly Option<Aggregation?> _aggregation = Choice.Of("--aggregation", "How pairs come together", Defaults.Aggregation);
+
+    private readonly Option<int[]?> _pairIndices = new("--pair-indices")
+    {
+        Description = "Only these pairs, from 0",
+        HelpName = "0,2",
+        CustomParser = result =>
+        {
+            var indices = new List<int>();
+            foreach (string text in result.Tokens[0].Value.Split(','))
+            {
+                if (int.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out int index))
+                {
+                    indices.Add(index);
+                }
+                else
+                {
+                    result.AddError($"--pair-indices: '{text}' is not a whole number. Give indices with commas between them, such as 0,2.");
+                }
+            }
+
+            return [.. indices];
+        },
+    };
+
+    private readonly Option<string> _dtype = new("--dtype")
+    {
+        Description = "The type to compute in",
+        HelpName = "float32|float64|bfloat16",
+        DefaultValueFactory = _ => Defaults.Dtype,
+    };
+
+    private readonly Option<string> _device = new("--device")
+    {
+        Description = "Where to compute",
+        HelpName = "auto|cpu|cuda",
+        DefaultValueFactory = _ => Defaults.Device,
+    };
+
+    private readonly Option<double> _threshold = new("--threshold")
+    {
+        Description = "Heads with |effect| above it are important",
+        HelpName = "NUMBER",
+        DefaultValueFactory = _ => Defaults.Threshold,
+        CustomParser = result =>
+        {
+            if (!double.TryParse(result.Tokens[0].Value, NumberStyles.Float, CultureInfo.InvariantCulture, out double threshold))
+            {
+                result.AddError($"--threshold: '{result.Tokens[0].Value}' is not a number.");
+            }
+
+            return threshold;
+        },
+    };
+
+    private readonly Option<int> _top = Whole("--top", "How many heads the ranked table shows", Defaults.Top);
+
+    private readonly Option<int> _memory = Whole("--memory", "MiB that patching may take beside the model's weights", Defaults.MemoryMiB);
+
+    /// <summary>The options, in the order of the help.</summary>
+    public IEnumerable<Option> All =>
+    [
+        _model, _dataset, _pairs, _patch, _positions, _direction, _aggregation, _pairIndices, _dtype, _device, _threshold, _top, _memory,
+    ];
+
+    /// <summary>The request of a parsed command line, and how its faults name places.</summary>
+    /// <exception cref="Core.Faults.InvalidInputException">The pairs file cannot be read.</exception>
+    public (SweepRequest Request, FaultPlaces Places) Read(ParseResult parsed)
+    {
+        PairsFile? file = parsed.GetValue(_pairs) is string path ? PairsFile.Read(path) : null;
+        var request = new SweepRequest
+        {
+            Model = parsed.GetRequiredValue(_model),
+            Dataset = parsed.GetValue(_dataset),
+            Pairs = file?.Pairs,
+            Name = file is null ? null : Path.GetFileName(parsed.GetValue(_pairs)),
+            PairIndices = parsed.GetValue(_pairIndices) is { Length: > 0 } indices ? indices : null, // the parser makes an absent list an empty one
+            Patch = parsed.GetValue(_patch) ?? Defaults.Patch,
+            Positions = parsed.GetValue(_positions),
+            Direction = parsed.GetValue(_direction) ?? Defaults.Direction,
+            Aggregation = parsed.GetValue(_aggregation) ?? Defaults.Aggregation,
+            Threshold = parsed.GetValue(_threshold),
+            Top = parsed.GetValue(_top),
+            Dtype = parsed.GetRequiredValue(_dtype),
+            Device = parsed.GetRequiredValue(_device),
+            MemoryMiB = parsed.GetValue(_memory),
+        };
+        return (request, new FaultPlaces(OptionOf, file is null ? PairTokenizer.PathUnder("pairs") : file.Where));
+    }
+
+    /// <summary>The option that a request's property comes from.</summary>
+    private static string OptionOf(string property) => property switch
+    {
+        "pairIndices" => "--pair-indices",
+        "memoryMiB" => "--memory",
+        "name" => "--pairs",
+        _ => "--" + property,
+    };
+
+    private static Option<int> Whole(string name, string description, int fallback) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        DefaultValueFactory = _ => fallback,
+        CustomParser = result =>
+        {
+            if (!int.TryParse(result.Tokens[0].Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out int value))
+            {
+                result.AddError($"{name}: '{result.Tokens[0].Value}' is not a whole number.");
+            }
+
+            return value;
+        },
+    };
+}

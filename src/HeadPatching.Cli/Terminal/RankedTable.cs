@@ -1,0 +1,67 @@
+using System.Globalization;
+using HeadPatching.Core.Results;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace HeadPatching.Cli.Terminal;
+
+/// <summary>The heads by |effect|, largest first, each with a bar.</summary>
+public static class RankedTable
+{
+    private const int BarWidth = 18;
+
+    // A last character that is filled by so many eighths.
+    private const string Eighths = " ▏▎▍▌▋▊▉";
+
+    /// <summary>Makes the table.</summary>
+    /// <param name="heads">The heads, in any order.</param>
+    /// <param name="top">How many of them to show.</param>
+    public static IRenderable Of(IEnumerable<HeadResult> heads, int top)
+    {
+        var ranked = heads.OrderByDescending(head => Math.Abs(head.PatchingEffect)).Take(top).ToList();
+        var largest = ranked.Count > 0 ? Math.Abs(ranked[0].PatchingEffect) : 0;
+        var hasPositions = ranked.Exists(head => head.Position is not null);
+
+        var table = new Table().Border(TableBorder.Simple);
+        table.AddColumn(new TableColumn("#").RightAligned().NoWrap());
+        table.AddColumn(new TableColumn("head").NoWrap());
+        if (hasPositions)
+        {
+            table.AddColumn(new TableColumn("position").RightAligned().NoWrap());
+        }
+
+        table.AddColumn(new TableColumn("effect").RightAligned().NoWrap());
+        table.AddColumn(new TableColumn("± s.e.").RightAligned().NoWrap());
+        table.AddColumn(new TableColumn("patched").RightAligned().NoWrap());
+        table.AddColumn(new TableColumn("").Width(BarWidth).NoWrap());
+        foreach (var (index, head) in ranked.Index())
+        {
+            var cells = new List<IRenderable>
+            {
+                new Text(Number(index + 1, "0")),
+                new Text(head.Name),
+                new Text(Number(head.PatchingEffect, "+0.000;-0.000;0.000")),
+                new Text(head.StandardError is { } error ? Number(error, "0.000") : "-"),
+                new Text(Number(head.PatchedMetric, "0.000")),
+                new Text(Bar(head.PatchingEffect, largest), new Style(head.PatchingEffect < 0 ? Color.Blue : Color.Red)),
+            };
+            if (hasPositions)
+            {
+                cells.Insert(2, new Text(head.Position is { } position ? Number(position, "0") : ""));
+            }
+
+            table.AddRow(cells);
+        }
+
+        return table;
+    }
+
+    private static string Bar(double effect, double largest)
+    {
+        var eighths = largest > 0 ? (int)Math.Round(Math.Abs(effect) / largest * BarWidth * 8) : 0;
+        var last = eighths % 8;
+        return new string('█', eighths / 8) + (last > 0 ? Eighths[last] : "");
+    }
+
+    private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,105 @@
+using System.Diagnostics;
+using System.Globalization;
+using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Workflow;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace HeadPatching.Cli.Terminal;
+
+/// <summary>Shows a running sweep: a bar with heads a second and time left on a terminal, plain lines where output is redirected.</summary>
+internal static class SweepDisplay
+{
+    /// <summary>Runs a sweep and shows it.</summary>
+    public static async Task<SweepStatus> RunAsync(InProcessEngine engine, SweepPlan plan, Func<Task<SweepStatus>> run)
+    {
+        AnsiConsole.WriteLine(FormattableString.Invariant(
+            $"{plan.Model.Name}: {plan.Model.Layers} layers x {plan.Model.Heads} heads, {plan.Model.Dtype} on {plan.Model.Device}. {plan.Request.DatasetName()}: {plan.Pairs.Count} pairs. Patching {plan.Request.Patch.ToString().ToLowerInvariant()}, positions {plan.Request.Positions}, {plan.Request.Direction.ToString().ToLowerInvariant()}."));
+        return AnsiConsole.Profile.Out.IsTerminal ? await OnTerminalAsync(engine, plan, run) : await InLinesAsync(engine, plan, run);
+    }
+
+    private static async Task<SweepStatus> OnTerminalAsync(InProcessEngine engine, SweepPlan plan, Func<Task<SweepStatus>> run)
+    {
+        var rate = new RateColumn();
+        ProgressColumn[] columns =
+            [new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), rate, new RemainingTimeColumn()];
+        return await AnsiConsole.Progress().Columns(columns).StartAsync(async display =>
+        {
+            ProgressTask bar = display.AddTask("planning", maxValue: Cost(plan, plan.Model.Layers * plan.Chunks.Count));
+            void Follow(SweepStatus status)
+            {
+                bar.Description = status.Progress.Phase.ToString().ToLowerInvariant();
+                bar.Value = Cost(plan, status.Progress.TasksDone);
+            }
+
+            engine.Changed += Follow;
+            engine.PatchedRunsMade += rate.Add;
+            try
+            {
+                return await run();
+            }
+            finally
+            {
+                engine.Changed -= Follow;
+                engine.PatchedRunsMade -= rate.Add;
+            }
+        });
+    }
+
+    private static async Task<SweepStatus> InLinesAsync(InProcessEngine engine, SweepPlan plan, Func<Task<SweepStatus>> run)
+    {
+        var phase = (SweepPhase?)null;
+        int tenth = 0;
+        void Follow(SweepStatus status)
+        {
+            SweepProgress progress = status.Progress;
+            int tenths = progress.TasksTotal == 0 ? 0 : (int)(10 * Cost(plan, progress.TasksDone) / Cost(plan, progress.TasksTotal));
+            if (progress.Phase != phase || tenths != tenth)
+            {
+                (phase, tenth) = (progress.Phase, tenths);
+                string what = progress.Phase == SweepPhase.Patching
+                    ? FormattableString.Invariant($"patching: {10 * tenths} % ({progress.LayersDone} of {progress.LayersTotal} layers)")
+                    : progress.Phase.ToString().ToLowerInvariant();
+                Console.WriteLine(what);
+            }
+        }
+
+        engine.Changed += Follow;
+        try
+        {
+            return await run();
+        }
+        finally
+        {
+            engine.Changed -= Follow;
+        }
+    }
+
+    /// <summary>What the first so many layer tasks cost, low layers first: a task runs its own layer's MLP and every layer after it.</summary>
+    private static double Cost(SweepPlan plan, int tasks)
+    {
+        double cost = 0;
+        for (int task = 0; task < tasks; task++)
+        {
+            cost += plan.Model.Layers - (task / plan.Chunks.Count);
+        }
+
+        return cost;
+    }
+
+    /// <summary>Patched runs (one head on one pair) a second.</summary>
+    private sealed class RateColumn : ProgressColumn
+    {
+        private readonly long _started = Stopwatch.GetTimestamp();
+        private long _runs;
+
+        public void Add(long runs) => Interlocked.Add(ref _runs, runs);
+
+        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime)
+        {
+            double rate = Interlocked.Read(ref _runs) / Stopwatch.GetElapsedTime(_started).TotalSeconds;
+            return new Text(string.Create(CultureInfo.InvariantCulture, $"{rate,6:F0} heads/s"));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+using System.Text.Json.Serialization;
+using HeadPatching.Core.Patching;
+using HeadPatching.Http.Requests;
+using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Workflow;
+
+namespace HeadPatching.Http.Answers;
+
+/// <summary>A sweep and where it stands.</summary>
+public sealed record SweepAnswer
+{
+    /// <summary>Its id.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>Where it stands.</summary>
+    public required SweepState Status { get; init; }
+
+    /// <summary>The model's name.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>The dataset's name.</summary>
+    public required string Dataset { get; init; }
+
+    /// <summary>What is patched.</summary>
+    public required Patch Patch { get; init; }
+
+    /// <summary>When it was asked for.</summary>
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>When it ended; absent before.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public DateTimeOffset? FinishedAt { get; init; }
+
+    /// <summary>How far it is.</summary>
+    public required SweepProgress Progress { get; init; }
+
+    /// <summary>Why it failed; absent otherwise.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SweepErrorAnswer? Error { get; init; }
+
+    /// <summary>Where its parts are.</summary>
+    public required SweepLinks Links { get; init; }
+
+    /// <summary>A status as an answer has it.</summary>
+    public static SweepAnswer Of(SweepStatus status, string pathBase) => new()
+    {
+        Id = status.Id,
+        Status = status.Status,
+        Model = status.Model,
+        Dataset = status.Dataset,
+        Patch = status.Patch,
+        CreatedAt = status.CreatedAt,
+        FinishedAt = status.FinishedAt,
+        Progress = status.Progress,
+        Error = status.Error is { } error
+            ? new SweepErrorAnswer(FirstLine(error.Message), error.Faults.Count, [.. error.Faults.Take(FaultList.Listed).Select(FaultAnswer.Of)])
+            : null,
+        Links = SweepLinks.Of(status.Id, pathBase),
+    };
+
+    /// <summary>The exceptions of storage services go on for a page.</summary>
+    internal static string FirstLine(string message) => message.Split('\n')[0].TrimEnd();
+}

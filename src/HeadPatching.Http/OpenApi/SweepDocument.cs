@@ -1,0 +1,92 @@
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Http.Requests;
+using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Requests;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+
+namespace HeadPatching.Http.OpenApi;
+
+/// <summary>What the generator of the OpenAPI document cannot see for itself.</summary>
+internal static class SweepDocument
+{
+    /// <summary>Sets the generator up.</summary>
+    public static void Configure(OpenApiOptions options)
+    {
+        options.AddDocumentTransformer((document, _, _) =>
+        {
+            document.Info = new OpenApiInfo
+            {
+                Title = "HeadPatching",
+                Version = AssembleSweep.Version,
+                Description = "Head-level activation patching as durable sweeps. Errors are application/problem+json with a stable type.",
+            };
+            document.Servers = null; // whatever host it was asked of
+            return Task.CompletedTask;
+        });
+        options.AddOperationTransformer((operation, context, _) =>
+        {
+            foreach (var answer in context.Description.ActionDescriptor.EndpointMetadata.OfType<ProducesResponseTypeMetadata>())
+            {
+                if (operation.Responses?.GetValueOrDefault($"{answer.StatusCode}") is OpenApiResponse response)
+                {
+                    response.Description = answer.Description;
+                }
+            }
+
+            return Task.CompletedTask;
+        });
+        options.AddSchemaTransformer((schema, context, _) =>
+        {
+            Describe(schema, context.JsonTypeInfo.Type);
+            return Task.CompletedTask;
+        });
+    }
+
+    /// <summary>The header Idempotency-Key, which the handler reads itself.</summary>
+    public static Task DescribeIdempotencyKey(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    {
+        operation.Parameters ??= [];
+        operation.Parameters.Add(new OpenApiParameter
+        {
+            Name = IdempotencyKey.Header,
+            In = ParameterLocation.Header,
+            Description = "Any text of the caller's choice; the same key is the same sweep.",
+            Schema = new OpenApiSchema { Type = JsonSchemaType.String, MinLength = 1, MaxLength = new RequestLimits().ShortTextCharacters },
+        });
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Types with a JSON form of their own.</summary>
+    private static void Describe(OpenApiSchema schema, Type type)
+    {
+        if (type == typeof(SweepRequest) || type == typeof(PromptPair))
+        {
+            schema.AdditionalPropertiesAllowed = false;
+        }
+        else if (type == typeof(Prompt))
+        {
+            OneOf(schema, Text(), new OpenApiSchema { Type = JsonSchemaType.Array, Items = WholeNumber() });
+        }
+        else if (type == typeof(Answer))
+        {
+            OneOf(schema, Text(), WholeNumber());
+        }
+        else if (type == typeof(Positions))
+        {
+            OneOf(schema, new OpenApiSchema { Type = JsonSchemaType.String, Enum = ["all", "each"] }, WholeNumber());
+        }
+    }
+
+    private static void OneOf(OpenApiSchema schema, params IOpenApiSchema[] forms)
+    {
+        schema.Type = null;
+        schema.OneOf = [.. forms];
+    }
+
+    private static OpenApiSchema Text() => new() { Type = JsonSchemaType.String };
+
+    private static OpenApiSchema WholeNumber() => new() { Type = JsonSchemaType.Integer, Format = "int32" };
+}

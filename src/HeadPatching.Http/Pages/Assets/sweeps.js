@@ -1,0 +1,496 @@
+"use strict";
+// The list of sweeps and the form that starts one. Names and messages are whatever somebody put into a request:
+// they enter the page as text only (textContent, append).
+(() => {
+  const byId = id => document.getElementById(id);
+
+  const WATCHING_MS = 1_000; // while a sweep runs
+  const IDLE_MS = 10_000;
+  const PATIENCE_MS = 15_000; // for one answer
+  const SHOWN_AT_ONCE = 50;
+
+  // ---- Small helpers
+
+  function element(tag, className, ...children) {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    made.append(...children.filter(child => child !== null && child !== undefined));
+    return made;
+  }
+
+  // Shows a text, or hides the element where there is none. Unchanged text is left alone, so that a selection in it stays.
+  function show(target, text) {
+    target.hidden = !text;
+    if (target.textContent !== text) target.textContent = text;
+  }
+
+  // Not "disabled", which would take the focus away from whoever has just pressed it.
+  function setBusy(button, busy) {
+    if (busy) button.setAttribute("aria-disabled", "true");
+    else button.removeAttribute("aria-disabled");
+  }
+
+  const isBusy = button => button.hasAttribute("aria-disabled");
+  const plural = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+  const address = (id, part) => `api/sweeps/${encodeURIComponent(id)}${part ? `/${part}` : ""}`;
+
+  // ---- The server
+
+  class Refusal extends Error {
+    constructor(status, problem) {
+      super([problem?.title ?? `The server answered ${status}.`, problem?.detail].filter(Boolean).join(" "));
+      this.status = status;
+      this.errors = problem?.errors ?? [];
+    }
+  }
+
+  class NoAnswer extends Error {
+    constructor() {
+      super("The server does not answer.");
+    }
+  }
+
+  async function ask(path, options = {}) {
+    let response;
+    let text;
+    try {
+      response = await fetch(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+      text = await response.text();
+    } catch {
+      throw new NoAnswer();
+    }
+    let body = null;
+    try {
+      body = JSON.parse(text);
+    } catch {
+      // Not every answer has a body, and a proxy's error page is not JSON: the status says enough.
+    }
+    if (!response.ok) throw new Refusal(response.status, body);
+    return body;
+  }
+
+  // ---- One sweep of the list: made once, then brought up to date in place, so that focus and selection stay where they are
+
+  const ACTIVE = new Set(["queued", "running"]);
+  const PHASES = { planning: "Planning", caching: "Clean and corrupted runs", patching: "Patching", assembling: "Putting the result together", done: "Done" };
+  const RESULTS = [
+    ["report", "Report"], ["heatmap.png", "Heatmap PNG"], ["heatmap.svg", "SVG"], ["heatmap.csv", "CSV"], ["heads.csv", "Heads CSV"], ["results", "results.json"],
+  ];
+
+  function progressOf({ status, progress }) {
+    if (status === "queued") return { share: null, text: "Waiting for its turn" };
+    const { phase, layersDone, layersTotal, chunksCached, chunksTotal, tasksDone, tasksTotal, tasksReused } = progress;
+    const parts = [PHASES[phase] ?? phase];
+    if (phase === "caching") parts.push(`${chunksCached} of ${plural(chunksTotal, "chunk", "chunks")} of pairs`);
+    if (phase === "patching") {
+      parts.push(`${layersDone} of ${plural(layersTotal, "layer", "layers")}`, `${tasksDone} of ${plural(tasksTotal, "task", "tasks")}`);
+      if (tasksReused > 0) parts.push(`${tasksReused} kept from an interrupted run`);
+    }
+    // Caching a chunk is about as much work as patching a layer of it, so the bar goes evenly and never back.
+    const total = chunksTotal + tasksTotal;
+    return { share: total > 0 ? (chunksCached + tasksDone) / total : null, text: parts.join(" · ") };
+  }
+
+  function when(text) {
+    const time = new Date(text);
+    const today = time.toDateString() === new Date().toDateString();
+    const shown = element("time", "", today ? time.toLocaleTimeString() : time.toLocaleString());
+    shown.dateTime = text;
+    return shown;
+  }
+
+  function duration(from, to) {
+    const seconds = Math.max(0, (Date.parse(to) - Date.parse(from)) / 1000);
+    if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+    if (seconds < 10) return `${seconds.toFixed(1)} s`;
+    if (seconds < 120) return `${Math.round(seconds)} s`;
+    return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+  }
+
+  function faultLine(where, message) {
+    return element("li", "", where ? element("span", "where", where) : null, message);
+  }
+
+  function faultList(faults, count) {
+    const list = element("ul", "faults", ...faults.map(fault => faultLine(fault.path, fault.message)));
+    if (count > faults.length) list.append(faultLine("", `and ${(count - faults.length).toLocaleString("en")} more`));
+    return list;
+  }
+
+  function makeItem(sweep) {
+    const item = element("li", "sweep");
+    item.dataset.id = sweep.id;
+    const parts = {
+      item,
+      state: element("span", "badge state"),
+      ended: element("span", ""),
+      progress: element("div", "progress"),
+      bar: element("progress"),
+      progressText: element("p", "progress-text"),
+      failure: element("div", "failure"),
+      links: element("div", "links"),
+      stop: element("button", "stop"),
+    };
+    // Each name isolated from what follows: it may hold characters that turn the direction of writing.
+    const heading = element("h3", "", element("bdi", "", sweep.model), element("span", "on", " on "), element("bdi", "", sweep.dataset));
+    const facts = element("p", "facts",
+      element("span", "", `patches ${sweep.patch}`), element("span", "", "asked for ", when(sweep.createdAt)), parts.ended, element("span", "", element("code", "", sweep.id)));
+    parts.bar.max = 1;
+    parts.bar.setAttribute("aria-label", "Progress");
+    parts.progress.append(parts.bar, parts.progressText);
+    for (const [part, name] of RESULTS) {
+      const link = element("a", part === "report" ? "report" : "", name);
+      link.href = address(sweep.id, part);
+      parts.links.append(link);
+    }
+    parts.stop.type = "button";
+    parts.stop.addEventListener("click", () => {
+      if (isBusy(parts.stop)) return;
+      if (ACTIVE.has(known.get(sweep.id)?.status)) stop(sweep.id, "The sweep is being cancelled.");
+      else askToDelete(sweep.id);
+    });
+    item.append(
+      element("div", "sweep-head", heading, element("div", "sweep-side", parts.state, parts.stop)), facts, parts.progress, parts.failure, parts.links);
+    return parts;
+  }
+
+  function updateItem(parts, sweep) {
+    const active = ACTIVE.has(sweep.status);
+    show(parts.state, sweep.status);
+    parts.state.dataset.state = sweep.status;
+    show(parts.ended, sweep.finishedAt ? `took ${duration(sweep.createdAt, sweep.finishedAt)}` : "");
+
+    parts.progress.hidden = !active;
+    if (active) {
+      const { share, text } = progressOf(sweep);
+      if (share === null) parts.bar.removeAttribute("value");
+      else parts.bar.value = share;
+      show(parts.progressText, text);
+    }
+
+    parts.failure.hidden = sweep.status !== "failed";
+    if (sweep.status === "failed" && parts.failure.childElementCount === 0) {
+      const { message, faults = [], faultCount = 0 } = sweep.error ?? { message: "It failed without saying why." };
+      parts.failure.append(element("p", "", message));
+      if (faults.length > 0) parts.failure.append(faultList(faults, faultCount));
+    }
+
+    parts.links.hidden = sweep.status !== "completed";
+    const leaving = stopping.get(sweep.id) === sweep.status;
+    setBusy(parts.stop, leaving);
+    show(parts.stop, active ? (leaving ? "Cancelling …" : "Cancel") : (leaving ? "Deleting …" : "Delete"));
+    parts.stop.setAttribute("aria-label", `${active ? "Cancel" : "Delete"} the sweep of ${sweep.model} on ${sweep.dataset}, ${sweep.id}`);
+  }
+
+  // ---- The list
+
+  let known = null; // id -> sweep, newest first; null before the first answer
+  let shown = SHOWN_AT_ONCE;
+  const items = new Map(); // id -> parts
+  const stopping = new Map(); // id -> the state in which it was asked to go
+
+  function say(text) {
+    byId("announcement").textContent = text;
+  }
+
+  function announceChanges(before, now) {
+    if (before === null) return;
+    for (const sweep of now.values()) {
+      const earlier = before.get(sweep.id);
+      if (earlier?.status !== sweep.status && (earlier || sweep.status === "queued" || sweep.status === "running")) {
+        say(`The sweep of ${sweep.model} on ${sweep.dataset} is ${sweep.status}.`);
+      }
+    }
+  }
+
+  function showSweeps(sweeps) {
+    const now = new Map([...sweeps]
+      .sort((one, other) => Date.parse(other.createdAt) - Date.parse(one.createdAt))
+      .map(sweep => [sweep.id, sweep]));
+    announceChanges(known, now);
+    known = now;
+
+    for (const [id, parts] of items) {
+      if (now.has(id)) continue;
+      const hadFocus = parts.item.contains(document.activeElement);
+      parts.item.remove();
+      items.delete(id);
+      stopping.delete(id);
+      if (hadFocus) byId("start").focus({ preventScroll: true });
+    }
+
+    const list = byId("sweeps");
+    let place = list.firstElementChild;
+    for (const sweep of [...now.values()].slice(0, shown)) {
+      if (!items.has(sweep.id)) items.set(sweep.id, makeItem(sweep));
+      const parts = items.get(sweep.id);
+      updateItem(parts, sweep);
+      if (parts.item === place) place = place.nextElementSibling;
+      else list.insertBefore(parts.item, place);
+    }
+
+    const active = sweeps.filter(sweep => ACTIVE.has(sweep.status)).length;
+    byId("empty").hidden = now.size > 0;
+    byId("more").hidden = now.size <= shown;
+    show(byId("counts"), now.size === 0 ? "" : active === 0 ? plural(now.size, "sweep", "sweeps") : `${active} of ${plural(now.size, "sweep", "sweeps")} under way`);
+    document.title = active === 0 ? "Sweeps · HeadPatching" : `${active} under way · HeadPatching`;
+  }
+
+  // ---- Watching: each second while something runs, slower otherwise, not at all while nobody looks
+
+  let timer = null;
+  let asking = false;
+  let askAgain = false;
+  let lastAnswer = null;
+
+  async function refresh() {
+    clearTimeout(timer);
+    if (asking) {
+      askAgain = true;
+      return;
+    }
+    if (document.hidden) return;
+    asking = true;
+    try {
+      if (!choicesKnown) await fillChoices(); // first, so that nobody is invited to a form that is not ready
+      const { sweeps } = await ask("api/sweeps");
+      lastAnswer = new Date();
+      show(byId("server-gone"), "");
+      showSweeps(sweeps);
+    } catch (error) {
+      const since = lastAnswer ? ` What is shown is from ${lastAnswer.toLocaleTimeString()}.` : "";
+      show(byId("server-gone"), `${error.message}${since} This page tries again by itself.`);
+    } finally {
+      asking = false;
+    }
+    const watching = known !== null && [...known.values()].some(sweep => ACTIVE.has(sweep.status));
+    const gone = !byId("server-gone").hidden;
+    timer = setTimeout(refresh, askAgain ? 0 : watching || gone ? WATCHING_MS : IDLE_MS);
+    askAgain = false;
+  }
+
+  // ---- Cancel and delete
+
+  async function stop(id, doing) {
+    const sweep = known.get(id);
+    if (!sweep) return;
+    stopping.set(id, sweep.status);
+    updateItem(items.get(id), sweep);
+    try {
+      await ask(address(id), { method: "DELETE" });
+      say(doing);
+    } catch (error) {
+      stopping.delete(id);
+      updateItem(items.get(id), sweep);
+      if (error.status !== 404) show(byId("server-gone"), error.message);
+    }
+    refresh();
+  }
+
+  let toDelete = null;
+
+  function askToDelete(id) {
+    const sweep = known.get(id);
+    if (!sweep) return;
+    toDelete = id;
+    byId("confirm-text").replaceChildren(
+      element("bdi", "", sweep.model), " on ", element("bdi", "", sweep.dataset), `, ${sweep.status}, asked for `, when(sweep.createdAt), ".");
+    byId("confirm-delete").showModal();
+  }
+
+  byId("confirm-no").addEventListener("click", () => byId("confirm-delete").close());
+  byId("confirm-yes").addEventListener("click", () => {
+    byId("confirm-delete").close();
+    stop(toDelete, "The sweep is being deleted.");
+  });
+
+  // ---- The form
+
+  const form = byId("new-sweep");
+  const FIELDS = ["model", "dataset", "pairs", "patch", "positions", "direction", "aggregation", "threshold", "dtype"];
+  const DEMO_MODEL = "ioi-demo";
+  const EXAMPLE = {
+    clean: "When Mary and John went to the store, John gave a drink to",
+    corrupted: "When Mary and John went to the store, Mary gave a drink to",
+    correct: " Mary",
+    incorrect: " John",
+  };
+
+  let choicesKnown = false;
+
+  async function fillChoices() {
+    const { models, datasets } = await ask("api/models");
+    byId("model").replaceChildren(...models.map(model => {
+      const size = model.layers && model.heads ? ` (${plural(model.layers, "layer", "layers")} of ${plural(model.heads, "head", "heads")})` : "";
+      const option = element("option", "", `${model.name}${size}`);
+      option.value = model.name;
+      if (model.problem) {
+        option.disabled = true;
+        option.textContent = `${model.name}: ${model.problem}`;
+      }
+      if (model.name === DEMO_MODEL) option.selected = true;
+      return option;
+    }));
+    for (const dataset of datasets) {
+      const option = element("option", "", dataset.name);
+      option.value = dataset.name;
+      option.dataset.description = dataset.description;
+      byId("own-pairs").before(option);
+    }
+    byId("dataset").selectedIndex = 0;
+    choicesKnown = true;
+    byId("fields").disabled = false;
+    showChoices();
+  }
+
+  function showChoices() {
+    const own = byId("own-pairs").selected;
+    byId("pairs-field").hidden = !own || !choicesKnown;
+    show(byId("dataset-description"), own ? "" : byId("dataset").selectedOptions[0].dataset.description);
+    byId("position").hidden = byId("positions").value !== "one";
+    const positions = byId("positions").value === "one" ? `position ${byId("position").value}` : byId("positions").selectedOptions[0].textContent;
+    byId("options-summary").textContent = `${byId("patch").value} · ${positions} · ${byId("direction").value} · ${byId("dtype").value}`;
+  }
+
+  // The pairs of the text area, with the line each stands on, and a fault for every line that is not a JSON object.
+  function readPairs() {
+    const pairs = [];
+    const lines = [];
+    const faults = [];
+    byId("pairs").value.split("\n").forEach((text, index) => {
+      if (text.trim() === "") return;
+      let pair = null;
+      let reason = "it is no object";
+      try {
+        pair = JSON.parse(text);
+      } catch (error) {
+        reason = error.message.replace(/ \(line \d+ column \d+\)$/, ""); // it always reads one line
+      }
+      if (pair === null || typeof pair !== "object" || Array.isArray(pair)) {
+        faults.push({ path: `pairs[${pairs.length}]`, message: `The line is not one JSON object (${reason}).` });
+      }
+      pairs.push(pair);
+      lines.push(index + 1);
+    });
+    if (pairs.length === 0) faults.push({ path: "pairs", message: "Paste at least one pair, or choose a built-in data set." });
+    return { pairs, lines, faults };
+  }
+
+  // Sends what the form says and returns nothing it does not say: the server's defaults stay the server's.
+  function readForm() {
+    const value = name => byId(name).value;
+    const body = { model: value("model") };
+    let lines = [];
+    const faults = [];
+    if (value("dataset") !== "") {
+      body.dataset = value("dataset");
+    } else {
+      const read = readPairs();
+      body.pairs = read.pairs;
+      lines = read.lines;
+      faults.push(...read.faults);
+    }
+    for (const name of ["patch", "direction", "aggregation", "dtype"]) body[name] = value(name);
+    body.positions = value("positions");
+    if (body.positions === "one") {
+      if (value("position") === "") faults.push({ path: "positions", message: "Say which position: a whole number; negative ones count from the end." });
+      body.positions = Number(value("position"));
+    }
+    body.threshold = Number(value("threshold"));
+    return { body, lines, faults };
+  }
+
+  function clearFaults() {
+    byId("refusal").replaceChildren();
+    for (const name of FIELDS) {
+      byId(`faults-${name}`).replaceChildren();
+      byId(name).removeAttribute("aria-invalid");
+      byId(name).removeAttribute("aria-errormessage");
+    }
+  }
+
+  // Each fault beside the field that its JSON path names; those of no field together, above the button.
+  function showFaults(message, faults, lines) {
+    const refusal = byId("refusal");
+    refusal.append(element("p", "", message));
+    const elsewhere = [];
+    let first = null;
+    for (const { path = "", message: text } of faults) {
+      const name = FIELDS.find(field => path === field || path.startsWith(`${field}[`) || path.startsWith(`${field}.`));
+      const field = name === "pairs" && byId("pairs-field").hidden ? undefined : name;
+      if (field === undefined) {
+        elsewhere.push(faultLine(path, text));
+        continue;
+      }
+      const line = lines[/^pairs\[(\d+)\]/.exec(path)?.[1]];
+      byId(`faults-${field}`).append(faultLine(line ? `line ${line}, ${path}` : path, text));
+      byId(field).setAttribute("aria-invalid", "true");
+      byId(field).setAttribute("aria-errormessage", `faults-${field}`);
+      first ??= byId(field);
+    }
+    if (elsewhere.length > 0) refusal.append(element("ul", "faults", ...elsewhere));
+    if (first !== null) {
+      if (byId("options").contains(first)) byId("options").open = true;
+      first.focus();
+    }
+  }
+
+  // The same body sent again after a lost answer carries the same key, and so never makes a second sweep.
+  let attempt = { text: null, key: null };
+
+  function keyFor(text) {
+    if (attempt.text !== text) {
+      const random = crypto.getRandomValues(new Uint8Array(16));
+      attempt = { text, key: [...random].map(byte => byte.toString(16).padStart(2, "0")).join("") };
+    }
+    return attempt.key;
+  }
+
+  async function start() {
+    if (isBusy(byId("start"))) return;
+    clearFaults();
+    const { body, lines, faults } = readForm();
+    if (faults.length > 0) {
+      showFaults("The sweep was not started.", faults, lines);
+      return;
+    }
+    setBusy(byId("start"), true);
+    try {
+      const text = JSON.stringify(body);
+      const made = await ask("api/sweeps", {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "Idempotency-Key": keyFor(text) },
+        body: text,
+      });
+      attempt = { text: null, key: null };
+      say("The sweep was started.");
+      await refresh();
+      items.get(made.id)?.item.scrollIntoView({ block: "nearest" });
+    } catch (error) {
+      showFaults(error.message, error.errors ?? [], lines);
+    } finally {
+      setBusy(byId("start"), false);
+    }
+  }
+
+  form.addEventListener("submit", event => {
+    event.preventDefault();
+    start();
+  });
+  form.addEventListener("change", showChoices);
+  byId("first-sweep").addEventListener("click", () => form.requestSubmit());
+  byId("example-pair").addEventListener("click", () => {
+    const pairs = byId("pairs");
+    const before = pairs.value === "" || pairs.value.endsWith("\n") ? pairs.value : `${pairs.value}\n`;
+    pairs.value = `${before}${JSON.stringify(EXAMPLE)}\n`;
+    pairs.focus();
+  });
+  byId("more").addEventListener("click", () => {
+    shown += SHOWN_AT_ONCE;
+    showSweeps([...known.values()]);
+  });
+  document.addEventListener("visibilitychange", refresh);
+
+  showChoices();
+  refresh();
+})();

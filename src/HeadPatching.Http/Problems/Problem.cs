@@ -1,0 +1,77 @@
+using System.Diagnostics;
+using HeadPatching.Core.Faults;
+using HeadPatching.Http.Answers;
+using HeadPatching.Http.Requests;
+using HeadPatching.Sweeps.Engine;
+using Microsoft.AspNetCore.Http;
+
+namespace HeadPatching.Http.Problems;
+
+/// <summary>The application/problem+json answers (RFC 9457).</summary>
+internal static class Problem
+{
+    public static IResult InvalidRequest(IReadOnlyList<Fault> faults, int count) => Of(
+        StatusCodes.Status400BadRequest,
+        ProblemTypes.InvalidRequest,
+        "The request cannot be swept.",
+        count > faults.Count ? $"There are {count} faults; the first {faults.Count} are listed." : "Each fault is listed with its JSON path.",
+        faults);
+
+    public static IResult UnknownSweep() =>
+        Of(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep, "There is no such sweep.", "GET /api/sweeps lists those that there are.");
+
+    public static IResult IdempotencyConflict(string sweepId) => Of(
+        StatusCodes.Status409Conflict,
+        ProblemTypes.IdempotencyConflict,
+        "The Idempotency-Key was used before with another body.",
+        $"It made sweep {sweepId}. Send the same body again to get that sweep, or another key for a new one.");
+
+    public static IResult NoResult(SweepStatus status) => status.Status switch
+    {
+        SweepState.Failed => Of(
+            StatusCodes.Status409Conflict,
+            ProblemTypes.SweepFailed,
+            "The sweep failed and has no result.",
+            SweepAnswer.FirstLine(status.Error?.Message ?? "Its status says no more."),
+            status.Error?.Faults),
+        SweepState.Cancelled => Of(
+            StatusCodes.Status409Conflict, ProblemTypes.SweepCancelled, "The sweep was cancelled and has no result.", "Post it again to have it swept."),
+        _ => Of(
+            StatusCodes.Status409Conflict,
+            ProblemTypes.SweepNotCompleted,
+            "The sweep has no result yet.",
+            $"It is {status.Status.ToString().ToLowerInvariant()}; ask again when its status is completed."),
+    };
+
+    public static IResult BodyTooLarge(int mostBytes) => Of(
+        StatusCodes.Status413PayloadTooLarge, ProblemTypes.BodyTooLarge, "The body is too large.", $"At most {mostBytes} bytes are read. Split the pairs over several sweeps.");
+
+    public static IResult StoreUnavailable() => Of(
+        StatusCodes.Status503ServiceUnavailable,
+        ProblemTypes.StoreUnavailable,
+        "The artifact store cannot be reached.",
+        "Nothing is lost; try again later. The server's log says what the store answered.");
+
+    /// <summary>An answer about which nothing more is known than its status.</summary>
+    public static IResult OfStatus(int status) => status switch
+    {
+        StatusCodes.Status404NotFound => Of(status, ProblemTypes.UnknownRoute, "There is nothing at this path.", "GET /api/openapi.json lists the paths."),
+        StatusCodes.Status405MethodNotAllowed => Of(
+            status, ProblemTypes.MethodNotAllowed, "The path does not know this method.", "The header Allow lists those that it knows."),
+        StatusCodes.Status413PayloadTooLarge => Of(status, ProblemTypes.BodyTooLarge, "The body is too large.", "Split the pairs over several sweeps."),
+        StatusCodes.Status415UnsupportedMediaType => Of(
+            status, ProblemTypes.UnsupportedMediaType, "The body is not JSON.", "Send the request as application/json, in UTF-8, not compressed."),
+        >= StatusCodes.Status500InternalServerError => Of(
+            status, ProblemTypes.Internal, "The server failed.", $"The server's log says why, under the trace id {Activity.Current?.TraceId}."),
+        _ => Of(status, ProblemTypes.MalformedHttp, "The request cannot be read.", "It is not the HTTP that this server understands, or came too slowly."),
+    };
+
+    public static IResult Of(int status, string type, string title, string detail, IReadOnlyList<Fault>? faults = null) => Results.Problem(
+        detail: detail,
+        statusCode: status,
+        title: title,
+        type: type,
+        extensions: faults is null or []
+            ? null
+            : new Dictionary<string, object?> { ["errors"] = faults.Take(FaultList.Listed).Select(FaultAnswer.Of).ToArray() });
+}

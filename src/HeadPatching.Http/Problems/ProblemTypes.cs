@@ -1,0 +1,52 @@
+namespace HeadPatching.Http.Problems;
+
+/// <summary>The <c>type</c> of every problem+json answer. They are part of the contract: add, never rename.</summary>
+public static class ProblemTypes
+{
+    private const string Prefix = "urn:headpatching:problem:";
+
+    /// <summary>400: the request cannot be swept; <c>errors</c> lists what is wrong.</summary>
+    public const string InvalidRequest = Prefix + "invalid-request";
+
+    /// <summary>400: the server could not read the request as HTTP.</summary>
+    public const string MalformedHttp = Prefix + "malformed-http";
+
+    /// <summary>403: the Host header is not one that this server answers to.</summary>
+    public const string UnknownHost = Prefix + "unknown-host";
+
+    /// <summary>403: a page of another site asked.</summary>
+    public const string CrossSite = Prefix + "cross-site";
+
+    /// <summary>404: there is no such sweep.</summary>
+    public const string UnknownSweep = Prefix + "unknown-sweep";
+
+    /// <summary>404: there is nothing at this path.</summary>
+    public const string UnknownRoute = Prefix + "unknown-route";
+
+    /// <summary>405: the path does not know the method.</summary>
+    public const string MethodNotAllowed = Prefix + "method-not-allowed";
+
+    /// <summary>409: the Idempotency-Key was used with another body.</summary>
+    public const string IdempotencyConflict = Prefix + "idempotency-conflict";
+
+    /// <summary>409: the sweep has no result yet.</summary>
+    public const string SweepNotCompleted = Prefix + "sweep-not-completed";
+
+    /// <summary>409: the sweep failed and will have no result; <c>errors</c> lists what was wrong with its input.</summary>
+    public const string SweepFailed = Prefix + "sweep-failed";
+
+    /// <summary>409: the sweep was cancelled and will have no result.</summary>
+    public const string SweepCancelled = Prefix + "sweep-cancelled";
+
+    /// <summary>413: the body is too large.</summary>
+    public const string BodyTooLarge = Prefix + "body-too-large";
+
+    /// <summary>415: the body is not application/json.</summary>
+    public const string UnsupportedMediaType = Prefix + "unsupported-media-type";
+
+    /// <summary>500: a fault of the server.</summary>
+    public const string Internal = Prefix + "internal";
+
+    /// <summary>503: the artifact store cannot be reached; worth another try.</summary>
+    public const string StoreUnavailable = Prefix + "store-unavailable";
+}

@@ -1,0 +1,44 @@
+using Microsoft.AspNetCore.Http;
+
+namespace HeadPatching.Http.Requests;
+
+/// <summary>Reads a request's body, never more of it than is allowed.</summary>
+internal static class BoundedBody
+{
+    private const int FirstBytes = 16 << 10;
+
+    /// <summary>Reads the body.</summary>
+    /// <exception cref="BodyTooLargeException">
+    /// It is larger than allowed: by what it says of itself, and then nothing of it is read, or by what came in.
+    /// </exception>
+    public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpRequest request, int mostBytes, CancellationToken cancellationToken)
+    {
+        if (request.ContentLength > mostBytes)
+        {
+            throw new BodyTooLargeException();
+        }
+
+        byte[] buffer = new byte[Math.Min(mostBytes, (request.ContentLength ?? FirstBytes) + 1)];
+        int length = 0;
+        while (true)
+        {
+            if (length == buffer.Length)
+            {
+                if (length > mostBytes)
+                {
+                    throw new BodyTooLargeException();
+                }
+
+                Array.Resize(ref buffer, (int)Math.Min(mostBytes + 1L, buffer.Length * 2L));
+            }
+
+            int read = await request.Body.ReadAsync(buffer.AsMemory(length), cancellationToken);
+            if (read == 0)
+            {
+                return buffer.AsMemory(0, length);
+            }
+
+            length += read;
+        }
+    }
+}

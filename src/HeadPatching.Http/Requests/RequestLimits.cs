@@ -1,0 +1,23 @@
+namespace HeadPatching.Http.Requests;
+
+/// <summary>How large a request may be. What is beyond is refused before any work is done for it.</summary>
+public sealed record RequestLimits
+{
+    /// <summary>The body, in bytes. Default: 8 MiB.</summary>
+    public int BodyBytes { get; init; } = 8 << 20;
+
+    /// <summary>Pairs of a request. Default: 10,000.</summary>
+    public int Pairs { get; init; } = 10_000;
+
+    /// <summary>Characters of a text prompt. Default: 32,768.</summary>
+    public int PromptCharacters { get; init; } = 32_768;
+
+    /// <summary>Token ids of a prompt. Default: 8,192.</summary>
+    public int PromptIds { get; init; } = 8_192;
+
+    /// <summary>Characters of a short text: an answer, a name, a key. Default: 200.</summary>
+    public int ShortTextCharacters { get; init; } = 200;
+
+    /// <summary>The memory that a request may ask for, in MiB. Default: 8,192.</summary>
+    public int MemoryMiB { get; init; } = 8_192;
+}

@@ -1,0 +1,396 @@
+using System.Text.Json;
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Requests;
+
+namespace HeadPatching.Http.Requests;
+
+/// <summary>
+/// Reads the body of POST /api/sweeps. It is strict, so that a misspelt option is never silently the default, and it goes on after a
+/// fault, so that all can be mended at once. Everything that can be said without tokenising is said here.
+/// </summary>
+internal sealed class SweepRequestReader
+{
+    private const int Deepest = 16; // the request itself goes four deep
+    private static readonly string[] PairProperties = ["clean", "corrupted", "correct", "incorrect"];
+
+    private readonly RequestLimits _limits;
+    private readonly FaultList _faults = new();
+
+    private SweepRequestReader(RequestLimits limits)
+    {
+        _limits = limits;
+    }
+
+    /// <summary>Reads a request and checks it against the models that there are.</summary>
+    /// <exception cref="RefusedRequestException">It cannot be swept; carries the faults.</exception>
+    public static async Task<SweepRequest> ReadAsync(
+        ReadOnlyMemory<byte> utf8, RequestLimits limits, IModelCatalog catalog, CancellationToken cancellationToken)
+    {
+        var reader = new SweepRequestReader(limits);
+        SweepRequest request = reader.ReadBody(utf8);
+        if (reader._faults.First.All(fault => fault.Where != "$"))
+        {
+            await reader.CheckAsync(request, catalog, cancellationToken);
+        }
+
+        return reader._faults.Count == 0 ? request : throw new RefusedRequestException(reader._faults.First, reader._faults.Count);
+    }
+
+    private SweepRequest ReadBody(ReadOnlyMemory<byte> utf8)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = Deepest });
+            if (document.RootElement.ValueKind == JsonValueKind.Object)
+            {
+                return ReadRequest(document.RootElement);
+            }
+
+            _faults.Add(FaultKinds.Malformed, "$", "The body is not a JSON object.");
+        }
+        catch (JsonException e)
+        {
+            _faults.Add(
+                FaultKinds.Malformed, "$", $"The body is not valid JSON (line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}), or is nested too deeply.");
+        }
+
+        return new SweepRequest();
+    }
+
+    private SweepRequest ReadRequest(JsonElement root)
+    {
+        var request = new SweepRequest();
+        foreach (var (name, value) in Properties(root, ""))
+        {
+            switch (name)
+            {
+                case "model":
+                    request = request with { Model = ShortText(value, name) ?? request.Model };
+                    break;
+                case "dataset":
+                    request = request with { Dataset = IsNull(value) ? null : ShortText(value, name) };
+                    break;
+                case "pairs":
+                    request = request with { Pairs = IsNull(value) ? null : Pairs(value) };
+                    break;
+                case "name":
+                    request = request with { Name = IsNull(value) ? null : ShortText(value, name) };
+                    break;
+                case "pairIndices":
+                    request = request with { PairIndices = IsNull(value) ? null : PairIndices(value) };
+                    break;
+                case "patch":
+                    request = request with { Patch = OneOf(value, name, request.Patch) };
+                    break;
+                case "positions":
+                    request = request with { Positions = PositionsOf(value) };
+                    break;
+                case "direction":
+                    request = request with { Direction = OneOf(value, name, request.Direction) };
+                    break;
+                case "aggregation":
+                    request = request with { Aggregation = OneOf(value, name, request.Aggregation) };
+                    break;
+                case "threshold":
+                    request = request with { Threshold = Number(value, name) ?? request.Threshold };
+                    break;
+                case "top":
+                    request = request with { Top = WholeNumber(value, name) ?? request.Top };
+                    break;
+                case "dtype":
+                    request = request with { Dtype = ShortText(value, name) ?? request.Dtype };
+                    break;
+                case "device":
+                    request = request with { Device = ShortText(value, name) ?? request.Device };
+                    break;
+                case "memoryMiB":
+                    request = request with { MemoryMiB = WholeNumber(value, name) ?? request.MemoryMiB };
+                    break;
+                default:
+                    string known = string.Join(", ", typeof(SweepRequest).GetProperties().Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name)));
+                    _faults.Add(FaultKinds.UnknownProperty, name, $"A sweep has no such property. Known: {known}.");
+                    break;
+            }
+        }
+
+        return request;
+    }
+
+    /// <summary>What needs the whole request or the models. A property that could not be read has its default here and adds no second fault.</summary>
+    private async Task CheckAsync(SweepRequest request, IModelCatalog catalog, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await catalog.CheckAsync(request.Model, "model", cancellationToken);
+        }
+        catch (InvalidInputException e)
+        {
+            _faults.AddRange(e.Faults);
+        }
+
+        Collect(() => SweepPlanner.CheckOptions(request, FaultPlaces.JsonPaths));
+        if (request.Pairs is null)
+        {
+            Collect(() => BuiltInDatasets.Get(request.DatasetName(), "dataset"));
+        }
+
+        if (request.MemoryMiB > _limits.MemoryMiB)
+        {
+            _faults.Add(FaultKinds.TooLarge, "memoryMiB", $"A sweep may take {_limits.MemoryMiB} MiB at the most.");
+        }
+    }
+
+    private void Collect(Action check)
+    {
+        try
+        {
+            check();
+        }
+        catch (InvalidInputException e)
+        {
+            _faults.AddRange(e.Faults);
+        }
+    }
+
+    private PromptPair[] Pairs(JsonElement value)
+    {
+        if (!IsArray(value, "pairs", _limits.Pairs, "pairs"))
+        {
+            return [];
+        }
+
+        if (value.GetArrayLength() == 0)
+        {
+            _faults.Add(FaultKinds.Missing, "pairs", "There is no pair to sweep.");
+        }
+
+        return [.. value.EnumerateArray().Select((pair, index) => Pair(pair, $"pairs[{index}]"))];
+    }
+
+    private PromptPair Pair(JsonElement value, string path)
+    {
+        Prompt clean = default, corrupted = default;
+        Answer correct = default, incorrect = default;
+        if (value.ValueKind != JsonValueKind.Object)
+        {
+            _faults.Add(FaultKinds.Malformed, path, "A pair is an object with clean, corrupted, correct and incorrect.");
+            return new PromptPair(clean, corrupted, correct, incorrect);
+        }
+
+        var seen = new List<string>();
+        foreach (var (name, property) in Properties(value, path))
+        {
+            seen.Add(name);
+            switch (name)
+            {
+                case "clean":
+                    clean = PromptOf(property, $"{path}.{name}");
+                    break;
+                case "corrupted":
+                    corrupted = PromptOf(property, $"{path}.{name}");
+                    break;
+                case "correct":
+                    correct = AnswerOf(property, $"{path}.{name}");
+                    break;
+                case "incorrect":
+                    incorrect = AnswerOf(property, $"{path}.{name}");
+                    break;
+                default:
+                    _faults.Add(FaultKinds.UnknownProperty, $"{path}.{name}", $"A pair has no such property. Known: {string.Join(", ", PairProperties)}.");
+                    break;
+            }
+        }
+
+        foreach (string missing in PairProperties.Except(seen))
+        {
+            _faults.Add(FaultKinds.Missing, $"{path}.{missing}", $"The pair has no {missing}.");
+        }
+
+        return new PromptPair(clean, corrupted, correct, incorrect);
+    }
+
+    private Prompt PromptOf(JsonElement value, string path)
+    {
+        if (value.ValueKind == JsonValueKind.String)
+        {
+            return Text(value, path, _limits.PromptCharacters) is string text ? Prompt.Of(text) : default;
+        }
+
+        if (value.ValueKind != JsonValueKind.Array)
+        {
+            _faults.Add(FaultKinds.Malformed, path, "A prompt is a string or an array of token ids.");
+            return default;
+        }
+
+        return IsArray(value, path, _limits.PromptIds, "token ids") ? Prompt.Of([.. WholeNumbers(value, path)]) : default;
+    }
+
+    private Answer AnswerOf(JsonElement value, string path)
+    {
+        switch (value.ValueKind)
+        {
+            case JsonValueKind.String:
+                return ShortText(value, path) is string text ? Answer.Of(text) : default;
+            case JsonValueKind.Number:
+                return WholeNumber(value, path) is int id ? Answer.Of(id) : default;
+            default:
+                _faults.Add(FaultKinds.Malformed, path, "An answer is a string that is one token, or a token id.");
+                return default;
+        }
+    }
+
+    private int[]? PairIndices(JsonElement value) =>
+        IsArray(value, "pairIndices", _limits.Pairs, "indices") ? [.. WholeNumbers(value, "pairIndices")] : null;
+
+    private Positions PositionsOf(JsonElement value)
+    {
+        // A number within a string is the command line's form, not JSON's.
+        switch (TextOrNull(value))
+        {
+            case "all":
+                return Positions.All;
+            case "each":
+                return Positions.Each;
+            case null when value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int index):
+                return Positions.One(index);
+            default:
+                _faults.Add(FaultKinds.InvalidOption, "positions", "Positions are \"all\", \"each\" or a whole number (negative ones count from the end).");
+                return default;
+        }
+    }
+
+    private T OneOf<T>(JsonElement value, string path, T otherwise)
+        where T : struct, Enum
+    {
+        string? text = TextOrNull(value);
+        foreach (T member in Enum.GetValues<T>())
+        {
+            if (text == NameOf(member))
+            {
+                return member;
+            }
+        }
+
+        _faults.Add(FaultKinds.InvalidOption, path, $"The value is one of {string.Join(", ", Enum.GetValues<T>().Select(NameOf))}.");
+        return otherwise;
+
+        static string NameOf(T member) => JsonNamingPolicy.KebabCaseLower.ConvertName(member.ToString());
+    }
+
+    private bool IsArray(JsonElement value, string path, int most, string what)
+    {
+        if (value.ValueKind != JsonValueKind.Array)
+        {
+            _faults.Add(FaultKinds.Malformed, path, "The value is an array.");
+            return false;
+        }
+
+        if (value.GetArrayLength() > most)
+        {
+            _faults.Add(FaultKinds.TooLarge, path, $"There are {value.GetArrayLength()} {what}; at most {most} are allowed.");
+            return false;
+        }
+
+        return true;
+    }
+
+    private IEnumerable<int> WholeNumbers(JsonElement array, string path) =>
+        array.EnumerateArray().Select((item, index) => WholeNumber(item, $"{path}[{index}]") ?? 0);
+
+    private int? WholeNumber(JsonElement value, string path)
+    {
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number))
+        {
+            return number;
+        }
+
+        _faults.Add(FaultKinds.Malformed, path, $"The value is a whole number from {int.MinValue} to {int.MaxValue}.");
+        return null;
+    }
+
+    private double? Number(JsonElement value, string path)
+    {
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number))
+        {
+            return number;
+        }
+
+        _faults.Add(FaultKinds.Malformed, path, "The value is a number.");
+        return null;
+    }
+
+    private string? ShortText(JsonElement value, string path) => Text(value, path, _limits.ShortTextCharacters);
+
+    private string? Text(JsonElement value, string path, int most)
+    {
+        if (value.ValueKind != JsonValueKind.String)
+        {
+            _faults.Add(FaultKinds.Malformed, path, "The value is a string.");
+            return null;
+        }
+
+        string? text = TextOrNull(value);
+        if (text is null)
+        {
+            _faults.Add(FaultKinds.Malformed, path, "The text holds half of a surrogate pair (such as \\ud83d alone) or is not UTF-8.");
+            return null;
+        }
+
+        if (text.Length > most)
+        {
+            _faults.Add(FaultKinds.TooLarge, path, $"The text has {text.Length} characters; at most {most} are allowed.");
+            return null;
+        }
+
+        return text;
+    }
+
+    private List<(string Name, JsonElement Value)> Properties(JsonElement value, string path)
+    {
+        var properties = new List<(string, JsonElement)>();
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (JsonProperty property in value.EnumerateObject())
+        {
+            string name;
+            try
+            {
+                name = property.Name;
+            }
+            catch (InvalidOperationException)
+            {
+                _faults.Add(FaultKinds.Malformed, path.Length == 0 ? "$" : path, "The name of a property is not Unicode text.");
+                continue;
+            }
+
+            if (seen.Add(name))
+            {
+                properties.Add((name, property.Value));
+            }
+            else
+            {
+                _faults.Add(FaultKinds.Malformed, path.Length == 0 ? name : $"{path}.{name}", "The property is there twice.");
+            }
+        }
+
+        return properties;
+    }
+
+    /// <summary>The string; null where the value is none, or is one that is not Unicode text.</summary>
+    private static string? TextOrNull(JsonElement value)
+    {
+        try
+        {
+            return value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
+    private static bool IsNull(JsonElement value) => value.ValueKind == JsonValueKind.Null;
+}

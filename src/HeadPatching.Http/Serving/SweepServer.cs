@@ -1,0 +1,94 @@
+using System.Net.Sockets;
+using HeadPatching.Core.Faults;
+using HeadPatching.Http.Pages;
+using HeadPatching.Http.Problems;
+using HeadPatching.Http.Requests;
+using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Storage;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace HeadPatching.Http.Serving;
+
+/// <summary>`headpatch serve`: the HTTP API over the in-process engine.</summary>
+public static class SweepServer
+{
+    /// <summary>Serves until the process is asked to end (Ctrl-C, SIGTERM); sweeps then stay as they are, and go on at the next start.</summary>
+    /// <param name="options">What it is started with.</param>
+    /// <param name="listening">Told the addresses once it listens.</param>
+    /// <exception cref="InvalidInputException">An option cannot be: the store cannot be written, an address is taken.</exception>
+    public static async Task RunAsync(ServeOptions options, Action<IReadOnlyCollection<string>> listening)
+    {
+        IReadOnlySet<string>? allowedHosts = ServeAddresses.AllowedHosts(options.Urls);
+        CheckModels(options.Models);
+        IArtifactStore store = ArtifactStores.Open(options.Store);
+        var catalog = new ModelCatalog(options.Models, stored: new StoredModels(store, new ModelCache()));
+        await store.CheckAsync();
+
+        await using WebApplication app = Build(options, store, catalog, allowedHosts);
+        await app.Services.GetRequiredService<InProcessEngine>().ResumeAsync();
+        await StartAsync(app, options.Urls);
+        listening([.. app.Urls]);
+        await app.WaitForShutdownAsync();
+    }
+
+    private static WebApplication Build(ServeOptions options, IArtifactStore store, ModelCatalog catalog, IReadOnlySet<string>? allowedHosts)
+    {
+        // The content root is the program's own folder: settings that lie about where the user happens to be are none of ours.
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        builder.WebHost.UseUrls([.. options.Urls]);
+        builder.WebHost.ConfigureKestrel(server =>
+        {
+            server.AddServerHeader = false;
+            server.Limits.MaxRequestBodySize = new RequestLimits().BodyBytes;
+        });
+        Telemetry.Add(builder);
+
+        // That it cannot start, such as on a port in use, is said in one line by whoever called; not before it with a stack trace.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+        builder.Services.AddSweepApi();
+        builder.Services.AddSingleton<IModelCatalog>(catalog);
+        builder.Services.AddSingleton(services => new InProcessEngine(
+            store,
+            catalog,
+            options.Parallelism is int parallelism ? new EngineOptions { Parallelism = parallelism } : null,
+            logger: services.GetRequiredService<ILogger<InProcessEngine>>()));
+        builder.Services.AddSingleton<ISweepHost>(services => services.GetRequiredService<InProcessEngine>());
+
+        WebApplication app = builder.Build();
+        app.UseExceptionHandler(failed => failed.Run(context =>
+            Problem.OfStatus(StatusCodes.Status500InternalServerError).ExecuteAsync(context)));
+        app.UseStatusCodePages(context => Problem.OfStatus(context.HttpContext.Response.StatusCode).ExecuteAsync(context.HttpContext));
+        app.Use(next => new SameSiteGuard(next, allowedHosts).InvokeAsync);
+        app.UseRouting();
+        app.MapSweepApi();
+        app.MapPages();
+        return app;
+    }
+
+    private static async Task StartAsync(WebApplication app, IReadOnlyList<string> urls)
+    {
+        try
+        {
+            await app.StartAsync();
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            throw new InvalidInputException(
+                FaultKinds.InvalidOption, "--urls", $"Cannot listen on {string.Join(", ", urls)}: {(e.GetBaseException() as SocketException ?? e).Message}.");
+        }
+    }
+
+    private static void CheckModels(string? models)
+    {
+        if (models is not null && !Directory.Exists(models))
+        {
+            throw new InvalidInputException(FaultKinds.NotFound, "--models", $"There is no folder '{models}'.");
+        }
+    }
+}

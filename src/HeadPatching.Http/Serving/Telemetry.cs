@@ -1,0 +1,78 @@
+using HeadPatching.Core.Faults;
+using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Engine;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Configuration.Memory;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
+
+namespace HeadPatching.Http.Serving;
+
+/// <summary>
+/// Logs on the console and OpenTelemetry traces. Spans are always made, so that every log line of a sweep has the trace id of the request
+/// that asked for it (JSON logs show it: Logging__Console__FormatterName=json); they leave the process only where the standard variables
+/// say where to: OTEL_TRACES_EXPORTER (otlp, console, none) or an OTEL_EXPORTER_OTLP_* endpoint.
+/// </summary>
+internal static class Telemetry
+{
+    private const string FormatterSetting = "Logging:Console:FormatterName";
+    private const string ExporterVariable = "OTEL_TRACES_EXPORTER";
+
+    /// <exception cref="InvalidInputException">The variable names an exporter that there is not.</exception>
+    public static void Add(WebApplicationBuilder builder)
+    {
+        // First in the list, so that environment variables win.
+        builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource
+        {
+            InitialData = new Dictionary<string, string?>
+            {
+                ["Logging:LogLevel:Default"] = "Information",
+                ["Logging:LogLevel:Microsoft"] = "Warning",
+                [FormatterSetting] = ConsoleFormatterNames.Simple,
+                ["Logging:Console:FormatterOptions:TimestampFormat"] = "yyyy-MM-ddTHH:mm:ss.fffZ ",
+                ["Logging:Console:FormatterOptions:UseUtcTimestamp"] = "true",
+                ["Logging:Console:FormatterOptions:SingleLine"] = "true",
+            },
+        });
+        builder.Logging.Configure(options =>
+            options.ActivityTrackingOptions = ActivityTrackingOptions.TraceId | ActivityTrackingOptions.SpanId | ActivityTrackingOptions.ParentId);
+        builder.Logging.AddConsole(options => options.FormatterName = builder.Configuration[FormatterSetting]); // the slim builder has fixed it
+        builder.Services.Configure<JsonConsoleFormatterOptions>(options => options.IncludeScopes = true);
+
+        string[] exporters = Exporters(builder.Configuration);
+        builder.Services.AddOpenTelemetry()
+            .ConfigureResource(resource => resource.AddService("headpatching", serviceVersion: AssembleSweep.Version).AddEnvironmentVariableDetector())
+            .WithTracing(tracing =>
+            {
+                tracing.AddSource(SweepTelemetry.SourceName).AddAspNetCoreInstrumentation();
+                if (exporters.Contains("otlp"))
+                {
+                    tracing.AddOtlpExporter();
+                }
+
+                if (exporters.Contains("console"))
+                {
+                    tracing.AddConsoleExporter();
+                }
+            });
+    }
+
+    private static string[] Exporters(ConfigurationManager environment)
+    {
+        string? named = environment[ExporterVariable];
+        if (string.IsNullOrWhiteSpace(named))
+        {
+            bool endpoint = environment["OTEL_EXPORTER_OTLP_ENDPOINT"] is not null || environment["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] is not null;
+            return endpoint ? ["otlp"] : [];
+        }
+
+        string[] exporters = named.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        return exporters.FirstOrDefault(exporter => exporter is not ("otlp" or "console" or "none")) is string unknown
+            ? throw new InvalidInputException(FaultKinds.InvalidOption, ExporterVariable, $"There is no exporter '{unknown}'. Known: otlp, console, none.")
+            : exporters;
+    }
+}

@@ -1,0 +1,118 @@
+using HeadPatching.Core.Results;
+using HeadPatching.Http.Answers;
+using HeadPatching.Http.OpenApi;
+using HeadPatching.Http.Problems;
+using HeadPatching.Http.Requests;
+using HeadPatching.Sweeps.Requests;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace HeadPatching.Http;
+
+/// <summary>The routes. What each may answer stands beside it; the OpenAPI document is made of that.</summary>
+public static class SweepApi
+{
+    private const string Json = "application/json";
+    private const string ProblemJson = "application/problem+json";
+
+    /// <summary>Adds the handlers and the OpenAPI document. The host adds its ISweepHost and IModelCatalog.</summary>
+    public static IServiceCollection AddSweepApi(this IServiceCollection services)
+    {
+        services.TryAddSingleton(new RequestLimits());
+        services.AddSingleton<SweepHandlers>();
+        services.ConfigureHttpJsonOptions(options =>
+        {
+            options.SerializerOptions.NumberHandling = ResultJson.Compact.NumberHandling;
+            foreach (var converter in ResultJson.Compact.Converters)
+            {
+                options.SerializerOptions.Converters.Add(converter);
+            }
+        });
+        // The lambda is what the package's source generator looks for; through it, comments on the types come into the document.
+        services.AddOpenApi(options => SweepDocument.Configure(options));
+        return services;
+    }
+
+    /// <summary>Maps every route under /api, and the OpenAPI document.</summary>
+    public static IEndpointRouteBuilder MapSweepApi(this IEndpointRouteBuilder routes)
+    {
+        RouteGroupBuilder api = routes.MapGroup("/api").WithTags("sweeps");
+
+        api.MapPost("/sweeps", (HttpRequest request, SweepHandlers handlers) => handlers.SubmitAsync(request))
+            .WithName("submitSweep")
+            .WithSummary("Starts a sweep")
+            .WithDescription(
+                "The sweep runs on after the answer; follow it at links.self. With an Idempotency-Key that was sent before, the answer is the "
+                + "sweep that it made then. What only tokenising can find is not a 400: the sweep fails and its status lists the faults.")
+            .Accepts<SweepRequest>(Json)
+            .Answers<SweepAccepted>(StatusCodes.Status202Accepted, "The sweep is there. Location is its status; Retry-After says when to look.")
+            .Refuses(StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest)
+            .Refuses(StatusCodes.Status409Conflict, ProblemTypes.IdempotencyConflict)
+            .Refuses(StatusCodes.Status413PayloadTooLarge, ProblemTypes.BodyTooLarge)
+            .Refuses(StatusCodes.Status415UnsupportedMediaType, ProblemTypes.UnsupportedMediaType)
+            .MayFail()
+            .AddOpenApiOperationTransformer(SweepDocument.DescribeIdempotencyKey);
+
+        api.MapGet("/sweeps", (HttpRequest request, SweepHandlers handlers) => handlers.ListAsync(request))
+            .WithName("listSweeps")
+            .WithSummary("Lists every sweep, newest first")
+            .Answers<SweepList>(StatusCodes.Status200OK, "The sweeps.")
+            .MayFail();
+
+        api.MapGet("/sweeps/{id}", (string id, HttpRequest request, SweepHandlers handlers) => handlers.FindAsync(request, id))
+            .WithName("getSweep")
+            .WithSummary("Says where a sweep stands")
+            .Answers<SweepAnswer>(StatusCodes.Status200OK, "The sweep. Retry-After is there until it has ended.")
+            .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep)
+            .MayFail();
+
+        api.MapDelete("/sweeps/{id}", (string id, HttpRequest request, SweepHandlers handlers) => handlers.RemoveAsync(request, id))
+            .WithName("removeSweep")
+            .WithSummary("Cancels a running sweep, or deletes the artifacts of one that has ended")
+            .Answers<SweepRemoved>(StatusCodes.Status202Accepted, "It is being cancelled, or is deleted.")
+            .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep)
+            .MayFail();
+
+        foreach (SweepPart part in SweepPart.All)
+        {
+            RouteHandlerBuilder route = api
+                .MapGet($"/sweeps/{{id}}/{part.Route}", (string id, HttpRequest request, SweepHandlers handlers) => handlers.PartAsync(request, id, part))
+                .WithName(part.Operation)
+                .WithSummary(part.Summary)
+                .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep)
+                .Refuses(StatusCodes.Status409Conflict, ProblemTypes.SweepNotCompleted, ProblemTypes.SweepFailed, ProblemTypes.SweepCancelled)
+                .MayFail();
+            Type? schema = part == SweepPart.Results ? typeof(SweepResult) : typeof(Stream);
+            route.WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, schema, [part.ContentType.Split(';')[0]]) { Description = part.Summary });
+            route.WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status304NotModified, typeof(void)) { Description = "It is what the caller has (If-None-Match)." });
+        }
+
+        api.MapGet("/models", (HttpRequest request, SweepHandlers handlers) => handlers.ModelsAsync(request))
+            .WithName("listModels")
+            .WithSummary("Lists the models and the built-in datasets")
+            .Answers<ModelList>(StatusCodes.Status200OK, "What there is to sweep.")
+            .MayFail();
+
+        api.MapGet("/health", (HttpRequest request, SweepHandlers handlers) => handlers.HealthAsync(request))
+            .WithName("getHealth")
+            .WithSummary("Says whether the server and its store work")
+            .Answers<Health>(StatusCodes.Status200OK, "They do.")
+            .MayFail();
+
+        routes.MapOpenApi("/api/openapi.json");
+        return routes;
+    }
+
+    private static RouteHandlerBuilder Answers<T>(this RouteHandlerBuilder route, int status, string description) =>
+        route.WithMetadata(new ProducesResponseTypeMetadata(status, typeof(T), [Json]) { Description = description });
+
+    private static RouteHandlerBuilder Refuses(this RouteHandlerBuilder route, int status, params string[] types) =>
+        route.WithMetadata(new ProducesResponseTypeMetadata(status, typeof(ProblemAnswer), [ProblemJson]) { Description = string.Join(" or ", types) });
+
+    private static RouteHandlerBuilder MayFail(this RouteHandlerBuilder route) => route
+        .Refuses(StatusCodes.Status500InternalServerError, ProblemTypes.Internal)
+        .Refuses(StatusCodes.Status503ServiceUnavailable, ProblemTypes.StoreUnavailable);
+}

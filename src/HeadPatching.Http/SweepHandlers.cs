@@ -1,0 +1,226 @@
+using System.Diagnostics;
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results;
+using HeadPatching.Http.Answers;
+using HeadPatching.Http.OpenApi;
+using HeadPatching.Http.Problems;
+using HeadPatching.Http.Requests;
+using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Storage;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Microsoft.Net.Http.Headers;
+
+namespace HeadPatching.Http;
+
+/// <summary>
+/// What every route does, in whatever host: each method takes the request and the id in its path, and returns the answer. None throws but
+/// when the caller has gone; what goes wrong is a problem+json answer.
+/// </summary>
+public sealed class SweepHandlers
+{
+    private const string SecondsToNextLook = "1";
+    private const string SecondsToStoresReturn = "10";
+    private static readonly TimeSpan LongestHealthCheck = TimeSpan.FromSeconds(5);
+
+    private readonly ISweepHost _host;
+    private readonly IModelCatalog _catalog;
+    private readonly RequestLimits _limits;
+    private readonly ILogger<SweepHandlers> _logger;
+
+    /// <summary>Makes the handlers of a host.</summary>
+    public SweepHandlers(ISweepHost host, IModelCatalog catalog, RequestLimits limits, ILogger<SweepHandlers> logger)
+    {
+        _host = host;
+        _catalog = catalog;
+        _limits = limits;
+        _logger = logger;
+    }
+
+    /// <summary>POST /api/sweeps</summary>
+    public Task<IResult> SubmitAsync(HttpRequest request) => GuardedAsync(request, async stop =>
+    {
+        if (!request.HasJsonContentType() || request.Headers.ContainsKey(HeaderNames.ContentEncoding))
+        {
+            return Problem.OfStatus(StatusCodes.Status415UnsupportedMediaType);
+        }
+
+        string? key = IdempotencyKey.Read(request, _limits);
+        ReadOnlyMemory<byte> body = await BoundedBody.ReadAsync(request, _limits.BodyBytes, stop);
+        SweepRequest sweep = await SweepRequestReader.ReadAsync(body, _limits, _catalog, stop);
+        string? trace = Activity.Current?.Id ?? request.Headers.TraceParent;
+        Submission submission = await _host.SubmitAsync(sweep, key, trace, stop);
+        if (submission.Outcome == SubmissionOutcome.Conflict)
+        {
+            return Problem.IdempotencyConflict(submission.Status.Id);
+        }
+
+        SweepLinks links = SweepLinks.Of(submission.Status.Id, request.PathBase);
+        request.HttpContext.Response.Headers.RetryAfter = SecondsToNextLook;
+        return Json(new SweepAccepted(submission.Status.Id, submission.Status.Status, links), StatusCodes.Status202Accepted, links.Self, request);
+    });
+
+    /// <summary>GET /api/sweeps</summary>
+    public Task<IResult> ListAsync(HttpRequest request) => GuardedAsync(request, async stop =>
+        Json(new SweepList([.. (await _host.ListAsync(stop)).Select(status => SweepAnswer.Of(status, request.PathBase))])));
+
+    /// <summary>GET /api/sweeps/{id}</summary>
+    public Task<IResult> FindAsync(HttpRequest request, string id) => GuardedAsync(request, async stop =>
+    {
+        if (await _host.FindAsync(id, stop) is not SweepStatus status)
+        {
+            return Problem.UnknownSweep();
+        }
+
+        if (!status.HasEnded)
+        {
+            request.HttpContext.Response.Headers.RetryAfter = SecondsToNextLook;
+        }
+
+        return Json(SweepAnswer.Of(status, request.PathBase));
+    });
+
+    /// <summary>GET /api/sweeps/{id}/results and the other parts of a completed sweep.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="id">The sweep.</param>
+    /// <param name="part">Which part.</param>
+    public Task<IResult> PartAsync(HttpRequest request, string id, SweepPart part) => GuardedAsync(request, async stop =>
+    {
+        if (await _host.FindAsync(id, stop) is not SweepStatus status)
+        {
+            return Problem.UnknownSweep();
+        }
+
+        IHeaderDictionary headers = request.HttpContext.Response.Headers;
+        if (status.Status != SweepState.Completed)
+        {
+            if (!status.HasEnded)
+            {
+                headers.RetryAfter = SecondsToNextLook;
+            }
+
+            return Problem.NoResult(status);
+        }
+
+        Stream? content = await _host.Store.OpenReadAsync(SweepArtifacts.Result(id, part.File), stop);
+        if (content is null)
+        {
+            return Problem.UnknownSweep(); // it was deleted at this moment
+        }
+
+        // A part never changes, but a deleted sweep's key may be used again: then it ends at another time.
+        headers.CacheControl = "no-cache";
+        headers.ContentSecurityPolicy = part.ContentSecurityPolicy;
+        var etag = new EntityTagHeaderValue($"\"{id}-{status.FinishedAt?.Ticks:x}\"");
+        return Results.Stream(content, part.ContentType, lastModified: status.FinishedAt, entityTag: etag);
+    });
+
+    /// <summary>DELETE /api/sweeps/{id}</summary>
+    public Task<IResult> RemoveAsync(HttpRequest request, string id) => GuardedAsync(request, async stop =>
+    {
+        Removal removal = await _host.RemoveAsync(id, stop);
+        return removal switch
+        {
+            Removal.Unknown => Problem.UnknownSweep(),
+            Removal.Cancelling => Json(
+                new SweepRemoved(id, "cancelling"), StatusCodes.Status202Accepted, SweepLinks.Of(id, request.PathBase).Self, request),
+            _ => Json(new SweepRemoved(id, "deleted"), StatusCodes.Status202Accepted),
+        };
+    });
+
+    /// <summary>GET /api/models</summary>
+    public Task<IResult> ModelsAsync(HttpRequest request) => GuardedAsync(request, async stop => Json(new ModelList(
+        [.. (await _catalog.ListAsync(stop)).Select(Answer)],
+        [.. BuiltInDatasets.Names.Select(name => new DatasetAnswer(name, BuiltInDatasets.Describe(name, "dataset")))])));
+
+    /// <summary>GET /api/health</summary>
+    public Task<IResult> HealthAsync(HttpRequest request) => GuardedAsync(request, async stop =>
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        patience.CancelAfter(LongestHealthCheck);
+        await _host.Store.ExistsAsync("health", patience.Token);
+        return Json(new Health("ok", AssembleSweep.Version));
+    });
+
+    /// <summary>GET /api/openapi.json, where the host does not make the document itself.</summary>
+    public Task<IResult> OpenApiAsync(HttpRequest request) =>
+        GuardedAsync(request, _ => Task.FromResult(Results.Stream(OpenApiDocumentFile.OpenRead(), "application/json")));
+
+    /// <summary>What is answered where there is no route, in a host that cannot say so by itself.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="allowed">The methods that the path knows; empty where it is no path at all.</param>
+    public static IResult NoRoute(HttpRequest request, IReadOnlyList<string> allowed)
+    {
+        if (allowed.Count == 0)
+        {
+            return Problem.OfStatus(StatusCodes.Status404NotFound);
+        }
+
+        request.HttpContext.Response.Headers.Allow = string.Join(", ", allowed);
+        return Problem.OfStatus(StatusCodes.Status405MethodNotAllowed);
+    }
+
+    private static ModelAnswer Answer(ListedModel model) => new()
+    {
+        Name = model.Name,
+        Family = model.Shape?.Family,
+        Layers = model.Shape?.Layers,
+        Heads = model.Shape?.Heads,
+        Context = model.Shape?.Context,
+        Vocabulary = model.Shape?.Vocabulary,
+        Parameters = model.Shape?.Parameters,
+        Problem = model.Problem,
+    };
+
+    private static IResult Json<T>(T answer, int status = StatusCodes.Status200OK, string? location = null, HttpRequest? request = null)
+    {
+        if (location is not null)
+        {
+            request!.HttpContext.Response.Headers.Location = location;
+        }
+
+        return Results.Json(answer, ResultJson.Compact, statusCode: status);
+    }
+
+    private async Task<IResult> GuardedAsync(HttpRequest request, Func<CancellationToken, Task<IResult>> handle)
+    {
+        CancellationToken gone = request.HttpContext.RequestAborted;
+        IHeaderDictionary headers = request.HttpContext.Response.Headers;
+        try
+        {
+            return await handle(gone);
+        }
+        catch (RefusedRequestException e)
+        {
+            return Problem.InvalidRequest(e.Faults, e.Count);
+        }
+        catch (InvalidInputException e)
+        {
+            return Problem.InvalidRequest(e.Faults, e.Faults.Count);
+        }
+        catch (BodyTooLargeException)
+        {
+            headers.Connection = "close"; // what is left of the body is not read
+            return Problem.BodyTooLarge(_limits.BodyBytes);
+        }
+        catch (BadHttpRequestException e)
+        {
+            return Problem.OfStatus(e.StatusCode);
+        }
+        catch (Exception e) when (StoreFaults.IsStoreFault(e, gone))
+        {
+            Log.StoreFailed(_logger, e, request.Method, request.Path);
+            headers.RetryAfter = SecondsToStoresReturn;
+            return Problem.StoreUnavailable();
+        }
+        catch (Exception e) when (!gone.IsCancellationRequested)
+        {
+            Log.RequestFailed(_logger, e, request.Method, request.Path);
+            return Problem.OfStatus(StatusCodes.Status500InternalServerError);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+namespace HeadPatching.Sweeps.Activities;
+
+/// <summary>The activities' names, the same in both engines.</summary>
+public static class ActivityNames
+{
+    /// <summary>See <see cref="Activities.PlanSweep"/>.</summary>
+    public const string PlanSweep = nameof(PlanSweep);
+
+    /// <summary>See <see cref="Activities.CacheActivations"/>.</summary>
+    public const string CacheActivations = nameof(CacheActivations);
+
+    /// <summary>See <see cref="Activities.PatchLayer"/>.</summary>
+    public const string PatchLayer = nameof(PatchLayer);
+
+    /// <summary>See <see cref="Activities.AssembleSweep"/>.</summary>
+    public const string AssembleSweep = nameof(AssembleSweep);
+}

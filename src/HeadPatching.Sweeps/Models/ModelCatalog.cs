@@ -1,0 +1,96 @@
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Models;
+
+namespace HeadPatching.Sweeps.Models;
+
+/// <summary>
+/// The demo model that travels with the program, every folder with a config.json in the models folder, and the models in the store. Names
+/// are compared with what was found, so a name can never lead out of there. A folder hides the store's model of the same name.
+/// </summary>
+public sealed class ModelCatalog : IModelCatalog
+{
+    private readonly SortedDictionary<string, string> _folders = new(StringComparer.Ordinal);
+    private readonly bool _foldersToo;
+    private readonly StoredModels? _stored;
+
+    /// <summary>Looks at what models there are.</summary>
+    /// <param name="modelsFolder">A folder whose subfolders are models; null: none.</param>
+    /// <param name="foldersToo">Whether a name may also be a folder's path: on the command line, never over HTTP.</param>
+    /// <param name="stored">The models in the store; null: none.</param>
+    public ModelCatalog(string? modelsFolder = null, bool foldersToo = false, StoredModels? stored = null)
+    {
+        _foldersToo = foldersToo;
+        _stored = stored;
+        foreach (string root in new[] { Path.Combine(AppContext.BaseDirectory, "models"), modelsFolder }.OfType<string>().Where(Directory.Exists))
+        {
+            foreach (string folder in Directory.EnumerateDirectories(root).Where(folder => File.Exists(Path.Combine(folder, "config.json"))))
+            {
+                _folders[Path.GetFileName(folder)] = folder;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<ListedModel>> ListAsync(CancellationToken cancellationToken = default)
+    {
+        List<ListedModel> models = [.. _folders.Select(named => Look(named.Key, named.Value))];
+        if (_stored is not null)
+        {
+            models.AddRange((await _stored.ListAsync(cancellationToken)).Where(model => !_folders.ContainsKey(model.Name)));
+        }
+
+        return [.. models.OrderBy(model => model.Name, StringComparer.Ordinal)];
+    }
+
+    /// <inheritdoc/>
+    public async Task CheckAsync(string name, string where, CancellationToken cancellationToken = default)
+    {
+        if (LocalFolder(name) is null && (_stored is null || await _stored.FindAsync(name, cancellationToken) is null))
+        {
+            throw await UnknownAsync(name, where, cancellationToken);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<LocatedModel> LocateAsync(string name, string where, CancellationToken cancellationToken = default)
+    {
+        if (LocalFolder(name) is string folder)
+        {
+            return new LocatedModel(_folders.ContainsKey(name) ? name : folder, folder);
+        }
+
+        return _stored is not null && await _stored.FindAsync(name, cancellationToken) is NamedModel model
+            ? await _stored.FetchAsync(model, cancellationToken)
+            : throw await UnknownAsync(name, where, cancellationToken);
+    }
+
+    private static ListedModel Look(string name, string folder)
+    {
+        try
+        {
+            return new ListedModel(name, ModelShape.Of(ModelFolder.Inspect(folder)));
+        }
+        catch (InvalidInputException e)
+        {
+            // Where the folder lies is nobody's business who is not on this machine.
+            return new ListedModel(name, Shape: null, e.Faults[0].ToString().Replace(folder, name, StringComparison.Ordinal));
+        }
+    }
+
+    private string? LocalFolder(string name) =>
+        _folders.TryGetValue(name, out string? folder) ? folder : _foldersToo && Directory.Exists(name) ? Path.GetFullPath(name) : null;
+
+    private async Task<InvalidInputException> UnknownAsync(string name, string where, CancellationToken cancellationToken)
+    {
+        IEnumerable<string> names = _folders.Keys;
+        if (_stored is not null)
+        {
+            names = names.Concat(await _stored.NamesAsync(cancellationToken)).Distinct().Order(StringComparer.Ordinal);
+        }
+
+        return new InvalidInputException(
+            FaultKinds.UnknownModel,
+            where,
+            $"There is no model '{name}'. Known: {string.Join(", ", names)}{(_foldersToo ? "; or give the path of a model folder" : "")}.");
+    }
+}

@@ -1,0 +1,30 @@
+using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Requests;
+
+namespace HeadPatching.Sweeps.Plans;
+
+/// <summary>A validated sweep, cut into activities. Lies in the store; every activity but the first reads it.</summary>
+/// <param name="Request">What was asked for.</param>
+/// <param name="CreatedAt">When.</param>
+/// <param name="Model">The model, as the result will say it.</param>
+/// <param name="Source">The model, for every worker to find.</param>
+/// <param name="Pairs">The pairs as token ids, in the order of the result.</param>
+/// <param name="Chunks">The chunks, each with the places of its pairs in <paramref name="Pairs"/> and its folder of cached activations.</param>
+/// <param name="TokenTexts">The text of each token in <paramref name="Pairs"/>, so that assembling needs no model; null without a tokenizer.</param>
+public sealed record SweepPlan(
+    SweepRequest Request,
+    DateTimeOffset CreatedAt,
+    ModelSummary Model,
+    ModelSource Source,
+    IReadOnlyList<TokenPair> Pairs,
+    IReadOnlyList<PlannedChunk> Chunks,
+    IReadOnlyDictionary<int, string>? TokenTexts)
+{
+    /// <summary>The pairs of a chunk.</summary>
+    public IReadOnlyList<TokenPair> PairsOf(int chunk) => [.. Chunks[chunk].Pairs.Select(place => Pairs[place])];
+
+    /// <summary>The sweep's size, small enough for any payload.</summary>
+    public PlanSummary Summary() => new(Model.Layers, Chunks.Count);
+}

@@ -1,0 +1,143 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Requests;
+using TorchSharp;
+
+namespace HeadPatching.Sweeps.Plans;
+
+/// <summary>Validates a request against its model and cuts it into activities. The same request on the same model gives the same plan.</summary>
+public static class SweepPlanner
+{
+    /// <summary>Part of the activations' fingerprint: to be raised when what is cached, or how it is computed, changes.</summary>
+    private const int ActivationsVersion = 1;
+
+    /// <summary>Plans a sweep.</summary>
+    /// <param name="request">What is asked for.</param>
+    /// <param name="createdAt">When it was asked for.</param>
+    /// <param name="catalog">The models that there are.</param>
+    /// <param name="places">How faults name places.</param>
+    /// <param name="cancellationToken">Ends the call, which may have to download the model.</param>
+    /// <exception cref="InvalidInputException">The request cannot be swept; carries every fault that could be found.</exception>
+    public static async Task<SweepPlan> PlanAsync(
+        SweepRequest request, DateTimeOffset createdAt, IModelCatalog catalog, FaultPlaces places, CancellationToken cancellationToken = default)
+    {
+        CheckOptions(request, places);
+        using LocatedModel located = await catalog.LocateAsync(request.Model, places.Option("model"), cancellationToken);
+        return Plan(request, createdAt, located, places);
+    }
+
+    private static SweepPlan Plan(SweepRequest request, DateTimeOffset createdAt, LocatedModel located, FaultPlaces places)
+    {
+        string folder = located.Folder;
+        ModelFolderSummary model = ModelFolder.Inspect(folder);
+        TextTokenizer? tokenizer = TextTokenizer.Load(folder);
+        IReadOnlyList<TokenPair> pairs = Tokenize(request, model.Config, tokenizer, places);
+        CheckPositions(request.Positions, pairs, places);
+
+        string device = Device(request.Device);
+        string fingerprint = ModelFingerprint.Compute(folder);
+        var placeOf = pairs.Select((pair, place) => (pair.Index, Place: place)).ToDictionary(known => known.Index, known => known.Place);
+        PlannedChunk[] chunks =
+        [
+            .. Chunks.Split(pairs, model.Config, Dtypes.Parse(request.Dtype), Budget(request)).Select(chunk => new PlannedChunk(
+                [.. chunk.Select(pair => placeOf[pair.Index])],
+                $"activations/{fingerprint[..16]}-{request.Dtype}-{device}/{Fingerprint(chunk)}")),
+        ];
+        return new SweepPlan(
+            request,
+            createdAt,
+            new ModelSummary(ModelName(request.Model), fingerprint, model.Config.Layers, model.Config.Heads, request.Dtype, device),
+            new ModelSource(located.Name, fingerprint, request.Dtype, device),
+            pairs,
+            chunks,
+            tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText));
+    }
+
+    /// <summary>What can be said of a request without looking at its model: cheap enough for before the answer to a call.</summary>
+    /// <exception cref="InvalidInputException">An option cannot be; carries every fault.</exception>
+    public static void CheckOptions(SweepRequest request, FaultPlaces places)
+    {
+        var faults = new List<Fault>();
+        Check(double.IsFinite(request.Threshold) && request.Threshold >= 0, "threshold", "The threshold is a number from 0 on.");
+        Check(request.Top >= 1, "top", "The number of heads to rank is at least 1.");
+        Check(request.MemoryMiB >= 1, "memoryMiB", "The memory budget is at least 1 MiB.");
+        Check(Dtypes.Names.Contains(request.Dtype), "dtype", $"There is no type '{request.Dtype}'. Known: {string.Join(", ", Dtypes.Names)}.");
+        Check(request.Device is "auto" or "cpu" or "cuda", "device", $"There is no device '{request.Device}'. Known: auto, cpu, cuda.");
+        Check(request.Device != "cuda" || torch.cuda.is_available(), "device", "This machine has no CUDA device that this build can use. Use cpu or auto.");
+        Check(request.Dataset is null || request.Pairs is null, "dataset", "Give a dataset or pairs, not both.");
+        Check(request.Name is null or { Length: > 0 and <= 100 }, "name", "The name of the pairs has 1 to 100 characters.");
+        if (faults.Count > 0)
+        {
+            throw new InvalidInputException(faults);
+        }
+
+        void Check(bool holds, string property, string message)
+        {
+            if (!holds)
+            {
+                faults.Add(new Fault(FaultKinds.InvalidOption, places.Option(property), message));
+            }
+        }
+    }
+
+    /// <summary>The memory budget of a request.</summary>
+    public static MemoryBudget Budget(SweepRequest request) => new(request.MemoryMiB * 1048576L);
+
+    private static IReadOnlyList<TokenPair> Tokenize(SweepRequest request, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places)
+    {
+        IReadOnlyList<PromptPair> pairs = request.Pairs ?? BuiltInDatasets.Get(request.DatasetName(), places.Option("dataset"));
+        return PairTokenizer.Tokenize(
+            pairs,
+            config,
+            tokenizer,
+            request.PairIndices,
+            request.Pairs is null ? PairTokenizer.PathUnder(request.DatasetName()) : places.Pair,
+            places.Option("pairIndices"));
+    }
+
+    private static IEnumerable<int> Tokens(IEnumerable<TokenPair> pairs) =>
+        pairs.SelectMany(pair => pair.Clean.Concat(pair.Corrupted).Append(pair.Correct).Append(pair.Incorrect));
+
+    private static void CheckPositions(Positions positions, IReadOnlyList<TokenPair> pairs, FaultPlaces places)
+    {
+        if (positions.Index is not int index)
+        {
+            return;
+        }
+
+        TokenPair shortest = pairs.MinBy(pair => pair.Length)!;
+        if (index >= shortest.Length || index < -shortest.Length)
+        {
+            throw new InvalidInputException(
+                FaultKinds.OutOfRange,
+                places.Option("positions"),
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"There is no position {index}: pair {shortest.Index} has {shortest.Length} tokens, positions 0 to {shortest.Length - 1} or {-shortest.Length} to -1."));
+        }
+    }
+
+    private static string Device(string device) => device == "auto" ? torch.cuda.is_available() ? "cuda" : "cpu" : device;
+
+    /// <summary>A folder is shown by its own name: results are compared between machines.</summary>
+    private static string ModelName(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(model));
+
+    /// <summary>What the cached activations and baselines of a chunk depend on, beside the model.</summary>
+    private static string Fingerprint(IReadOnlyList<TokenPair> chunk)
+    {
+        var text = new StringBuilder().Append(CultureInfo.InvariantCulture, $"{ActivationsVersion}\n");
+        foreach (TokenPair pair in chunk)
+        {
+            text.AppendJoin(' ', pair.Clean).Append('|').AppendJoin(' ', pair.Corrupted).Append(CultureInfo.InvariantCulture, $"|{pair.Correct}|{pair.Incorrect}\n");
+        }
+
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..32];
+    }
+}

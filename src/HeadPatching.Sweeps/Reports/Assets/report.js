@@ -1,0 +1,412 @@
+"use strict";
+// Everything that is shown comes from the data block of this page, and texts enter the page as text only (textContent): token texts,
+// names and warnings are whatever somebody put into a prompts file.
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const result = data.result;
+  const byId = id => document.getElementById(id);
+
+  const HEADS_AT_FIRST = 20;
+  const MOST_IMPORTANT_NAMED = 40;
+  const PAIRS_AT_A_TIME = 20;
+
+  // ---- Small helpers
+
+  function element(tag, className, ...children) {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    made.append(...children.filter(child => child !== null && child !== undefined));
+    return made;
+  }
+
+  function number(value, digits = 3) {
+    if (value === null || value === undefined) return "–";
+    const size = Math.abs(value);
+    const text = size !== 0 && (size >= 1e5 || size < 0.5 * 10 ** -digits) ? value.toExponential(1) : value.toFixed(digits);
+    return text.replace("-", "−");
+  }
+
+  function duration(seconds) {
+    return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${number(seconds, 1)} s`;
+  }
+
+  function plural(count, one, many) {
+    return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+  }
+
+  // Tokens that break lines or cannot be seen are shown by a sign.
+  function visible(text) {
+    return text === "" ? "∅" : text.replace(/\r?\n|\r/g, "↵").replace(/\t/g, "⇥");
+  }
+
+  function definition(list, term, value, className) {
+    list.append(element("dt", "", term), element("dd", className ?? "", value));
+  }
+
+  const mean = numbers => numbers.length ? numbers.reduce((sum, value) => sum + value, 0) / numbers.length : null;
+  const headName = (layer, head) => `L${layer}H${head}`;
+  const headResults = new Map(result.heads.map(head => [head.name, head]));
+  const pairs = result.pairs;
+  const pairsInAll = result.dataset.pairs;
+  const byPosition = result.positions === "each";
+
+  // ---- What the heatmap shows: the mean or one pair; with a result per position, the strongest position or one of them
+
+  const view = { pair: null, position: null };
+
+  function tablesByPosition() { // [layer][position][head], or null
+    return (view.pair === null ? result.heatmapByPosition : view.pair.patchingEffectByPosition) ?? null;
+  }
+
+  function strongestOver(table) { // [layer][position][head] to [layer][head]
+    return table.map(positions => positions[0].map((_, head) =>
+      positions.reduce((best, row) => Math.abs(row[head]) > Math.abs(best) ? row[head] : best, 0)));
+  }
+
+  function shownEffects() { // [layer][head]
+    if (view.position !== null) return tablesByPosition().map(positions => positions[view.position]);
+    if (view.pair === null) return result.heatmap;
+    return view.pair.patchingEffect ?? strongestOver(view.pair.patchingEffectByPosition);
+  }
+
+  // One scale for all positions, so that moving the slider compares like with like.
+  function shownLimit(effects) {
+    const values = view.position === null ? effects.flat() : tablesByPosition().flat(2);
+    return values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) || 1;
+  }
+
+  // ---- Heatmap
+
+  const grid = byId("heatmap");
+  const cells = [...grid.querySelectorAll("[role=gridcell]")];
+  const rows = [...grid.querySelectorAll(".row:not(.heads)")].map(row => [...row.querySelectorAll("[role=gridcell]")]);
+  const hasValues = grid.dataset.values === "true";
+  let current = null; // the cell whose numbers are in the detail panel
+  let settled = null; // the one to go back to when the pointer leaves
+
+  function paint() {
+    const effects = shownEffects();
+    const limit = shownLimit(effects);
+    for (const cell of cells) {
+      const effect = effects[cell.dataset.layer][cell.dataset.head];
+      const strength = Math.abs(effect) / limit;
+      cell.dataset.effect = String(effect);
+      cell.classList.toggle("positive", effect > 0);
+      cell.classList.toggle("negative", effect < 0);
+      cell.classList.toggle("strong", strength > 0.75);
+      cell.style.setProperty("--strength", `${(strength * 100).toFixed(2)}%`);
+      cell.setAttribute("aria-label", `${headName(cell.dataset.layer, cell.dataset.head)}, effect ${number(effect)}`);
+      if (hasValues) cell.textContent = number(Math.abs(effect) < 0.005 ? 0 : effect, 2);
+    }
+    byId("legend-low").textContent = number(-limit, 2);
+    byId("legend-high").textContent = number(limit, 2);
+    if (current) describe(current);
+  }
+
+  function describe(cell) {
+    current?.classList.remove("current");
+    current = cell;
+    cell.classList.add("current");
+
+    const head = headResults.get(headName(cell.dataset.layer, cell.dataset.head));
+    const ofAllPairs = view.pair === null;
+    const whole = ofAllPairs && view.position === null;
+    const list = element("dl");
+    definition(list, "Effect", number(Number(cell.dataset.effect), 4), "main-value");
+    if (whole) {
+      definition(list, "Standard error", number(head.standardError, 4));
+      definition(list, "Clean metric", number(head.cleanMetric));
+      definition(list, "Corrupted metric", number(head.corruptedMetric));
+      definition(list, "Patched metric", number(head.patchedMetric));
+      if (head.position !== undefined) definition(list, "Strongest at position", String(head.position).replace("-", "−"));
+    } else {
+      definition(list, "Clean metric", number(ofAllPairs ? head.cleanMetric : view.pair.cleanMetric));
+      definition(list, "Corrupted metric", number(ofAllPairs ? head.corruptedMetric : view.pair.corruptedMetric));
+      const patched = ofAllPairs ? undefined : view.position === null
+        ? view.pair.patchedMetric?.[head.layer][head.head]
+        : view.pair.patchedMetricByPosition[head.layer][view.position][head.head];
+      if (patched !== undefined) definition(list, "Patched metric", number(patched));
+    }
+    const scope = ofAllPairs ? `over ${plural(pairsInAll, "pair", "pairs")}` : `pair ${view.pair.index}`;
+    const where = view.position === null ? "" : `, position ${view.position}`;
+    byId("detail").replaceChildren(
+      element("h3", "", head.name),
+      element("p", "", head.hookPoint, element("br"), `${scope}${where}`),
+      list);
+  }
+
+  function settle(cell) {
+    for (const other of cells) other.tabIndex = other === cell ? 0 : -1;
+    settled = cell;
+    describe(cell);
+  }
+
+  function focusHead(layer, head) {
+    const cell = rows[layer][head];
+    cell.focus();
+    cell.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  grid.addEventListener("pointerover", event => {
+    const cell = event.target.closest("[role=gridcell]");
+    if (cell) describe(cell);
+  });
+  grid.addEventListener("pointerleave", () => { if (settled) describe(settled); });
+  grid.addEventListener("focusin", event => {
+    const cell = event.target.closest("[role=gridcell]");
+    if (cell) settle(cell);
+  });
+  grid.addEventListener("click", event => event.target.closest("[role=gridcell]")?.focus());
+  grid.addEventListener("keydown", event => {
+    const cell = event.target.closest("[role=gridcell]");
+    if (!cell) return;
+    const [lastLayer, lastHead] = [rows.length - 1, rows[0].length - 1];
+    let [layer, head] = [Number(cell.dataset.layer), Number(cell.dataset.head)];
+    switch (event.key) {
+      case "ArrowUp": layer--; break;
+      case "ArrowDown": layer++; break;
+      case "ArrowLeft": head--; break;
+      case "ArrowRight": head++; break;
+      case "Home": head = 0; if (event.ctrlKey) layer = 0; break;
+      case "End": head = lastHead; if (event.ctrlKey) layer = lastLayer; break;
+      case "PageUp": layer -= 5; break;
+      case "PageDown": layer += 5; break;
+      default: return;
+    }
+    event.preventDefault();
+    focusHead(Math.min(Math.max(layer, 0), lastLayer), Math.min(Math.max(head, 0), lastHead));
+  });
+
+  // ---- Choice of pair and position
+
+  function answer(pair, which) {
+    return visible(pair[`${which}Text`] ?? String(pair[which])).trim();
+  }
+
+  function setUpChoices() {
+    const choice = byId("pair-choice");
+    const how = result.aggregation === "ratio-of-means" ? "ratio of means" : "mean of ratios";
+    choice.append(new Option(`All ${pairsInAll} (${how})`, ""));
+    for (const [place, pair] of pairs.entries()) {
+      if (pair.patchingEffect || pair.patchingEffectByPosition) {
+        choice.append(new Option(`Pair ${pair.index}: ${answer(pair, "correct")} / ${answer(pair, "incorrect")}`, String(place)));
+      }
+    }
+    choice.addEventListener("change", () => {
+      view.pair = choice.value === "" ? null : pairs[Number(choice.value)];
+      setUpPositions();
+      paint();
+    });
+    byId("one-position").addEventListener("change", () => { choosePosition(); paint(); });
+    byId("position").addEventListener("input", () => { choosePosition(); paint(); });
+    setUpPositions();
+  }
+
+  function setUpPositions() {
+    const tables = byPosition ? tablesByPosition() : null;
+    byId("position-controls").hidden = tables === null;
+    if (tables === null) {
+      view.position = null;
+      return;
+    }
+    byId("position").max = String(tables[0].length - 1);
+    choosePosition();
+  }
+
+  function choosePosition() {
+    const slider = byId("position");
+    const one = byId("one-position").checked;
+    slider.disabled = !one;
+    view.position = one ? Number(slider.value) : null;
+    byId("position-name").textContent = one ? positionName(view.position) : "strongest of each head";
+  }
+
+  function positionName(position) {
+    const pair = view.pair ?? pairs[0];
+    const [clean, corrupted] = [pair?.cleanTokenTexts?.[position], pair?.corruptedTokenTexts?.[position]];
+    if (clean === undefined || corrupted === undefined) return String(position);
+    const texts = clean === corrupted ? visible(clean).trim() : `${visible(clean).trim()} / ${visible(corrupted).trim()}`;
+    return `${position}: ${texts}${view.pair === null && pairsInAll > 1 ? ` (pair ${pair.index})` : ""}`;
+  }
+
+  // ---- Ranked heads
+
+  const ranked = [...result.heads].sort((one, other) => Math.abs(other.patchingEffect) - Math.abs(one.patchingEffect));
+
+  function headLink(name) {
+    const head = headResults.get(name);
+    const link = element("button", "head-link", name);
+    link.type = "button";
+    link.title = "Show in the heatmap";
+    link.addEventListener("click", () => focusHead(head.layer, head.head));
+    return link;
+  }
+
+  function rankingRow(head, index, largest) {
+    const bar = element("span", `bar ${head.patchingEffect < 0 ? "negative" : "positive"}`);
+    bar.style.width = `${(Math.abs(head.patchingEffect) / largest * 100).toFixed(2)}%`;
+    const row = element("tr", Math.abs(head.patchingEffect) > result.threshold ? "" : "unimportant",
+      element("td", "number", String(index + 1)),
+      element("td", "", headLink(head.name)),
+      element("td", "bar-column", bar),
+      element("td", "number", number(head.patchingEffect, 4)),
+      element("td", "number", number(head.standardError, 4)),
+      element("td", "number", number(head.patchedMetric)));
+    if (byPosition) row.append(element("td", "number", String(head.position ?? "").replace("-", "−")));
+    return row;
+  }
+
+  function showRanking(count) {
+    const largest = Math.abs(ranked[0]?.patchingEffect ?? 0) || 1;
+    byId("ranking").tBodies[0].replaceChildren(...ranked.slice(0, count).map((head, index) => rankingRow(head, index, largest)));
+    const button = byId("show-all-heads");
+    button.hidden = ranked.length <= HEADS_AT_FIRST;
+    button.textContent = count < ranked.length ? `Show all ${ranked.length} heads` : `Show the first ${HEADS_AT_FIRST}`;
+    button.onclick = () => showRanking(count < ranked.length ? ranked.length : HEADS_AT_FIRST);
+  }
+
+  function setUpRanking() {
+    byId("ranking-position").hidden = !byPosition;
+    showRanking(HEADS_AT_FIRST);
+    const important = byId("important");
+    important.append(result.importantHeads.length === 0
+      ? `No head has an effect beyond ±${result.threshold}.`
+      : `Important (beyond ±${result.threshold}):`);
+    important.append(...result.importantHeads.slice(0, MOST_IMPORTANT_NAMED).map(head => headLink(head.name)));
+    const more = result.importantHeads.length - MOST_IMPORTANT_NAMED;
+    if (more > 0) important.append(`and ${more} more`);
+  }
+
+  // ---- Pairs
+
+  function token(text, className, title) {
+    const made = element("span", `token ${className}`, visible(text));
+    if (title) made.title = title;
+    return made;
+  }
+
+  // The sentence once, with a fork wherever the two prompts differ.
+  function tokensOf(pair) {
+    const line = element("div", "tokens");
+    pair.cleanTokens.forEach((cleanId, position) => {
+      const corruptedId = pair.corruptedTokens[position];
+      const clean = pair.cleanTokenTexts?.[position] ?? String(cleanId);
+      const corrupted = pair.corruptedTokenTexts?.[position] ?? String(corruptedId);
+      line.append(cleanId === corruptedId
+        ? token(clean, "", `position ${position}, token ${cleanId}`)
+        : element("span", "fork",
+          token(clean, "clean", `clean: position ${position}, token ${cleanId}`),
+          token(corrupted, "corrupted", `corrupted: position ${position}, token ${corruptedId}`)));
+    });
+    return line;
+  }
+
+  function strongestHeads(pair, count) {
+    const effects = pair.patchingEffect ?? (pair.patchingEffectByPosition ? strongestOver(pair.patchingEffectByPosition) : null);
+    if (effects === null || pair.degenerate) return [];
+    return effects
+      .flatMap((row, layer) => row.map((effect, head) => ({ name: headName(layer, head), effect })))
+      .sort((one, other) => Math.abs(other.effect) - Math.abs(one.effect))
+      .slice(0, count);
+  }
+
+  function labelled(label, value) {
+    return element("span", "", `${label} `, element("b", "", value));
+  }
+
+  function pairCard(pair, place) {
+    const line = element("div", "pair-line",
+      element("span", "pair-name", `Pair ${pair.index}`),
+      labelled("correct", answer(pair, "correct")),
+      labelled("incorrect", answer(pair, "incorrect")),
+      labelled("clean metric", number(pair.cleanMetric)),
+      labelled("corrupted metric", number(pair.corruptedMetric)));
+    if (pair.degenerate) {
+      const badge = element("span", "badge", "degenerate");
+      badge.title = "Clean and corrupted metric are so close that its effects are set to 0.";
+      line.append(badge);
+    }
+    const strongest = strongestHeads(pair, 3);
+    if (strongest.length > 0) {
+      const heads = element("span", "", "strongest");
+      for (const head of strongest) heads.append(" ", headLink(head.name), ` ${number(head.effect, 2)}`);
+      line.append(heads);
+    }
+    if (pair.patchingEffect || pair.patchingEffectByPosition) {
+      const show = element("button", "head-link", "show in heatmap");
+      show.type = "button";
+      show.addEventListener("click", () => {
+        byId("pair-choice").value = String(place);
+        byId("pair-choice").dispatchEvent(new Event("change"));
+        byId("heatmap-title").scrollIntoView();
+      });
+      line.append(show);
+    }
+    return element("article", "pair", tokensOf(pair), line);
+  }
+
+  function showMorePairs() {
+    const shown = byId("pairs").childElementCount;
+    byId("pairs").append(...pairs.slice(shown, shown + PAIRS_AT_A_TIME).map((pair, index) => pairCard(pair, shown + index)));
+    byId("more-pairs").hidden = byId("pairs").childElementCount >= pairs.length;
+  }
+
+  // ---- Head and foot of the page
+
+  function setUpSummary() {
+    const facts = [
+      result.model.name,
+      `${result.dataset.name}, ${plural(pairsInAll, "pair", "pairs")}`,
+      result.direction === "noise" ? "corrupted into clean" : "clean into corrupted",
+      byPosition ? "each position" : result.positions === "all" ? "all positions" : `position ${result.positions}`,
+    ];
+    // Each isolated from the next: a name may hold characters that turn the direction of writing.
+    byId("lead").append(...facts.flatMap((fact, index) => [index > 0 ? "  ·  " : "", element("bdi", "", fact)]));
+
+    byId("warnings").append(...result.warnings.map(text => element("p", "notice", text)));
+
+    const baseline = result.heads[0];
+    const strongest = ranked[0];
+    const figures = [
+      ["Clean metric", number(baseline?.cleanMetric ?? mean(pairs.map(pair => pair.cleanMetric))), ""],
+      ["Corrupted metric", number(baseline?.corruptedMetric ?? mean(pairs.map(pair => pair.corruptedMetric))), ""],
+      ["Strongest head", strongest?.name ?? "–", number(strongest?.patchingEffect, 2)],
+      ["Important heads", String(result.importantHeads.length), `of ${result.heads.length}`],
+    ];
+    byId("figures").append(...figures.map(([term, value, note]) => element("div", "",
+      element("dt", "", term), element("dd", "", value, note ? element("small", "", note) : null))));
+  }
+
+  function setUpProvenance() {
+    const list = byId("provenance");
+    const { model, timings } = result;
+    const seconds = (Date.parse(timings.finishedAt) - Date.parse(timings.startedAt)) / 1000;
+    const time = text => new Date(text).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
+    definition(list, "Model", `${model.name}, ${plural(model.layers, "layer", "layers")} of ${plural(model.heads, "head", "heads")}`);
+    definition(list, "Model fingerprint", element("code", "", model.fingerprint));
+    definition(list, "Computed in", `${model.dtype} on ${model.device}`);
+    definition(list, "Data set", `${result.dataset.name}, ${plural(pairsInAll, "pair", "pairs")}`);
+    definition(list, "Patch", `${result.patch} (${result.heads[0]?.hookPoint.replace(/^blocks\.\d+\./, "") ?? ""})`);
+    definition(list, "Positions", result.positions);
+    definition(list, "Direction", result.direction);
+    definition(list, "Metric", result.metric);
+    definition(list, "Aggregation", result.aggregation);
+    definition(list, "Threshold", String(result.threshold));
+    definition(list, "Started", time(timings.startedAt));
+    definition(list, "Finished", `${time(timings.finishedAt)} (after ${duration(seconds)})`);
+    definition(list, "Work", `${plural(timings.patchedRuns, "patched run", "patched runs")} in ${duration(timings.patchSeconds)}; `
+      + `clean and corrupted runs in ${duration(timings.cacheSeconds)}`);
+    definition(list, "Sweep", element("code", "", result.sweepId));
+    definition(list, "Software", `HeadPatching ${result.software.version}, result schema ${result.schemaVersion}`);
+  }
+
+  setUpSummary();
+  setUpChoices();
+  setUpRanking();
+  byId("pairs-note").textContent = data.notes.join(" ");
+  byId("more-pairs").addEventListener("click", showMorePairs);
+  showMorePairs();
+  setUpProvenance();
+  paint();
+  if (ranked.length > 0) settle(rows[ranked[0].layer][ranked[0].head]);
+})();

@@ -1,0 +1,335 @@
+using System.Globalization;
+using System.Text;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Results;
+using ScottPlot;
+using SkiaSharp;
+
+namespace HeadPatching.Sweeps.Reports;
+
+/// <summary>
+/// The heatmap as a picture: heads to the right, layers downwards from layer 0, one cell a head, blue (negative) over white (0) to red
+/// (positive) on a scale that is the same on both sides. The picture grows with the model, so that every cell stays readable.
+/// </summary>
+public static class HeatmapPicture
+{
+    /// <summary>Pixels of heatmap.png for each unit of <see cref="SizeOf"/>: sharp on dense screens and in print.</summary>
+    public const int PngScale = 2;
+
+    private const int LeftMargin = 64;
+    private const int RightMargin = 84;
+    private const int TopMargin = 66;
+    private const int BottomMargin = 58;
+    private const int TitleMargin = 16;
+
+    /// <summary>Width of the colour bar, and of the gap between it and the cells.</summary>
+    private const int ColourBar = 18;
+
+    /// <summary>Slices of the colour bar; more cannot be told apart.</summary>
+    private const int ColourBarSlices = 120;
+
+    private const int LargestWithValues = 16;
+    private const int SpaceOfTickLabel = 17;
+    private const int SpaceOfColourBarLabel = 24;
+
+    /// <summary>Most steps of the colour bar's scale on each side of 0.</summary>
+    private const int MostColourBarSteps = 6;
+
+    /// <summary>Models of one or two layers get taller cells, so that the labels of layers and colour bar have room.</summary>
+    private const int LowestGrid = 120;
+
+    private const int LongestName = 48;
+
+    private const float TitleSize = 15;
+    private const float SubtitleSize = 12;
+    private const float LabelSize = 13;
+    private const float TickSize = 11;
+
+    private static readonly int[] RoundFactors = [1, 2, 5, 10];
+    private static readonly int[] CellTickSteps = [1, 2, 5, 10, 20, 50, 100];
+
+    private static readonly Color Ink = Color.FromHex("#1f2933");
+    private static readonly Color FaintInk = Color.FromHex("#616e7c");
+    private static readonly Color CellBorder = Color.FromHex("#e4e7eb");
+
+    // ScottPlot keeps fonts in a table that all plots share.
+    private static readonly Lock Drawing = new();
+
+    static HeatmapPicture() => Fonts.FontResolvers.Insert(0, new EmbeddedFont());
+
+    /// <summary>Width and height of the picture of a result, in the units of the SVG; the PNG has <see cref="PngScale"/> times as many
+    /// pixels each way.</summary>
+    public static (int Width, int Height) SizeOf(SweepResult result)
+    {
+        var layout = Layout.Of(result);
+        return (layout.Width, layout.Height);
+    }
+
+    /// <summary>Writes heatmap.png.</summary>
+    public static void WritePng(SweepResult result, Stream to)
+    {
+        var layout = Layout.Of(result);
+        lock (Drawing)
+        {
+            using var surface = SKSurface.Create(new SKImageInfo(layout.Width * PngScale, layout.Height * PngScale));
+            surface.Canvas.Scale(PngScale);
+            using var plot = Draw(result, layout);
+            plot.Render(surface.Canvas, new PixelRect(0, layout.Width, layout.Height, 0));
+            using var image = surface.Snapshot();
+            using var png = image.Encode(SKEncodedImageFormat.Png, 100);
+            png.SaveTo(to);
+        }
+    }
+
+    /// <summary>Writes heatmap.svg: rectangles and text, no bitmap in it.</summary>
+    public static void WriteSvg(SweepResult result, Stream to)
+    {
+        var layout = Layout.Of(result);
+        lock (Drawing)
+        {
+            using var svg = new MemoryStream();
+            // The canvas ends the document when it is disposed of.
+            using (var canvas = SKSvgCanvas.Create(new SKRect(0, 0, layout.Width, layout.Height), svg))
+            using (var plot = Draw(result, layout))
+            {
+                // A plot's first drawing draws everything twice, which a vector file would keep.
+                plot.RenderInMemory(layout.Width, layout.Height);
+                plot.Render(canvas, new PixelRect(0, layout.Width, layout.Height, 0));
+            }
+
+            // Readers without the font take one of about its width.
+            var xml = Encoding.UTF8.GetString(svg.GetBuffer(), 0, (int)svg.Length).Replace(
+                $"font-family=\"{EmbeddedFont.Family}\"",
+                $"font-family=\"{EmbeddedFont.Family}, Noto Sans, Helvetica, Arial, sans-serif\"",
+                StringComparison.Ordinal);
+            using var writer = new StreamWriter(to, leaveOpen: true);
+            writer.Write(xml);
+        }
+    }
+
+    private static Plot Draw(SweepResult result, Layout layout)
+    {
+        var heatmap = result.Heatmap;
+        var limit = DivergingColours.LimitOf(heatmap);
+        var plot = new Plot();
+        plot.Font.Set(EmbeddedFont.Family);
+        plot.FigureBackground.Color = Colors.White;
+        plot.DataBackground.Color = Colors.White;
+        plot.HideGrid();
+        plot.Layout.Fixed(new PixelPadding(layout.Left, layout.Right, BottomMargin, TopMargin));
+
+        // The unit of x is a cell. The colour bar stands right of the cells, on the y axis of the right side.
+        var barWidth = ColourBar / (double)layout.Cell;
+        var right = layout.Heads + (2 * barWidth);
+        plot.Axes.SetLimitsX(0, right);
+        plot.Axes.SetLimitsY(layout.Layers, 0);
+        plot.Axes.SetLimitsY(-limit, limit, plot.Axes.Right);
+
+        AddCells(plot, heatmap, limit, layout);
+        AddColourBar(plot, limit, right - barWidth, right);
+        LabelAxes(plot, limit, layout);
+        AddTitle(plot, result);
+        return plot;
+    }
+
+    private static void AddCells(Plot plot, double[][] heatmap, double limit, Layout layout)
+    {
+        var cells = new List<(CoordinateRect Place, Color Colour)>();
+        var values = new List<ScottPlot.Plottables.Text>();
+        for (var layer = 0; layer < heatmap.Length; layer++)
+        {
+            for (var head = 0; head < heatmap[layer].Length; head++)
+            {
+                var effect = heatmap[layer][head];
+                var colour = ColourOf(effect, limit);
+                cells.Add((new CoordinateRect(head, head + 1, layer, layer + 1), colour));
+                values.Add(new ScottPlot.Plottables.Text
+                {
+                    Location = new Coordinates(head + 0.5, layer + 0.5),
+                    LabelText = Value(effect),
+                    LabelAlignment = Alignment.MiddleCenter,
+                    LabelFontName = EmbeddedFont.Family,
+                    LabelFontSize = TickSize,
+                    LabelFontColor = IsDark(colour) ? Colors.White : Ink,
+                });
+            }
+        }
+
+        // What lies under the cells shows between them as lines.
+        var under = (new CoordinateRect(0, layout.Heads, 0, layout.Layers), CellBorder);
+        plot.Add.Plottable(new ColouredRectangles([under], inset: -0.5f));
+        plot.Add.Plottable(new ColouredRectangles(cells, inset: layout.Cell >= 18 ? 0.5f : 0.25f));
+        if (layout.HasValues)
+        {
+            values.ForEach(value => plot.Add.Plottable(value));
+        }
+    }
+
+    private static void AddColourBar(Plot plot, double limit, double left, double right)
+    {
+        var slice = 2 * limit / ColourBarSlices;
+        var slices = new List<(CoordinateRect Place, Color Colour)>();
+        for (var index = 0; index < ColourBarSlices; index++)
+        {
+            var bottom = -limit + (index * slice);
+            // A slice reaches a little under the next one: else the background shows as hairlines between them.
+            var top = Math.Min(bottom + (1.5 * slice), limit);
+            slices.Add((new CoordinateRect(left, right, bottom, top), ColourOf(bottom + (slice / 2), limit)));
+        }
+
+        var bar = new ColouredRectangles(slices, inset: 0);
+        bar.Axes.YAxis = plot.Axes.Right;
+        plot.Add.Plottable(bar);
+    }
+
+    private static void LabelAxes(Plot plot, double limit, Layout layout)
+    {
+        foreach (var axis in plot.Axes.GetAxes())
+        {
+            axis.FrameLineStyle.Width = 0;
+            axis.MajorTickStyle.Length = 0;
+            axis.MinorTickStyle.Length = 0;
+            axis.TickLabelStyle.FontName = EmbeddedFont.Family;
+            axis.TickLabelStyle.FontSize = TickSize;
+            axis.TickLabelStyle.ForeColor = FaintInk;
+            axis.Label.FontName = EmbeddedFont.Family;
+            axis.Label.FontSize = LabelSize;
+            axis.Label.Bold = false;
+            axis.Label.ForeColor = Ink;
+        }
+
+        plot.Axes.Bottom.Label.Text = "Head";
+        plot.Axes.Bottom.TickGenerator = CellTicks(layout.Heads, layout.Cell);
+        plot.Axes.Left.Label.Text = "Layer";
+        plot.Axes.Left.TickGenerator = CellTicks(layout.Layers, layout.CellHeight);
+        plot.Axes.Right.Label.Text = "Patching effect";
+        ((ScottPlot.AxisPanels.AxisBase)plot.Axes.Right).PaddingBetweenTickAndAxisLabels = new PixelPadding(10);
+        plot.Axes.Right.MajorTickStyle.Length = 4;
+        plot.Axes.Right.MajorTickStyle.Color = FaintInk;
+        plot.Axes.Right.TickGenerator = ColourBarTicks(limit, layout.Layers * layout.CellHeight);
+    }
+
+    // 0 and the round numbers on both sides of it, as many as have room; the two ends where no round one has.
+    private static ScottPlot.TickGenerators.NumericManual ColourBarTicks(double limit, int height)
+    {
+        var least = Math.Max(2 * limit * SpaceOfColourBarLabel / height, limit / MostColourBarSteps);
+        var magnitude = Math.Pow(10, Math.Floor(Math.Log10(least)));
+        var step = RoundFactors.Select(factor => factor * magnitude).First(step => step >= least);
+        if (step > limit)
+        {
+            step = limit;
+        }
+
+        var ticks = new ScottPlot.TickGenerators.NumericManual();
+        var steps = (int)Math.Floor((limit / step) + 1e-9);
+        for (var index = -steps; index <= steps; index++)
+        {
+            ticks.AddMajor(index * step, (index * step).ToString("G2", CultureInfo.InvariantCulture));
+        }
+
+        return ticks;
+    }
+
+    // Every cell has its number where there is room; else every second, fifth, tenth, ...
+    private static ScottPlot.TickGenerators.NumericManual CellTicks(int count, int cell)
+    {
+        var step = CellTickSteps.FirstOrDefault(step => step * cell >= SpaceOfTickLabel, CellTickSteps[^1]);
+        var ticks = new ScottPlot.TickGenerators.NumericManual();
+        for (var index = 0; index < count; index += step)
+        {
+            ticks.AddMajor(index + 0.5, index.ToString(CultureInfo.InvariantCulture));
+        }
+
+        return ticks;
+    }
+
+    private static void AddTitle(Plot plot, SweepResult result)
+    {
+        plot.Axes.Title.IsVisible = false;
+        // Not ScottPlot's own title: that has one font size.
+        plot.Add.Plottable(new FigureTitle(Title(result), TitleSize, Ink, 16));
+        plot.Add.Plottable(new FigureTitle(Subtitle(result), SubtitleSize, FaintInk, 39));
+    }
+
+    private static string Title(SweepResult result) =>
+        $"Activation patching of {result.Patch.ToString().ToLowerInvariant()}, head by head";
+
+    private static string Subtitle(SweepResult result)
+    {
+        var pairs = result.Dataset.Pairs == 1 ? "1 pair" : $"{result.Dataset.Pairs} pairs";
+        var direction = result.Direction == Direction.Denoise ? "clean into corrupted" : "corrupted into clean";
+        var positions = result.Positions.ToString() switch
+        {
+            "all" => "all positions",
+            "each" => "each position, the strongest shown",
+            _ => $"position {result.Positions}",
+        };
+        return $"{Shorten(result.Model.Name)} · {Shorten(result.Dataset.Name)}, {pairs} · {direction} · {positions}";
+    }
+
+    private static string Shorten(string name)
+    {
+        // A file's name may hold characters that XML forbids and the font lacks.
+        var drawable = string.Concat(name.Select(character => char.IsControl(character) || char.IsSurrogate(character) ? '?' : character));
+        return drawable.Length <= LongestName
+            ? drawable
+            : $"{drawable[..(LongestName / 2)]}…{drawable[^(LongestName / 2)..]}";
+    }
+
+    private static string Value(double effect)
+    {
+        // Six characters at most: as many as a cell has room for.
+        var format = Math.Abs(effect) switch { < 10 => "0.00", < 100 => "0.0", < 10_000 => "0", _ => "0E+0" };
+        var text = effect.ToString(format, CultureInfo.InvariantCulture);
+        return text == "-0.00" ? "0.00" : text;
+    }
+
+    private static Color ColourOf(double effect, double limit)
+    {
+        var (red, green, blue) = DivergingColours.At(effect, limit);
+        return new Color(red, green, blue);
+    }
+
+    // By the luma of ITU-R BT.601.
+    private static bool IsDark(Color colour) => (0.299 * colour.R) + (0.587 * colour.G) + (0.114 * colour.B) < 128;
+
+    /// <summary>Where things are, in units of the SVG.</summary>
+    private sealed record Layout(int Layers, int Heads, int Cell, int CellHeight, int Width, int Height, int Left, int Right)
+    {
+        public bool HasValues => Layers <= LargestWithValues && Heads <= LargestWithValues;
+
+        public static Layout Of(SweepResult result)
+        {
+            var layers = result.Heatmap.Length;
+            var heads = result.Heatmap.Max(layer => layer.Length);
+            var cell = Math.Max(layers, heads) switch
+            {
+                <= LargestWithValues => 42,
+                <= 32 => 24,
+                <= 64 => 18,
+                _ => 12,
+            };
+            var cellHeight = Math.Max(cell, LowestGrid / layers);
+            var grid = heads * cell;
+            var plain = LeftMargin + grid + (2 * ColourBar) + RightMargin;
+            var width = Math.Max(plain, (int)Math.Ceiling(WidthOfTitles(result)) + (2 * TitleMargin));
+            var spare = width - plain;
+            return new Layout(
+                layers,
+                heads,
+                cell,
+                cellHeight,
+                width,
+                TopMargin + (layers * cellHeight) + BottomMargin,
+                LeftMargin + (spare / 2),
+                RightMargin + spare - (spare / 2));
+        }
+
+        private static float WidthOfTitles(SweepResult result)
+        {
+            using var large = new SKFont(EmbeddedFont.Typeface, TitleSize);
+            using var small = new SKFont(EmbeddedFont.Typeface, SubtitleSize);
+            return Math.Max(large.MeasureText(Title(result)), small.MeasureText(Subtitle(result)));
+        }
+    }
+}

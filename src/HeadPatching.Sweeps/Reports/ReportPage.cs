@@ -1,0 +1,174 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using System.Text.Unicode;
+using HeadPatching.Core.Results;
+
+namespace HeadPatching.Sweeps.Reports;
+
+/// <summary>
+/// report.html: a result as one page to read and explore. The file holds all it needs and asks for nothing else; a content security policy
+/// in it says so to the browser, and allows no script but the page's own.
+/// </summary>
+/// <remarks>
+/// Token texts, names and warnings are hostile input. Here they are encoded as HTML, or as JSON without the characters that HTML knows;
+/// the page's script puts them into the page as text only.
+/// </remarks>
+public static partial class ReportPage
+{
+    /// <summary>The page shows at most so many pairs one by one.</summary>
+    public const int MostPairs = 200;
+
+    /// <summary>
+    /// The page holds at most so many numbers of pairs and positions (about 20 bytes each), so that the sweep of a large model still opens.
+    /// </summary>
+    public const int MostNumbers = 500_000;
+
+    private const int LargestWithValues = 16;
+
+    private static readonly JsonSerializerOptions DataJson = new(ResultJson.Compact)
+    {
+        // Unlike the one for files, this encoder escapes <, >, & and quotes.
+        Encoder = JavaScriptEncoder.Create(UnicodeRanges.All),
+    };
+
+    /// <summary>Writes the page.</summary>
+    public static void Write(SweepResult result, Stream to)
+    {
+        var script = EmbeddedAsset.Text("report.js");
+        var title = $"Activation patching of {result.Patch.ToString().ToLowerInvariant()}, head by head";
+        var heads = result.Heatmap.Max(layer => layer.Length);
+        var parts = new Dictionary<string, string>
+        {
+            ["title"] = HtmlEncoder.Default.Encode($"{title}: {result.Model.Name}, {result.Dataset.Name}"),
+            ["heading"] = HtmlEncoder.Default.Encode(title),
+            ["style"] = PageStyle.Css + EmbeddedAsset.Text("report.css"),
+            ["heads"] = Number(heads),
+            ["cell-size"] = Number(CellSize(result.Heatmap.Length, heads)),
+            ["rows"] = Number(result.Heatmap.Length + 1),
+            ["columns"] = Number(heads + 1),
+            ["values"] = Math.Max(result.Heatmap.Length, heads) <= LargestWithValues ? "true" : "false",
+            ["cells"] = Cells(result.Heatmap, heads),
+            ["data"] = Data(result),
+            ["script"] = script,
+            ["script-hash"] = "sha256-" + Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(script))),
+        };
+
+        using var writer = new StreamWriter(to, leaveOpen: true);
+        // Only the template is searched for places to fill, not what is filled in.
+        writer.Write(Place().Replace(EmbeddedAsset.Text("report.html"), place => parts[place.Groups[1].Value]));
+    }
+
+    private static int CellSize(int layers, int heads) => Math.Max(layers, heads) switch
+    {
+        <= 12 => 54,
+        <= LargestWithValues => 44,
+        <= 32 => 24,
+        <= 64 => 18,
+        _ => 12,
+    };
+
+    // The cells are in the file itself, with the mean effects; the script paints them.
+    private static string Cells(double[][] heatmap, int heads)
+    {
+        var size = CellSize(heatmap.Length, heads);
+        // Labels that would touch each other are left out: a number is about 16 pixels wide and high.
+        var step = (16 + size - 1) / size;
+        var html = new StringBuilder();
+        html.Append("<div role=\"row\" class=\"row heads\"><div role=\"columnheader\" class=\"label\" aria-label=\"Layer\"></div>");
+        for (var head = 0; head < heads; head++)
+        {
+            var text = head % step == 0 ? Number(head) : "";
+            html.Append(CultureInfo.InvariantCulture, $"<div role=\"columnheader\" class=\"label\" aria-label=\"Head {head}\">{text}</div>");
+        }
+
+        html.AppendLine("</div>");
+        for (var layer = 0; layer < heatmap.Length; layer++)
+        {
+            var text = layer % step == 0 ? Number(layer) : "";
+            html.Append(CultureInfo.InvariantCulture, $"<div role=\"row\" class=\"row\"><div role=\"rowheader\" class=\"label\" aria-label=\"Layer {layer}\">{text}</div>");
+            for (var head = 0; head < heatmap[layer].Length; head++)
+            {
+                var effect = heatmap[layer][head].ToString("R", CultureInfo.InvariantCulture);
+                html.Append(
+                    CultureInfo.InvariantCulture,
+                    $"<div role=\"gridcell\" class=\"cell\" tabindex=\"-1\" data-layer=\"{layer}\" data-head=\"{head}\" data-effect=\"{effect}\" aria-label=\"L{layer}H{head}, effect {effect}\"></div>");
+            }
+
+            html.AppendLine("</div>");
+        }
+
+        return html.ToString();
+    }
+
+    private static string Data(SweepResult result)
+    {
+        var room = MostNumbers;
+        var notes = new List<string>();
+
+        var byPosition = result.HeatmapByPosition;
+        if (byPosition is not null)
+        {
+            var count = Count(byPosition);
+            if (count > room)
+            {
+                byPosition = null;
+                notes.Add("The effects by position are too many for this page; results.json has them.");
+            }
+            else
+            {
+                room -= count;
+            }
+        }
+
+        var pairs = new List<PairResult>();
+        var withNumbers = 0;
+        foreach (var pair in result.Pairs.Take(MostPairs))
+        {
+            room -= CountNumbers(pair);
+            if (room >= 0)
+            {
+                withNumbers++;
+                pairs.Add(pair);
+            }
+            else
+            {
+                pairs.Add(pair with
+                {
+                    PatchedMetric = null,
+                    PatchingEffect = null,
+                    PatchedMetricByPosition = null,
+                    PatchingEffectByPosition = null,
+                });
+            }
+        }
+
+        if (pairs.Count < result.Pairs.Count)
+        {
+            notes.Add($"The first {pairs.Count} of {result.Pairs.Count} pairs are shown; results.json has all.");
+        }
+
+        if (withNumbers < pairs.Count)
+        {
+            notes.Add($"The effects of single pairs are in this page for the first {withNumbers} pairs; results.json has all.");
+        }
+
+        var shown = result with { Pairs = pairs, HeatmapByPosition = byPosition };
+        return JsonSerializer.Serialize(new { result = shown, notes }, DataJson);
+    }
+
+    private static int CountNumbers(PairResult pair) =>
+        Count(pair.PatchedMetric) + Count(pair.PatchingEffect) + Count(pair.PatchedMetricByPosition) + Count(pair.PatchingEffectByPosition);
+
+    private static int Count(double[][]? table) => table?.Sum(row => row.Length) ?? 0;
+
+    private static int Count(double[][][]? tables) => tables?.Sum(Count) ?? 0;
+
+    private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"\{\{([a-z-]+)\}\}")]
+    private static partial Regex Place();
+}

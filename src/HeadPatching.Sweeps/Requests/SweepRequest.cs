@@ -1,0 +1,56 @@
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+
+namespace HeadPatching.Sweeps.Requests;
+
+/// <summary>What a sweep is asked to do: the body of POST /api/sweeps, and what the command line's options become.</summary>
+public sealed record SweepRequest
+{
+    /// <summary>The model's name as the host knows it (<c>ioi-demo</c>), or on the command line a folder. Default: the demo model.</summary>
+    public string Model { get; init; } = "ioi-demo";
+
+    /// <summary>A built-in dataset's name. Default where there are no <c>pairs</c>: <c>ioi</c>.</summary>
+    public string? Dataset { get; init; }
+
+    /// <summary>The pairs, where they are not a built-in dataset's; one of the two, not both.</summary>
+    public IReadOnlyList<PromptPair>? Pairs { get; init; }
+
+    /// <summary>What the result calls <c>pairs</c>, such as their file's name. Default: <c>pairs</c>.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>Only these pairs, by index; null: all.</summary>
+    public IReadOnlyList<int>? PairIndices { get; init; }
+
+    /// <summary>Which activation is replaced.</summary>
+    public Patch Patch { get; init; } = Patch.Z;
+
+    /// <summary>Where.</summary>
+    public Positions Positions { get; init; } = Positions.All;
+
+    /// <summary>Which run is patched.</summary>
+    public Direction Direction { get; init; } = Direction.Denoise;
+
+    /// <summary>How pairs come together.</summary>
+    public Aggregation Aggregation { get; init; } = Aggregation.MeanOfRatios;
+
+    /// <summary>Heads with |effect| above it are important. From 0 on.</summary>
+    public double Threshold { get; init; } = 0.1;
+
+    /// <summary>How many heads a ranked table shows. At least 1. The result has all heads whatever it is.</summary>
+    public int Top { get; init; } = 20;
+
+    /// <summary>float32, float64 or bfloat16.</summary>
+    public string Dtype { get; init; } = "float32";
+
+    /// <summary>auto, cpu or cuda; auto is cuda where there is one.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>The memory that patching may take beside the weights, in MiB. At least 1. Default: 1024.</summary>
+    public int MemoryMiB { get; init; } = 1024;
+
+    /// <summary>The dataset's name in the result.</summary>
+    public string DatasetName() => Pairs is null ? Dataset ?? "ioi" : Name ?? "pairs";
+
+    /// <summary>What is patched, where and which way.</summary>
+    public PatchOptions PatchOptions() => new() { Patch = Patch, Positions = Positions, Direction = Direction };
+}

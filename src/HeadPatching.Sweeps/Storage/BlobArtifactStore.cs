@@ -1,0 +1,276 @@
+using System.Runtime.CompilerServices;
+using Azure;
+using Azure.Core;
+using Azure.Identity;
+using Azure.Storage.Blobs;
+using Azure.Storage.Blobs.Models;
+using Azure.Storage.Blobs.Specialized;
+using HeadPatching.Core.Faults;
+
+namespace HeadPatching.Sweeps.Storage;
+
+/// <summary>
+/// Artifacts as blobs of one container of Azure Blob Storage, or of an emulator of it. The container is made when it is first needed.
+/// A blob is made by one conditional request (If-None-Match, If-Match), so it is there whole or not at all.
+/// </summary>
+/// <remarks>
+/// A retried request may find that its first attempt went through and only the answer was lost; then its own condition fails. So every
+/// write marks its blob with an id of its own, by which it knows its content again.
+/// </remarks>
+public sealed class BlobArtifactStore : IArtifactStore
+{
+    /// <summary>The container, where nothing else is said.</summary>
+    public const string DefaultContainer = "headpatching";
+
+    private const string WriteIdKey = "writeid";
+    private const int DeletesAtOnce = 8;
+
+    private readonly BlobContainerClient _container;
+    private readonly string _option;
+    private readonly int? _listPageSize;
+    private volatile bool _containerMade;
+
+    /// <summary>Opens the store; nothing is asked of the service yet.</summary>
+    /// <param name="container">The container, made with <see cref="ClientOptions"/> so that short faults are survived.</param>
+    /// <param name="option">What the user calls the setting; faults name it.</param>
+    /// <param name="listPageSize">How many names a request of a listing asks for; null for the service's own limit.</param>
+    public BlobArtifactStore(BlobContainerClient container, string option = "--store", int? listPageSize = null)
+    {
+        _container = container;
+        _option = option;
+        _listPageSize = listPageSize;
+    }
+
+    /// <summary>
+    /// Options by which dropped connections, timeouts, 429 and 5xx are tried again, six times within about a quarter of a minute where the
+    /// service is down at once, and a request that hangs is given up after a minute.
+    /// </summary>
+    public static BlobClientOptions ClientOptions() => new()
+    {
+        Retry =
+        {
+            Mode = RetryMode.Exponential,
+            MaxRetries = 6,
+            Delay = TimeSpan.FromSeconds(0.2),
+            MaxDelay = TimeSpan.FromSeconds(10),
+            NetworkTimeout = TimeSpan.FromMinutes(1),
+        },
+    };
+
+    /// <inheritdoc/>
+    public async Task CheckAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await MakeContainerAsync(cancellationToken);
+
+            // '~' keeps it apart from artifacts.
+            var probe = _container.GetBlobClient($"~check-{Guid.NewGuid():n}");
+            await probe.UploadAsync(BinaryData.Empty, cancellationToken);
+            await probe.DeleteIfExistsAsync(cancellationToken: cancellationToken);
+        }
+        catch (AuthenticationFailedException)
+        {
+            throw CannotWrite("no Azure credential of this machine was accepted; sign in with 'az login', or give the host an identity");
+        }
+        catch (RequestFailedException exception) when (exception.Status != 0)
+        {
+            var hint = exception.Status == 403
+                ? "; check the key, or that the identity has the role Storage Blob Data Contributor"
+                : "";
+            throw CannotWrite($"the service answered {exception.Status} {exception.ErrorCode}{hint}");
+        }
+        catch (Exception exception) when (exception is RequestFailedException or AggregateException)
+        {
+            // The SDK gathers all its tries in an AggregateException, of which one says what the network said.
+            Exception one = exception is AggregateException tries ? tries.InnerExceptions[^1] : exception;
+            throw CannotWrite($"it cannot be reached: {one.GetBaseException().Message.Split('\n')[0].Trim()}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<bool> ExistsAsync(string name, CancellationToken cancellationToken = default) =>
+        await Blob(name).ExistsAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<Stream?> OpenReadAsync(string name, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            return await Blob(name).OpenReadAsync(new BlobOpenReadOptions(allowModifications: false), cancellationToken);
+        }
+        catch (RequestFailedException exception) when (exception.Status == 404)
+        {
+            return null;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<bool> WriteIfAbsentAsync(
+        string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default)
+    {
+        if (await ExistsAsync(name, cancellationToken))
+            return false;
+        await MakeContainerAsync(cancellationToken);
+        var blob = Blob(name);
+        await using var upload = new BlockUploadStream(blob);
+        await write(upload, cancellationToken);
+        return await WriteOnConditionAsync(
+            blob, metadata => upload.CommitAsync(OnCondition(etag: null), metadata, cancellationToken), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<StoredText?> ReadTextAsync(string name, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            var blob = (await Blob(name).DownloadContentAsync(cancellationToken)).Value;
+            return new StoredText(blob.Content.ToString(), blob.Details.ETag.ToString());
+        }
+        catch (RequestFailedException exception) when (exception.Status == 404)
+        {
+            return null;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task ReplaceTextAsync(string name, string text, CancellationToken cancellationToken = default)
+    {
+        var blob = Blob(name);
+        await MakeContainerAsync(cancellationToken);
+        await UploadTextAsync(blob, text, conditions: null, metadata: null, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<bool> TryReplaceTextAsync(
+        string name, string text, string? etag, CancellationToken cancellationToken = default)
+    {
+        var blob = Blob(name);
+        await MakeContainerAsync(cancellationToken);
+        return await WriteOnConditionAsync(
+            blob, metadata => UploadTextAsync(blob, text, OnCondition(etag), metadata, cancellationToken), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ArtifactInfo> ListAsync(
+        string prefix, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        var options = new GetBlobsOptions { Prefix = ArtifactName.CheckedPrefix(prefix) };
+        var listing = _container.GetBlobsAsync(options, cancellationToken);
+        var pages = listing.AsPages(pageSizeHint: _listPageSize).GetAsyncEnumerator(cancellationToken);
+        await using (pages)
+        {
+            while (await NextPageAsync(pages))
+            {
+                foreach (var blob in pages.Current.Values.Where(blob => ArtifactName.IsValid(blob.Name)))
+                    yield return new ArtifactInfo(blob.Name, blob.Properties.ContentLength ?? 0, blob.Properties.LastModified ?? default);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task DeleteAsync(string name, CancellationToken cancellationToken = default) =>
+        await Blob(name).DeleteIfExistsAsync(cancellationToken: cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task DeletePrefixAsync(string prefix, CancellationToken cancellationToken = default)
+    {
+        var options = new ParallelOptions { MaxDegreeOfParallelism = DeletesAtOnce, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(
+            ListAsync(ArtifactName.CheckedFolder(prefix), cancellationToken),
+            options,
+            async (artifact, stop) => await DeleteAsync(artifact.Name, stop));
+    }
+
+    /// <summary>The container's address, without any key or signature.</summary>
+    public override string ToString() => _container.Uri.GetLeftPart(UriPartial.Path);
+
+    /// <summary>What must hold for a write: the blob still has this version, or (null) is not there.</summary>
+    private static BlobRequestConditions OnCondition(string? etag) =>
+        etag is null ? new() { IfNoneMatch = ETag.All } : new() { IfMatch = new ETag(etag) };
+
+    private static async Task UploadTextAsync(
+        BlockBlobClient blob,
+        string text,
+        BlobRequestConditions? conditions,
+        IDictionary<string, string>? metadata,
+        CancellationToken cancellationToken)
+    {
+        using var content = BinaryData.FromString(text).ToStream();
+        await blob.UploadAsync(content, new BlobUploadOptions { Conditions = conditions, Metadata = metadata }, cancellationToken);
+    }
+
+    /// <summary>Runs a write that has a condition; false when the condition did not hold because of another's write.</summary>
+    private static async Task<bool> WriteOnConditionAsync(
+        BlockBlobClient blob, Func<IDictionary<string, string>, Task> write, CancellationToken cancellationToken)
+    {
+        var writeId = Guid.NewGuid().ToString("n");
+        try
+        {
+            await write(new Dictionary<string, string> { [WriteIdKey] = writeId });
+            return true;
+        }
+        catch (RequestFailedException exception) when (MayBeAnothersWrite(exception))
+        {
+            var writtenBy = await WriteIdAsync(blob, cancellationToken);
+            if (writtenBy is null && exception.ErrorCode == BlobErrorCode.InvalidBlockList)
+                throw;
+            return writtenBy == writeId;
+        }
+    }
+
+    // The last: who commits first also sweeps away the blocks that others have staged for the same blob (and if that blob is gone by
+    // now, nothing was written).
+    private static bool MayBeAnothersWrite(RequestFailedException exception) =>
+        exception.ErrorCode == BlobErrorCode.BlobAlreadyExists
+        || exception.ErrorCode == BlobErrorCode.ConditionNotMet
+        || exception.ErrorCode == BlobErrorCode.BlobNotFound
+        || exception.ErrorCode == BlobErrorCode.InvalidBlockList;
+
+    private static async Task<string?> WriteIdAsync(BlockBlobClient blob, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var properties = (await blob.GetPropertiesAsync(cancellationToken: cancellationToken)).Value;
+            return properties.Metadata.TryGetValue(WriteIdKey, out var writeId) ? writeId : null;
+        }
+        catch (RequestFailedException exception) when (exception.Status == 404)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Goes to the next page; a container that is not there has none.</summary>
+    private static async Task<bool> NextPageAsync(IAsyncEnumerator<Page<BlobItem>> pages)
+    {
+        try
+        {
+            return await pages.MoveNextAsync();
+        }
+        catch (RequestFailedException exception) when (exception.ErrorCode == BlobErrorCode.ContainerNotFound)
+        {
+            return false;
+        }
+    }
+
+    private async Task MakeContainerAsync(CancellationToken cancellationToken)
+    {
+        if (_containerMade)
+            return;
+        try
+        {
+            await _container.CreateIfNotExistsAsync(cancellationToken: cancellationToken);
+        }
+        catch (RequestFailedException exception) when (exception.Status == 403)
+        {
+            // An identity or signature may well be good for the blobs of a container and not for making one; if not, the write will say so.
+        }
+
+        _containerMade = true;
+    }
+
+    private BlockBlobClient Blob(string name) => _container.GetBlockBlobClient(ArtifactName.Checked(name));
+
+    private InvalidInputException CannotWrite(string why) =>
+        new(FaultKinds.CannotWrite, _option, $"The container {this} cannot be written to: {why}.");
+}

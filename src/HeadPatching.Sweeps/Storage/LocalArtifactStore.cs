@@ -1,0 +1,272 @@
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using System.Text;
+using HeadPatching.Core.Faults;
+
+namespace HeadPatching.Sweeps.Storage;
+
+/// <summary>
+/// Artifacts as files of one folder. What is being written lies in the subfolder <c>~work</c>, a name that no artifact can have, and comes
+/// to its place by a rename: whole or not at all. Renames are done one at a time, also between processes, under a lock on the file
+/// <c>~work/lock</c>, which the operating system gives up when its holder dies.
+/// </summary>
+public sealed class LocalArtifactStore : IArtifactStore
+{
+    private static readonly TimeSpan LongestLockWait = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan StaleAfter = TimeSpan.FromDays(1);
+
+    private readonly string _folder;
+    private readonly string _workFolder;
+    private readonly string _option;
+
+    /// <summary>Opens the store; the folder is made at once.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="option">What the user calls the setting; faults name it.</param>
+    /// <exception cref="InvalidInputException">The folder cannot be made.</exception>
+    public LocalArtifactStore(string folder, string option = "--store")
+    {
+        _folder = Path.GetFullPath(folder);
+        _workFolder = Path.Combine(_folder, "~work");
+        _option = option;
+        try
+        {
+            Directory.CreateDirectory(_workFolder);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw CannotWrite(exception);
+        }
+
+        DeleteStaleWork();
+    }
+
+    /// <inheritdoc/>
+    public async Task CheckAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            File.Delete(await WriteWorkFileAsync((_, _) => Task.CompletedTask, cancellationToken));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw CannotWrite(exception);
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<bool> ExistsAsync(string name, CancellationToken cancellationToken = default) =>
+        Task.FromResult(File.Exists(PathOf(ArtifactName.Checked(name))));
+
+    /// <inheritdoc/>
+    public Task<Stream?> OpenReadAsync(string name, CancellationToken cancellationToken = default)
+    {
+        var path = PathOf(ArtifactName.Checked(name));
+        try
+        {
+            // Delete is shared so that a reader never keeps a writer from replacing the file, or a sweep from being deleted.
+            return Task.FromResult<Stream?>(new FileStream(
+                path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 1 << 16, useAsync: true));
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return Task.FromResult<Stream?>(null);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<bool> WriteIfAbsentAsync(
+        string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default)
+    {
+        var path = PathOf(ArtifactName.Checked(name));
+        return !File.Exists(path) && await PublishAsync(path, write, () => !File.Exists(path), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<StoredText?> ReadTextAsync(string name, CancellationToken cancellationToken = default)
+    {
+        var stream = await OpenReadAsync(name, cancellationToken);
+        if (stream is null)
+            return null;
+        await using (stream)
+        {
+            using var bytes = new MemoryStream();
+            await stream.CopyToAsync(bytes, cancellationToken);
+            return new StoredText(Encoding.UTF8.GetString(bytes.ToArray()), ETagOf(bytes.ToArray()));
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task ReplaceTextAsync(string name, string text, CancellationToken cancellationToken = default) =>
+        await PublishAsync(PathOf(ArtifactName.Checked(name)), Content(text), () => true, cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<bool> TryReplaceTextAsync(
+        string name, string text, string? etag, CancellationToken cancellationToken = default)
+    {
+        var path = PathOf(ArtifactName.Checked(name));
+        return await PublishAsync(path, Content(text), IsAsRead, cancellationToken);
+
+        bool IsAsRead() => File.Exists(path) ? ETagOf(File.ReadAllBytes(path)) == etag : etag is null;
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ArtifactInfo> ListAsync(
+        string prefix, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        var folder = new DirectoryInfo(PathOf(ArtifactName.CheckedPrefix(prefix)));
+        var artifacts = await Task.Run(() => InfosOf(folder), cancellationToken);
+        foreach (var artifact in artifacts.OrderBy(artifact => artifact.Name, StringComparer.Ordinal))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            yield return artifact;
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task DeleteAsync(string name, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            File.Delete(PathOf(ArtifactName.Checked(name)));
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Its folder is not there either: nothing to delete.
+        }
+
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public async Task DeletePrefixAsync(string prefix, CancellationToken cancellationToken = default)
+    {
+        var folder = PathOf(ArtifactName.CheckedFolder(prefix));
+        var doomed = NewWorkPath();
+        using (await LockAsync(cancellationToken))
+        {
+            if (!Directory.Exists(folder))
+                return;
+
+            // Gone at one stroke: nobody meets a sweep that is half deleted, not even after a kill. Made young first, so that it is not
+            // taken for stale work by a process that starts just now.
+            Directory.SetLastWriteTimeUtc(folder, DateTime.UtcNow);
+            Directory.Move(folder, doomed);
+        }
+
+        Directory.Delete(doomed, recursive: true);
+    }
+
+    /// <summary>The folder.</summary>
+    public override string ToString() => _folder;
+
+    private static Func<Stream, CancellationToken, Task> Content(string text) =>
+        (stream, cancellationToken) => stream.WriteAsync(Encoding.UTF8.GetBytes(text), cancellationToken).AsTask();
+
+    // Of the content alone: a text that was changed and changed back is again what the caller read.
+    private static string ETagOf(byte[] content) => Convert.ToHexStringLower(SHA256.HashData(content));
+
+    private static bool IsOlderThan(FileSystemInfo info, DateTime time) => info.Exists && info.LastWriteTimeUtc < time;
+
+    /// <summary>
+    /// Writes a file in the work folder, then moves it to <paramref name="path"/> if <paramref name="mayPublish"/>, asked under the lock.
+    /// </summary>
+    private async Task<bool> PublishAsync(
+        string path, Func<Stream, CancellationToken, Task> write, Func<bool> mayPublish, CancellationToken cancellationToken)
+    {
+        var workFile = await WriteWorkFileAsync(write, cancellationToken);
+        try
+        {
+            using (await LockAsync(cancellationToken))
+            {
+                if (!mayPublish())
+                    return false;
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                File.Move(workFile, path, overwrite: true);
+                return true;
+            }
+        }
+        finally
+        {
+            File.Delete(workFile);
+        }
+    }
+
+    private async Task<string> WriteWorkFileAsync(Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken)
+    {
+        Directory.CreateDirectory(_workFolder);
+        var workFile = NewWorkPath();
+        try
+        {
+            await using var stream = new FileStream(
+                workFile, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1 << 16, useAsync: true);
+            await write(stream, cancellationToken);
+
+            // Onto the disk before the rename: after a power cut a name must not stand for a file without its content.
+            stream.Flush(flushToDisk: true);
+            return workFile;
+        }
+        catch
+        {
+            File.Delete(workFile);
+            throw;
+        }
+    }
+
+    private async Task<FileStream> LockAsync(CancellationToken cancellationToken)
+    {
+        Directory.CreateDirectory(_workFolder);
+        var deadline = Environment.TickCount64 + (long)LongestLockWait.TotalMilliseconds;
+        while (true)
+        {
+            try
+            {
+                return new FileStream(Path.Combine(_workFolder, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException) when (Environment.TickCount64 < deadline)
+            {
+                // Another holds it, for no longer than a rename takes.
+                await Task.Delay(5, cancellationToken);
+            }
+        }
+    }
+
+    private List<ArtifactInfo> InfosOf(DirectoryInfo folder)
+    {
+        var artifacts = new List<ArtifactInfo>();
+        if (!folder.Exists)
+            return artifacts;
+        foreach (var file in folder.EnumerateFiles("*", SearchOption.AllDirectories))
+        {
+            var name = Path.GetRelativePath(_folder, file.FullName).Replace(Path.DirectorySeparatorChar, '/');
+            if (ArtifactName.IsValid(name) && file.Exists)
+                artifacts.Add(new ArtifactInfo(name, file.Length, file.LastWriteTimeUtc));
+        }
+
+        return artifacts;
+    }
+
+    /// <summary>Deletes what killed processes left, once nobody can be at it any more.</summary>
+    private void DeleteStaleWork()
+    {
+        var limit = DateTime.UtcNow - StaleAfter;
+        var work = new DirectoryInfo(_workFolder);
+        try
+        {
+            foreach (var file in work.EnumerateFiles("*.tmp").Where(file => IsOlderThan(file, limit)))
+                file.Delete();
+            foreach (var folder in work.EnumerateDirectories("*.tmp").Where(folder => IsOlderThan(folder, limit)))
+                folder.Delete(recursive: true);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Another process is tidying up at this moment, or they are another user's. They are in nobody's way.
+        }
+    }
+
+    private string NewWorkPath() => Path.Combine(_workFolder, $"{Guid.NewGuid():n}.tmp");
+
+    private string PathOf(string name) => Path.Combine(_folder, name.Replace('/', Path.DirectorySeparatorChar));
+
+    private InvalidInputException CannotWrite(Exception exception) =>
+        new(FaultKinds.CannotWrite, _option, $"The folder '{_folder}' cannot be written to ({exception.Message}). Name one that can.");
+}

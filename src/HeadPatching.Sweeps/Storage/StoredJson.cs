@@ -1,0 +1,34 @@
+using System.Text.Json;
+using HeadPatching.Core.Results;
+
+namespace HeadPatching.Sweeps.Storage;
+
+/// <summary>Records in the store, as JSON.</summary>
+public static class StoredJson
+{
+    /// <summary>Reads a record; null where there is none.</summary>
+    public static async Task<T?> ReadJsonAsync<T>(this IArtifactStore store, string name, CancellationToken cancellationToken = default)
+        where T : class
+    {
+        await using Stream? stream = await store.OpenReadAsync(name, cancellationToken);
+        return stream is null ? null : await JsonSerializer.DeserializeAsync<T>(stream, ResultJson.Compact, cancellationToken);
+    }
+
+    /// <summary>Reads a record that must be there.</summary>
+    /// <exception cref="InvalidOperationException">It is not.</exception>
+    public static async Task<T> RequireJsonAsync<T>(this IArtifactStore store, string name, CancellationToken cancellationToken = default)
+        where T : class =>
+        await store.ReadJsonAsync<T>(name, cancellationToken) ?? throw Missing(name);
+
+    /// <summary>Opens an artifact that must be there.</summary>
+    /// <exception cref="InvalidOperationException">It is not.</exception>
+    public static async Task<Stream> RequireReadAsync(this IArtifactStore store, string name, CancellationToken cancellationToken = default) =>
+        await store.OpenReadAsync(name, cancellationToken) ?? throw Missing(name);
+
+    /// <summary>Writes a record where there is none yet.</summary>
+    /// <returns>Whether it was written; false where another was there first.</returns>
+    public static Task<bool> WriteJsonIfAbsentAsync<T>(this IArtifactStore store, string name, T record, CancellationToken cancellationToken = default) =>
+        store.WriteIfAbsentAsync(name, (stream, cancel) => JsonSerializer.SerializeAsync(stream, record, ResultJson.Compact, cancel), cancellationToken);
+
+    private static InvalidOperationException Missing(string name) => new($"The artifact {name} is missing from the store.");
+}

@@ -1,0 +1,42 @@
+using System.Globalization;
+
+namespace HeadPatching.Sweeps.Storage;
+
+/// <summary>The names of a sweep's artifacts: everything that an activity writes has a name that follows from its input.</summary>
+public static class SweepArtifacts
+{
+    /// <summary>The folder of all sweeps.</summary>
+    public const string Sweeps = "sweeps";
+
+    /// <summary>A sweep's folder.</summary>
+    public static string Folder(string sweepId) => $"{Sweeps}/{sweepId}";
+
+    /// <summary>What was asked for.</summary>
+    public static string Request(string sweepId) => $"{Folder(sweepId)}/request.json";
+
+    /// <summary>Where it stands; the one artifact that is replaced.</summary>
+    public static string Status(string sweepId) => $"{Folder(sweepId)}/status.json";
+
+    /// <summary>Its presence asks running activities to stop.</summary>
+    public static string CancelMark(string sweepId) => $"{Folder(sweepId)}/cancel";
+
+    /// <summary>Why planning failed, where the engine keeps no more of a failure than its text.</summary>
+    public static string Error(string sweepId) => $"{Folder(sweepId)}/error.json";
+
+    /// <summary>The plan.</summary>
+    public static string Plan(string sweepId) => $"{Folder(sweepId)}/plan.json";
+
+    /// <summary>The patched runs of one layer over one chunk.</summary>
+    public static string Layer(string sweepId, int layer, int chunk) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/layers/layer-{layer:D3}-chunk-{chunk:D5}.json");
+
+    /// <summary>The result and its pictures: results.json, heads.csv, heatmap.csv, heatmap.png, heatmap.svg, report.html.</summary>
+    public static string Result(string sweepId, string file) => $"{Folder(sweepId)}/{file}";
+
+    /// <summary>The cached activations of one layer, in a chunk's folder.</summary>
+    public static string Activations(string chunkFolder, int layer) =>
+        string.Create(CultureInfo.InvariantCulture, $"{chunkFolder}/layer-{layer:D3}.safetensors");
+
+    /// <summary>The unpatched metrics of a chunk's pairs; written last, so that its presence says that all activations are there.</summary>
+    public static string Baselines(string chunkFolder) => $"{chunkFolder}/baselines.json";
+}

@@ -1,0 +1,20 @@
+namespace HeadPatching.Sweeps.Workflow;
+
+/// <summary>What a sweep is doing.</summary>
+public enum SweepPhase
+{
+    /// <summary>Validating, tokenising, cutting into chunks.</summary>
+    Planning,
+
+    /// <summary>Running the clean and corrupted prompts.</summary>
+    Caching,
+
+    /// <summary>Patching heads.</summary>
+    Patching,
+
+    /// <summary>Putting the result together.</summary>
+    Assembling,
+
+    /// <summary>Everything is written.</summary>
+    Done,
+}

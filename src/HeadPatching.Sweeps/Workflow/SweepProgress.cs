@@ -1,0 +1,24 @@
+namespace HeadPatching.Sweeps.Workflow;
+
+/// <summary>How far a sweep is.</summary>
+/// <param name="Phase">What it is doing.</param>
+/// <param name="LayersDone">Layers that are patched over all pairs.</param>
+/// <param name="LayersTotal">Layers of the model; 0 while planning.</param>
+/// <param name="ChunksCached">Chunks of pairs whose clean and corrupted runs are done.</param>
+/// <param name="ChunksTotal">Chunks of pairs.</param>
+/// <param name="TasksDone">Layers times chunks that are patched.</param>
+/// <param name="TasksTotal">Layers times chunks.</param>
+/// <param name="TasksReused">Of those done, how many an earlier, interrupted run had left finished.</param>
+/// <param name="PatchedRuns">Patched runs made by this run.</param>
+/// <param name="ForwardPasses">Prompts run through the model for their activations; 0 where an earlier sweep had cached them.</param>
+public sealed record SweepProgress(
+    SweepPhase Phase,
+    int LayersDone = 0,
+    int LayersTotal = 0,
+    int ChunksCached = 0,
+    int ChunksTotal = 0,
+    int TasksDone = 0,
+    int TasksTotal = 0,
+    int TasksReused = 0,
+    long PatchedRuns = 0,
+    int ForwardPasses = 0);

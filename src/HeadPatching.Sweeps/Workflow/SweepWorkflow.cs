@@ -1,0 +1,79 @@
+using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Plans;
+
+namespace HeadPatching.Sweeps.Workflow;
+
+/// <summary>
+/// A sweep from request to report: plan, cache every chunk, patch every layer over every chunk, assemble. The same code runs in both
+/// engines. In the durable one it is replayed, so it stays deterministic: no clock, no random numbers, no I/O, no ConfigureAwait(false),
+/// no Task.Run; it awaits only what comes from the port.
+/// </summary>
+public static class SweepWorkflow
+{
+    /// <summary>Runs the sweep to its end.</summary>
+    /// <returns>A summary of the result.</returns>
+    /// <exception cref="Core.Faults.InvalidInputException">The request cannot be swept (in-process engine; a durable one has its own failure).</exception>
+    /// <exception cref="SweepCancelledException">The sweep was asked to stop.</exception>
+    public static async Task<SweepSummary> RunAsync(ISweepContext context)
+    {
+        context.Report(new SweepProgress(SweepPhase.Planning));
+        PlanSummary plan = await context.CallAsync<PlanSummary>(ActivityNames.PlanSweep, new ActivityInput(context.SweepId));
+        var progress = new SweepProgress(
+            SweepPhase.Caching, LayersTotal: plan.Layers, ChunksTotal: plan.Chunks, TasksTotal: plan.Layers * plan.Chunks);
+        context.Report(progress);
+
+        var caching = Enumerable.Range(0, plan.Chunks)
+            .Select(chunk => context.CallAsync<CacheReport>(ActivityNames.CacheActivations, new ActivityInput(context.SweepId, chunk)))
+            .ToList();
+        await DrainAsync(context, caching, report => context.Report(progress = progress with
+        {
+            ChunksCached = progress.ChunksCached + 1,
+            ForwardPasses = progress.ForwardPasses + report.ForwardPasses,
+        }));
+
+        // Low layers first: they have the longest suffix to run, and what costs most should not be what is left at the end.
+        context.Report(progress = progress with { Phase = SweepPhase.Patching });
+        int[] chunksLeft = [.. Enumerable.Repeat(plan.Chunks, plan.Layers)];
+        var patching = new List<Task<LayerReport>>();
+        for (int layer = 0; layer < plan.Layers; layer++)
+        {
+            for (int chunk = 0; chunk < plan.Chunks; chunk++)
+            {
+                patching.Add(context.CallAsync<LayerReport>(ActivityNames.PatchLayer, new ActivityInput(context.SweepId, chunk, layer)));
+            }
+        }
+
+        await DrainAsync(context, patching, report =>
+        {
+            progress = progress with
+            {
+                LayersDone = progress.LayersDone + (--chunksLeft[report.Layer] == 0 ? 1 : 0),
+                TasksDone = progress.TasksDone + 1,
+                TasksReused = progress.TasksReused + (report.Reused ? 1 : 0),
+                PatchedRuns = progress.PatchedRuns + report.PatchedRuns,
+            };
+            context.Report(progress);
+        });
+
+        context.Report(progress = progress with { Phase = SweepPhase.Assembling });
+        SweepSummary summary = await context.CallAsync<SweepSummary>(ActivityNames.AssembleSweep, new ActivityInput(context.SweepId));
+        context.Report(progress with { Phase = SweepPhase.Done });
+        return summary;
+    }
+
+    /// <summary>Waits for every task as they come in; the first failure or a cancellation ends the wait.</summary>
+    private static async Task DrainAsync<T>(ISweepContext context, List<Task<T>> tasks, Action<T> done)
+    {
+        while (tasks.Count > 0)
+        {
+            if (context.CancelRequested)
+            {
+                throw new SweepCancelledException();
+            }
+
+            Task<T> first = await Task.WhenAny(tasks);
+            tasks.Remove(first);
+            done(await first);
+        }
+    }
+}
