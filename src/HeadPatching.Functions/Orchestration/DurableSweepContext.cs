@@ -1,0 +1,40 @@
+using HeadPatching.Core.Faults;
+using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Workflow;
+using Microsoft.DurableTask;
+
+namespace HeadPatching.Functions.Orchestration;
+
+/// <summary>The workflow's port over the durable engine.</summary>
+public sealed class DurableSweepContext : ISweepContext
+{
+    private static readonly RetryRules Rules = new();
+
+    // By the kind of failure: a lost host or store is worth another attempt; invalid input and a cancelled sweep end the same way again.
+    private static readonly TaskOptions Retried = TaskOptions.FromRetryPolicy(
+        new RetryPolicy(Rules.MaxAttempts, Rules.FirstDelay, Rules.Backoff, Rules.MaxDelay)
+        {
+            HandleFailure = failure => !failure.IsCausedBy<InvalidInputException>() && !failure.IsCausedBy<SweepCancelledException>(),
+        });
+
+    private readonly TaskOrchestrationContext _context;
+
+    /// <summary>Makes the port of an orchestration.</summary>
+    public DurableSweepContext(TaskOrchestrationContext context)
+    {
+        _context = context;
+    }
+
+    /// <inheritdoc/>
+    public string SweepId => _context.InstanceId;
+
+    /// <inheritdoc/>
+    /// <remarks>A cancelled sweep's orchestration is terminated, so it never gets to ask.</remarks>
+    public bool CancelRequested => false;
+
+    /// <inheritdoc/>
+    public Task<TOutput> CallAsync<TOutput>(string activity, ActivityInput input) => _context.CallActivityAsync<TOutput>(activity, input, Retried);
+
+    /// <inheritdoc/>
+    public void Report(SweepProgress progress) => _context.SetCustomStatus(progress);
+}

@@ -1,0 +1,18 @@
+using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Workflow;
+using Microsoft.Azure.Functions.Worker;
+using Microsoft.DurableTask;
+
+namespace HeadPatching.Functions.Orchestration;
+
+/// <summary>The durable orchestration of a sweep; its instance id is the sweep's id.</summary>
+public static class SweepOrchestrator
+{
+    /// <summary>The orchestrator's name.</summary>
+    public const string Name = "Sweep";
+
+    /// <summary>Runs the workflow.</summary>
+    [Function(Name)]
+    public static Task<SweepSummary> RunAsync([OrchestrationTrigger] TaskOrchestrationContext context) =>
+        SweepWorkflow.RunAsync(new DurableSweepContext(context));
+}
