@@ -1,0 +1,79 @@
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Prompts;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Benchmarks;
+
+/// <summary>
+/// The ways in which head patching is done today, in the same library and on the same weights, so that only the algorithm differs.
+/// A patched run is a full forward pass over all positions and the whole vocabulary, its z replaced in one head as a hook does it.
+/// </summary>
+internal static class Original
+{
+    /// <summary>Three full passes for one head and pair: a clean one and a corrupted one that cache everything, and the patched one.</summary>
+    public static double ThreePasses(Transformer model, TokenPair pair, int layer, int head, int? position)
+    {
+        using var mode = inference_mode();
+        using var scope = NewDisposeScope();
+        var clean = new List<Tensor>();
+        var corrupted = new List<Tensor>();
+        Tensor[] cleanZ = Forward(model, pair.Clean, clean, null, out _);
+        Forward(model, pair.Corrupted, corrupted, null, out _);
+        return Patched(model, pair, cleanZ[layer], layer, head, position);
+    }
+
+    /// <summary>The z of every layer of the clean run, to be made once a pair.</summary>
+    public static Tensor[] CleanZ(Transformer model, TokenPair pair)
+    {
+        using var mode = inference_mode();
+        using var scope = NewDisposeScope();
+        return [.. Forward(model, pair.Clean, null, null, out _).Select(z => z.MoveToOuterDisposeScope())];
+    }
+
+    /// <summary>One full pass for one head and pair, the clean run's z at hand.</summary>
+    public static double Patched(Transformer model, TokenPair pair, Tensor cleanZ, int layer, int head, int? position)
+    {
+        using var mode = inference_mode();
+        using var scope = NewDisposeScope();
+        Forward(model, pair.Corrupted, null, Hook, out Tensor logits);
+        Tensor last = logits[0, -1];                                          // [vocabulary]
+        return Value(last[pair.Correct]) - Value(last[pair.Incorrect]);
+
+        static double Value(Tensor scalar) => scalar.to(ScalarType.Float64).item<double>();
+
+        Tensor Hook(int l, Tensor z)
+        {
+            if (l == layer)
+            {
+                z = z.clone();
+                Tensor target = position is int p ? z[0, head, p] : z[0, head];
+                target.copy_(position is int q ? cleanZ[0, head, q] : cleanZ[0, head]);
+            }
+
+            return z;
+        }
+    }
+
+    /// <summary>A full pass with the pattern made, as TransformerLens makes it; every activation copied where a cache is given.</summary>
+    private static Tensor[] Forward(Transformer model, IReadOnlyList<int> ids, List<Tensor>? cache, Func<int, Tensor, Tensor>? hook, out Tensor logits)
+    {
+        Tensor resid = model.Embed(tensor(ids.Select(id => (long)id).ToArray(), device: model.Device).unsqueeze(0));
+        var allZ = new Tensor[model.Config.Layers];
+        for (int layer = 0; layer < model.Config.Layers; layer++)
+        {
+            var (q, k, v) = model.QueryKeyValue(layer, resid);
+            Tensor pattern = model.Pattern(q, k);
+            Tensor z = pattern.matmul(v);
+            z = hook?.Invoke(layer, z) ?? z;
+            allZ[layer] = z;
+            Tensor attentionOut = model.AttentionOut(layer, z);
+            Tensor mid = resid + attentionOut;
+            Tensor mlpOut = model.MlpOut(layer, mid);
+            cache?.AddRange([resid.clone(), q.clone(), k.clone(), v.clone(), pattern.clone(), z.clone(), attentionOut.clone(), mid.clone(), mlpOut.clone()]);
+            resid = mid + mlpOut;
+        }
+
+        logits = model.Unembed(model.FinalNorm(resid));                       // [1, position, vocabulary]
+        return allZ;
+    }
+}

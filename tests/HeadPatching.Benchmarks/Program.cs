@@ -1,0 +1,49 @@
+using System.CommandLine;
+using HeadPatching.Benchmarks;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
+using static TorchSharp.torch;
+
+var layers = new Option<int>("--layers") { DefaultValueFactory = _ => 12 };
+var heads = new Option<int>("--heads") { DefaultValueFactory = _ => 12 };
+var width = new Option<int>("--d-model") { DefaultValueFactory = _ => 768 };
+var vocabulary = new Option<int>("--vocab") { DefaultValueFactory = _ => 50257 };
+var tokens = new Option<int>("--tokens") { DefaultValueFactory = _ => 15 };
+var firstDifference = new Option<int>("--first-difference") { DefaultValueFactory = _ => 2 };
+var pairs = new Option<int>("--pairs") { DefaultValueFactory = _ => 5 };
+var deviceName = new Option<string>("--device") { DefaultValueFactory = _ => "cpu" };
+var dtype = new Option<string>("--dtype") { DefaultValueFactory = _ => "float32" };
+deviceName.AcceptOnlyFromAmong("cpu", "cuda");
+dtype.AcceptOnlyFromAmong([.. Dtypes.Names]);
+
+var root = new RootCommand("Measures head patching against the ways it is done today, and against the machine's own limit.");
+root.Subcommands.Add(Make("sweep", "All positions at once: one patched run a head and pair.", eachPosition: false));
+root.Subcommands.Add(Make("positions", "Each position in turn: one patched run a head, pair and position.", eachPosition: true));
+return root.Parse(args).Invoke();
+
+Command Make(string name, string description, bool eachPosition)
+{
+    var command = new Command(name, description) { layers, heads, width, vocabulary, tokens, firstDifference, pairs, deviceName, dtype };
+    command.SetAction(parsed =>
+    {
+        LibTorch.Load();
+        string where = parsed.GetRequiredValue(deviceName);
+        if (where == "cuda" && !cuda.is_available())
+        {
+            Console.Error.WriteLine("--device: This machine has no CUDA device that this build can use.");
+            return 2;
+        }
+
+        var workload = new Workload(
+            parsed.GetValue(layers),
+            parsed.GetValue(heads),
+            parsed.GetValue(width),
+            parsed.GetValue(vocabulary),
+            parsed.GetValue(tokens),
+            parsed.GetValue(firstDifference),
+            parsed.GetValue(pairs),
+            eachPosition);
+        return SweepBenchmark.Run(workload, device(where), Dtypes.Parse(parsed.GetRequiredValue(dtype)));
+    });
+    return command;
+}

@@ -1,0 +1,115 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+using Spectre.Console;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Benchmarks;
+
+/// <summary>Runs a sweep three ways, checks that they agree, and prints what each took.</summary>
+internal static class SweepBenchmark
+{
+    private const int SampledHeads = 24;
+
+    public static int Run(Workload workload, Device device, ScalarType dtype)
+    {
+        using Transformer model = workload.MakeModel(device, dtype);
+        IReadOnlyList<TokenPair> pairs = workload.MakePairs();
+        var options = new PatchOptions { Positions = workload.EachPosition ? Positions.Each : Positions.All };
+        Console.WriteLine($"{workload}, {dtype.Name()}, {(device.type == DeviceType.CUDA ? "cuda" : $"{get_num_threads()} threads")}");
+
+        // Ours first: the peak of memory is then ours.
+        InMemorySweep.Run(model, [.. pairs.Take(1)], options, new LogitDifference(), MemoryBudget.Default);
+        double rateBefore = Floor.MatmulRate(device, dtype);
+        Floor.Finish(device);
+        long started = Stopwatch.GetTimestamp();
+        SweepRuns ours = InMemorySweep.Run(model, pairs, options, new LogitDifference(), MemoryBudget.Default);
+        Floor.Finish(device);
+        double oursSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds / pairs.Count;
+        double peakMemoryMiB = PeakMemoryMiB();
+        double rateAfter = Floor.MatmulRate(device, dtype);
+        double rate = (rateBefore + rateAfter) / 2;
+        double achievedRate = Floor.Operations(workload) / (oursSeconds * pairs.Count);
+        double floorSeconds = Floor.Operations(workload) / rate / pairs.Count;
+
+        // The two others on the first pair and some heads (and one position of each), scaled to all of them.
+        (int Layer, int Head, int? Position)[] all =
+        [
+            .. from layer in Enumerable.Range(0, workload.Layers)
+               from head in Enumerable.Range(0, workload.Heads)
+               from position in workload.EachPosition ? Enumerable.Range(0, workload.Tokens).Cast<int?>() : [null]
+               select (layer, head, position),
+        ];
+        var random = new Random(0);
+        (int Layer, int Head, int? Position)[] sampled = [.. random.GetItems(all, Math.Min(SampledHeads, all.Length))];
+        double worst = 0, scale = ours.Baselines.Values.Max(baseline => Math.Max(Math.Abs(baseline.Clean), Math.Abs(baseline.Corrupted)));
+        double original = TimePerRun(run => Original.ThreePasses(model, pairs[0], run.Layer, run.Head, run.Position)) * all.Length;
+        Tensor[] cleanZ = Original.CleanZ(model, pairs[0]);
+        double perHead = TimePerRun(run => Original.Patched(model, pairs[0], cleanZ[run.Layer], run.Layer, run.Head, run.Position)) * all.Length;
+
+        var table = new Table().AddColumns("way", "s/pair", "times ours");
+        Row("(a) three full passes a run (the original)", original);
+        Row("(b) one full pass a run, clean run cached", perHead);
+        Row("(c) ours", oursSeconds);
+        Row($"floor: {Floor.Operations(workload) / pairs.Count / 1e9:F1} GFLOP a pair at {rate / 1e9:F0} GFLOP/s", floorSeconds);
+        AnsiConsole.Write(table);
+        Console.WriteLine(FormattableString.Invariant(
+            $"(a) and (b): {sampled.Length} of {all.Length} runs of the first pair, scaled to all. {Floor.MatmulSize(device)}^3 product before {rateBefore / 1e9:F0}, after {rateAfter / 1e9:F0} GFLOP/s."));
+        Console.WriteLine(FormattableString.Invariant(
+            $"Ours: {achievedRate / 1e12:F3} TFLOP/s, {achievedRate / rate:P1} of the device's own product."));
+        Console.WriteLine(FormattableString.Invariant(
+            $"Largest difference between the ways: {worst:E1} at a metric of {scale:F2} ({worst / scale:E1} of its scale)."));
+        Console.WriteLine(JsonSerializer.Serialize(
+            new
+            {
+                pairs = workload.Pairs,
+                originalSecondsPerPair = Math.Round(original, 4),
+                forwardPerHeadSecondsPerPair = Math.Round(perHead, 4),
+                oursSecondsPerPair = Math.Round(oursSeconds, 4),
+                floorSecondsPerPair = Math.Round(floorSeconds, 4),
+                oursOverFloor = Math.Round(oursSeconds / floorSeconds, 3),
+                peakMemoryMiB = Math.Round(peakMemoryMiB),
+                achievedTflops = Math.Round(achievedRate / 1e12, 6),
+            }));
+        if (worst > Tolerance(dtype) * scale)
+        {
+            Console.Error.WriteLine("The ways disagree: the timings mean nothing.");
+            return 1;
+        }
+
+        return 0;
+
+        double TimePerRun(Func<(int Layer, int Head, int? Position), double> run)
+        {
+            run(sampled[0]);
+            Floor.Finish(device);
+            long from = Stopwatch.GetTimestamp();
+            foreach (var one in sampled)
+            {
+                double value = run(one);
+                double our = ours.Layers.Single(layer => layer.Layer == one.Layer && layer.PairIndices.Contains(0))
+                    is var patches ? patches.PatchedMetric[patches.PairIndices.ToList().IndexOf(0)][one.Position ?? 0][one.Head] : 0;
+                worst = Math.Max(worst, Math.Abs(value - our));
+            }
+
+            return Stopwatch.GetElapsedTime(from).TotalSeconds / sampled.Length;
+        }
+
+        void Row(string way, double seconds) =>
+            table.AddRow(way, seconds.ToString("F3", CultureInfo.InvariantCulture), (seconds / oursSeconds).ToString("F2", CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>Of the metric's scale, as for the golden values; bfloat16 has 8 bits, and both ways round.</summary>
+    private static double Tolerance(ScalarType dtype) => dtype == ScalarType.BFloat16 ? 0.1 : 1e-3;
+
+    private static double PeakMemoryMiB()
+    {
+        using var process = Process.GetCurrentProcess();
+        return process.PeakWorkingSet64 / 1048576.0;
+    }
+}

@@ -1,0 +1,217 @@
+using System.Text;
+using System.Text.Json;
+using HeadPatching.Testing;
+using Microsoft.AspNetCore.Http;
+
+namespace HeadPatching.Cli.Tests.Commands;
+
+/// <summary><c>headpatch model pull</c> from a hub on this machine that misbehaves in all the ways that hubs and networks do.</summary>
+public sealed class PullCommandTests : IAsyncLifetime
+{
+    private static readonly Dictionary<string, string> Token = new() { ["HF_TOKEN"] = "hf_secret" };
+
+    private readonly TemporaryFolder _folder = new();
+    private HubServer _hub = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        RandomModelFolder.Write(_folder["source"], layers: 2, heads: 2, width: 64, vocabulary: 200, context: 16, seed: 1);
+        _hub = await HubServer.StartAsync(_folder["source"]);
+        _hub.Files["vocab.json"] = Encoding.UTF8.GetBytes("{}");
+        _hub.Files["pytorch_model.bin"] = [1, 2, 3];
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _hub.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task A_repository_is_fetched_and_the_token_goes_to_the_hub_and_no_further()
+    {
+        var (exitCode, output, error) = await PullAsync();
+        Assert.Equal((0, ""), (exitCode, error.Trim()));
+        Assert.Contains("org/tiny is in out: 3 files", output, StringComparison.Ordinal);
+        AssertWhole("config.json", "model.safetensors", "vocab.json");
+        Assert.All(_hub.Requests, request => Assert.Equal(request.Where == "hub", request.Token));
+        Assert.Contains(_hub.Requests, request => request.Where == "storage");
+
+        // Again: what is there and right is not downloaded again.
+        int before = _hub.Requests.Count(request => request.Where == "storage");
+        Assert.Equal(0, (await PullAsync()).ExitCode);
+        Assert.Equal(before, _hub.Requests.Count(request => request.Where == "storage"));
+        AssertWhole("config.json", "model.safetensors", "vocab.json");
+    }
+
+    [Fact]
+    public async Task Shards_are_fetched_as_the_index_names_them_and_an_index_that_leads_elsewhere_is_refused()
+    {
+        _hub.Files.TryRemove("model.safetensors", out byte[]? weights);
+        _hub.Files["model-00001-of-00002.safetensors"] = weights!;
+        _hub.Files["model-00002-of-00002.safetensors"] = weights![..^7];
+        SetIndex("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors");
+        var (exitCode, _, error) = await PullAsync();
+        Assert.Equal(0, exitCode);
+        Assert.Contains("It cannot be swept", error, StringComparison.Ordinal); // a shard is no whole safetensors file
+        AssertWhole("config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json", "vocab.json");
+
+        Directory.Delete(_folder["out"], recursive: true);
+        SetIndex("../model.safetensors");
+        (exitCode, _, error) = await PullAsync();
+        Assert.Equal(2, exitCode);
+        Assert.Contains("model.safetensors.index.json", error, StringComparison.Ordinal);
+        Assert.False(File.Exists(_folder["out/config.json"]));
+
+        void SetIndex(params string[] shards) => _hub.Files["model.safetensors.index.json"] = JsonSerializer.SerializeToUtf8Bytes(
+            new { weight_map = shards.ToDictionary(shard => "tensor of " + shard, shard => shard) });
+    }
+
+    [Fact]
+    public async Task Dropped_connections_are_gone_on_from_where_they_dropped()
+    {
+        int length = _hub.Files["model.safetensors"].Length;
+        _hub.DropAfter = (length / 4) + 1;
+        var (exitCode, _, error) = await PullAsync();
+        Assert.Equal((0, ""), (exitCode, error.Trim()));
+        AssertWhole("config.json", "model.safetensors", "vocab.json");
+        string[] ranges = [.. _hub.Requests.Where(request => request.Where == "storage").Select(request => request.Range)];
+        Assert.InRange(ranges.Length, 3, 5);
+        Assert.Equal("", ranges[0]);
+        Assert.All(ranges[1..], range => Assert.StartsWith("bytes=", range, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_pull_that_was_killed_goes_on_from_its_part_and_a_part_of_something_else_is_thrown_away()
+    {
+        byte[] weights = _hub.Files["model.safetensors"];
+        Directory.CreateDirectory(_folder["out"]);
+        _folder.Write("out/model.safetensors.part", weights[..5000]);
+        Assert.Equal(0, (await PullAsync()).ExitCode);
+        Assert.Equal("bytes=5000-", Assert.Single(_hub.Requests, request => request.Where == "storage").Range);
+        AssertWhole("config.json", "model.safetensors", "vocab.json");
+
+        Directory.Delete(_folder["out"], recursive: true);
+        Directory.CreateDirectory(_folder["out"]);
+        _folder.Write("out/model.safetensors.part", new byte[5000]);
+        Assert.Equal(0, (await PullAsync()).ExitCode);
+        AssertWhole("config.json", "model.safetensors", "vocab.json");
+    }
+
+    [Theory]
+    [InlineData("shorter", "bytes")]
+    [InlineData("longer", "bytes")]
+    [InlineData("other", "SHA-256")]
+    public async Task Content_of_a_wrong_length_or_hash_is_refused_and_leaves_no_model(string how, string why)
+    {
+        _hub.Content = content => how switch
+        {
+            "shorter" => content[..^10],
+            "longer" => [.. content, 1, 2, 3],
+            _ => [.. content[..^1], (byte)(content[^1] ^ 1)],
+        };
+        var (exitCode, _, error) = await PullAsync();
+        Assert.Equal(2, exitCode);
+        Assert.StartsWith("model.safetensors: ", error, StringComparison.Ordinal);
+        Assert.Contains(why, error, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(_folder["out"]));
+    }
+
+    [Fact]
+    public async Task A_busy_hub_is_asked_again_after_as_long_as_it_says()
+    {
+        int busy = 2;
+        _hub.Misbehave = (context, file) =>
+        {
+            if (file != "model.safetensors" || Interlocked.Decrement(ref busy) < 0)
+            {
+                return false;
+            }
+
+            context.Response.StatusCode = 429;
+            context.Response.Headers.RetryAfter = "1";
+            return true;
+        };
+        Assert.Equal(0, (await PullAsync()).ExitCode);
+        AssertWhole("config.json", "model.safetensors", "vocab.json");
+
+        _hub.Misbehave = (context, _) =>
+        {
+            context.Response.StatusCode = 429;
+            context.Response.Headers.RetryAfter = "86400";
+            return true;
+        };
+        var (exitCode, _, error) = await PullAsync();
+        Assert.Equal(1, exitCode);
+        Assert.Contains("86400 seconds", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("/org/tiny/resolve/main/config.json", "more than 10 times")]
+    [InlineData("http://example.com/config.json", "not https")]
+    public async Task A_redirect_in_circles_or_to_plain_http_elsewhere_is_not_followed(string location, string why)
+    {
+        _hub.Misbehave = (context, _) =>
+        {
+            context.Response.Redirect(location);
+            return HttpMethods.IsGet(context.Request.Method) || location[0] == '/' || Head(context);
+        };
+        var (exitCode, _, error) = await PullAsync();
+        Assert.Equal(2, exitCode);
+        Assert.Contains(why, error, StringComparison.Ordinal);
+        Assert.DoesNotContain("hf_secret", error, StringComparison.Ordinal);
+
+        static bool Head(HttpContext context)
+        {
+            context.Response.Headers["X-Linked-Size"] = "10";
+            return true;
+        }
+    }
+
+    [Fact]
+    public async Task What_is_not_there_or_not_for_everyone_is_bad_input_that_says_what_to_do()
+    {
+        var (exitCode, _, error) = await PullAsync("org/other", token: false);
+        Assert.Equal(2, exitCode);
+        Assert.Contains("HF_TOKEN", error, StringComparison.Ordinal);
+
+        _hub.Misbehave = (context, _) =>
+        {
+            context.Response.StatusCode = 403;
+            context.Response.Headers["X-Error-Code"] = "GatedRepo";
+            return true;
+        };
+        (exitCode, _, error) = await PullAsync();
+        Assert.Equal(2, exitCode);
+        Assert.Contains("gated", error, StringComparison.Ordinal);
+
+        _hub.Misbehave = (_, _) => false;
+        _hub.Files.TryRemove("model.safetensors", out _);
+        (exitCode, _, error) = await PullAsync();
+        Assert.Equal(2, exitCode);
+        Assert.Contains("no safetensors", error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_folder["out"]));
+    }
+
+    [Theory]
+    [InlineData("http://example.com", "org/tiny", "--hub")]
+    [InlineData("https://user:word@example.com", "org/tiny", "--hub")]
+    [InlineData("https://example.com", "../../etc", "HUB_ID")]
+    [InlineData("https://example.com", "a/b/c", "HUB_ID")]
+    public async Task An_address_or_id_that_cannot_be_is_refused_before_anything_is_asked(string hub, string id, string where)
+    {
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(_folder.Path, Token, "model", "pull", id, "--to", "out", "--hub", hub);
+        Assert.Equal(2, exitCode);
+        Assert.StartsWith(where + ":", error, StringComparison.Ordinal);
+    }
+
+    private Task<(int ExitCode, string Output, string Error)> PullAsync(string id = "org/tiny", bool token = true) =>
+        HeadpatchProcess.RunAsync(
+            _folder.Path, token ? Token : new Dictionary<string, string> { ["HF_TOKEN"] = "" }, "model", "pull", id, "--to", "out", "--hub", _hub.Address);
+
+    private void AssertWhole(params string[] files)
+    {
+        Assert.Equal(files, Directory.GetFiles(_folder["out"]).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal));
+        Assert.All(files, file => Assert.Equal(_hub.Files[file], File.ReadAllBytes(_folder[Path.Combine("out", file)])));
+    }
+}

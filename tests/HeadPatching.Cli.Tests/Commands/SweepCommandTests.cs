@@ -1,0 +1,240 @@
+using System.Text.Json;
+using HeadPatching.Testing;
+
+namespace HeadPatching.Cli.Tests.Commands;
+
+/// <summary>What a user gets from <c>headpatch sweep</c>, from a process as users start it.</summary>
+public class SweepCommandTests
+{
+    [Fact]
+    public async Task The_demo_model_shows_its_circuit_and_every_file_is_written()
+    {
+        using var folder = new TemporaryFolder();
+        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--store", "store", "--out", "out");
+
+        Assert.Equal("", error.Trim());
+        Assert.Equal(0, exitCode);
+        Assert.Contains("ioi-demo: 3 layers x 8 heads", output, StringComparison.Ordinal);
+        Assert.Contains("L2 ", output, StringComparison.Ordinal);
+        Assert.DoesNotContain('\u001b', output); // redirected: no escape sequences
+
+        using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
+        JsonElement root = results.RootElement;
+        Assert.Equal(1, root.GetProperty("schemaVersion").GetInt32());
+        Assert.Equal("z", root.GetProperty("patch").GetString());
+        Assert.Equal("all", root.GetProperty("positions").GetString());
+        Assert.Equal("denoise", root.GetProperty("direction").GetString());
+        Assert.Equal("logit-difference", root.GetProperty("metric").GetString());
+        Assert.Equal("mean-of-ratios", root.GetProperty("aggregation").GetString());
+        Assert.Equal("ioi-demo", root.GetProperty("model").GetProperty("name").GetString());
+        Assert.Equal("float32", root.GetProperty("model").GetProperty("dtype").GetString());
+        Assert.Equal("ioi", root.GetProperty("dataset").GetProperty("name").GetString());
+        Assert.Equal(5, root.GetProperty("dataset").GetProperty("pairs").GetInt32());
+        Assert.False(string.IsNullOrEmpty(root.GetProperty("software").GetProperty("version").GetString()));
+        Assert.Equal(24, root.GetProperty("heads").GetArrayLength());
+        Assert.Equal("blocks.0.attn.hook_z", root.GetProperty("heads")[0].GetProperty("hookPoint").GetString());
+        Assert.Equal([3, 8], [root.GetProperty("heatmap").GetArrayLength(), root.GetProperty("heatmap")[0].GetArrayLength()]);
+
+        // The circuit that the README shows: one head does most of it, most do nothing.
+        double[] effects = [.. root.GetProperty("heads").EnumerateArray().Select(head => head.GetProperty("patchingEffect").GetDouble())];
+        Assert.InRange(effects.Max(), 0.5, 1);
+        Assert.True(effects.Count(effect => Math.Abs(effect) < 0.05) >= 18);
+        Assert.Equal("L2H6", root.GetProperty("importantHeads")[0].GetProperty("name").GetString());
+
+        JsonElement pair = root.GetProperty("pairs")[0];
+        Assert.Equal(15, pair.GetProperty("cleanTokens").GetArrayLength()); // BOS and the template's 14
+        Assert.Equal("<|endoftext|>", pair.GetProperty("cleanTokenTexts")[0].GetString());
+        Assert.Equal(" Mary", pair.GetProperty("correctText").GetString());
+        Assert.Equal(effects[22], root.GetProperty("pairs").EnumerateArray().Average(p => p.GetProperty("patchingEffect")[2][6].GetDouble()), 1e-12);
+
+        Assert.Equal(25, (await File.ReadAllLinesAsync(folder["out/heads.csv"])).Length);
+        Assert.Equal([0x89, 0x50, 0x4e, 0x47], (await File.ReadAllBytesAsync(folder["out/heatmap.png"]))[..4]);
+        Assert.Contains("<svg", await File.ReadAllTextAsync(folder["out/heatmap.svg"]), StringComparison.Ordinal);
+        Assert.Contains("role=\"gridcell\"", await File.ReadAllTextAsync(folder["out/report.html"]), StringComparison.Ordinal);
+        Assert.Equal(6, Directory.GetFiles(folder["out"]).Length);
+    }
+
+    [Fact]
+    public async Task Each_position_has_its_own_effects()
+    {
+        using var folder = new TemporaryFolder();
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
+            folder.Path, "sweep", "--store", "store", "--out", "out", "--positions", "each", "--patch", "v", "--pair-indices", "0,2");
+
+        Assert.Equal((0, ""), (exitCode, error.Trim()));
+        using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
+        JsonElement root = results.RootElement;
+        Assert.Equal([0, 2], root.GetProperty("pairs").EnumerateArray().Select(pair => pair.GetProperty("index").GetInt32()));
+        JsonElement byPosition = root.GetProperty("heatmapByPosition");
+        Assert.Equal([3, 15, 8], [byPosition.GetArrayLength(), byPosition[0].GetArrayLength(), byPosition[0][0].GetArrayLength()]);
+        JsonElement pair = root.GetProperty("pairs")[0];
+        Assert.Equal(15, pair.GetProperty("patchedMetricByPosition")[0].GetArrayLength());
+        Assert.Equal(15, pair.GetProperty("patchingEffectByPosition")[0].GetArrayLength());
+
+        // Before the prompts differ (the second subject, position 10), there is nothing to patch.
+        Assert.All(Enumerable.Range(0, 10), position => Assert.Equal(0, byPosition[0][position][0].GetDouble()));
+    }
+
+    [Fact]
+    public async Task Noising_in_float64_with_a_ratio_of_means_says_so_in_the_result()
+    {
+        using var folder = new TemporaryFolder();
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
+            folder.Path,
+            "sweep", "--store", "store", "--out", "out", "--direction", "noise", "--dtype", "float64", "--aggregation", "ratio-of-means", "--positions", "-1");
+
+        Assert.Equal((0, ""), (exitCode, error.Trim()));
+        using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
+        Assert.Equal("noise", results.RootElement.GetProperty("direction").GetString());
+        Assert.Equal("ratio-of-means", results.RootElement.GetProperty("aggregation").GetString());
+        Assert.Equal(-1, results.RootElement.GetProperty("positions").GetInt32());
+        Assert.Equal("float64", results.RootElement.GetProperty("model").GetProperty("dtype").GetString());
+    }
+
+    private static readonly string[] StoreAndOut = ["--store", "--out"];
+
+    public static TheoryData<string, string> BadInput { get; } = new()
+    {
+        { "--model nowhere", "--model: There is no model 'nowhere'" },
+        { "--model empty", "empty/config.json: The model folder has no config.json" },
+        { "--model bert", "bert/config.json: model_type 'bert' is not supported (supported: gpt2)" },
+        { "--model truncated", "truncated/model.safetensors" },
+        { "--dataset nothing", "--dataset: There is no built-in dataset" },
+        { "--pairs missing.jsonl", "missing.jsonl: There is no such file" },
+        { "--pairs malformed.jsonl", "malformed.jsonl:2: " },
+        { "--pairs unequal.jsonl", "unequal.jsonl:1: Clean has 4 tokens and corrupted 3; they must have equally many. They first differ at position 2" },
+        { "--pairs answer.jsonl", "answer.jsonl:1: correct: The answer is" },
+        { "--pairs vocabulary.jsonl", "vocabulary.jsonl:1: corrupted: Outside the model's vocabulary, ids 0 to 699: 700" },
+        { "--pairs long.jsonl", "long.jsonl:1: clean: " },
+        { "--dataset ioi --pairs answer.jsonl", "--dataset: Give a dataset or pairs, not both" },
+        { "--patch w", "--patch: there is no 'w'. Known: z, pattern, v, q, k." },
+        { "--positions some", "--positions: 'some' is neither all, each nor a whole number" },
+        { "--positions 15", "--positions: There is no position 15: pair 0 has 15 tokens" },
+        { "--direction up", "--direction: there is no 'up'" },
+        { "--aggregation sum", "--aggregation: there is no 'sum'" },
+        { "--pair-indices 0,7", "--pair-indices: There is no pair 7" },
+        { "--pair-indices a", "--pair-indices: 'a' is not a whole number" },
+        { "--dtype float8", "--dtype: There is no type 'float8'" },
+        { "--device tpu", "--device: There is no device 'tpu'" },
+        { "--threshold much", "--threshold: 'much' is not a number" },
+        { "--threshold -1", "--threshold: The threshold is a number from 0 on" },
+        { "--top 0", "--top: The number of heads to rank is at least 1" },
+        { "--out taken/out", "--out: The folder 'taken/out' cannot be written" },
+        { "--store taken/store", "--store: " },
+        { "--store UseDevelopmentStorage=maybe", "--store: " },
+        { "--unknown", "'--unknown'" },
+    };
+
+    [Theory]
+    [MemberData(nameof(BadInput))]
+    public async Task Bad_input_ends_with_2_and_says_what_and_where(string options, string message)
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("taken", "a file where a folder should be");
+        Directory.CreateDirectory(folder["empty"]);
+        Directory.CreateDirectory(folder["bert"]);
+        folder.Write("bert/config.json", """{"model_type": "bert"}""");
+        Directory.CreateDirectory(folder["truncated"]);
+        string demo = Path.Combine(AppContext.BaseDirectory, "models", "ioi-demo");
+        File.Copy(Path.Combine(demo, "config.json"), folder["truncated/config.json"]);
+        folder.Write("truncated/model.safetensors", (await File.ReadAllBytesAsync(Path.Combine(demo, "model.safetensors")))[..100_000]);
+        const string Good = """{"clean": [699, 1, 2], "corrupted": [699, 3, 2], "correct": 5, "incorrect": 6}""";
+        folder.Write("malformed.jsonl", Good + "\n{\"clean\": [699, 1, 2]\n");
+        folder.Write("unequal.jsonl", """{"clean": " Mary and John", "corrupted": " Mary went", "correct": " Mary", "incorrect": " John"}""");
+        folder.Write("answer.jsonl", """{"clean": [699, 1, 2], "corrupted": [699, 3, 2], "correct": " Mary and John", "incorrect": 6}""");
+        folder.Write("vocabulary.jsonl", """{"clean": [699, 1, 2], "corrupted": [699, 700, 2], "correct": 5, "incorrect": 6}""");
+        string tooLong = string.Join(',', Enumerable.Repeat(1, 65));
+        folder.Write("long.jsonl", $$"""{"clean": [{{tooLong}}], "corrupted": [{{tooLong}}], "correct": 5, "incorrect": 6}""");
+
+        string[] given = options.Split(' ');
+        string[] others = [.. StoreAndOut.Except(given).SelectMany(option => new[] { option, option[2..] })];
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, ["sweep", .. others, .. given]);
+
+        Assert.Contains(message, error, StringComparison.Ordinal);
+        Assert.Equal(2, exitCode);
+        Assert.DoesNotContain("   at ", error, StringComparison.Ordinal); // no stack trace
+        Assert.False(File.Exists(folder["out/results.json"]));
+    }
+
+    [Theory]
+    [InlineData(3)]
+    [InlineData(9)]
+    public async Task A_killed_sweep_goes_on_where_it_stopped_and_gives_the_same_numbers(int finishedLayers)
+    {
+        using var folder = new TemporaryFolder();
+        string pairs = LargeSweep(folder);
+        string[] undisturbed = ["sweep", "--model", "large", "--pairs", pairs, "--store", "undisturbed", "--out", "expected"];
+        string[] killed = ["sweep", "--model", "large", "--pairs", pairs, "--store", "killed", "--out", "actual"];
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, undisturbed)).ExitCode);
+
+        using (HeadpatchProcess process = HeadpatchProcess.Start(folder.Path, killed))
+        {
+            await UntilAsync(() => process.HasExited || Layers(folder["killed"]).Length >= finishedLayers);
+            Assert.False(process.HasExited, "The sweep was over before it could be killed.");
+            process.Kill();
+        }
+
+        Assert.False(File.Exists(folder["actual/results.json"]));
+        Dictionary<string, DateTime> before = Layers(folder["killed"]).ToDictionary(file => file, File.GetLastWriteTimeUtc);
+        var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, killed);
+
+        Assert.Equal(0, exitCode);
+        Assert.Contains($"{before.Count} of {Layers(folder["killed"]).Length} layer results were there from an earlier run", output, StringComparison.Ordinal);
+        Assert.All(before, layer => Assert.Equal(layer.Value, File.GetLastWriteTimeUtc(layer.Key)));
+        Assert.Equal(await WithoutTimingsAsync(folder["expected/results.json"]), await WithoutTimingsAsync(folder["actual/results.json"]));
+    }
+
+    [Fact]
+    public async Task Ctrl_C_stops_cleanly_and_the_same_command_goes_on()
+    {
+        using var folder = new TemporaryFolder();
+        string pairs = LargeSweep(folder);
+        string[] arguments = ["sweep", "--model", "large", "--pairs", pairs, "--store", "store", "--out", "out"];
+        using (HeadpatchProcess process = HeadpatchProcess.Start(folder.Path, arguments))
+        {
+            await UntilAsync(() => process.HasExited || Layers(folder["store"]).Length >= 2);
+            process.Interrupt();
+            Assert.Equal(130, await process.ExitAsync());
+            Assert.Contains("The same command again goes on", process.Error, StringComparison.Ordinal);
+        }
+
+        Assert.Empty(Directory.GetFiles(folder["out"]));
+        var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, arguments);
+        Assert.Equal(0, exitCode);
+        Assert.Contains("layer results were there from an earlier run", output, StringComparison.Ordinal);
+    }
+
+    /// <summary>A model and pairs that keep two cores busy for some seconds: 5 chunks of pairs by 6 layers.</summary>
+    private static string LargeSweep(TemporaryFolder folder)
+    {
+        RandomModelFolder.Write(folder["large"], layers: 6, heads: 8, width: 256, vocabulary: 500, context: 64, seed: 1);
+        var random = new Random(1);
+        IEnumerable<string> lines = Enumerable.Range(0, 40).Select(_ =>
+        {
+            int[] clean = [.. Enumerable.Range(0, 40).Select(_ => random.Next(500))];
+            int[] corrupted = [.. clean];
+            corrupted[1] = (clean[1] + 1) % 500;
+            return JsonSerializer.Serialize(new { clean, corrupted, correct = 1, incorrect = 2 });
+        });
+        return folder.Write("pairs.jsonl", string.Join('\n', lines));
+    }
+
+    private static string[] Layers(string store) =>
+        Directory.Exists(Path.Combine(store, "sweeps")) ? Directory.GetFiles(Path.Combine(store, "sweeps"), "layer-*.json", SearchOption.AllDirectories) : [];
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        while (!condition())
+        {
+            await Task.Delay(20, patience.Token);
+        }
+    }
+
+    private static async Task<string> WithoutTimingsAsync(string results)
+    {
+        var root = (System.Text.Json.Nodes.JsonObject)System.Text.Json.Nodes.JsonNode.Parse(await File.ReadAllTextAsync(results))!;
+        Assert.True(root.Remove("timings"));
+        return root.ToJsonString();
+    }
+}

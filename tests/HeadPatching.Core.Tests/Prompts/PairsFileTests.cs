@@ -1,0 +1,110 @@
+using System.Text;
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Testing;
+
+namespace HeadPatching.Core.Tests.Prompts;
+
+public class PairsFileTests
+{
+    private const string Good = """{"clean": "a b", "corrupted": [1, 2], "correct": " Mary", "incorrect": 7}""";
+
+    [Fact]
+    public void Text_and_ids_are_read_and_every_pair_knows_its_line()
+    {
+        using var folder = new TemporaryFolder();
+        PairsFile file = PairsFile.Read(folder.Write("pairs.jsonl", $"{Good}\n\n   \t\r\n{Good}\r\n{Good}"));
+        Assert.Equal([1, 4, 5], Enumerable.Range(0, file.Pairs.Count).Select(file.LineOf));
+        PromptPair pair = file.Pairs[0];
+        Assert.Equal("a b", pair.Clean.Text);
+        Assert.Equal([1, 2], pair.Corrupted.Ids!);
+        Assert.Equal((Answer.Of(" Mary"), Answer.Of(7)), (pair.Correct, pair.Incorrect));
+    }
+
+    [Fact]
+    public void A_byte_order_mark_is_no_part_of_the_first_pair()
+    {
+        using var folder = new TemporaryFolder();
+        byte[] marked = [.. Encoding.UTF8.GetPreamble(), .. Encoding.UTF8.GetBytes(Good.Replace("a b", "日本"))];
+        Assert.Equal("日本", PairsFile.Read(folder.Write("pairs.jsonl", marked)).Pairs[0].Clean.Text);
+        Assert.Single(PairsFile.Read(folder.Write("utf16.jsonl", [.. Encoding.Unicode.GetPreamble(), .. Encoding.Unicode.GetBytes(Good)])).Pairs);
+    }
+
+    [Theory]
+    [InlineData("""{"clean": "a", """, FaultKinds.Malformed, "", "not one JSON object")]
+    [InlineData("clean,corrupted", FaultKinds.Malformed, "", "not one JSON object")]
+    [InlineData("""{"clean": "a"} {"clean": "b"}""", FaultKinds.Malformed, "", "not one JSON object")]
+    [InlineData("""{"clean": "a", "clean": "a"}""", FaultKinds.Malformed, "", "clean")]
+    [InlineData("""["a", "b", 1, 2]""", FaultKinds.Malformed, "", "A pair is a JSON object with clean, corrupted, correct, incorrect")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1}""", FaultKinds.Missing, "", "no \"incorrect\"")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "label": 3}""", FaultKinds.UnknownProperty, "", "\"label\"")]
+    [InlineData("""{"clean": 1, "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, ": clean", "A prompt is a string or an array")]
+    [InlineData("""{"clean": "a", "corrupted": null, "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, ": corrupted", "A prompt is a string or an array")]
+    [InlineData("""{"clean": [1, 2.5], "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, ": clean", "whole numbers")]
+    [InlineData("""{"clean": [[1]], "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, ": clean", "whole numbers")]
+    [InlineData("""{"clean": [99999999999], "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, ": clean", "whole numbers")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": [1], "incorrect": 2}""", FaultKinds.Malformed, ": correct", "An answer is")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": null}""", FaultKinds.Malformed, ": incorrect", "An answer is")]
+    [InlineData("""{"clean": "\ud83d", "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, ": clean", "surrogate")]
+    [InlineData("""{"\ud83d": "a", "clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, "", "surrogate")]
+    public void A_malformed_line_is_refused_with_its_number(string line, string kind, string property, string message)
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.Write("pairs.jsonl", $"{Good}\n\n{line}\n{Good}\n");
+        Fault fault = Assert.Single(Faults(path));
+        Assert.Equal(kind, fault.Kind);
+        Assert.Equal($"{path}:3{property}", fault.Where);
+        Assert.Contains(message, fault.Message);
+        Assert.DoesNotContain("HeadPatching", fault.Message);
+        Assert.DoesNotContain("LineNumber", fault.Message);
+    }
+
+    [Fact]
+    public void Everything_wrong_with_a_line_is_told_at_once()
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.Write("pairs.jsonl", """{"claen": "a", "corrupted": 1, "correct": true}""");
+        Assert.Equal(
+            [FaultKinds.UnknownProperty, FaultKinds.Missing, FaultKinds.Malformed, FaultKinds.Malformed, FaultKinds.Missing],
+            Faults(path).Select(fault => fault.Kind));
+    }
+
+    [Fact]
+    public void Of_very_many_faults_the_first_are_told_and_the_rest_counted()
+    {
+        using var folder = new TemporaryFolder();
+        IReadOnlyList<Fault> faults = Faults(folder.Write("pairs.jsonl", string.Concat(Enumerable.Repeat("x\n", 50))));
+        Assert.Equal(21, faults.Count);
+        Assert.Equal("and 30 more.", faults[^1].Message);
+    }
+
+    [Fact]
+    public void A_missing_file_is_named()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string path in new[] { Path.Combine(folder.Path, "none.jsonl"), Path.Combine(folder.Path, "none", "none.jsonl"), folder.Path, "" })
+        {
+            Fault fault = Assert.Single(Faults(path));
+            Assert.Equal((FaultKinds.NotFound, path), (fault.Kind, fault.Where));
+        }
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("\n  \n")]
+    public void A_file_without_pairs_is_refused(string content)
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Equal(FaultKinds.Missing, Assert.Single(Faults(folder.Write("pairs.jsonl", content))).Kind);
+    }
+
+    [Fact]
+    public void Bytes_that_are_not_UTF_8_are_refused_and_not_replaced()
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.Write("pairs.jsonl", Encoding.Latin1.GetBytes(Good.Replace("Mary", "Zoë")));
+        Assert.Contains("not UTF-8", Assert.Single(Faults(path)).Message);
+    }
+
+    private static IReadOnlyList<Fault> Faults(string path) => Assert.Throws<InvalidInputException>(() => PairsFile.Read(path)).Faults;
+}

@@ -1,0 +1,80 @@
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results;
+using HeadPatching.DemoModel.Training;
+using static TorchSharp.torch;
+
+namespace HeadPatching.DemoModel.Tests;
+
+/// <summary>The model that is in the repository, loaded as a user's model is, from the copy that travels with the build.</summary>
+public sealed class CommittedModelTests : IDisposable
+{
+    private readonly Transformer _model = ModelFolder.Load(DemoModelFolder.Built, ScalarType.Float32, CPU);
+    private readonly TextTokenizer _tokenizer = TextTokenizer.Load(DemoModelFolder.Built)!;
+
+    [Fact]
+    public void It_is_right_on_name_pairs_that_it_has_not_seen()
+    {
+        var accuracy = Accuracy.OnHeldOutPairs(_model, _tokenizer, sentencesPerPair: 4);
+        TestContext.Current.TestOutputHelper!.WriteLine($"{accuracy}");
+        Assert.True(accuracy.Correct >= 0.99, $"{accuracy}");
+    }
+
+    [Theory]
+    [InlineData("ioi")]
+    [InlineData("ioi-order")]
+    public void It_is_right_on_every_prompt_of_the_built_in_datasets(string dataset)
+    {
+        using var noGradients = inference_mode();
+        using var scope = NewDisposeScope();
+        foreach (var pair in Pairs(dataset))
+        {
+            Assert.Equal(pair.Correct, Answer(pair.Clean));
+            Assert.Equal(dataset == "ioi" ? pair.Incorrect : pair.Correct, Answer(pair.Corrupted));
+        }
+    }
+
+    [Fact]
+    public void Patching_the_heads_of_ioi_shows_a_circuit_a_person_can_see()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        var runs = InMemorySweep.Run(
+            _model, Pairs("ioi"), new PatchOptions(), new LogitDifference(), MemoryBudget.Default, cancellation: stop);
+        var effects = Effects(runs).OrderByDescending(effect => effect.Value).ToList();
+        var listed = string.Join(", ", effects.Select(effect => $"{effect.Head} {effect.Value:F3}"));
+        TestContext.Current.TestOutputHelper!.WriteLine(listed);
+        Assert.True(effects[0].Value > 0.5, $"{effects[0]}");
+        Assert.InRange(effects.Count(effect => Math.Abs(effect.Value) > 0.1), 1, 4);
+        Assert.True(effects.Count(effect => Math.Abs(effect.Value) <= 0.05) >= effects.Count - 5);
+    }
+
+    [Fact]
+    public void Its_files_are_small() =>
+        Assert.InRange(new DirectoryInfo(DemoModelFolder.Built).EnumerateFiles().Sum(file => file.Length), 1, 5_000_000);
+
+    public void Dispose() => _model.Dispose();
+
+    private IReadOnlyList<TokenPair> Pairs(string dataset) => PairTokenizer.Tokenize(
+        BuiltInDatasets.Get(dataset, "dataset"),
+        _model.Config,
+        _tokenizer,
+        pairIndices: null,
+        PairTokenizer.PathUnder("dataset"),
+        pairIndicesWhere: "pairIndices");
+
+    /// <summary>Each head's effect, the mean over the pairs.</summary>
+    private static IEnumerable<(string Head, double Value)> Effects(SweepRuns runs) =>
+        from layer in runs.Layers
+        from head in Enumerable.Range(0, layer.PatchedMetric[0][0].Length)
+        let ofPairs = layer.PairIndices.Select((pair, row) =>
+            Effect.Of(layer.PatchedMetric[row][0][head], runs.Baselines[pair].Corrupted, runs.Baselines[pair].Clean))
+        select ($"L{layer.Layer}H{head}", ofPairs.Average());
+
+    private long Answer(IReadOnlyList<int> prompt)
+    {
+        var ids = tensor(prompt.Select(id => (long)id).ToArray()).unsqueeze(0); // [1, position]
+        return _model.Logits(ids)[0, -1].argmax().item<long>();
+    }
+}

@@ -1,0 +1,160 @@
+using System.Text.Json.Nodes;
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Storage;
+using HeadPatching.Sweeps.Workflow;
+using HeadPatching.Testing;
+
+namespace HeadPatching.Functions.Tests;
+
+/// <summary>Sweeps on the durable engine, as the Functions app runs them.</summary>
+public class DurableSweepTests
+{
+    [Fact]
+    public async Task A_sweep_fans_out_and_in_and_gives_what_the_embedded_engine_gives()
+    {
+        await using DurableSweeps durable = await DurableSweeps.StartAsync();
+        var request = new SweepRequest { Patch = Patch.V, Positions = Positions.Each };
+        Submission submission = await durable.Host.SubmitAsync(request, "the same", traceParent: null);
+        Assert.Equal(SubmissionOutcome.Accepted, submission.Outcome);
+        SweepStatus status = await durable.EndAsync(submission.Status.Id);
+        Assert.Equal(SweepState.Completed, status.Status);
+        Assert.Equal(SweepPhase.Done, status.Progress.Phase);
+        Assert.Equal((3, 3), (status.Progress.LayersDone, status.Progress.LayersTotal));
+
+        using var folder = new TemporaryFolder();
+        await using var embedded = new InProcessEngine(new LocalArtifactStore(folder.Path), new ModelCatalog(), new EngineOptions { Parallelism = Environment.ProcessorCount });
+        await embedded.RunAsync(status.Id, request);
+        Assert.Equal(await ResultAsync(embedded.Store, status.Id), await ResultAsync(durable.Store, status.Id));
+    }
+
+    [Fact]
+    public async Task The_orchestrator_is_replayed_from_its_history_after_every_activity_and_never_strays_from_it()
+    {
+        await using DurableSweeps durable = await DurableSweeps.StartAsync();
+        int activities = 0;
+        durable.Before = (_, _) => Interlocked.Increment(ref activities);
+        Submission submission = await durable.Host.SubmitAsync(new SweepRequest(), null, null);
+        SweepStatus status = await durable.EndAsync(submission.Status.Id);
+
+        // A step that differs from the history fails the orchestration with a non-determinism error; here there were several replays.
+        Assert.Equal((SweepState.Completed, null), (status.Status, status.Error));
+        Assert.Equal(6, activities); // plan, one chunk cached, three layers, assemble
+        Assert.InRange(durable.OrchestratorRuns, 4, 7);
+    }
+
+    [Fact]
+    public async Task An_activity_that_fails_once_is_run_again()
+    {
+        await using DurableSweeps durable = await DurableSweeps.StartAsync();
+        int failures = 0;
+        durable.Before = (name, input) =>
+        {
+            if (name == ActivityNames.PatchLayer && input.Layer == 1 && Interlocked.Increment(ref failures) == 1)
+            {
+                throw new IOException("The host was lost.");
+            }
+        };
+        Submission submission = await durable.Host.SubmitAsync(new SweepRequest(), null, null);
+        Assert.Equal(SweepState.Completed, (await durable.EndAsync(submission.Status.Id)).Status);
+        Assert.Equal(2, failures);
+    }
+
+    [Fact]
+    public async Task An_activity_that_always_fails_fails_the_sweep_with_its_message_after_all_attempts()
+    {
+        await using DurableSweeps durable = await DurableSweeps.StartAsync();
+        int attempts = 0;
+        durable.Before = (name, _) =>
+        {
+            if (name == ActivityNames.CacheActivations)
+            {
+                Interlocked.Increment(ref attempts);
+                throw new IOException("The disk is full.");
+            }
+        };
+        Submission submission = await durable.Host.SubmitAsync(new SweepRequest(), null, null);
+        SweepStatus status = await durable.EndAsync(submission.Status.Id);
+        Assert.Equal(SweepState.Failed, status.Status);
+        Assert.Contains("The disk is full.", status.Error!.Message, StringComparison.Ordinal);
+        Assert.Equal(new RetryRules().MaxAttempts, attempts);
+    }
+
+    [Fact]
+    public async Task Invalid_input_is_not_retried_and_its_faults_are_in_the_status()
+    {
+        await using DurableSweeps durable = await DurableSweeps.StartAsync();
+        int attempts = 0;
+        durable.Before = (_, _) => Interlocked.Increment(ref attempts);
+        var unequal = new PromptPair(Prompt.Of(" Mary and John"), Prompt.Of(" Mary"), Answer.Of(" Mary"), Answer.Of(" John"));
+        Submission submission = await durable.Host.SubmitAsync(new SweepRequest { Pairs = [unequal] }, null, null);
+        SweepStatus status = await durable.EndAsync(submission.Status.Id);
+        Assert.Equal(SweepState.Failed, status.Status);
+        Fault fault = Assert.Single(status.Error!.Faults);
+        Assert.Equal((FaultKinds.UnequalLength, "pairs[0]"), (fault.Kind, fault.Where));
+        Assert.Equal(1, attempts);
+    }
+
+    [Fact]
+    public async Task A_cancelled_sweep_stops_and_its_running_activities_see_the_mark()
+    {
+        await using DurableSweeps durable = await DurableSweeps.StartAsync();
+        PromptPair[] pairs =
+        [
+            .. Enumerable.Range(0, 60).Select(i => new PromptPair(
+                Prompt.Of([.. Enumerable.Range(i, 60)]), Prompt.Of([i + 1, .. Enumerable.Range(i + 1, 59)]), Answer.Of(1), Answer.Of(2))),
+        ];
+        Submission submission = await durable.Host.SubmitAsync(new SweepRequest { Model = "large", Pairs = pairs }, null, null);
+        string id = submission.Status.Id;
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        while ((await durable.Host.FindAsync(id, patience.Token))!.Progress.TasksDone == 0)
+        {
+            await Task.Delay(50, patience.Token);
+        }
+
+        Assert.Equal(Removal.Cancelling, await durable.Host.RemoveAsync(id, patience.Token));
+        Assert.Equal(SweepState.Cancelled, (await durable.EndAsync(id)).Status);
+        await Task.Delay(3000, patience.Token); // the watch looks once a second; then nothing more is written
+        int layers = await LayersAsync();
+        await Task.Delay(2000, patience.Token);
+        Assert.Equal(layers, await LayersAsync());
+        Assert.True(layers < 32, "The sweep was over before it could be cancelled."); // 4 layers of 8 chunks
+
+        Assert.Equal(Removal.Deleted, await durable.Host.RemoveAsync(id, patience.Token));
+        Assert.Null(await durable.Host.FindAsync(id, patience.Token));
+
+        async Task<int> LayersAsync() => await durable.Store.ListAsync($"sweeps/{id}/layers", patience.Token).CountAsync(patience.Token);
+    }
+
+    [Fact]
+    public async Task Two_sweeps_at_once_both_complete_and_the_same_key_makes_one()
+    {
+        await using DurableSweeps durable = await DurableSweeps.StartAsync();
+        Submission[] submissions = await Task.WhenAll(
+            durable.Host.SubmitAsync(new SweepRequest(), null, null), durable.Host.SubmitAsync(new SweepRequest { Patch = Patch.Q }, null, null));
+        foreach (Submission submission in submissions)
+        {
+            Assert.Equal(SweepState.Completed, (await durable.EndAsync(submission.Status.Id)).Status);
+        }
+
+        Submission[] keyed = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => durable.Host.SubmitAsync(new SweepRequest(), "key", null)));
+        Assert.Single(keyed.Select(submission => submission.Status.Id).Distinct());
+        Assert.Single(keyed, submission => submission.Outcome == SubmissionOutcome.Accepted);
+        Assert.Equal(SubmissionOutcome.Conflict, (await durable.Host.SubmitAsync(new SweepRequest { Top = 3 }, "key", null)).Outcome);
+        Assert.Equal(SweepState.Completed, (await durable.EndAsync(keyed[0].Status.Id)).Status);
+        Assert.Equal(3, (await durable.Host.ListAsync()).Count);
+    }
+
+    private static async Task<string> ResultAsync(IArtifactStore store, string id)
+    {
+        await using Stream stream = (await store.OpenReadAsync(SweepArtifacts.Result(id, "results.json")))!;
+        var result = (JsonObject)(await JsonNode.ParseAsync(stream))!;
+        result.Remove("timings");
+        return result.ToJsonString();
+    }
+}

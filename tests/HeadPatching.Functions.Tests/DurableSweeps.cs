@@ -1,0 +1,91 @@
+using HeadPatching.Functions.Orchestration;
+using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Storage;
+using HeadPatching.Testing;
+using Microsoft.DurableTask.Testing;
+using TorchSharp;
+
+namespace HeadPatching.Functions.Tests;
+
+/// <summary>The durable engine in this process, with the app's own orchestrator, activities and host on a store of its own.</summary>
+internal sealed class DurableSweeps : IAsyncDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private LoadedModels _models = null!;
+    private DurableTaskTestHost _durable = null!;
+    private int _orchestratorRuns;
+
+    /// <summary>What the HTTP handlers would use.</summary>
+    public DurableSweepHost Host { get; private set; } = null!;
+
+    public IArtifactStore Store => Host.Store;
+
+    /// <summary>How often the orchestrator was run, from its history or on.</summary>
+    public int OrchestratorRuns => _orchestratorRuns;
+
+    /// <summary>Is asked before each activity; what it throws, the activity throws.</summary>
+    public Action<string, ActivityInput> Before { get; set; } = (_, _) => { };
+
+    public static async Task<DurableSweeps> StartAsync()
+    {
+        var sweeps = new DurableSweeps();
+        torch.set_num_threads(1); // sums in float32 depend on how many threads share them
+        string models = sweeps._folder["models"];
+        RandomModelFolder.Write(Path.Combine(models, "large"), layers: 4, heads: 8, width: 256, vocabulary: 300, context: 64, seed: 3);
+        var store = new LocalArtifactStore(sweeps._folder["store"]);
+        var catalog = new ModelCatalog(models);
+        sweeps._models = new LoadedModels(catalog);
+        var activities = new SweepActivities(
+            store,
+            new PlanSweep(store, catalog),
+            new CacheActivations(store, sweeps._models),
+            new PatchLayer(store, sweeps._models),
+            new AssembleSweep(store, TimeProvider.System));
+        sweeps._durable = await DurableTaskTestHost.StartAsync(registry =>
+        {
+            registry.AddOrchestratorFunc(SweepOrchestrator.Name, context =>
+            {
+                Interlocked.Increment(ref sweeps._orchestratorRuns);
+                return SweepOrchestrator.RunAsync(context);
+            });
+            Add(ActivityNames.PlanSweep, activities.PlanAsync);
+            Add(ActivityNames.CacheActivations, activities.CacheAsync);
+            Add(ActivityNames.PatchLayer, activities.PatchAsync);
+            Add(ActivityNames.AssembleSweep, activities.AssembleAsync);
+
+            void Add<T>(string name, Func<ActivityInput, CancellationToken, Task<T>> run) =>
+                registry.AddActivityFunc<ActivityInput, T>(name, (_, input) =>
+                {
+                    sweeps.Before(name, input);
+                    return run(input, CancellationToken.None);
+                });
+        });
+        sweeps.Host = new DurableSweepHost(sweeps._durable.Client, store, TimeProvider.System);
+        return sweeps;
+    }
+
+    /// <summary>Waits until a sweep has ended.</summary>
+    public async Task<SweepStatus> EndAsync(string id)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        while (true)
+        {
+            SweepStatus status = (await Host.FindAsync(id))!;
+            if (status.HasEnded)
+            {
+                return status;
+            }
+
+            await Task.Delay(50, patience.Token);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _durable.DisposeAsync();
+        _models.Dispose();
+        _folder.Dispose();
+    }
+}

@@ -1,0 +1,74 @@
+using System.Reflection;
+using System.Text.Json.Nodes;
+using HeadPatching.Core.Faults;
+using Microsoft.Azure.Functions.Worker;
+using Microsoft.Extensions.Configuration;
+
+namespace HeadPatching.Functions.Tests;
+
+/// <summary>host.json and the settings: a mistake in them is seen only in the cloud otherwise.</summary>
+public class SettingsTests
+{
+    [Fact]
+    public void The_host_file_has_the_durable_extension_where_the_host_looks_for_it()
+    {
+        JsonNode host = Read("host.json");
+        Assert.Equal("2.0", (string?)host["version"]);
+        Assert.True(TimeSpan.Parse((string)host["functionTimeout"]!, System.Globalization.CultureInfo.InvariantCulture) >= TimeSpan.FromMinutes(10));
+        JsonNode durable = host["extensions"]!["durableTask"]!;
+        Assert.Equal("HeadPatching", (string?)durable["hubName"]);
+        Assert.Equal("1.0", (string?)durable["defaultVersion"]);
+        Assert.Equal("CurrentOrOlder", (string?)durable["versionMatchStrategy"]);
+        Assert.Equal("AzureWebJobsStorage", (string?)durable["storageProvider"]!["connectionName"]);
+        Assert.False((bool)durable["tracing"]!["traceReplayEvents"]!);
+        Assert.False((bool)durable["tracing"]!["traceInputsAndOutputs"]!);
+
+        // On a GPU one activity at a time: AzureFunctionsJobHost__extensions__durableTask__maxConcurrentActivityFunctions=1.
+        Assert.Equal(2, (int)durable["maxConcurrentActivityFunctions"]!);
+        Assert.Equal("api", (string?)host["extensions"]!["http"]!["routePrefix"]);
+    }
+
+    [Fact]
+    public void The_sample_settings_have_every_setting_that_the_app_reads()
+    {
+        var sample = (JsonObject)Read("local.settings.sample.json")["Values"]!;
+        string[] read = [.. typeof(AppSettings).GetProperties().Select(property => $"HeadPatching__{property.Name}"), AppSettings.HostStorage];
+        Assert.All(read, setting => Assert.True(sample.ContainsKey(setting), setting));
+        Assert.Equal("dotnet-isolated", (string?)sample["FUNCTIONS_WORKER_RUNTIME"]);
+        Assert.Equal(read.Length + 1, sample.Count);
+
+        AppSettings settings = AppSettings.Read(Configuration([.. sample.Select(value => (value.Key.Replace("__", ":", StringComparison.Ordinal), (string)value.Value!))]));
+        Assert.Equal("UseDevelopmentStorage=true", settings.Store);
+        Assert.Equal("headpatching", settings.Container);
+    }
+
+    [Theory]
+    [InlineData("AzureWebJobsStorage:accountName", "headpatching", "https://headpatching.blob.core.windows.net")]
+    [InlineData("AzureWebJobsStorage:blobServiceUri", "https://other.blob.core.windows.net", "https://other.blob.core.windows.net")]
+    [InlineData("HeadPatching:Store", "https://artifacts.blob.core.windows.net", "https://artifacts.blob.core.windows.net")]
+    public void Storage_may_be_named_without_a_key(string setting, string value, string store) =>
+        Assert.Equal(store, AppSettings.Read(Configuration((setting, value))).Store);
+
+    [Fact]
+    public void A_setting_that_cannot_be_is_named()
+    {
+        Assert.Equal("AzureWebJobsStorage", Assert.Throws<InvalidInputException>(() => AppSettings.Read(Configuration())).Faults[0].Where);
+        var threads = Assert.Throws<InvalidInputException>(() => AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), ("HeadPatching:TorchThreads", "many"))));
+        Assert.Equal("HeadPatching__TorchThreads", threads.Faults[0].Where);
+        var size = Assert.Throws<InvalidInputException>(() => AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), ("HeadPatching:ModelCacheGiB", "0"))));
+        Assert.Equal("HeadPatching__ModelCacheGiB", size.Faults[0].Where);
+        Assert.Equal(2.5, AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), ("HeadPatching:ModelCacheGiB", "2.5"))).ModelCacheGiB);
+    }
+
+    [Fact]
+    public void The_function_for_unknown_routes_comes_last_where_the_host_tries_them_in_the_order_of_names()
+    {
+        string[] triggers = [.. typeof(Triggers.SweepTriggers).GetMethods().Select(method => method.GetCustomAttribute<FunctionAttribute>()?.Name).OfType<string>()];
+        Assert.Equal("UnknownRoute", triggers.Max(StringComparer.OrdinalIgnoreCase));
+    }
+
+    private static JsonNode Read(string file) => JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, file)))!;
+
+    private static IConfiguration Configuration(params (string Key, string Value)[] values) =>
+        new ConfigurationBuilder().AddInMemoryCollection(values.Select(value => new KeyValuePair<string, string?>(value.Key, value.Value))).Build();
+}

@@ -1,0 +1,51 @@
+using System.Text.Json;
+using HeadPatching.Testing;
+
+namespace HeadPatching.Http.Tests.Browser;
+
+/// <summary>A server of a test's own, with an empty store, the demo model and the model of <see cref="LongSweep"/>.</summary>
+internal sealed class PageServer : IDisposable
+{
+    private readonly TemporaryFolder _folder;
+    private readonly Server _server;
+
+    private PageServer(TemporaryFolder folder, Server server)
+    {
+        _folder = folder;
+        _server = server;
+    }
+
+    /// <summary>Pairs for <see cref="LongSweep.Model"/> as JSON Lines: enough that a sweep of them can be watched and cancelled.</summary>
+    public static string LongPairs
+    {
+        get
+        {
+            using var body = JsonDocument.Parse(LongSweep.Body(pairs: 60, seed: 1));
+            return string.Join('\n', body.RootElement.GetProperty("pairs").EnumerateArray().Select(pair => pair.GetRawText()));
+        }
+    }
+
+    /// <summary>Where the page is.</summary>
+    public Uri Address => _server.Address;
+
+    /// <summary>The API beside the page.</summary>
+    public SweepApiClient Client => _server.Client;
+
+    /// <summary>Starts one, and waits until it listens.</summary>
+    public static async Task<PageServer> StartAsync()
+    {
+        var folder = new TemporaryFolder();
+        LongSweep.WriteModel(folder["models"]);
+        return new PageServer(folder, await Server.StartAsync(folder.Path, "--store", folder["store"], "--models", folder["models"]));
+    }
+
+    /// <summary>Ends it at once, so that its page finds no server any more.</summary>
+    public void Kill() => _server.Process.Kill();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _server.Dispose();
+        _folder.Dispose();
+    }
+}

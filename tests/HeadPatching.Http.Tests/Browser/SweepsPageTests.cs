@@ -1,0 +1,270 @@
+using System.Text.Json;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace HeadPatching.Http.Tests.Browser;
+
+/// <summary>The page of `headpatch serve` and the report, in a real browser on a real server.</summary>
+public sealed class SweepsPageTests(Chromium chromium)
+{
+    // A sweep that is to end gets this long; on a machine under load a second of work takes many.
+    private static readonly LocatorAssertionsToHaveTextOptions Patiently = new() { Timeout = 120_000 };
+    private static readonly LocatorAssertionsToBeVisibleOptions PatientlyVisible = new() { Timeout = 120_000 };
+
+    [Fact]
+    public async Task A_sweep_is_started_from_the_form_and_watched_to_its_end_and_its_report_shows_the_result()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        await page.GotoAsync(server.Address.AbsoluteUri);
+        await Expect(page.Locator("#empty")).ToBeVisibleAsync();
+        await Expect(page.Locator("#model option[value=ioi-demo]")).ToHaveCountAsync(1);
+
+        await page.SelectOptionAsync("#model", "ioi-demo");
+        await page.SelectOptionAsync("#dataset", "ioi");
+        await page.ClickAsync("#start");
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed", Patiently);
+        await Expect(page.Locator("#empty")).ToBeHiddenAsync();
+        await Expect(page.Locator("#announcement")).ToHaveTextAsync("The sweep of ioi-demo on ioi is completed.");
+        Assert.All(watched.Requests, request => Assert.Equal(server.Address.Authority, request.Authority));
+
+        // Every link of the sweep leads somewhere.
+        foreach (var link in await page.Locator(".sweep .links a").AllAsync())
+        {
+            var answer = await page.APIRequest.GetAsync(new Uri(server.Address, await link.GetAttributeAsync("href")).AbsoluteUri);
+            Assert.True(answer.Ok, $"{answer.Url} answers {answer.Status}.");
+        }
+
+        var id = await page.Locator(".sweep").GetAttributeAsync("data-id");
+        var result = await server.Client.GetAsync($"/api/sweeps/{id}/results");
+        var requestsBefore = watched.Requests.Count;
+        await page.ClickAsync(".sweep .report");
+        await page.WaitForURLAsync($"**/api/sweeps/{id}/report");
+
+        var cells = page.Locator("#heatmap .cell");
+        await Expect(cells).ToHaveCountAsync(3 * 8);
+        foreach (var cell in await cells.AllAsync())
+        {
+            var layer = int.Parse((await cell.GetAttributeAsync("data-layer"))!, System.Globalization.CultureInfo.InvariantCulture);
+            var head = int.Parse((await cell.GetAttributeAsync("data-head"))!, System.Globalization.CultureInfo.InvariantCulture);
+            var effect = double.Parse((await cell.GetAttributeAsync("data-effect"))!, System.Globalization.CultureInfo.InvariantCulture);
+            Assert.Equal(result.GetProperty("heatmap")[layer][head].GetDouble(), effect);
+        }
+
+        await page.Locator(".cell[data-layer='0'][data-head='0']").FocusAsync();
+        await Expect(page.Locator("#detail h3")).ToHaveTextAsync("L0H0");
+        await page.Keyboard.PressAsync("ArrowRight");
+        await page.Keyboard.PressAsync("ArrowDown");
+        await Expect(page.Locator(".cell[data-layer='1'][data-head='1']")).ToBeFocusedAsync();
+        await Expect(page.Locator("#detail h3")).ToHaveTextAsync("L1H1");
+
+        // The report asked for nothing but itself.
+        Assert.Equal([$"/api/sweeps/{id}/report"], watched.Requests.Skip(requestsBefore).Where(request => request.Scheme != "data").Select(request => request.AbsolutePath));
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task A_sweep_is_started_and_its_report_opened_with_the_keyboard_alone()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        await page.GotoAsync(server.Address.AbsoluteUri);
+        await Expect(page.Locator("#first-sweep")).ToBeVisibleAsync();
+
+        await TabToAsync(page, "start");
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page.Locator(".sweep .report")).ToBeVisibleAsync(PatientlyVisible);
+        await Expect(page.Locator("#start")).ToBeFocusedAsync();
+
+        await page.Keyboard.PressAsync("Tab"); // the sweep's Delete
+        await page.Keyboard.PressAsync("Tab");
+        await page.Keyboard.PressAsync("Enter");
+        await page.WaitForURLAsync("**/report");
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task A_line_that_is_not_JSON_is_refused_beside_the_form_with_its_line_and_path()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        await page.GotoAsync(server.Address.AbsoluteUri);
+
+        await page.SelectOptionAsync("#dataset", "");
+        await page.ClickAsync("#example-pair");
+        await page.Locator("#pairs").PressSequentiallyAsync("\n{\"clean\": oops}");
+        await page.ClickAsync("#start");
+
+        await Expect(page.Locator("#faults-pairs li")).ToContainTextAsync("line 3, pairs[1]");
+        await Expect(page.Locator("#faults-pairs li")).ToContainTextAsync("not one JSON object");
+        await Expect(page.Locator("#refusal")).ToContainTextAsync("not started");
+        await Expect(page.Locator("#pairs")).ToBeFocusedAsync();
+        await Expect(page.Locator("#pairs")).ToHaveAttributeAsync("aria-invalid", "true");
+        Assert.Equal(0, (await server.Client.GetAsync("/api/sweeps")).GetProperty("sweeps").GetArrayLength());
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task What_the_server_finds_wrong_stands_beside_the_field_that_has_it()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        await page.GotoAsync(server.Address.AbsoluteUri);
+
+        await page.SelectOptionAsync("#dataset", "");
+        await page.FillAsync("#pairs", """
+
+            {"clean": "a", "corrupted": "b", "correct": " c", "typo": " d"}
+            """);
+        await page.ClickAsync("#start");
+
+        await Expect(page.Locator("#faults-pairs li")).ToHaveCountAsync(2);
+        await Expect(page.Locator("#faults-pairs")).ToContainTextAsync("line 2, pairs[0].typo");
+        await Expect(page.Locator("#faults-pairs")).ToContainTextAsync("line 2, pairs[0].incorrect");
+        await Expect(page.Locator(".sweep")).ToHaveCountAsync(0);
+
+        // Mended, it runs, and the faults are gone.
+        await page.FillAsync("#pairs", "");
+        await page.ClickAsync("#example-pair");
+        await page.ClickAsync("#start");
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed", Patiently);
+        await Expect(page.Locator("#faults-pairs li")).ToHaveCountAsync(0);
+    }
+
+    [Fact]
+    public async Task What_only_tokenising_finds_is_shown_in_the_failed_sweep()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        await page.GotoAsync(server.Address.AbsoluteUri);
+
+        await page.SelectOptionAsync("#dataset", "");
+        await page.FillAsync("#pairs", """
+            {"clean": "When Mary and John went to the store, John gave a drink to", "corrupted": "When Mary and John went", "correct": " Mary", "incorrect": " John"}
+            """);
+        await page.ClickAsync("#start");
+
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("failed", Patiently);
+        await Expect(page.Locator(".sweep .failure .where")).ToHaveTextAsync("pairs[0]");
+        await Expect(page.Locator(".sweep .failure")).ToContainTextAsync("tokens");
+        await Expect(page.Locator(".sweep .links")).ToBeHiddenAsync();
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task A_running_sweep_shows_its_progress_and_is_cancelled_and_then_deleted()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        await page.GotoAsync(server.Address.AbsoluteUri);
+        await page.SelectOptionAsync("#model", LongSweep.Model);
+        await page.SelectOptionAsync("#dataset", "");
+        await page.FillAsync("#pairs", PageServer.LongPairs);
+        await page.ClickAsync("#start");
+
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("running", Patiently);
+        await Expect(page.Locator(".progress-text")).ToContainTextAsync("of 6 layers", new() { Timeout = 60_000 });
+        await Expect(page.Locator(".sweep progress")).ToBeVisibleAsync();
+        await page.ClickAsync(".sweep .stop");
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("cancelled", Patiently);
+        await Expect(page.Locator(".sweep progress")).ToBeHiddenAsync();
+
+        // Escape and "keep" keep it.
+        await page.ClickAsync(".sweep .stop");
+        await Expect(page.Locator("#confirm-delete")).ToBeVisibleAsync();
+        await page.Keyboard.PressAsync("Escape");
+        await Expect(page.Locator("#confirm-delete")).ToBeHiddenAsync();
+        await page.ClickAsync(".sweep .stop");
+        await page.ClickAsync("#confirm-no");
+        await Expect(page.Locator(".sweep")).ToHaveCountAsync(1);
+
+        await page.ClickAsync(".sweep .stop");
+        await page.ClickAsync("#confirm-yes");
+        await Expect(page.Locator(".sweep")).ToHaveCountAsync(0);
+        await Expect(page.Locator("#empty")).ToBeVisibleAsync();
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task Names_out_of_a_request_are_shown_as_the_text_they_are()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        const string Name = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>";
+        var pair = new { clean = Name, corrupted = $"{Name} {Name}", correct = Name, incorrect = Name };
+        using var answer = await server.Client.PostAsync(JsonSerializer.Serialize(new { name = Name, pairs = new[] { pair } }));
+        answer.EnsureSuccessStatusCode();
+
+        await page.GotoAsync(server.Address.AbsoluteUri);
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("failed", Patiently);
+        await Expect(page.Locator(".sweep h3 bdi").Nth(1)).ToHaveTextAsync(Name);
+        await Expect(page.Locator("#sweeps img, #sweeps script")).ToHaveCountAsync(0);
+        Assert.NotEqual("run", await page.TitleAsync());
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task A_server_that_is_gone_is_said_to_be_gone()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        await page.GotoAsync(server.Address.AbsoluteUri);
+        await Expect(page.Locator("#empty")).ToBeVisibleAsync();
+        await Expect(page.Locator("#server-gone")).ToBeHiddenAsync();
+
+        server.Kill();
+        await page.ClickAsync("#start");
+        await Expect(page.Locator("#refusal")).ToContainTextAsync("does not answer");
+        await Expect(page.Locator("#server-gone")).ToContainTextAsync("does not answer", new() { Timeout = 30_000 });
+    }
+
+    [Theory]
+    [InlineData(ColorScheme.Light, 1280)]
+    [InlineData(ColorScheme.Dark, 1280)]
+    [InlineData(ColorScheme.Light, 390)]
+    [InlineData(ColorScheme.Dark, 390)]
+    public async Task Both_pages_render_light_and_dark_and_on_a_phone(ColorScheme scheme, int width)
+    {
+        await using var watched = await chromium.OpenAsync(scheme, width);
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        await page.GotoAsync(server.Address.AbsoluteUri);
+        await Expect(page.Locator("#first-sweep")).ToBeVisibleAsync();
+        await page.ClickAsync("#first-sweep");
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed", Patiently);
+        await AssertRenderedAsync();
+
+        await page.ClickAsync(".sweep .report");
+        await Expect(page.Locator("#detail h3")).ToBeVisibleAsync();
+        await AssertRenderedAsync();
+        Assert.Empty(watched.Errors);
+
+        async Task AssertRenderedAsync()
+        {
+            // Nothing is wider than the window, and the page is as light or dark as the user wants it.
+            Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), "The page scrolls sideways.");
+            var red = await page.EvaluateAsync<int>("parseInt(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])");
+            Assert.Equal(scheme == ColorScheme.Dark, red < 128);
+        }
+    }
+
+    private static async Task TabToAsync(IPage page, string id)
+    {
+        for (var presses = 0; presses < 30; presses++)
+        {
+            await page.Keyboard.PressAsync("Tab");
+            if (await page.EvaluateAsync<string>("document.activeElement.id") == id)
+                return;
+        }
+
+        Assert.Fail($"#{id} cannot be reached with the Tab key.");
+    }
+}

@@ -1,0 +1,37 @@
+using System.Text.Json;
+using HeadPatching.Testing;
+
+namespace HeadPatching.Http.Tests;
+
+/// <summary>A sweep that takes long enough to be interrupted: on a random model, with token ids for prompts.</summary>
+internal static class LongSweep
+{
+    public const string Model = "random-long";
+    private const int Vocabulary = 1000;
+
+    /// <summary>Writes the model into a folder of models.</summary>
+    public static void WriteModel(string models) =>
+        RandomModelFolder.Write(Path.Combine(models, Model), layers: 6, heads: 8, width: 256, vocabulary: Vocabulary, context: 128, seed: 1);
+
+    /// <summary>The request.</summary>
+    /// <param name="pairs">How many pairs: each is about a fifth of a second on two cores.</param>
+    /// <param name="seed">The seed of the prompts.</param>
+    public static string Body(int pairs, int seed)
+    {
+        var random = new Random(seed);
+        return JsonSerializer.Serialize(new
+        {
+            model = Model,
+            pairs = Enumerable.Range(0, pairs).Select(_ => Pair(random)),
+            memoryMiB = 64,
+        });
+    }
+
+    private static object Pair(Random random)
+    {
+        int[] clean = [.. Enumerable.Range(0, 100).Select(_ => random.Next(Vocabulary))];
+        int[] corrupted = [.. clean];
+        corrupted[2] = (corrupted[2] + 1) % Vocabulary;
+        return new { clean, corrupted, correct = 1, incorrect = 2 };
+    }
+}

@@ -1,0 +1,3 @@
+using HeadPatching.Testing;
+
+[assembly: AssemblyFixture(typeof(AzuriteFixture))]

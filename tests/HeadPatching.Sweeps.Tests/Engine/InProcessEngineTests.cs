@@ -1,0 +1,271 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Storage;
+using HeadPatching.Sweeps.Workflow;
+using HeadPatching.Testing;
+
+namespace HeadPatching.Sweeps.Tests.Engine;
+
+/// <summary>A sweep as durable work, in this process, on the demo model.</summary>
+public sealed class InProcessEngineTests(AzuriteFixture azurite) : IDisposable
+{
+    private static readonly RetryRules Impatient = new() { FirstDelay = TimeSpan.FromMilliseconds(10), MaxDelay = TimeSpan.FromMilliseconds(50) };
+
+    private readonly TemporaryFolder _folder = new();
+
+    [Fact]
+    public async Task A_later_sweep_on_the_same_prompts_makes_no_forward_pass_for_its_activations()
+    {
+        WatchedStore store = LocalStore();
+        await using InProcessEngine engine = Engine(store);
+
+        Assert.Equal(10, await ForwardPassesAsync(new SweepRequest())); // five pairs, clean and corrupted
+        Assert.Equal(3, Activations());
+
+        // Another patch, another direction: the same clean and corrupted runs.
+        Assert.Equal(0, await ForwardPassesAsync(new SweepRequest { Patch = Patch.Pattern, Direction = Direction.Noise }));
+        Assert.Equal(0, await ForwardPassesAsync(new SweepRequest { Positions = Positions.Each }));
+        Assert.Equal(3, Activations());
+
+        // Other prompts, or another precision: others.
+        Assert.Equal(10, await ForwardPassesAsync(new SweepRequest { Dataset = "ioi-order" }));
+        Assert.Equal(10, await ForwardPassesAsync(new SweepRequest { Dtype = "float64" }));
+        Assert.Equal(9, Activations());
+
+        async Task<int> ForwardPassesAsync(SweepRequest request) => (await CompleteAsync(engine, request)).Progress.ForwardPasses;
+        int Activations() => store.Written.Count(name => name.EndsWith(".safetensors", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Both_stores_give_the_same_result()
+    {
+        AzuriteServer server = await azurite.ServerAsync();
+        IArtifactStore blobs = ArtifactStores.Open(server.ConnectionString, container: $"engine-{Guid.NewGuid():N}");
+        await blobs.CheckAsync(TestContext.Current.CancellationToken);
+        WatchedStore local = LocalStore();
+        await using InProcessEngine onBlobs = Engine(blobs), onDisk = Engine(local);
+        string id = SweepIds.OfKey("both");
+        var request = new SweepRequest { Patch = Patch.K, Positions = Positions.Each };
+        Assert.Equal(SweepState.Completed, (await onBlobs.RunAsync(id, request)).Status);
+        Assert.Equal(SweepState.Completed, (await onDisk.RunAsync(id, request)).Status);
+        Assert.Equal(await ResultAsync(local, id), await ResultAsync(blobs, id));
+    }
+
+    [Fact]
+    public async Task A_store_that_fails_now_and_then_costs_attempts_and_not_the_sweep()
+    {
+        WatchedStore store = LocalStore();
+        int failures = 0;
+        var failed = new HashSet<string>();
+        store.Before = name =>
+        {
+            lock (failed)
+            {
+                if (failures < 12 && !name.EndsWith("/request.json", StringComparison.Ordinal) && failed.Add(name))
+                {
+                    failures++;
+                    throw new IOException("The network is away.");
+                }
+            }
+        };
+        await using InProcessEngine engine = Engine(store);
+        string id = SweepIds.OfKey("failing");
+        Assert.Equal(SweepState.Completed, (await engine.RunAsync(id, new SweepRequest())).Status);
+        Assert.InRange(failures, 5, 12);
+
+        await using InProcessEngine calm = Engine(new LocalArtifactStore(_folder["calm"]));
+        await calm.RunAsync(id, new SweepRequest());
+        Assert.Equal(await ResultAsync(calm.Store, id), await ResultAsync(store, id));
+    }
+
+    [Fact]
+    public async Task A_store_that_stays_away_fails_the_sweep_with_a_message()
+    {
+        WatchedStore store = LocalStore();
+        int attempts = 0;
+        store.Before = name =>
+        {
+            if (name.Contains("/layers/", StringComparison.Ordinal))
+            {
+                Interlocked.Increment(ref attempts);
+                throw new IOException("The disk is full.");
+            }
+        };
+        await using InProcessEngine engine = Engine(store);
+        SweepStatus status = await engine.RunAsync(SweepIds.New(), new SweepRequest());
+        Assert.Equal(SweepState.Failed, status.Status);
+        Assert.Equal("The disk is full.", status.Error!.Message);
+        Assert.True(attempts >= Impatient.MaxAttempts, $"{attempts} attempts");
+    }
+
+    [Fact]
+    public async Task Invalid_input_fails_at_once_with_its_faults_and_is_never_retried()
+    {
+        WatchedStore store = LocalStore();
+        int reads = 0;
+        store.Before = name => reads += name.EndsWith("/plan.json", StringComparison.Ordinal) ? 1 : 0;
+        await using InProcessEngine engine = Engine(store);
+        var unequal = new PromptPair(Prompt.Of(" Mary and John"), Prompt.Of(" Mary"), Answer.Of(" Mary"), Answer.Of(" John"));
+        SweepStatus status = await engine.RunAsync(SweepIds.New(), new SweepRequest { Pairs = [unequal] });
+        Assert.Equal(SweepState.Failed, status.Status);
+        Fault fault = Assert.Single(status.Error!.Faults);
+        Assert.Equal((FaultKinds.UnequalLength, "pairs[0]"), (fault.Kind, fault.Where));
+        Assert.Equal(1, reads);
+    }
+
+    [Fact]
+    public async Task Cancelling_stops_inside_a_layer_and_what_is_finished_is_used_again()
+    {
+        RandomModelFolder.Write(_folder["models/large"], layers: 4, heads: 8, width: 256, vocabulary: 300, context: 64, seed: 3);
+        WatchedStore store = LocalStore();
+        var request = new SweepRequest { Model = "large", Pairs = Pairs(24), MemoryMiB = 1 };
+        string id = SweepIds.New();
+        long runs = 0;
+        await using (InProcessEngine engine = Engine(store))
+        {
+            using var cancellation = new CancellationTokenSource();
+            engine.PatchedRunsMade += made =>
+            {
+                if (Interlocked.Add(ref runs, made) > 40)
+                {
+                    cancellation.Cancel();
+                }
+            };
+            await Assert.ThrowsAsync<SweepCancelledException>(() => engine.RunAsync(id, request, cancellation.Token));
+            Assert.Equal(SweepState.Cancelled, (await engine.FindAsync(id))!.Status);
+        }
+
+        // 24 pairs in chunks of one (a budget of 1 MiB), 8 heads in 4 layers: 768 runs, of which hardly more than asked for were made.
+        Assert.InRange(runs, 41, 100);
+        int finished = store.Written.Count(name => name.Contains("/layers/", StringComparison.Ordinal));
+        await using InProcessEngine again = Engine(store);
+        SweepStatus status = await again.RunAsync(id, request);
+        Assert.Equal(SweepState.Completed, status.Status);
+        Assert.Equal(finished, status.Progress.TasksReused);
+    }
+
+    [Fact]
+    public async Task Unfinished_sweeps_go_on_when_the_next_host_starts()
+    {
+        WatchedStore store = LocalStore();
+        string[] ids = [.. Enumerable.Range(0, 5).Select(i => SweepIds.OfKey($"unfinished {i}"))];
+        await using (InProcessEngine engine = Engine(store))
+        {
+            foreach (var (i, _) in ids.Index())
+            {
+                await engine.SubmitAsync(new SweepRequest { Patch = Enum.GetValues<Patch>()[i] }, $"unfinished {i}", traceParent: null);
+            }
+        }
+
+        await using InProcessEngine next = Engine(store);
+        int unfinished = (await next.ListAsync()).Count(status => !status.HasEnded);
+        Assert.True(unfinished > 0);
+        Assert.Equal(unfinished, await next.ResumeAsync());
+        await UntilAsync(async () => (await next.ListAsync()).All(status => status.Status == SweepState.Completed));
+        Assert.Equal(5, (await next.ListAsync()).Count);
+    }
+
+    [Fact]
+    public async Task The_same_key_is_the_same_sweep_however_often_and_another_request_with_it_a_conflict()
+    {
+        await using InProcessEngine engine = Engine(LocalStore());
+        Submission[] submissions = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => engine.SubmitAsync(new SweepRequest(), "one", null)));
+        Assert.Single(submissions.Select(submission => submission.Status.Id).Distinct());
+        Assert.Single(submissions, submission => submission.Outcome == SubmissionOutcome.Accepted);
+        Assert.Equal(SubmissionOutcome.Conflict, (await engine.SubmitAsync(new SweepRequest { Patch = Patch.V }, "one", null)).Outcome);
+        await UntilAsync(async () => (await engine.FindAsync(submissions[0].Status.Id))!.Status == SweepState.Completed);
+    }
+
+    [Fact]
+    public async Task Activities_of_many_sweeps_together_keep_to_the_bound()
+    {
+        WatchedStore store = LocalStore();
+        int running = 0, most = 0;
+        var gate = new Lock();
+        string trace = $"00-{ActivityTraceId.CreateRandom()}-{ActivitySpanId.CreateRandom()}-01";
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == SweepTelemetry.SourceName,
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStarted = span => Count(span, +1),
+            ActivityStopped = span => Count(span, -1),
+        };
+        ActivitySource.AddActivityListener(listener);
+        await using (InProcessEngine engine = Engine(store, parallelism: 2))
+        {
+            string[] ids = [.. (await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => engine.SubmitAsync(new SweepRequest(), null, trace)))).Select(made => made.Status.Id)];
+            await UntilAsync(async () => (await Task.WhenAll(ids.Select(id => engine.FindAsync(id)))).All(status => status!.Status == SweepState.Completed));
+        }
+
+        Assert.InRange(most, 1, 2);
+
+        // Other tests' spans are not of this trace.
+        void Count(Activity span, int change)
+        {
+            if (span.OperationName != "sweep" && span.TraceId.ToHexString() == trace.Split('-')[1])
+            {
+                lock (gate)
+                {
+                    running += change;
+                    most = Math.Max(most, running);
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_finished_sweep_is_deleted_and_its_activations_stay_for_others()
+    {
+        WatchedStore store = LocalStore();
+        await using InProcessEngine engine = Engine(store);
+        SweepStatus status = await CompleteAsync(engine, new SweepRequest());
+        Assert.Equal(Removal.Deleted, await engine.RemoveAsync(status.Id));
+        Assert.Null(await engine.FindAsync(status.Id));
+        Assert.Equal(Removal.Unknown, await engine.RemoveAsync(status.Id));
+        Assert.Equal(Removal.Unknown, await engine.RemoveAsync("../../etc"));
+        Assert.Equal(4, await store.ListAsync("", TestContext.Current.CancellationToken).CountAsync(TestContext.Current.CancellationToken)); // 3 layers and the baselines
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private static async Task<SweepStatus> CompleteAsync(InProcessEngine engine, SweepRequest request)
+    {
+        SweepStatus status = await engine.RunAsync(SweepIds.New(), request);
+        Assert.Equal(SweepState.Completed, status.Status);
+        return status;
+    }
+
+    private static async Task<string> ResultAsync(IArtifactStore store, string id)
+    {
+        await using Stream stream = (await store.OpenReadAsync(SweepArtifacts.Result(id, "results.json")))!;
+        var result = (JsonObject)(await JsonNode.ParseAsync(stream))!;
+        result.Remove("timings");
+        return result.ToJsonString();
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> condition)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        while (!await condition())
+        {
+            await Task.Delay(50, patience.Token);
+        }
+    }
+
+    private static PromptPair[] Pairs(int count) =>
+    [
+        .. Enumerable.Range(0, count).Select(i => new PromptPair(
+            Prompt.Of([.. Enumerable.Range(i, 20)]), Prompt.Of([i + 1, .. Enumerable.Range(i + 1, 19)]), Answer.Of(1), Answer.Of(2))),
+    ];
+
+    private WatchedStore LocalStore() => new(new LocalArtifactStore(_folder["store"]));
+
+    private InProcessEngine Engine(IArtifactStore store, int parallelism = 2) =>
+        new(store, new ModelCatalog(_folder["models"]), new EngineOptions { Parallelism = parallelism, Retry = Impatient });
+}

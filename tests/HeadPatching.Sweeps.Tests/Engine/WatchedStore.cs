@@ -1,0 +1,53 @@
+using System.Collections.Concurrent;
+using HeadPatching.Sweeps.Storage;
+
+namespace HeadPatching.Sweeps.Tests.Engine;
+
+/// <summary>A store that counts what is written and fails where it is told to.</summary>
+internal sealed class WatchedStore(IArtifactStore inner) : IArtifactStore
+{
+    /// <summary>Every artifact that was written whole, in order.</summary>
+    public ConcurrentQueue<string> Written { get; } = [];
+
+    /// <summary>Is asked before each operation; what it throws, the operation throws.</summary>
+    public Action<string> Before { get; set; } = _ => { };
+
+    public Task CheckAsync(CancellationToken cancellationToken = default) => inner.CheckAsync(cancellationToken);
+
+    public Task<bool> ExistsAsync(string name, CancellationToken cancellationToken = default)
+    {
+        Before(name);
+        return inner.ExistsAsync(name, cancellationToken);
+    }
+
+    public Task<Stream?> OpenReadAsync(string name, CancellationToken cancellationToken = default)
+    {
+        Before(name);
+        return inner.OpenReadAsync(name, cancellationToken);
+    }
+
+    public async Task<bool> WriteIfAbsentAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default)
+    {
+        Before(name);
+        bool written = await inner.WriteIfAbsentAsync(name, write, cancellationToken);
+        if (written)
+        {
+            Written.Enqueue(name);
+        }
+
+        return written;
+    }
+
+    public Task<StoredText?> ReadTextAsync(string name, CancellationToken cancellationToken = default) => inner.ReadTextAsync(name, cancellationToken);
+
+    public Task ReplaceTextAsync(string name, string text, CancellationToken cancellationToken = default) => inner.ReplaceTextAsync(name, text, cancellationToken);
+
+    public Task<bool> TryReplaceTextAsync(string name, string text, string? etag, CancellationToken cancellationToken = default) =>
+        inner.TryReplaceTextAsync(name, text, etag, cancellationToken);
+
+    public IAsyncEnumerable<ArtifactInfo> ListAsync(string prefix, CancellationToken cancellationToken = default) => inner.ListAsync(prefix, cancellationToken);
+
+    public Task DeleteAsync(string name, CancellationToken cancellationToken = default) => inner.DeleteAsync(name, cancellationToken);
+
+    public Task DeletePrefixAsync(string prefix, CancellationToken cancellationToken = default) => inner.DeletePrefixAsync(prefix, cancellationToken);
+}

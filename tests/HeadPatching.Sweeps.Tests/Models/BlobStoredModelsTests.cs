@@ -1,0 +1,10 @@
+using HeadPatching.Sweeps.Storage;
+using HeadPatching.Testing;
+
+namespace HeadPatching.Sweeps.Tests.Models;
+
+public sealed class BlobStoredModelsTests(AzuriteFixture azurite) : StoredModelsTests
+{
+    protected override async Task<IArtifactStore> OpenEmptyAsync() =>
+        ArtifactStores.Open((await azurite.ServerAsync()).ConnectionString, container: $"test-{Guid.NewGuid():n}");
+}

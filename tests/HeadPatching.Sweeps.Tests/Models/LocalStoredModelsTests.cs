@@ -1,0 +1,8 @@
+using HeadPatching.Sweeps.Storage;
+
+namespace HeadPatching.Sweeps.Tests.Models;
+
+public sealed class LocalStoredModelsTests : StoredModelsTests
+{
+    protected override Task<IArtifactStore> OpenEmptyAsync() => Task.FromResult<IArtifactStore>(new LocalArtifactStore(FolderOf("store")));
+}

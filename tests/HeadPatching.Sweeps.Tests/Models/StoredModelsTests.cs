@@ -1,0 +1,281 @@
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Storage;
+using HeadPatching.Sweeps.Tests.Engine;
+using HeadPatching.Testing;
+
+namespace HeadPatching.Sweeps.Tests.Models;
+
+/// <summary>Models in a store, pushed from one machine and swept on others. Each store derives from this and says how to open it.</summary>
+public abstract class StoredModelsTests : IAsyncLifetime, IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private WatchedStore _store = null!;
+    private int _reads;
+
+    /// <summary>Ends the calls of a test that is stopped.</summary>
+    protected static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _store = new WatchedStore(await OpenEmptyAsync());
+        WriteModel("one", seed: 1);
+        WriteModel("two", seed: 2);
+        WriteModel("three", seed: 3);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
+        GC.SuppressFinalize(this);
+        return ValueTask.CompletedTask;
+    }
+
+    public void Dispose()
+    {
+        _folder.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    [Fact]
+    public async Task A_sweep_of_a_pushed_model_runs_on_workers_without_its_folder_and_gives_the_same()
+    {
+        await PushAsync("one", "small");
+        var request = new SweepRequest { Model = "small", Pairs = [new PromptPair(Prompt.Of([1, 2, 3, 4]), Prompt.Of([1, 5, 3, 4]), Answer.Of(6), Answer.Of(7))] };
+        await _store.WriteJsonIfAbsentAsync(SweepArtifacts.Request("pushed"), new StoredRequest("pushed", DateTimeOffset.UnixEpoch, request), Stop);
+
+        // Each activity on another worker; only the store is common to them.
+        await new PlanSweep(_store, Catalog("planner")).RunAsync(new ActivityInput("pushed"), Stop);
+        using (var models = new LoadedModels(Catalog("cacher")))
+        {
+            await new CacheActivations(_store, models).RunAsync(new ActivityInput("pushed", 0), Stop);
+        }
+
+        using (var models = new LoadedModels(Catalog("patcher")))
+        {
+            for (int layer = 0; layer < 2; layer++)
+            {
+                await new PatchLayer(_store, models).RunAsync(new ActivityInput("pushed", 0, layer), cancellationToken: Stop);
+            }
+
+            Assert.Equal(1, models.Loads);
+        }
+
+        await new AssembleSweep(_store, TimeProvider.System).RunAsync(new ActivityInput("pushed"), Stop);
+        SweepResult pushed = (await _store.ReadJsonAsync<SweepResult>("sweeps/pushed/results.json", Stop))!;
+
+        await using var engine = new InProcessEngine(
+            new LocalArtifactStore(_folder["other-store"]), new ModelCatalog(_folder["."], foldersToo: true));
+        await engine.RunAsync("local", request with { Model = _folder["one"] }, Stop);
+        SweepResult local = (await engine.Store.ReadJsonAsync<SweepResult>("sweeps/local/results.json", Stop))!;
+        Assert.Equal(local.Model.Fingerprint, pushed.Model.Fingerprint);
+        Assert.Equal("small", pushed.Model.Name);
+        foreach (var (expected, actual) in local.Heads.Zip(pushed.Heads))
+        {
+            Assert.Equal(expected.PatchingEffect, actual.PatchingEffect, 1e-4);
+        }
+    }
+
+    [Fact]
+    public async Task A_half_upload_is_no_model_and_the_same_push_again_goes_on()
+    {
+        ModelUpload upload = await ModelUpload.PrepareAsync(_folder["one"], "small", DateTimeOffset.UnixEpoch, Stop);
+        _store.Before = name =>
+        {
+            if (name.EndsWith("model.safetensors", StringComparison.Ordinal))
+            {
+                throw new IOException("The network is gone.");
+            }
+        };
+        await Assert.ThrowsAsync<IOException>(() => upload.RunAsync(_store, replace: false, cancellationToken: Stop));
+        Assert.DoesNotContain("small", await NamesAsync());
+        InvalidInputException unknown = await Assert.ThrowsAsync<InvalidInputException>(() => Catalog("a").CheckAsync("small", "model", Stop));
+        Assert.Equal((FaultKinds.UnknownModel, "model"), (unknown.Faults[0].Kind, unknown.Faults[0].Where));
+
+        _store.Before = _ => { };
+        int before = _store.Written.Count;
+        Assert.True(await upload.RunAsync(_store, replace: false, cancellationToken: Stop));
+        Assert.Equal(1, _store.Written.Count - before); // config.json was there
+        Assert.Contains("small", await NamesAsync());
+        await Catalog("a").CheckAsync("small", "model", Stop);
+        ListedModel listed = Assert.Single(await Catalog("a").ListAsync(Stop), model => model.Name == "small");
+        Assert.Equal(ModelShape.Of(ModelFolder.Inspect(_folder["one"])), listed.Shape);
+        Assert.False(await upload.RunAsync(_store, replace: false, cancellationToken: Stop));
+    }
+
+    [Fact]
+    public async Task Another_model_of_the_name_is_replaced_only_when_asked_and_a_sweep_planned_with_the_old_one_is_told()
+    {
+        await PushAsync("one", "small");
+        string old;
+        using (LocatedModel located = await Catalog("a").LocateAsync("small", "model", Stop))
+        {
+            old = ModelFingerprint.Compute(located.Folder);
+        }
+
+        ModelUpload other = await ModelUpload.PrepareAsync(_folder["two"], "small", DateTimeOffset.UnixEpoch, Stop);
+        InvalidInputException taken = await Assert.ThrowsAsync<InvalidInputException>(() => other.RunAsync(_store, replace: false, cancellationToken: Stop));
+        Assert.Contains(old, taken.Message, StringComparison.Ordinal);
+        Assert.Contains("--replace", taken.Message, StringComparison.Ordinal);
+
+        Assert.True(await other.RunAsync(_store, replace: true, cancellationToken: Stop));
+        Assert.Equal(1 + other.Model.Files.Count, await _store.ListAsync("models", Stop).CountAsync(Stop)); // nothing of the old one is left
+        using (LocatedModel located = await Catalog("a").LocateAsync("small", "model", Stop))
+        {
+            Assert.Equal(ModelFingerprint.Compute(_folder["two"]), ModelFingerprint.Compute(located.Folder));
+        }
+
+        using var models = new LoadedModels(Catalog("a"));
+        InvalidInputException changed = await Assert.ThrowsAsync<InvalidInputException>(() => models.LendAsync(new ModelSource("small", old, "float32", "cpu"), Stop));
+        Assert.Contains("not the one that the sweep was planned with", changed.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("openai-community/GPT2", "openai-community-gpt2")]
+    [InlineData("../up", "up")]
+    [InlineData("Grün", "gr-n")]
+    public async Task A_name_that_the_store_cannot_have_is_refused_with_one_that_it_can(string name, string possible)
+    {
+        Fault fault = (await Assert.ThrowsAsync<InvalidInputException>(() => ModelUpload.PrepareAsync(_folder["one"], name, DateTimeOffset.UnixEpoch, Stop))).Faults[0];
+        Assert.Equal("NAME", fault.Where);
+        Assert.Contains($"Take '{possible}'.", fault.Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<InvalidInputException>(() => Catalog("a").CheckAsync(name, "model", Stop));
+    }
+
+    [Fact]
+    public async Task A_folder_that_cannot_be_swept_is_not_uploaded()
+    {
+        File.WriteAllBytes(_folder["one/model.safetensors"], new byte[100]);
+        await Assert.ThrowsAsync<InvalidInputException>(() => ModelUpload.PrepareAsync(_folder["one"], "small", DateTimeOffset.UnixEpoch, Stop));
+    }
+
+    [Fact]
+    public async Task A_manifest_that_leads_out_of_its_folder_or_is_none_is_listed_as_broken_and_never_followed()
+    {
+        await PushAsync("one", "small");
+        string manifest = (await _store.ReadTextAsync("models/small/model.json", Stop))!.Text;
+        await _store.ReplaceTextAsync("models/evil/model.json", manifest.Replace("config.json", "../config.json", StringComparison.Ordinal), Stop);
+        await _store.ReplaceTextAsync("models/broken/model.json", "{\"files\":", Stop);
+        IReadOnlyList<ListedModel> models = await Catalog("a").ListAsync(Stop);
+        Assert.All(models.Where(model => model.Name is "evil" or "broken"), model => Assert.Contains("cannot be read", model.Problem, StringComparison.Ordinal));
+        await Assert.ThrowsAsync<InvalidInputException>(() => Catalog("a").LocateAsync("evil", "model", Stop));
+        Assert.Contains(models, model => model is { Name: "small", Problem: null });
+    }
+
+    [Fact]
+    public async Task Many_that_need_a_model_at_once_download_it_once()
+    {
+        await PushAsync("one", "small");
+        CountReads();
+        await Parallel.ForEachAsync(Enumerable.Range(0, 12), new ParallelOptions { MaxDegreeOfParallelism = 12, CancellationToken = Stop }, async (_, stop) =>
+        {
+            using LocatedModel located = await Catalog("shared").LocateAsync("small", "model", stop);
+            Assert.Equal(ModelFingerprint.Compute(_folder["one"]), ModelFingerprint.Compute(located.Folder));
+        });
+        Assert.Equal(1, _reads);
+    }
+
+    [Fact]
+    public async Task The_cache_stays_within_its_bound_and_what_was_not_used_longest_goes_but_never_what_is_in_use()
+    {
+        string[] names = ["one", "two", "three"];
+        foreach (string name in names)
+        {
+            await PushAsync(name, name);
+        }
+
+        double gib = 2.5 * new DirectoryInfo(_folder["one"]).EnumerateFiles().Sum(file => file.Length) / (1 << 30);
+        ModelCatalog catalog = Catalog("bounded", gib);
+        CountReads();
+        LocatedModel one = await catalog.LocateAsync("one", "model", Stop);
+        (await catalog.LocateAsync("two", "model", Stop)).Dispose();
+        LocatedModel three = await catalog.LocateAsync("three", "model", Stop); // one was used longest ago, but is in use
+        Assert.Equal(3, _reads);
+        (await catalog.LocateAsync("one", "model", Stop)).Dispose();
+        Assert.Equal(3, _reads);
+        Assert.Equal(2, Directory.GetDirectories(_folder["bounded"]).Length);
+
+        await Assert.ThrowsAsync<IOException>(() => catalog.LocateAsync("two", "model", Stop)); // both are in use
+        one.Dispose();
+        three.Dispose();
+        (await catalog.LocateAsync("two", "model", Stop)).Dispose();
+        Assert.Equal(2, Directory.GetDirectories(_folder["bounded"]).Length);
+
+        Fault large = (await Assert.ThrowsAsync<InvalidInputException>(() => Catalog("tiny", gib / 5).LocateAsync("one", "model", Stop))).Faults[0];
+        Assert.Equal((FaultKinds.TooLarge, "the setting"), (large.Kind, large.Where));
+    }
+
+    [Fact]
+    public async Task A_cached_file_that_was_damaged_is_downloaded_again_and_what_a_killed_process_left_goes()
+    {
+        await PushAsync("one", "small");
+        string folder;
+        using (LocatedModel located = await Catalog("a").LocateAsync("small", "model", Stop))
+        {
+            folder = located.Folder;
+        }
+
+        string weights = Path.Combine(folder, "model.safetensors");
+        byte[] content = File.ReadAllBytes(weights);
+        content[^1] ^= 1;
+        File.WriteAllBytes(weights, content);
+        Directory.CreateDirectory(folder + ".part/deep");
+        CountReads();
+        using (LocatedModel located = await Catalog("a").LocateAsync("small", "model", Stop))
+        {
+            Assert.Equal(ModelFingerprint.Compute(_folder["one"]), ModelFingerprint.Compute(located.Folder));
+        }
+
+        Assert.Equal(1, _reads);
+        Assert.Equal([folder], Directory.GetDirectories(_folder["a"]));
+    }
+
+    [Fact]
+    public async Task A_download_that_is_not_what_was_uploaded_is_refused_and_leaves_nothing()
+    {
+        await PushAsync("one", "small");
+        NamedModel model = (await new StoredModels(_store, new ModelCache(_folder["a"])).FindAsync("small", Stop))!;
+        string weights = model.Model.Artifact("small", "model.safetensors");
+        byte[] content = File.ReadAllBytes(_folder["one/model.safetensors"]);
+        content[^1] ^= 1;
+        foreach (byte[] wrong in new[] { content, content[..^1], [.. content, 0] })
+        {
+            await _store.DeleteAsync(weights, Stop);
+            await _store.WriteIfAbsentAsync(weights, (stream, stop) => stream.WriteAsync(wrong, stop).AsTask(), Stop);
+            await Assert.ThrowsAsync<InvalidDataException>(() => Catalog("a").LocateAsync("small", "model", Stop));
+            Assert.Empty(Directory.GetDirectories(_folder["a"]));
+        }
+    }
+
+    /// <summary>Opens an empty store for one test.</summary>
+    protected abstract Task<IArtifactStore> OpenEmptyAsync();
+
+    /// <summary>A folder of the test's own.</summary>
+    protected string FolderOf(string name) => _folder[name];
+
+    private void WriteModel(string name, int seed) =>
+        RandomModelFolder.Write(_folder[name], layers: 2, heads: 2, width: 32, vocabulary: 50, context: 16, seed);
+
+    private async Task PushAsync(string folder, string name) =>
+        await (await ModelUpload.PrepareAsync(_folder[folder], name, DateTimeOffset.UnixEpoch, Stop)).RunAsync(_store, replace: false, cancellationToken: Stop);
+
+    private ModelCatalog Catalog(string cache, double gib = ModelCache.DefaultGiB) =>
+        new(stored: new StoredModels(_store, new ModelCache(_folder[cache], gib, "the setting")));
+
+    private Task<IReadOnlyList<string>> NamesAsync() => new StoredModels(_store, new ModelCache(_folder["none"])).NamesAsync(Stop);
+
+    /// <summary>Counts from now on how often weights are read out of the store.</summary>
+    private void CountReads() => _store.Before = name =>
+    {
+        if (name.EndsWith(".safetensors", StringComparison.Ordinal))
+        {
+            Interlocked.Increment(ref _reads);
+        }
+    };
+}

@@ -1,0 +1,101 @@
+using System.Globalization;
+using System.Text;
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Reports;
+
+namespace HeadPatching.Sweeps.Tests.Reports;
+
+public sealed class ResultFilesTests
+{
+    // Numbers that are lost where fewer digits than needed are written.
+    private static readonly double[][] Awkward = [[1.0 / 3, -0.1, 5e-324], [double.MaxValue / 10, Math.BitIncrement(0.3), -0.0]];
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Results_json_brings_back_every_number_to_the_last_digit(bool eachPosition)
+    {
+        var result = ExampleSweep.From(Awkward, eachPosition: eachPosition);
+
+        using var file = new MemoryStream();
+        await ResultFiles.WriteJsonAsync(result, file, TestContext.Current.CancellationToken);
+        file.Position = 0;
+        var back = await ResultFiles.ReadJsonAsync(file, cancellationToken: TestContext.Current.CancellationToken);
+
+        Assert.Equivalent(result, back, strict: true);
+        Assert.Equal(Awkward, back.Heatmap);
+    }
+
+    [Fact]
+    public async Task Results_json_has_the_members_that_readers_of_it_know()
+    {
+        using var file = new MemoryStream();
+        await ResultFiles.WriteJsonAsync(ExampleSweep.Of(2, 3), file, TestContext.Current.CancellationToken);
+        var text = Encoding.UTF8.GetString(file.ToArray());
+
+        Assert.Contains("\"schemaVersion\": 1", text, StringComparison.Ordinal);
+        Assert.Contains("\"hookPoint\": \"blocks.1.attn.hook_z\"", text, StringComparison.Ordinal);
+        Assert.Contains("\"patch\": \"z\"", text, StringComparison.Ordinal);
+        Assert.Contains("\"aggregation\": \"mean-of-ratios\"", text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{")]
+    [InlineData("null")]
+    [InlineData("{\"schemaVersion\": 1}")]
+    public async Task A_file_that_is_no_result_is_refused_by_name(string text)
+    {
+        using var file = new MemoryStream(Encoding.UTF8.GetBytes(text));
+
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            ResultFiles.ReadJsonAsync(file, "some/results.json", TestContext.Current.CancellationToken));
+
+        Assert.Equal("some/results.json", Assert.Single(refusal.Faults).Where);
+    }
+
+    [Fact]
+    public async Task A_result_of_a_later_schema_is_refused()
+    {
+        using var file = new MemoryStream();
+        await ResultFiles.WriteJsonAsync(
+            ExampleSweep.Of(1, 1) with { SchemaVersion = 2 }, file, TestContext.Current.CancellationToken);
+        file.Position = 0;
+
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            ResultFiles.ReadJsonAsync(file, cancellationToken: TestContext.Current.CancellationToken));
+
+        Assert.Contains("schemaVersion is 2", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Heads_csv_brings_back_every_number_to_the_last_digit()
+    {
+        var result = ExampleSweep.From(Awkward);
+        var heads = result.Heads.Select(head => head.Head == 1 ? head with { StandardError = null } : head).ToList();
+
+        using var file = new MemoryStream();
+        await ResultFiles.WriteCsvAsync(heads, file, TestContext.Current.CancellationToken);
+        var lines = Encoding.UTF8.GetString(file.ToArray()).TrimEnd('\n').Split('\n');
+
+        Assert.Equal("layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric", lines[0]);
+        Assert.Equal(heads, lines.Skip(1).Select(Parse));
+    }
+
+    private static HeadResult Parse(string line)
+    {
+        var cells = line.Split(',');
+        return new HeadResult(
+            int.Parse(cells[0], CultureInfo.InvariantCulture),
+            int.Parse(cells[1], CultureInfo.InvariantCulture),
+            cells[2],
+            cells[3],
+            Number(cells[4]),
+            cells[5].Length == 0 ? null : Number(cells[5]),
+            Number(cells[6]),
+            Number(cells[7]),
+            Number(cells[8]));
+    }
+
+    private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
+}

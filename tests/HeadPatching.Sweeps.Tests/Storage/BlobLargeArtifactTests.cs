@@ -1,0 +1,10 @@
+using HeadPatching.Sweeps.Storage;
+using HeadPatching.Testing;
+
+namespace HeadPatching.Sweeps.Tests.Storage;
+
+public sealed class BlobLargeArtifactTests(AzuriteFixture azurite) : LargeArtifactTests
+{
+    protected override async Task<IArtifactStore> OpenEmptyAsync() =>
+        ArtifactStores.Open((await azurite.ServerAsync()).ConnectionString, container: $"test-{Guid.NewGuid():n}");
+}

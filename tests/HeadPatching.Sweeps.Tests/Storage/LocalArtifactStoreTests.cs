@@ -1,0 +1,96 @@
+using HeadPatching.Core.Faults;
+using HeadPatching.Sweeps.Storage;
+
+namespace HeadPatching.Sweeps.Tests.Storage;
+
+public sealed class LocalArtifactStoreTests : ArtifactStoreTests
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("headpatching-").FullName;
+
+    private string WorkFolder => Path.Combine(_folder, "~work");
+
+    public override ValueTask DisposeAsync()
+    {
+        Directory.Delete(_folder, recursive: true);
+        return base.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Two_stores_on_one_folder_agree_who_was_first()
+    {
+        IArtifactStore[] stores = [Store, new LocalArtifactStore(_folder)];
+        for (var round = 0; round < 20; round++)
+        {
+            var name = $"round/{round}";
+            var won = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => Task.Run(
+                () => stores[i % 2].WriteIfAbsentAsync(name, (stream, stop) => stream.WriteAsync(new byte[i], stop).AsTask(), Stop),
+                Stop)));
+            Assert.Single(won, w => w);
+        }
+    }
+
+    [Fact]
+    public async Task Nothing_stays_in_the_work_folder_but_the_lock()
+    {
+        await WriteAsync("a/b", "x");
+        await WriteAsync("a/b", "y");
+        await Store.ReplaceTextAsync("a/c", "x", Stop);
+        await Store.TryReplaceTextAsync("a/c", "y", "another", Stop);
+        await Store.DeletePrefixAsync("a", Stop);
+        Assert.Equal(["lock"], Directory.EnumerateFileSystemEntries(WorkFolder).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public async Task A_killed_process_leaves_its_lock_to_the_next_and_its_files_for_a_day()
+    {
+        await File.WriteAllTextAsync(Path.Combine(WorkFolder, "lock"), "", Stop);
+        var half = Path.Combine(WorkFolder, "0123456789abcdef.tmp");
+        await File.WriteAllTextAsync(half, "half", Stop);
+
+        Assert.True(await new LocalArtifactStore(_folder).TryReplaceTextAsync("keys/k", "x", null, Stop));
+        Assert.True(File.Exists(half));
+
+        File.SetLastWriteTimeUtc(half, DateTime.UtcNow.AddDays(-2));
+        _ = new LocalArtifactStore(_folder);
+        Assert.False(File.Exists(half));
+    }
+
+    [Fact]
+    public void A_folder_that_cannot_be_made_is_a_fault_that_names_it()
+    {
+        var file = Path.Combine(_folder, "file");
+        File.WriteAllText(file, "");
+        var fault = Assert.Single(
+            Assert.Throws<InvalidInputException>(() => ArtifactStores.Open(Path.Combine(file, "store"), "--store")).Faults);
+        Assert.Equal((FaultKinds.CannotWrite, "--store"), (fault.Kind, fault.Where));
+        Assert.Contains(file, fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_folder_that_can_no_longer_be_written_fails_its_check_with_a_fault()
+    {
+        Directory.Delete(WorkFolder, recursive: true);
+        await File.WriteAllTextAsync(WorkFolder, "", Stop);
+        var exception = await Assert.ThrowsAsync<InvalidInputException>(() => Store.CheckAsync(Stop));
+        Assert.Equal(FaultKinds.CannotWrite, Assert.Single(exception.Faults).Kind);
+    }
+
+    protected override Task<IArtifactStore> OpenEmptyAsync() => Task.FromResult(ArtifactStores.Open(_folder));
+
+    protected override async Task LeaveHalfWrittenAsync(string name)
+    {
+        // A writer that never comes to its end leaves on disk what a killed one does.
+        var written = new TaskCompletionSource();
+        _ = Store.WriteIfAbsentAsync(
+            name,
+            async (stream, stop) =>
+            {
+                await stream.WriteAsync(new byte[1000], stop);
+                await stream.FlushAsync(stop);
+                written.SetResult();
+                await new TaskCompletionSource().Task;
+            },
+            Stop);
+        await written.Task;
+    }
+}

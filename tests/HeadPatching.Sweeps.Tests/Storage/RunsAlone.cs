@@ -1,0 +1,5 @@
+namespace HeadPatching.Sweeps.Tests.Storage;
+
+/// <summary>Tests of this collection have nothing beside them: what they measure is of the whole process.</summary>
+[CollectionDefinition(nameof(RunsAlone), DisableParallelization = true)]
+public sealed class RunsAlone;

@@ -1,0 +1,90 @@
+using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Workflow;
+
+namespace HeadPatching.Sweeps.Tests.Workflow;
+
+/// <summary>The workflow against a port that records what it asks for.</summary>
+public class SweepWorkflowTests
+{
+    [Fact]
+    public async Task Chunks_are_cached_before_layers_are_patched_low_layers_first()
+    {
+        var context = new Recorder(layers: 3, chunks: 2);
+        SweepSummary summary = await SweepWorkflow.RunAsync(context);
+
+        Assert.Equal("sweep", summary.SweepId);
+        Assert.Equal(
+            [
+                "PlanSweep", "CacheActivations c0", "CacheActivations c1",
+                "PatchLayer l0 c0", "PatchLayer l0 c1", "PatchLayer l1 c0", "PatchLayer l1 c1", "PatchLayer l2 c0", "PatchLayer l2 c1", "AssembleSweep",
+            ],
+            context.Calls);
+        Assert.Equal(new SweepProgress(SweepPhase.Done, 3, 3, 2, 2, 6, 6, TasksReused: 0, PatchedRuns: 60, ForwardPasses: 4), context.Reports[^1]);
+        Assert.Equal([0, 0, 1, 1, 2, 2, 3], context.Reports.Where(report => report.Phase == SweepPhase.Patching).Select(report => report.LayersDone));
+    }
+
+    [Fact]
+    public async Task Run_again_from_its_history_it_asks_for_the_same_in_the_same_order()
+    {
+        var first = new Recorder(layers: 4, chunks: 3);
+        await SweepWorkflow.RunAsync(first);
+        var second = new Recorder(layers: 4, chunks: 3);
+        await SweepWorkflow.RunAsync(second);
+        Assert.Equal(first.Calls, second.Calls);
+        Assert.Equal(first.Reports, second.Reports);
+    }
+
+    [Fact]
+    public async Task A_cancelled_sweep_starts_nothing_more()
+    {
+        var context = new Recorder(layers: 3, chunks: 2);
+        context.OnCall = call => context.CancelRequested |= call == "CacheActivations c0";
+        await Assert.ThrowsAsync<SweepCancelledException>(() => SweepWorkflow.RunAsync(context));
+        Assert.DoesNotContain(context.Calls, call => call.StartsWith("PatchLayer", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_failed_activity_fails_the_sweep()
+    {
+        var context = new Recorder(layers: 3, chunks: 2) { OnCall = call => { if (call == "PatchLayer l1 c1") { throw new IOException("lost"); } } };
+        await Assert.ThrowsAsync<IOException>(() => SweepWorkflow.RunAsync(context));
+        Assert.DoesNotContain("AssembleSweep", context.Calls);
+    }
+
+    private sealed class Recorder(int layers, int chunks) : ISweepContext
+    {
+        public string SweepId => "sweep";
+
+        public bool CancelRequested { get; set; }
+
+        public List<string> Calls { get; } = [];
+
+        public List<SweepProgress> Reports { get; } = [];
+
+        public Action<string> OnCall { get; set; } = _ => { };
+
+        public async Task<TOutput> CallAsync<TOutput>(string activity, ActivityInput input)
+        {
+            string call = activity switch
+            {
+                ActivityNames.CacheActivations => $"{activity} c{input.Chunk}",
+                ActivityNames.PatchLayer => $"{activity} l{input.Layer} c{input.Chunk}",
+                _ => activity,
+            };
+            Calls.Add(call);
+            await Task.CompletedTask;
+            OnCall(call);
+            object output = activity switch
+            {
+                ActivityNames.PlanSweep => new PlanSummary(layers, chunks),
+                ActivityNames.CacheActivations => new CacheReport(input.Chunk, 2),
+                ActivityNames.PatchLayer => new LayerReport(input.Layer, input.Chunk, Reused: false, PatchedRuns: 10),
+                _ => new SweepSummary(input.SweepId, 1, 1, []),
+            };
+            return (TOutput)output;
+        }
+
+        public void Report(SweepProgress progress) => Reports.Add(progress);
+    }
+}
