@@ -8,21 +8,21 @@ using Microsoft.Azure.Functions.Worker.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using TorchSharp;
 
 FunctionsApplicationBuilder builder = FunctionsApplication.CreateBuilder(args);
 builder.ConfigureFunctionsWebApplication();
 
 LibTorch.Load();
 AppSettings settings = AppSettings.Read(builder.Configuration);
-torch.set_num_threads(settings.TorchThreads > 0 ? settings.TorchThreads : Math.Max(1, Environment.ProcessorCount / 2));
 builder.Services.AddSingleton(settings);
 builder.Services.AddSingleton(_ => settings.OpenStore());
 builder.Services.AddSingleton(services => settings.OpenModelCache(services.GetRequiredService<ILogger<ModelCache>>()));
 builder.Services.AddSingleton<StoredModels>();
 builder.Services.AddSingleton<IModelCatalog>(services => new ModelCatalog(settings.Models, stored: services.GetRequiredService<StoredModels>()));
 builder.Services.AddSingleton(TimeProvider.System);
-builder.Services.AddSingleton<LoadedModels>();
+builder.Services.AddSingleton(services => new LoadedModels(
+    services.GetRequiredService<IModelCatalog>(),
+    threads: settings.TorchThreads > 0 ? settings.TorchThreads : Math.Max(1, Environment.ProcessorCount / 2)));
 builder.Services.AddSingleton<PlanSweep>();
 builder.Services.AddSingleton<CacheActivations>();
 builder.Services.AddSingleton<PatchLayer>();

@@ -5,7 +5,6 @@ using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Testing;
 using Microsoft.DurableTask.Testing;
-using TorchSharp;
 
 namespace HeadPatching.Functions.Tests;
 
@@ -31,12 +30,11 @@ internal sealed class DurableSweeps : IAsyncDisposable
     public static async Task<DurableSweeps> StartAsync()
     {
         var sweeps = new DurableSweeps();
-        torch.set_num_threads(1); // sums in float32 depend on how many threads share them
         string models = sweeps._folder["models"];
         RandomModelFolder.Write(Path.Combine(models, "large"), layers: 4, heads: 8, width: 256, vocabulary: 300, context: 64, seed: 3);
         var store = new LocalArtifactStore(sweeps._folder["store"]);
         var catalog = new ModelCatalog(models);
-        sweeps._models = new LoadedModels(catalog);
+        sweeps._models = new LoadedModels(catalog, threads: 1); // the embedded engine has as many: sums in float32 depend on it
         var activities = new SweepActivities(
             store,
             new PlanSweep(store, catalog),

@@ -36,16 +36,16 @@ public sealed class CacheActivations
         IReadOnlyList<TokenPair> pairs = plan.PairsOf(input.Chunk);
         using var lease = await _models.LendAsync(plan.Source, cancellationToken);
         long started = Stopwatch.GetTimestamp();
-        using var run = new CachingRun(lease.Model, pairs);
+        using var run = lease.Use(model => new CachingRun(model, pairs));
         for (int layer = 0; layer < plan.Model.Layers; layer++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            using LayerActivations activations = run.NextLayer();
+            using LayerActivations activations = lease.Use(_ => run.NextLayer());
             await _store.WriteIfAbsentAsync(SweepArtifacts.Activations(folder, layer), (stream, _) => Write(stream, activations), cancellationToken);
         }
 
         var metric = new LogitDifference();
-        var baselines = new ChunkBaselines(metric.Name, run.Baselines(metric), Stopwatch.GetElapsedTime(started).TotalSeconds);
+        var baselines = new ChunkBaselines(metric.Name, lease.Use(_ => run.Baselines(metric)), Stopwatch.GetElapsedTime(started).TotalSeconds);
         await _store.WriteJsonIfAbsentAsync(SweepArtifacts.Baselines(folder), baselines, cancellationToken);
         return new CacheReport(input.Chunk, ForwardPasses: 2 * pairs.Count);
     }

@@ -43,8 +43,8 @@ public sealed class PatchLayer
         string folder = plan.Chunks[input.Chunk].Activations;
         var baselines = await _store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(folder), cancellationToken);
         using var lease = await _models.LendAsync(plan.Source, cancellationToken);
-        Transformer model = lease.Model;
-        bool onGpu = model.Device.type == TorchSharp.DeviceType.CUDA;
+        Device target = device(plan.Source.Device);
+        bool onGpu = target.type == TorchSharp.DeviceType.CUDA;
         if (onGpu)
         {
             await GpuTurn.WaitAsync(cancellationToken);
@@ -66,7 +66,7 @@ public sealed class PatchLayer
                 later.Add(new KeysValues(Tensor(file, $"{run}.k"), Tensor(file, $"{run}.v")));
             }
 
-            LayerPatches patches = Patch(own);
+            LayerPatches patches = lease.Use(model => Patch(model, own));
             await _store.WriteJsonIfAbsentAsync(name, patches, cancellationToken);
             return new LayerReport(input.Layer, input.Chunk, Reused: false, patches.PatchedRuns);
         }
@@ -81,7 +81,7 @@ public sealed class PatchLayer
         }
 
         // Synchronous: no tensor work crosses an await.
-        LayerPatches Patch(LayerActivations activations)
+        LayerPatches Patch(Transformer model, LayerActivations activations)
         {
             IReadOnlyList<TokenPair> pairs = plan.PairsOf(input.Chunk);
             var patcher = new LayerPatcher(model, new LogitDifference(), SweepPlanner.Budget(plan.Request));
@@ -98,6 +98,6 @@ public sealed class PatchLayer
         HeadActivations Read(SafetensorsFile file, string run) => new(
             Tensor(file, $"{run}.resid_mid"), Tensor(file, $"{run}.q"), Tensor(file, $"{run}.k"), Tensor(file, $"{run}.v"), Tensor(file, $"{run}.z"));
 
-        Tensor Tensor(SafetensorsFile file, string tensor) => file.Read(tensor, model.Dtype, model.Device);
+        Tensor Tensor(SafetensorsFile file, string tensor) => file.Read(tensor, Dtypes.Parse(plan.Source.Dtype), target);
     }
 }

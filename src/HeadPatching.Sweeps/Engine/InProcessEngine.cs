@@ -10,7 +10,6 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Polly;
 using Polly.Retry;
-using TorchSharp;
 
 namespace HeadPatching.Sweeps.Engine;
 
@@ -47,14 +46,13 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
         _options = options ?? new EngineOptions();
         _time = time ?? TimeProvider.System;
         _logger = logger ?? NullLogger<InProcessEngine>.Instance;
-        _models = new LoadedModels(catalog);
+        _models = new LoadedModels(catalog, threads: Math.Max(1, Environment.ProcessorCount / _options.Parallelism));
         _plan = new PlanSweep(store, catalog);
         _cache = new CacheActivations(store, _models);
         _patch = new PatchLayer(store, _models);
         _assemble = new AssembleSweep(store, _time);
         _activitySlots = new SemaphoreSlim(_options.Parallelism);
         _sweepSlots = new SemaphoreSlim(_options.Parallelism);
-        torch.set_num_threads(Math.Max(1, Environment.ProcessorCount / _options.Parallelism));
         _retry = new ResiliencePipelineBuilder { TimeProvider = _time }
             .AddRetry(new RetryStrategyOptions
             {

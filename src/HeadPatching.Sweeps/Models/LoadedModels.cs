@@ -12,15 +12,18 @@ public sealed class LoadedModels : IDisposable
 {
     private readonly IModelCatalog _catalog;
     private readonly int _kept;
+    private readonly int _threads;
     private readonly SemaphoreSlim _gate = new(1);
     private readonly List<Entry> _entries = []; // the one used last stands last
 
     /// <summary>Makes an empty set.</summary>
     /// <param name="catalog">Where the models are.</param>
+    /// <param name="threads">How many of libtorch's threads one activity computes with. Sums in float32 depend on it.</param>
     /// <param name="kept">How many models are kept in memory though idle.</param>
-    public LoadedModels(IModelCatalog catalog, int kept = 2)
+    public LoadedModels(IModelCatalog catalog, int threads, int kept = 2)
     {
         _catalog = catalog;
+        _threads = threads;
         _kept = kept;
     }
 
@@ -112,8 +115,20 @@ public sealed class LoadedModels : IDisposable
             _entry = entry;
         }
 
-        /// <summary>The model; not to be used after the lease is disposed of.</summary>
-        public Transformer Model => _entry.Model;
+        /// <summary>
+        /// Does synchronous work with the model (no tensor work crosses an await), with this host's number of threads. libtorch keeps that
+        /// number for each thread of the process, and a thread of the pool may come from other work with another one; asking for it first
+        /// makes a thread that has none yet take the process's.
+        /// </summary>
+        public T Use<T>(Func<Transformer, T> work)
+        {
+            if (torch.get_num_threads() != _owner._threads)
+            {
+                torch.set_num_threads(_owner._threads);
+            }
+
+            return work(_entry.Model);
+        }
 
         /// <inheritdoc/>
         public void Dispose() => _owner.GiveBack(_entry);

@@ -9,6 +9,7 @@ using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Sweeps.Workflow;
 using HeadPatching.Testing;
+using TorchSharp;
 
 namespace HeadPatching.Sweeps.Tests.Engine;
 
@@ -55,6 +56,33 @@ public sealed class InProcessEngineTests(AzuriteFixture azurite) : IDisposable
         Assert.Equal(SweepState.Completed, (await onBlobs.RunAsync(id, request)).Status);
         Assert.Equal(SweepState.Completed, (await onDisk.RunAsync(id, request)).Status);
         Assert.Equal(await ResultAsync(local, id), await ResultAsync(blobs, id));
+    }
+
+    /// <summary>libtorch has a number of threads for each thread of the process, and sums in float32 depend on it.</summary>
+    [Fact]
+    public async Task A_result_does_not_depend_on_what_the_threads_of_the_process_did_before()
+    {
+        string id = SweepIds.OfKey("threads");
+        var request = new SweepRequest { Patch = Patch.K, Positions = Positions.Each };
+        var before = new LocalArtifactStore(_folder["before"]);
+        await using (InProcessEngine engine = Engine(before))
+        {
+            await engine.RunAsync(id, request);
+        }
+
+        using var together = new Barrier(8);
+        await Task.WhenAll(Enumerable.Range(0, together.ParticipantCount).Select(_ => Task.Run(() =>
+        {
+            torch.set_num_threads(5);
+            together.SignalAndWait(); // so that each is on a thread of its own
+        })));
+        var after = new LocalArtifactStore(_folder["after"]);
+        await using (InProcessEngine engine = Engine(after))
+        {
+            await engine.RunAsync(id, request);
+        }
+
+        Assert.Equal(await ResultAsync(before, id), await ResultAsync(after, id));
     }
 
     [Fact]

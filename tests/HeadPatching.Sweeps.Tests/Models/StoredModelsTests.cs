@@ -52,12 +52,12 @@ public abstract class StoredModelsTests : IAsyncLifetime, IDisposable
 
         // Each activity on another worker; only the store is common to them.
         await new PlanSweep(_store, Catalog("planner")).RunAsync(new ActivityInput("pushed"), Stop);
-        using (var models = new LoadedModels(Catalog("cacher")))
+        using (var models = new LoadedModels(Catalog("cacher"), threads: 1))
         {
             await new CacheActivations(_store, models).RunAsync(new ActivityInput("pushed", 0), Stop);
         }
 
-        using (var models = new LoadedModels(Catalog("patcher")))
+        using (var models = new LoadedModels(Catalog("patcher"), threads: 1))
         {
             for (int layer = 0; layer < 2; layer++)
             {
@@ -131,7 +131,7 @@ public abstract class StoredModelsTests : IAsyncLifetime, IDisposable
             Assert.Equal(ModelFingerprint.Compute(_folder["two"]), ModelFingerprint.Compute(located.Folder));
         }
 
-        using var models = new LoadedModels(Catalog("a"));
+        using var models = new LoadedModels(Catalog("a"), threads: 1);
         InvalidInputException changed = await Assert.ThrowsAsync<InvalidInputException>(() => models.LendAsync(new ModelSource("small", old, "float32", "cpu"), Stop));
         Assert.Contains("not the one that the sweep was planned with", changed.Message, StringComparison.Ordinal);
     }
