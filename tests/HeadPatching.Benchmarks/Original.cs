@@ -37,7 +37,7 @@ internal static class Original
         using var scope = NewDisposeScope();
         Forward(model, pair.Corrupted, null, Hook, out Tensor logits);
         Tensor last = logits[0, -1];                                          // [vocabulary]
-        return Value(last[pair.Correct]) - Value(last[pair.Incorrect]);
+        return Value(last[pair.Correct.Ids[0]]) - Value(last[pair.Incorrect.Ids[0]]);
 
         static double Value(Tensor scalar) => scalar.to(ScalarType.Float64).item<double>();
 

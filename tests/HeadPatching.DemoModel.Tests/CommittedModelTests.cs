@@ -31,8 +31,8 @@ public sealed class CommittedModelTests : IDisposable
         using var scope = NewDisposeScope();
         foreach (var pair in Pairs(dataset))
         {
-            Assert.Equal(pair.Correct, Answer(pair.Clean));
-            Assert.Equal(dataset == "ioi" ? pair.Incorrect : pair.Correct, Answer(pair.Corrupted));
+            Assert.Equal(pair.Correct.Ids.Single(), Answer(pair.Clean));
+            Assert.Equal((dataset == "ioi" ? pair.Incorrect : pair.Correct).Ids.Single(), Answer(pair.Corrupted));
         }
     }
 

@@ -40,7 +40,7 @@ public class SentenceGeneratorTests
     {
         foreach (var pair in BuiltInDatasets.Get("ioi", "dataset"))
         {
-            Assert.Contains(new NamePair(pair.Correct.Text!.Trim(), pair.Incorrect.Text!.Trim()), NamePairs.HeldOut);
+            Assert.Contains(new NamePair(pair.Correct.All[0].Text!.Trim(), pair.Incorrect.All[0].Text!.Trim()), NamePairs.HeldOut);
         }
     }
 

@@ -1,5 +1,4 @@
 using HeadPatching.Core.Models;
-using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Metrics;
@@ -13,7 +12,7 @@ public interface IMetric
     /// <summary>Measures runs over a chunk of pairs.</summary>
     /// <param name="model">The model.</param>
     /// <param name="resid">resid_post of the last layer at the last position, [runs, pairs, d_model].</param>
-    /// <param name="pairs">The pairs, in the order of the second dimension.</param>
+    /// <param name="measured">The pairs, in the order of the second dimension.</param>
     /// <returns>[runs, pairs], float32 or float64</returns>
-    Tensor Measure(Transformer model, Tensor resid, IReadOnlyList<TokenPair> pairs);
+    Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured);
 }

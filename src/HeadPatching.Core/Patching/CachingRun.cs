@@ -1,4 +1,3 @@
-using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
@@ -73,20 +72,21 @@ public sealed class CachingRun : IDisposable
         }
     }
 
-    /// <summary>The metric of both runs on every pair, after the last layer.</summary>
+    /// <summary>Where both runs end, after the last layer.</summary>
     /// <exception cref="InvalidOperationException">Layers are left to run.</exception>
-    public IReadOnlyList<Baseline> Baselines(IMetric metric)
+    public FinalResiduals Final()
     {
         if (LayersDone != _model.Config.Layers)
         {
-            throw new InvalidOperationException("The baselines are known after the last layer.");
+            throw new InvalidOperationException("The final residuals are known after the last layer.");
         }
 
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
-        Tensor last = _resid.select(1, -1).unflatten(0, [2, _pairs.Count]);   // [2, pairs, d_model]
-        double[] values = [.. metric.Measure(_model, last, _pairs).to(ScalarType.Float64).cpu().data<double>()];
-        return [.. Enumerable.Range(0, _pairs.Count).Select(i => new Baseline(values[i], values[_pairs.Count + i]))];
+        Tensor last = _resid.select(1, -1);                                   // [2 * pairs, d_model]
+        return new FinalResiduals(Half(0), Half(_pairs.Count));
+
+        Tensor Half(int first) => last.narrow(0, first, _pairs.Count).clone().DetachFromDisposeScope();
     }
 
     /// <inheritdoc/>

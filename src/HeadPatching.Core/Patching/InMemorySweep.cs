@@ -43,7 +43,8 @@ public static class InMemorySweep
                     layers.Add(run.NextLayer());
                 }
 
-                IReadOnlyList<Baseline> chunkBaselines = run.Baselines(metric);
+                using FinalResiduals final = run.Final();
+                IReadOnlyList<Baseline> chunkBaselines = final.Baselines(model, metric, chunk);
                 foreach (var (pair, baseline) in chunk.Zip(chunkBaselines))
                 {
                     baselines[pair.Index] = baseline;
@@ -54,7 +55,7 @@ public static class InMemorySweep
                 for (int layer = 0; layer < layers.Count; layer++)
                 {
                     patches.Add(patcher.Patch(
-                        layer, chunk, chunkBaselines, layers[layer], keysValues[(layer + 1)..], options, progress, cancellation));
+                        layer, new MeasuredPairs(chunk, final.Clean), chunkBaselines, layers[layer], keysValues[(layer + 1)..], options, progress, cancellation));
                 }
             }
             finally

@@ -32,7 +32,7 @@ public sealed class LayerPatcher
 
     /// <summary>Patches every head of a layer: one head a run, many runs a batch.</summary>
     /// <param name="layer">The layer.</param>
-    /// <param name="pairs">The chunk's pairs, all of one length.</param>
+    /// <param name="measured">The chunk's pairs, all of one length, and what a metric may need of them.</param>
     /// <param name="baselines">Their unpatched metrics: the result where a patch cannot change anything.</param>
     /// <param name="activations">The layer's activations over the pairs.</param>
     /// <param name="later">Keys and values of all later layers in the run that is patched.</param>
@@ -45,7 +45,7 @@ public sealed class LayerPatcher
     /// <exception cref="InsufficientMemoryException">Not even one head at a time fits into the device's memory.</exception>
     public LayerPatches Patch(
         int layer,
-        IReadOnlyList<TokenPair> pairs,
+        MeasuredPairs measured,
         IReadOnlyList<Baseline> baselines,
         LayerActivations activations,
         IReadOnlyList<KeysValues> later,
@@ -54,6 +54,7 @@ public sealed class LayerPatcher
         CancellationToken cancellation = default)
     {
         long started = Stopwatch.GetTimestamp();
+        IReadOnlyList<TokenPair> pairs = measured.Pairs;
         IIntervention intervention = InterventionFor.Patch(options.Patch);
         HeadActivations source = activations.Source(options.Direction);
         HeadActivations patched = activations.Base(options.Direction);
@@ -99,7 +100,7 @@ public sealed class LayerPatcher
             Tensor residMid = patched.ResidMid.narrow(1, start, count);       // [pairs, count, d_model]
             Tensor output = _model.Weights.Layers[layer].OutputWeight.unflatten(0, [heads, _model.Config.HeadWidth]); // [heads, d_head, d_model]
             int runsPerBatch = _budget.RunsPerBatch(_model, pairs.Count, count, length);
-            var measured = new List<Tensor>();
+            var batches = new List<Tensor>();
             int first = 0;
             while (first < heads)
             {
@@ -107,7 +108,7 @@ public sealed class LayerPatcher
                 int batch = Math.Min(Math.Min(runsPerBatch, _fits), heads - first);
                 try
                 {
-                    measured.Add(Measure(first, batch));
+                    batches.Add(Measure(first, batch));
                 }
                 catch (Exception e) when (OutOfMemory.Is(e))
                 {
@@ -121,7 +122,7 @@ public sealed class LayerPatcher
                 progress?.Invoke((long)batch * pairs.Count);
             }
 
-            return [.. cat(measured, 0).to(ScalarType.Float64).cpu().data<double>()];
+            return [.. cat(batches, 0).to(ScalarType.Float64).cpu().data<double>()];
 
             // [batch, pairs]
             Tensor Measure(int first, int batch)
@@ -131,7 +132,7 @@ public sealed class LayerPatcher
                 Tensor written = rows.bmm(output.narrow(0, first, batch));    // what the head writes in addition, [batch, pairs * count, d_model]
                 Tensor resid = written.unflatten(1, [pairs.Count, count]).add_(residMid); // [batch, pairs, count, d_model]
                 Tensor final = SuffixRun.Run(_model, layer, resid, later);    // [batch, pairs, d_model]
-                return _metric.Measure(_model, final, pairs).MoveToOuterDisposeScope();
+                return _metric.Measure(_model, final, measured).MoveToOuterDisposeScope();
             }
         }
 

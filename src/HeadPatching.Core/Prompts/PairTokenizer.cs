@@ -107,15 +107,15 @@ public static class PairTokenizer
             int before = faults.Count;
             IReadOnlyList<int>? clean = ReadPrompt(pair.Clean, where("clean"));
             IReadOnlyList<int>? corrupted = ReadPrompt(pair.Corrupted, where("corrupted"));
-            int? correct = ReadAnswer(pair.Correct, where("correct"));
-            int? incorrect = ReadAnswer(pair.Incorrect, where("incorrect"));
+            IReadOnlyList<int>? correct = ReadAnswers(pair.Correct, where("correct"));
+            IReadOnlyList<int>? incorrect = ReadAnswers(pair.Incorrect, where("incorrect"));
 
             if (clean is not null && corrupted is not null && clean.Count != corrupted.Count)
             {
                 faults.Add(new Fault(FaultKinds.UnequalLength, where(null), UnequalLength(clean, corrupted)));
             }
 
-            if (correct is int answer && answer == incorrect)
+            foreach (int answer in correct?.Intersect(incorrect ?? []) ?? [])
             {
                 faults.Add(new Fault(
                     FaultKinds.SameAnswers,
@@ -123,9 +123,26 @@ public static class PairTokenizer
                     $"It is the same token as the correct answer, {Show(answer)}; their logits never differ."));
             }
 
-            return faults.Count == before && clean is not null && corrupted is not null && correct is int right && incorrect is int wrong
-                ? new TokenPair(index, clean, corrupted, right, wrong)
+            return faults.Count == before && clean is not null && corrupted is not null && correct is not null && incorrect is not null
+                ? new TokenPair(index, clean, corrupted, TokenAnswers.Of(correct), TokenAnswers.Of(incorrect))
                 : null;
+        }
+
+        /// <summary>The ids of one side's answers, or null where one of them has a fault.</summary>
+        private IReadOnlyList<int>? ReadAnswers(AnswerSet answers, string where)
+        {
+            if (answers.All.Count <= 1)
+            {
+                return ReadAnswer(answers.All.Count == 0 ? default : answers.All[0], where) is int only ? [only] : null;
+            }
+
+            int?[] ids = [.. answers.All.Select((answer, i) => ReadAnswer(answer, $"{where}[{i}]"))];
+            foreach (var twice in ids.OfType<int>().GroupBy(id => id).Where(group => group.Count() > 1))
+            {
+                faults.Add(new Fault(FaultKinds.SameAnswers, where, $"{Show(twice.Key)} is there more than once."));
+            }
+
+            return ids.All(id => id is not null) ? [.. ids.OfType<int>()] : null;
         }
 
         private IReadOnlyList<int>? ReadPrompt(Prompt prompt, string where)

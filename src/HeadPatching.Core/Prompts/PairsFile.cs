@@ -126,8 +126,8 @@ public sealed class PairsFile
             var pair = new PromptPair(
                 ReadProperty<Prompt>(root, "clean", where, faults),
                 ReadProperty<Prompt>(root, "corrupted", where, faults),
-                ReadProperty<Answer>(root, "correct", where, faults),
-                ReadProperty<Answer>(root, "incorrect", where, faults));
+                ReadProperty<AnswerSet>(root, "correct", where, faults),
+                ReadProperty<AnswerSet>(root, "incorrect", where, faults));
             return faults.Count == before ? pair : null;
         }
         catch (JsonException e)

@@ -4,9 +4,9 @@ namespace HeadPatching.Core.Prompts;
 /// <param name="Index">Its index in the dataset or pairs file, from 0 (kept when pairs are chosen with <c>--pair-indices</c>).</param>
 /// <param name="Clean">Token ids of the clean prompt, BOS included.</param>
 /// <param name="Corrupted">Token ids of the corrupted prompt, as many as the clean one's.</param>
-/// <param name="Correct">Token id of the right answer.</param>
-/// <param name="Incorrect">Token id of the other answer.</param>
-public sealed record TokenPair(int Index, IReadOnlyList<int> Clean, IReadOnlyList<int> Corrupted, int Correct, int Incorrect)
+/// <param name="Correct">The right answer, or several, as token ids.</param>
+/// <param name="Incorrect">The answer that it is measured against, or several.</param>
+public sealed record TokenPair(int Index, IReadOnlyList<int> Clean, IReadOnlyList<int> Corrupted, TokenAnswers Correct, TokenAnswers Incorrect)
 {
     /// <summary>How many tokens each of the two prompts has.</summary>
     public int Length => Clean.Count;

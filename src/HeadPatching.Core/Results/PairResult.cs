@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Core.Results;
 
@@ -22,17 +23,17 @@ public sealed record PairResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<string>? CorruptedTokenTexts { get; init; }
 
-    /// <summary>Token id of the right answer.</summary>
-    public required int Correct { get; init; }
+    /// <summary>Token id of the right answer; an array where there are several.</summary>
+    public required TokenAnswers Correct { get; init; }
 
-    /// <summary>Token id of the answer it is measured against.</summary>
-    public required int Incorrect { get; init; }
+    /// <summary>Token id of the answer it is measured against; an array where there are several.</summary>
+    public required TokenAnswers Incorrect { get; init; }
 
-    /// <summary>The right answer as text; absent where the model folder has no tokenizer.</summary>
+    /// <summary>The right answer as text (several with | between them); absent where the model folder has no tokenizer.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? CorrectText { get; init; }
 
-    /// <summary>The other answer as text; absent where the model folder has no tokenizer.</summary>
+    /// <summary>The other answer as text (several with | between them); absent where the model folder has no tokenizer.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? IncorrectText { get; init; }
 

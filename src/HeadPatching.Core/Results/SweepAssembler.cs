@@ -77,8 +77,8 @@ public static class SweepAssembler
                 CorruptedTokenTexts = tokenText is null ? null : [.. pair.Corrupted.Select(tokenText)],
                 Correct = pair.Correct,
                 Incorrect = pair.Incorrect,
-                CorrectText = tokenText?.Invoke(pair.Correct),
-                IncorrectText = tokenText?.Invoke(pair.Incorrect),
+                CorrectText = Texts(pair.Correct),
+                IncorrectText = Texts(pair.Incorrect),
                 CleanMetric = runs.Baselines[pair.Index].Clean,
                 CorruptedMetric = runs.Baselines[pair.Index].Corrupted,
                 Degenerate = Math.Abs(to - from) < Effect.DegenerateBelow,
@@ -88,6 +88,8 @@ public static class SweepAssembler
                 PatchingEffectByPosition = each ? effect : null,
             };
         }
+
+        string? Texts(TokenAnswers answers) => tokenText is null ? null : string.Join(" | ", answers.Ids.Select(tokenText));
 
         HeadResult Head(int layer, int head)
         {

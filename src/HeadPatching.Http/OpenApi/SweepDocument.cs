@@ -74,6 +74,12 @@ internal static class SweepDocument
         {
             OneOf(schema, Text(), WholeNumber());
         }
+        else if (type == typeof(AnswerSet))
+        {
+            var one = new OpenApiSchema();
+            OneOf(one, Text(), WholeNumber());
+            OneOf(schema, Text(), WholeNumber(), new OpenApiSchema { Type = JsonSchemaType.Array, Items = one });
+        }
         else if (type == typeof(Positions))
         {
             OneOf(schema, new OpenApiSchema { Type = JsonSchemaType.String, Enum = ["all", "each"] }, WholeNumber());

@@ -15,6 +15,9 @@ public sealed record RequestLimits
     /// <summary>Token ids of a prompt. Default: 8,192.</summary>
     public int PromptIds { get; init; } = 8_192;
 
+    /// <summary>Right answers of a pair, or wrong ones. Default: 200.</summary>
+    public int Answers { get; init; } = 200;
+
     /// <summary>Characters of a short text: an answer, a name, a key. Default: 200.</summary>
     public int ShortTextCharacters { get; init; } = 200;
 

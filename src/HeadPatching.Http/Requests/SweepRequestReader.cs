@@ -174,7 +174,7 @@ internal sealed class SweepRequestReader
     private PromptPair Pair(JsonElement value, string path)
     {
         Prompt clean = default, corrupted = default;
-        Answer correct = default, incorrect = default;
+        AnswerSet correct = default, incorrect = default;
         if (value.ValueKind != JsonValueKind.Object)
         {
             _faults.Add(FaultKinds.Malformed, path, "A pair is an object with clean, corrupted, correct and incorrect.");
@@ -194,10 +194,10 @@ internal sealed class SweepRequestReader
                     corrupted = PromptOf(property, $"{path}.{name}");
                     break;
                 case "correct":
-                    correct = AnswerOf(property, $"{path}.{name}");
+                    correct = AnswersOf(property, $"{path}.{name}");
                     break;
                 case "incorrect":
-                    incorrect = AnswerOf(property, $"{path}.{name}");
+                    incorrect = AnswersOf(property, $"{path}.{name}");
                     break;
                 default:
                     _faults.Add(FaultKinds.UnknownProperty, $"{path}.{name}", $"A pair has no such property. Known: {string.Join(", ", PairProperties)}.");
@@ -227,6 +227,23 @@ internal sealed class SweepRequestReader
         }
 
         return IsArray(value, path, _limits.PromptIds, "token ids") ? Prompt.Of([.. WholeNumbers(value, path)]) : default;
+    }
+
+    private AnswerSet AnswersOf(JsonElement value, string path)
+    {
+        if (value.ValueKind != JsonValueKind.Array)
+        {
+            return AnswerOf(value, path);
+        }
+
+        if (value.GetArrayLength() == 0)
+        {
+            _faults.Add(FaultKinds.Missing, path, "There is no answer in it.");
+        }
+
+        return IsArray(value, path, _limits.Answers, "answers")
+            ? AnswerSet.Of([.. value.EnumerateArray().Select((answer, i) => AnswerOf(answer, $"{path}[{i}]"))])
+            : default;
     }
 
     private Answer AnswerOf(JsonElement value, string path)

@@ -1,4 +1,5 @@
 using System.Reflection;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Plans;
@@ -66,12 +67,11 @@ public sealed class AssembleSweep
         var baselines = new Dictionary<int, Baseline>();
         var layers = new List<LayerPatches>();
         double cacheSeconds = 0;
-        string metric = "";
+        string metric = MetricFor.Metric(plan.Request.Metric).Name;
         for (int chunk = 0; chunk < plan.Chunks.Count; chunk++)
         {
-            var ofChunk = await _store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(plan.Chunks[chunk].Activations), cancellationToken);
+            var ofChunk = await _store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(plan.Chunks[chunk].Activations, metric), cancellationToken);
             cacheSeconds += ofChunk.Seconds;
-            metric = ofChunk.Metric;
             foreach (var (pair, baseline) in plan.PairsOf(chunk).Zip(ofChunk.Baselines))
             {
                 baselines[pair.Index] = baseline;

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using HeadPatching.Core.Metrics;
-using HeadPatching.Core.Models.Safetensors;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Models;
@@ -28,7 +27,9 @@ public sealed class CacheActivations
     {
         var plan = await _store.RequireJsonAsync<SweepPlan>(SweepArtifacts.Plan(input.SweepId), cancellationToken);
         string folder = plan.Chunks[input.Chunk].Activations;
-        if (await _store.ExistsAsync(SweepArtifacts.Baselines(folder), cancellationToken))
+        IMetric metric = MetricFor.Metric(plan.Request.Metric);
+        string baselines = SweepArtifacts.Baselines(folder, metric.Name);
+        if (await _store.ExistsAsync(baselines, cancellationToken))
         {
             return new CacheReport(input.Chunk, ForwardPasses: 0);
         }
@@ -36,28 +37,38 @@ public sealed class CacheActivations
         IReadOnlyList<TokenPair> pairs = plan.PairsOf(input.Chunk);
         using var lease = await _models.LendAsync(plan.Source, cancellationToken);
         long started = Stopwatch.GetTimestamp();
+        if (await _store.OpenReadAsync(SweepArtifacts.Final(folder), cancellationToken) is Stream stream)
+        {
+            // The runs are there, and only this metric has not been taken of them.
+            using FinalResiduals known = lease.Use(model => CachedTensors.ReadFinal(stream, SweepArtifacts.Final(folder), model));
+            await WriteBaselinesAsync(known);
+            return new CacheReport(input.Chunk, ForwardPasses: 0);
+        }
+
         using var run = lease.Use(model => new CachingRun(model, pairs));
         for (int layer = 0; layer < plan.Model.Layers; layer++)
         {
             cancellationToken.ThrowIfCancellationRequested();
             using LayerActivations activations = lease.Use(_ => run.NextLayer());
-            await _store.WriteIfAbsentAsync(SweepArtifacts.Activations(folder, layer), (stream, _) => Write(stream, activations), cancellationToken);
+            await _store.WriteIfAbsentAsync(SweepArtifacts.Activations(folder, layer), (to, _) => Written(() => CachedTensors.Write(to, activations)), cancellationToken);
         }
 
-        var metric = new LogitDifference();
-        var baselines = new ChunkBaselines(metric.Name, lease.Use(_ => run.Baselines(metric)), Stopwatch.GetElapsedTime(started).TotalSeconds);
-        await _store.WriteJsonIfAbsentAsync(SweepArtifacts.Baselines(folder), baselines, cancellationToken);
+        using FinalResiduals final = lease.Use(_ => run.Final());
+        await _store.WriteIfAbsentAsync(SweepArtifacts.Final(folder), (to, _) => Written(() => CachedTensors.Write(to, final)), cancellationToken);
+        await WriteBaselinesAsync(final);
         return new CacheReport(input.Chunk, ForwardPasses: 2 * pairs.Count);
-    }
 
-    private static Task Write(Stream stream, LayerActivations activations)
-    {
-        SafetensorsWriter.Write(
-            stream,
-            [
-                .. activations.Clean.Named().Select(named => ("clean." + named.Name, named.Tensor)),
-                .. activations.Corrupted.Named().Select(named => ("corrupted." + named.Name, named.Tensor)),
-            ]);
-        return Task.CompletedTask;
+        async Task WriteBaselinesAsync(FinalResiduals final)
+        {
+            IReadOnlyList<Baseline> measured = lease.Use(model => final.Baselines(model, metric, pairs));
+            await _store.WriteJsonIfAbsentAsync(
+                baselines, new ChunkBaselines(measured, Stopwatch.GetElapsedTime(started).TotalSeconds), cancellationToken);
+        }
+
+        static Task Written(Action write)
+        {
+            write();
+            return Task.CompletedTask;
+        }
     }
 }

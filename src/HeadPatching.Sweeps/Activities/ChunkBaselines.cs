@@ -3,7 +3,6 @@ using HeadPatching.Core.Patching;
 namespace HeadPatching.Sweeps.Activities;
 
 /// <summary>The unpatched metrics of a chunk, as they lie beside its activations.</summary>
-/// <param name="Metric">The metric's name.</param>
 /// <param name="Baselines">One a pair, in the chunk's order.</param>
 /// <param name="Seconds">How long the clean and corrupted runs took.</param>
-public sealed record ChunkBaselines(string Metric, IReadOnlyList<Baseline> Baselines, double Seconds);
+public sealed record ChunkBaselines(IReadOnlyList<Baseline> Baselines, double Seconds);

@@ -1,12 +1,10 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
-using HeadPatching.Core.Models.Safetensors;
 using HeadPatching.Core.Patching;
-using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
-using static TorchSharp.torch;
+using TorchSharp;
 
 namespace HeadPatching.Sweeps.Activities;
 
@@ -41,63 +39,56 @@ public sealed class PatchLayer
 
         var plan = await _store.RequireJsonAsync<SweepPlan>(SweepArtifacts.Plan(input.SweepId), cancellationToken);
         string folder = plan.Chunks[input.Chunk].Activations;
-        var baselines = await _store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(folder), cancellationToken);
+        IMetric metric = MetricFor.Metric(plan.Request.Metric);
+        var baselines = await _store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(folder, metric.Name), cancellationToken);
         using var lease = await _models.LendAsync(plan.Source, cancellationToken);
-        Device target = device(plan.Source.Device);
-        bool onGpu = target.type == TorchSharp.DeviceType.CUDA;
+        bool onGpu = torch.device(plan.Source.Device).type == DeviceType.CUDA;
         if (onGpu)
         {
             await GpuTurn.WaitAsync(cancellationToken);
         }
 
-        LayerActivations? own = null;
-        var later = new List<KeysValues>();
+        var read = new List<IDisposable>();
         try
         {
-            using (SafetensorsFile file = await OpenAsync(input.Layer))
-            {
-                own = new LayerActivations(Read(file, "clean"), Read(file, "corrupted"));
-            }
-
             string run = plan.Request.Direction == Direction.Denoise ? "corrupted" : "clean"; // the run that is patched
+            LayerActivations own = await ReadAsync(SweepArtifacts.Activations(folder, input.Layer), CachedTensors.ReadLayer);
+            FinalResiduals final = await ReadAsync(SweepArtifacts.Final(folder), CachedTensors.ReadFinal);
+            var later = new List<KeysValues>();
             for (int layer = input.Layer + 1; layer < plan.Model.Layers; layer++)
             {
-                using SafetensorsFile file = await OpenAsync(layer);
-                later.Add(new KeysValues(Tensor(file, $"{run}.k"), Tensor(file, $"{run}.v")));
+                later.Add(await ReadAsync(
+                    SweepArtifacts.Activations(folder, layer), (stream, artifact, model) => CachedTensors.ReadKeysValues(stream, artifact, run, model)));
             }
 
-            LayerPatches patches = lease.Use(model => Patch(model, own));
+            LayerPatches patches = lease.Use(model => new LayerPatcher(model, metric, SweepPlanner.Budget(plan.Request)).Patch(
+                input.Layer,
+                new MeasuredPairs(plan.PairsOf(input.Chunk), final.Clean),
+                baselines.Baselines,
+                own,
+                later,
+                plan.Request.PatchOptions(),
+                progress,
+                cancellationToken));
             await _store.WriteJsonIfAbsentAsync(name, patches, cancellationToken);
             return new LayerReport(input.Layer, input.Chunk, Reused: false, patches.PatchedRuns);
         }
         finally
         {
-            own?.Dispose();
-            later.ForEach(keysValues => keysValues.Dispose());
+            read.ForEach(tensors => tensors.Dispose());
             if (onGpu)
             {
                 GpuTurn.Release();
             }
         }
 
-        // Synchronous: no tensor work crosses an await.
-        LayerPatches Patch(Transformer model, LayerActivations activations)
+        async Task<T> ReadAsync<T>(string artifact, Func<Stream, string, Transformer, T> tensors)
+            where T : IDisposable
         {
-            IReadOnlyList<TokenPair> pairs = plan.PairsOf(input.Chunk);
-            var patcher = new LayerPatcher(model, new LogitDifference(), SweepPlanner.Budget(plan.Request));
-            return patcher.Patch(
-                input.Layer, pairs, baselines.Baselines, activations, later, plan.Request.PatchOptions(), progress, cancellationToken);
+            Stream stream = await _store.RequireReadAsync(artifact, cancellationToken);
+            T own = lease.Use(model => tensors(stream, artifact, model));
+            read.Add(own);
+            return own;
         }
-
-        async Task<SafetensorsFile> OpenAsync(int layer)
-        {
-            string artifact = SweepArtifacts.Activations(folder, layer);
-            return SafetensorsFile.Open(await _store.RequireReadAsync(artifact, cancellationToken), artifact);
-        }
-
-        HeadActivations Read(SafetensorsFile file, string run) => new(
-            Tensor(file, $"{run}.resid_mid"), Tensor(file, $"{run}.q"), Tensor(file, $"{run}.k"), Tensor(file, $"{run}.v"), Tensor(file, $"{run}.z"));
-
-        Tensor Tensor(SafetensorsFile file, string tensor) => file.Read(tensor, Dtypes.Parse(plan.Source.Dtype), target);
     }
 }

@@ -103,7 +103,7 @@ public static class SweepPlanner
     }
 
     private static IEnumerable<int> Tokens(IEnumerable<TokenPair> pairs) =>
-        pairs.SelectMany(pair => pair.Clean.Concat(pair.Corrupted).Append(pair.Correct).Append(pair.Incorrect));
+        pairs.SelectMany(pair => pair.Clean.Concat(pair.Corrupted).Concat(pair.Correct.Ids).Concat(pair.Incorrect.Ids));
 
     private static void CheckPositions(Positions positions, IReadOnlyList<TokenPair> pairs, FaultPlaces places)
     {

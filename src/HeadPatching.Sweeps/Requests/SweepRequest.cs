@@ -1,3 +1,4 @@
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 
@@ -29,6 +30,9 @@ public sealed record SweepRequest
 
     /// <summary>Which run is patched.</summary>
     public Direction Direction { get; init; } = Direction.Denoise;
+
+    /// <summary>What is measured at the last position.</summary>
+    public Metric Metric { get; init; } = Metric.LogitDifference;
 
     /// <summary>How pairs come together.</summary>
     public Aggregation Aggregation { get; init; } = Aggregation.MeanOfRatios;

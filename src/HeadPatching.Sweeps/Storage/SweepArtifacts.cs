@@ -37,6 +37,9 @@ public static class SweepArtifacts
     public static string Activations(string chunkFolder, int layer) =>
         string.Create(CultureInfo.InvariantCulture, $"{chunkFolder}/layer-{layer:D3}.safetensors");
 
-    /// <summary>The unpatched metrics of a chunk's pairs; written last, so that its presence says that all activations are there.</summary>
-    public static string Baselines(string chunkFolder) => $"{chunkFolder}/baselines.json";
+    /// <summary>Where both runs of a chunk end; written after the layers, so that its presence says that all activations are there.</summary>
+    public static string Final(string chunkFolder) => $"{chunkFolder}/final.safetensors";
+
+    /// <summary>The unpatched metrics of a chunk's pairs.</summary>
+    public static string Baselines(string chunkFolder, string metric) => $"{chunkFolder}/baselines-{metric}.json";
 }

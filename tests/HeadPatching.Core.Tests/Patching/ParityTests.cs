@@ -170,9 +170,9 @@ public class ParityTests
     {
         public string Name => "correct-logit";
 
-        public Tensor Measure(Transformer model, Tensor resid, IReadOnlyList<TokenPair> pairs)
+        public Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured)
         {
-            Tensor rows = model.Weights.Unembedding.index_select(0, tensor(pairs.Select(pair => (long)pair.Correct).ToArray(), device: model.Device));
+            Tensor rows = model.Weights.Unembedding.index_select(0, tensor(measured.Pairs.Select(pair => (long)pair.Correct.Ids[0]).ToArray(), device: model.Device));
             return (model.FinalNorm(resid) * rows).sum(-1);
         }
     }

@@ -33,14 +33,15 @@ public class PatchingRulesTests
         }
 
         // The prompts differ, so every step of the patched run is taken; only the activations that are put in are the run's own.
-        IReadOnlyList<Baseline> baselines = run.Baselines(new LogitDifference());
+        using FinalResiduals final = run.Final();
+        IReadOnlyList<Baseline> baselines = final.Baselines(golden.Model, new LogitDifference(), golden.Pairs);
         KeysValues[] keysValues = [.. layers.Select(layer => new KeysValues(layer.Corrupted.K, layer.Corrupted.V))];
         var patcher = new LayerPatcher(golden.Model, new LogitDifference(), MemoryBudget.Default);
         for (int layer = 0; layer < layers.Count; layer++)
         {
             LayerPatches patches = patcher.Patch(
                 layer,
-                golden.Pairs,
+                new MeasuredPairs(golden.Pairs, final.Clean),
                 baselines,
                 layers[layer] with { Clean = layers[layer].Corrupted },
                 keysValues[(layer + 1)..],
@@ -248,7 +249,7 @@ public class PatchingRulesTests
 
         public int Failures { get; private set; }
 
-        public Tensor Measure(Transformer model, Tensor resid, IReadOnlyList<TokenPair> pairs)
+        public Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured)
         {
             if (_baselinesDone && resid.shape[0] > fits)
             {
@@ -257,7 +258,7 @@ public class PatchingRulesTests
             }
 
             _baselinesDone = true; // the first call is for the two unpatched runs
-            return _metric.Measure(model, resid, pairs);
+            return _metric.Measure(model, resid, measured);
         }
     }
 }

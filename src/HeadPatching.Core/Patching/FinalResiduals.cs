@@ -1,0 +1,29 @@
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Prompts;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Patching;
+
+/// <summary>Where the two runs over a chunk end: resid_post of the last layer at the last position, of which every metric is a function.</summary>
+/// <param name="Clean">[pairs, d_model]</param>
+/// <param name="Corrupted">[pairs, d_model]</param>
+public sealed record FinalResiduals(Tensor Clean, Tensor Corrupted) : IDisposable
+{
+    /// <summary>The metric of both runs on every pair.</summary>
+    public IReadOnlyList<Baseline> Baselines(Transformer model, IMetric metric, IReadOnlyList<TokenPair> pairs)
+    {
+        using var mode = inference_mode();
+        using var scope = NewDisposeScope();
+        Tensor measured = metric.Measure(model, stack([Clean, Corrupted]), new MeasuredPairs(pairs, Clean)); // [2, pairs]
+        double[] values = [.. measured.to(ScalarType.Float64).cpu().data<double>()];
+        return [.. Enumerable.Range(0, pairs.Count).Select(i => new Baseline(values[i], values[pairs.Count + i]))];
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Clean.Dispose();
+        Corrupted.Dispose();
+    }
+}

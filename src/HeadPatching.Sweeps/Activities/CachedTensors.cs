@@ -1,0 +1,43 @@
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Models.Safetensors;
+using HeadPatching.Core.Patching;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Sweeps.Activities;
+
+/// <summary>Cached activations as safetensors: what stands where in the artifacts of a chunk.</summary>
+internal static class CachedTensors
+{
+    public static void Write(Stream to, LayerActivations activations) => SafetensorsWriter.Write(
+        to,
+        [
+            .. activations.Clean.Named().Select(named => ("clean." + named.Name, named.Tensor)),
+            .. activations.Corrupted.Named().Select(named => ("corrupted." + named.Name, named.Tensor)),
+        ]);
+
+    public static void Write(Stream to, FinalResiduals final) =>
+        SafetensorsWriter.Write(to, [("clean.resid_post", final.Clean), ("corrupted.resid_post", final.Corrupted)]);
+
+    public static LayerActivations ReadLayer(Stream from, string name, Transformer model)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(from, name);
+        return new LayerActivations(Run("clean"), Run("corrupted"));
+
+        HeadActivations Run(string run) => new(Read($"{run}.resid_mid"), Read($"{run}.q"), Read($"{run}.k"), Read($"{run}.v"), Read($"{run}.z"));
+
+        Tensor Read(string tensor) => file.Read(tensor, model.Dtype, model.Device);
+    }
+
+    public static KeysValues ReadKeysValues(Stream from, string name, string run, Transformer model)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(from, name);
+        return new KeysValues(file.Read($"{run}.k", model.Dtype, model.Device), file.Read($"{run}.v", model.Dtype, model.Device));
+    }
+
+    public static FinalResiduals ReadFinal(Stream from, string name, Transformer model)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(from, name);
+        return new FinalResiduals(
+            file.Read("clean.resid_post", model.Dtype, model.Device), file.Read("corrupted.resid_post", model.Dtype, model.Device));
+    }
+}
