@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Plans;
@@ -49,7 +50,12 @@ internal sealed class SweepOptions
         },
     };
 
-    private readonly Option<Direction?> _direction = Choice.Of("--direction", "Clean into corrupted, or corrupted into clean", Defaults.Direction);
+    private readonly Option<Ablation?> _ablation = Choice.Of<Ablation>("--ablation", "Replace z by zeros, the mean over the dataset, or another pair's, in the clean run");
+
+    private readonly Option<Direction?> _direction =
+        Choice.Of<Direction>("--direction", "Clean into corrupted, or corrupted into clean (default: denoise; noise with --ablation)");
+
+    private readonly Option<Metric?> _metric = Choice.Of("--metric", "What is measured at the last position", Defaults.Metric);
 
     private readonly Option<Aggregation?> _aggregation = Choice.Of("--aggregation", "How pairs come together", Defaults.Aggregation);
 
@@ -108,12 +114,14 @@ internal sealed class SweepOptions
 
     private readonly Option<int> _top = Whole("--top", "How many heads the ranked table shows", Defaults.Top);
 
+    private readonly Option<int> _seed = Whole("--seed", "Seed of everything that is drawn at random", Defaults.Seed);
+
     private readonly Option<int> _memory = Whole("--memory", "MiB that patching may take beside the model's weights", Defaults.MemoryMiB);
 
     /// <summary>The options, in the order of the help.</summary>
     public IEnumerable<Option> All =>
     [
-        _model, _dataset, _pairs, _patch, _positions, _direction, _aggregation, _pairIndices, _dtype, _device, _threshold, _top, _memory,
+        _model, _dataset, _pairs, _patch, _ablation, _positions, _direction, _metric, _aggregation, _pairIndices, _dtype, _device, _threshold, _top, _seed, _memory,
     ];
 
     /// <summary>The request of a parsed command line, and how its faults name places.</summary>
@@ -129,8 +137,11 @@ internal sealed class SweepOptions
             Name = file is null ? null : Path.GetFileName(parsed.GetValue(_pairs)),
             PairIndices = parsed.GetValue(_pairIndices) is { Length: > 0 } indices ? indices : null, // the parser makes an absent list an empty one
             Patch = parsed.GetValue(_patch) ?? Defaults.Patch,
+            Ablation = parsed.GetValue(_ablation),
             Positions = parsed.GetValue(_positions),
-            Direction = parsed.GetValue(_direction) ?? Defaults.Direction,
+            Direction = parsed.GetValue(_direction),
+            Metric = parsed.GetValue(_metric) ?? Defaults.Metric,
+            Seed = parsed.GetValue(_seed),
             Aggregation = parsed.GetValue(_aggregation) ?? Defaults.Aggregation,
             Threshold = parsed.GetValue(_threshold),
             Top = parsed.GetValue(_top),

@@ -39,6 +39,12 @@ public sealed record ModelConfig
     /// <summary>The MLP's activation function.</summary>
     public required Activation Activation { get; init; }
 
+    /// <summary>
+    /// Whether attention and MLP of a layer both read resid_pre (GPT-NeoX), so that there is no resid_mid; otherwise the MLP reads what
+    /// attention has written.
+    /// </summary>
+    public bool ParallelResidual { get; init; }
+
     /// <summary>The token id put before text prompts, or null where the model has none.</summary>
     public int? BosId { get; init; }
 

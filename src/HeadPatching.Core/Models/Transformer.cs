@@ -62,8 +62,7 @@ public sealed class Transformer : IDisposable
         {
             var (q, k, v) = QueryKeyValue(layer, resid);                      // each [batch, heads, position, d_head]
             Tensor z = Attend(q, k, v);                                       // [batch, heads, position, d_head]
-            resid = resid + AttentionOut(layer, z);                           // resid_mid
-            resid = resid + MlpOut(layer, resid);                             // resid_post
+            resid = ResidPost(layer, resid, z);
         }
 
         return Unembed(FinalNorm(resid));
@@ -166,14 +165,25 @@ public sealed class Transformer : IDisposable
         return Linear(joined, w.OutputWeight, w.OutputBias);
     }
 
+    /// <summary>The residual stream after a layer, from that before it and the z of its heads.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <param name="residPre">[batch, position, d_model]</param>
+    /// <param name="z">[batch, heads, position, d_head]</param>
+    /// <returns>[batch, position, d_model]</returns>
+    public Tensor ResidPost(int layer, Tensor residPre, Tensor z)
+    {
+        Tensor residMid = residPre + AttentionOut(layer, z);
+        return residMid + MlpOut(layer, Config.ParallelResidual ? residPre : residMid);
+    }
+
     /// <summary>mlp_out, with the norm before it.</summary>
     /// <param name="layer">Layer, from 0.</param>
-    /// <param name="residMid">[.., d_model]</param>
+    /// <param name="resid">[.., d_model], what the MLP reads: resid_mid, or resid_pre where the residual is parallel</param>
     /// <returns>[.., d_model]</returns>
-    public Tensor MlpOut(int layer, Tensor residMid)
+    public Tensor MlpOut(int layer, Tensor resid)
     {
         LayerWeights w = Weights.Layers[layer];
-        Tensor normed = F.layer_norm(residMid, [Config.Width], w.MlpNormWeight, w.MlpNormBias, Config.NormEpsilon);
+        Tensor normed = F.layer_norm(resid, [Config.Width], w.MlpNormWeight, w.MlpNormBias, Config.NormEpsilon);
         Tensor hidden = Activate(Linear(normed, w.MlpInWeight, w.MlpInBias)); // [.., d_mlp]
         return Linear(hidden, w.MlpOutWeight, w.MlpOutBias);
     }

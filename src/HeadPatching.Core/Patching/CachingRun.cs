@@ -52,12 +52,11 @@ public sealed class CachingRun : IDisposable
         int layer = LayersDone++;
         var (q, k, v) = _model.QueryKeyValue(layer, _resid);
         Tensor z = _model.Attend(q, k, v);
-        Tensor residMid = _resid + _model.AttentionOut(layer, z);
-        Tensor residPost = residMid + _model.MlpOut(layer, residMid);
-
+        var activations = new LayerActivations(Half(0), Half(_pairs.Count));
+        Tensor residPost = _model.ResidPost(layer, _resid, z);
         _resid.Dispose();
         _resid = residPost.DetachFromDisposeScope();
-        return new LayerActivations(Half(0), Half(_pairs.Count));
+        return activations;
 
         HeadActivations Half(int first)
         {
@@ -68,7 +67,7 @@ public sealed class CachingRun : IDisposable
                 return (half.is_contiguous() ? half.clone() : half.contiguous()).DetachFromDisposeScope();
             }
 
-            return new HeadActivations(Part(residMid), Part(q), Part(k), Part(v), Part(z));
+            return new HeadActivations(Part(_resid), Part(q), Part(k), Part(v), Part(z));
         }
     }
 

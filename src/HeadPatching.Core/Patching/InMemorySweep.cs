@@ -54,8 +54,15 @@ public static class InMemorySweep
                 KeysValues[] keysValues = [.. layers.Select(layer => layer.Base(options.Direction)).Select(run => new KeysValues(run.K, run.V))];
                 for (int layer = 0; layer < layers.Count; layer++)
                 {
-                    patches.Add(patcher.Patch(
-                        layer, new MeasuredPairs(chunk, final.Clean), chunkBaselines, layers[layer], keysValues[(layer + 1)..], options, progress, cancellation));
+                    var inputs = new LayerInputs
+                    {
+                        Layer = layer,
+                        Measured = new MeasuredPairs(chunk, final.Clean),
+                        Baselines = chunkBaselines,
+                        Activations = layers[layer],
+                        Later = keysValues[(layer + 1)..],
+                    };
+                    patches.Add(patcher.Patch(inputs, options, progress, cancellation));
                 }
             }
             finally

@@ -8,16 +8,17 @@ using static TorchSharp.torch;
 namespace HeadPatching.Core.Patching;
 
 /// <summary>
-/// Patches every head of one layer over a chunk of pairs: the intervention gives each head's replaced z, the suffix run carries it to
-/// the end, the metric reads it. All of it is one synchronous call, since dispose scopes and inference mode belong to the thread. A batch
-/// that runs out of memory is done again in halves. One thread at a time may use a patcher.
+/// Patches every head of one layer (or the layer as a whole) over a chunk of pairs: the intervention says what each patch writes into the
+/// residual stream in addition, the suffix run carries it to the end, the metric reads it. All of it is one synchronous call, since
+/// dispose scopes and inference mode belong to the thread. A batch that runs out of memory is done again in halves. One thread at a time
+/// may use a patcher.
 /// </summary>
 public sealed class LayerPatcher
 {
     private readonly Transformer _model;
     private readonly IMetric _metric;
     private readonly MemoryBudget _budget;
-    private int _fits = int.MaxValue; // heads in one batch, as far as running out of memory has taught
+    private int _fits = int.MaxValue; // runs in one batch, as far as running out of memory has taught
 
     /// <summary>Makes a patcher.</summary>
     /// <param name="model">The model.</param>
@@ -30,12 +31,8 @@ public sealed class LayerPatcher
         _budget = budget;
     }
 
-    /// <summary>Patches every head of a layer: one head a run, many runs a batch.</summary>
-    /// <param name="layer">The layer.</param>
-    /// <param name="measured">The chunk's pairs, all of one length, and what a metric may need of them.</param>
-    /// <param name="baselines">Their unpatched metrics: the result where a patch cannot change anything.</param>
-    /// <param name="activations">The layer's activations over the pairs.</param>
-    /// <param name="later">Keys and values of all later layers in the run that is patched.</param>
+    /// <summary>Patches a layer: one head a run, many runs a batch.</summary>
+    /// <param name="inputs">The layer, its pairs and activations.</param>
     /// <param name="options">What to patch, where and which way.</param>
     /// <param name="progress">Told after each batch how many patched runs it made.</param>
     /// <param name="cancellation">Looked at before each batch.</param>
@@ -43,72 +40,77 @@ public sealed class LayerPatcher
     /// <exception cref="ArgumentOutOfRangeException">The pairs have no such position.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="InsufficientMemoryException">Not even one head at a time fits into the device's memory.</exception>
-    public LayerPatches Patch(
-        int layer,
-        MeasuredPairs measured,
-        IReadOnlyList<Baseline> baselines,
-        LayerActivations activations,
-        IReadOnlyList<KeysValues> later,
-        PatchOptions options,
-        Action<long>? progress = null,
-        CancellationToken cancellation = default)
+    public LayerPatches Patch(LayerInputs inputs, PatchOptions options, Action<long>? progress = null, CancellationToken cancellation = default)
     {
         long started = Stopwatch.GetTimestamp();
-        IReadOnlyList<TokenPair> pairs = measured.Pairs;
-        IIntervention intervention = InterventionFor.Patch(options.Patch);
-        HeadActivations source = activations.Source(options.Direction);
-        HeadActivations patched = activations.Base(options.Direction);
-        int heads = _model.Config.Heads, length = pairs[0].Length;
-        bool lastLayer = layer == _model.Config.Layers - 1;
+        int layer = inputs.Layer;
+        IReadOnlyList<TokenPair> pairs = inputs.Measured.Pairs;
+        HeadActivations patched = inputs.Activations.Base(options.Direction);
+        HeadActivations source = Source();
+        ILayerPatch patch = LayerPatchFor.Patch(options.Patch);
+        StreamPoint point = patch.Point(_model.Config);
+        bool onlyLast = layer == _model.Config.Layers - 1 && point != StreamPoint.Pre; // nothing looks at what other positions have there
+        int units = Units.Of(_model.Config, options.Patch), length = pairs[0].Length;
+        int[] chosen = [.. inputs.OnlyHeads ?? [.. Enumerable.Range(0, units)]];
         int?[] positions = options.Positions.IsEach ? [.. Enumerable.Range(0, length).Cast<int?>()] : [options.Positions.Resolve(length)];
-        int firstDifference = pairs.Min(pair => pair.FirstDifference);
+        int[] firstDifference = [.. pairs.Select(pair => options.Ablation is null ? pair.FirstDifference : 0)];
+        int earliest = firstDifference.Min();
+        KeysValues?[] keysValues = [.. Enumerable.Repeat<KeysValues?>(null, layer), new KeysValues(patched.K, patched.V), .. inputs.Later];
 
         // [pair][position][head]: the unpatched metric, until a patched run says otherwise.
-        double[][][] metric = [.. baselines.Select(baseline => positions.Select(_ => Unpatched(baseline)).ToArray())];
+        double[][][] metric = [.. inputs.Baselines.Select(baseline => positions.Select(_ => Unpatched(baseline)).ToArray())];
         long runs = 0;
-        for (int i = 0; i < positions.Length; i++)
+        for (int i = 0; i < positions.Length && chosen.Length > 0; i++)
         {
             int? position = positions[i];
-            if ((position ?? length - 1) < firstDifference || (lastLayer && intervention.OnlyOwnPosition && (position ?? length - 1) != length - 1))
+            if ((position ?? length - 1) < earliest || (onlyLast && patch.OnlyOwnPosition && (position ?? length - 1) != length - 1))
             {
                 continue; // The two runs are still the same there, or nothing after it looks at that position.
             }
 
-            double[] values = PatchAt(position, start: lastLayer ? length - 1 : position ?? firstDifference); // [head * pair]
+            double[] values = PatchAt(position, start: onlyLast ? length - 1 : position ?? earliest); // [head * pair]
             for (int pair = 0; pair < pairs.Count; pair++)
             {
                 // Pairs of one chunk may first differ at different positions; what is before a pair's own difference is left as it was.
-                if ((position ?? length - 1) >= pairs[pair].FirstDifference)
+                if ((position ?? length - 1) >= firstDifference[pair])
                 {
-                    metric[pair][i] = [.. Enumerable.Range(0, heads).Select(head => values[(head * pairs.Count) + pair])];
+                    for (int unit = 0; unit < chosen.Length; unit++)
+                    {
+                        metric[pair][i][chosen[unit]] = values[(unit * pairs.Count) + pair];
+                    }
                 }
             }
         }
 
         return new LayerPatches(layer, [.. pairs.Select(pair => pair.Index)], metric, runs, Stopwatch.GetElapsedTime(started).TotalSeconds);
 
+        HeadActivations Source() => options.Ablation switch
+        {
+            null => inputs.Activations.Source(options.Direction),
+            Ablation.Zero => patched with { Z = zeros_like(patched.Z) },
+            _ => patched with { Z = inputs.AblatedZ ?? throw new ArgumentException($"{options.Ablation} ablation needs the z that is put in.", nameof(inputs)) },
+        };
+
         double[] Unpatched(Baseline baseline) =>
-            [.. Enumerable.Repeat(options.Direction == Direction.Denoise ? baseline.Corrupted : baseline.Clean, heads)];
+            [.. Enumerable.Repeat(options.Direction == Direction.Denoise ? baseline.Corrupted : baseline.Clean, units)];
 
         double[] PatchAt(int? position, int start)
         {
             using var mode = inference_mode();
             using var scope = NewDisposeScope();
             int count = length - start;                                       // positions that are recomputed
-            Tensor z = intervention.ReplacedZ(_model, source, patched, position, start); // [pairs, heads, count, d_head]
-            Tensor change = z - patched.Z.narrow(2, start, count);
-            Tensor residMid = patched.ResidMid.narrow(1, start, count);       // [pairs, count, d_model]
-            Tensor output = _model.Weights.Layers[layer].OutputWeight.unflatten(0, [heads, _model.Config.HeadWidth]); // [heads, d_head, d_model]
+            Tensor resid = patched.Stream(_model, layer, point, start);       // [pairs, count, d_model]
+            Func<int[], Tensor> change = patch.Change(_model, layer, source, patched, position, start);
             int runsPerBatch = _budget.RunsPerBatch(_model, pairs.Count, count, length);
             var batches = new List<Tensor>();
             int first = 0;
-            while (first < heads)
+            while (first < chosen.Length)
             {
                 cancellation.ThrowIfCancellationRequested();
-                int batch = Math.Min(Math.Min(runsPerBatch, _fits), heads - first);
+                int batch = Math.Min(Math.Min(runsPerBatch, _fits), chosen.Length - first);
                 try
                 {
-                    batches.Add(Measure(first, batch));
+                    batches.Add(Measure(chosen[first..(first + batch)]));
                 }
                 catch (Exception e) when (OutOfMemory.Is(e))
                 {
@@ -125,14 +127,12 @@ public sealed class LayerPatcher
             return [.. cat(batches, 0).to(ScalarType.Float64).cpu().data<double>()];
 
             // [batch, pairs]
-            Tensor Measure(int first, int batch)
+            Tensor Measure(int[] batch)
             {
                 using var batchScope = NewDisposeScope();
-                Tensor rows = change.narrow(1, first, batch).transpose(0, 1).flatten(1, 2); // [batch, pairs * count, d_head]
-                Tensor written = rows.bmm(output.narrow(0, first, batch));    // what the head writes in addition, [batch, pairs * count, d_model]
-                Tensor resid = written.unflatten(1, [pairs.Count, count]).add_(residMid); // [batch, pairs, count, d_model]
-                Tensor final = SuffixRun.Run(_model, layer, resid, later);    // [batch, pairs, d_model]
-                return _metric.Measure(_model, final, measured).MoveToOuterDisposeScope();
+                Tensor changed = change(batch).add_(resid);                // [batch, pairs, count, d_model]
+                Tensor final = SuffixRun.Run(_model, layer, point, changed, keysValues); // [batch, pairs, d_model]
+                return _metric.Measure(_model, final, inputs.Measured).MoveToOuterDisposeScope();
             }
         }
 

@@ -30,8 +30,8 @@ public sealed record MemoryBudget(long Bytes)
     /// <param name="length">The pairs' length, in tokens.</param>
     public int PairsPerChunk(ModelConfig config, ScalarType dtype, int length)
     {
-        // Both runs of every layer: resid_mid, q, k, v and z.
-        long perPair = 2L * config.Layers * length * (config.Width + (4L * config.Heads * config.HeadWidth)) * dtype.Bytes();
+        // Both runs of every layer: resid_pre, q and z, k and v.
+        long perPair = 2L * config.Layers * length * (config.Width + (2L * (config.Heads + config.KeyValueHeads) * config.HeadWidth)) * dtype.Bytes();
         return (int)Math.Clamp(Bytes / 2 / perPair, 1, PairsPerChunkAtMost);
     }
 
@@ -44,7 +44,8 @@ public sealed record MemoryBudget(long Bytes)
     {
         ModelConfig config = model.Config;
         long rows = (long)pairs * positions;
-        long attention = (8L * config.Width * rows) + (2L * config.Width * pairs * length); // norm, q, k, v, z and out; then all keys and values
+        long headWidths = (long)config.Heads * config.HeadWidth;
+        long attention = (4L * (config.Width + headWidths) * rows) + (2L * headWidths * pairs * length); // norm, q, k, v, z and out; then all keys and values
         long mlp = ((2L * config.MlpWidth) + (3L * config.Width)) * rows;     // the hidden layer before and after the activation
         long perRun = (Math.Max(attention, mlp) + (2L * config.Width * rows)) * model.Dtype.Bytes(); // and the residual stream
         long fit = (model.FreeDeviceMemory ?? Bytes) / 2 / perRun;

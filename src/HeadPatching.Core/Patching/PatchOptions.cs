@@ -6,6 +6,9 @@ public sealed record PatchOptions
     /// <summary>Which activation is replaced. Default: z.</summary>
     public Patch Patch { get; init; } = Patch.Z;
 
+    /// <summary>What is put in instead of the other run's activation; null: the other run's. Of z alone.</summary>
+    public Ablation? Ablation { get; init; }
+
     /// <summary>Where. Default: all positions at once.</summary>
     public Positions Positions { get; init; } = Positions.All;
 

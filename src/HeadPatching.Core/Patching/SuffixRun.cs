@@ -4,59 +4,67 @@ using static TorchSharp.torch;
 namespace HeadPatching.Core.Patching;
 
 /// <summary>
-/// The rest of the model, from a changed resid_mid to the last position's final residual: the part that all patches share. It computes
-/// only what can differ from the run that is patched, and that is exact, not an approximation:
+/// The rest of the model, from a changed residual stream to the last position's final residual: the part that all patches share. It
+/// computes only what can differ from the run that is patched, and that is exact, not an approximation:
 /// <list type="bullet">
-/// <item>It starts at the patched layer's resid_mid; earlier layers and this layer's attention are not run.</item>
+/// <item>It starts at the point of the stream that is changed; nothing before it is run.</item>
 /// <item>Positions before the first changed one keep that run's keys and values; nothing else of them is needed, for attention is causal.</item>
 /// <item>In the last layer only keys and values are needed at every position; query, MLP and what follows only at the last.</item>
 /// </list>
 /// </summary>
 public static class SuffixRun
 {
-    /// <summary>Runs the layers from the middle of <paramref name="layer"/> to the end, many patches in one batch.</summary>
+    /// <summary>Runs from a point of <paramref name="layer"/> to the end, many patches in one batch.</summary>
     /// <param name="model">The model.</param>
     /// <param name="layer">The patched layer.</param>
-    /// <param name="residMid">Its changed resid_mid from the first changed position on, [runs, pairs, positions, d_model].</param>
-    /// <param name="later">Keys and values of the layers after it in the run that is patched, each at all positions of the prompt.</param>
+    /// <param name="point">The point of the stream that is changed.</param>
+    /// <param name="resid">The changed stream at that point, from the first changed position on, [runs, pairs, positions, d_model].</param>
+    /// <param name="keysValues">Keys and values of every layer in the run that is patched, each at all positions of the prompt; those of layers
+    /// that are not run may be absent (null).</param>
     /// <returns>resid_post of the last layer at the last position, [runs, pairs, d_model]</returns>
-    public static Tensor Run(Transformer model, int layer, Tensor residMid, IReadOnlyList<KeysValues> later)
+    public static Tensor Run(Transformer model, int layer, StreamPoint point, Tensor resid, IReadOnlyList<KeysValues?> keysValues)
     {
-        long runs = residMid.shape[0], pairs = residMid.shape[1], positions = residMid.shape[2];
+        long runs = resid.shape[0], pairs = resid.shape[1], positions = resid.shape[2];
         int last = model.Config.Layers - 1;
         using var scope = NewDisposeScope();
-        Tensor resid = residMid.flatten(0, 1);                                // [runs * pairs, positions, d_model]
-        if (layer == last)
+        Tensor stream = resid.flatten(0, 1);                                  // [runs * pairs, positions, d_model]
+        if (layer == last && point != StreamPoint.Pre)
         {
-            resid = LastPosition(resid);
+            stream = LastPosition(stream);
         }
 
         // What a layer writes is a tensor of our own, so the residual stream is added into it instead of into a third one.
-        resid = model.MlpOut(layer, resid).add_(resid);
-        for (int l = layer + 1; l < last; l++)
+        if (point == StreamPoint.Mid)
+        {
+            stream = model.MlpOut(layer, stream).add_(stream);
+        }
+
+        int next = point == StreamPoint.Pre ? layer : layer + 1;
+        for (int l = next; l < last; l++)
         {
             using var layerScope = NewDisposeScope();
-            var (q, k, v) = model.QueryKeyValue(l, resid);                    // each [runs * pairs, heads, positions, d_head]
-            KeysValues unchanged = later[l - layer - 1];
-            Tensor z = model.Attend(q, WithPrefix(unchanged.K, k), WithPrefix(unchanged.V, v));
-            Tensor mid = model.AttentionOut(l, z).add_(resid);
-            Tensor post = model.MlpOut(l, mid).add_(mid);
-            resid.Dispose();
-            resid = post.MoveToOuterDisposeScope();
+            var (q, k, v) = model.QueryKeyValue(l, stream);                   // [runs * pairs, heads or key/value heads, positions, d_head]
+            Tensor post = Finish(l, stream, model.Attend(q, WithPrefix(keysValues[l]!.K, k), WithPrefix(keysValues[l]!.V, v)));
+            stream.Dispose();
+            stream = post.MoveToOuterDisposeScope();
         }
 
-        if (layer < last)
+        if (next <= last)
         {
-            Tensor normed = model.AttentionNorm(last, resid);
+            Tensor normed = model.AttentionNorm(last, stream);
             var (k, v) = model.KeyValue(last, normed);
             Tensor q = model.Query(last, LastPosition(normed));               // [runs * pairs, heads, 1, d_head]
-            KeysValues unchanged = later[last - layer - 1];
-            Tensor z = model.Attend(q, WithPrefix(unchanged.K, k), WithPrefix(unchanged.V, v));
-            resid = model.AttentionOut(last, z).add_(LastPosition(resid));    // [runs * pairs, 1, d_model]
-            resid = model.MlpOut(last, resid).add_(resid);
+            stream = Finish(last, LastPosition(stream), model.Attend(q, WithPrefix(keysValues[last]!.K, k), WithPrefix(keysValues[last]!.V, v)));
         }
 
-        return resid.reshape(runs, pairs, -1).MoveToOuterDisposeScope();
+        return stream.reshape(runs, pairs, -1).MoveToOuterDisposeScope();
+
+        // resid_post from resid_pre and z; [runs * pairs, positions, d_model]
+        Tensor Finish(int l, Tensor pre, Tensor z)
+        {
+            Tensor mid = model.AttentionOut(l, z).add_(pre);
+            return model.MlpOut(l, model.Config.ParallelResidual ? pre : mid).add_(mid);
+        }
 
         // Unchanged keys or values of the positions before, then the run's own: [pairs, ..] and [runs * pairs, ..] -> [runs * pairs, heads, all positions, d_head]
         Tensor WithPrefix(Tensor unchanged, Tensor own)

@@ -2,10 +2,10 @@ using System.Text.Json.Serialization;
 
 namespace HeadPatching.Core.Results;
 
-/// <summary>One head's effect over all pairs.</summary>
+/// <summary>The effect over all pairs of one head, or of a layer as a whole.</summary>
 /// <param name="Layer">Layer, from 0.</param>
-/// <param name="Head">Head, from 0.</param>
-/// <param name="Name">Such as <c>L9H6</c>.</param>
+/// <param name="Head">Head, from 0; with k and v of a grouped-query model the key/value head; null where a layer is patched as a whole.</param>
+/// <param name="Name">Such as <c>L9H6</c>; <c>L9KV1</c> for a key/value head that serves several heads; <c>L9</c> for a layer.</param>
 /// <param name="HookPoint">TransformerLens's name of what was replaced, such as <c>blocks.9.attn.hook_z</c>.</param>
 /// <param name="PatchingEffect">0: the patch changed nothing; 1: it made the whole difference between the two runs.</param>
 /// <param name="StandardError">Of <paramref name="PatchingEffect"/> over pairs; null with fewer than two pairs.</param>
@@ -14,7 +14,7 @@ namespace HeadPatching.Core.Results;
 /// <param name="PatchedMetric">Mean over pairs of the patched run's metric.</param>
 public sealed record HeadResult(
     int Layer,
-    int Head,
+    int? Head,
     string Name,
     string HookPoint,
     double PatchingEffect,

@@ -20,13 +20,14 @@ public static class SweepAssembler
         Dictionary<int, double[][][]> metric = MetricByPair(description.Model.Layers, pairs, runs);
         bool each = description.Options.Positions.IsEach;
         bool denoise = description.Options.Direction == Direction.Denoise;
+        int units = runs.Layers[0].PatchedMetric[0][0].Length; // heads, key/value heads, or one for the layer as a whole
         PairResult[] pairResults = [.. pairs.Select(Pair)];
         int longest = pairs.Max(pair => pair.Length);
         bool oneLength = pairs.All(pair => pair.Length == longest);
         HeadResult[] heads =
         [
             .. from layer in Enumerable.Range(0, description.Model.Layers)
-               from head in Enumerable.Range(0, description.Model.Heads)
+               from head in Enumerable.Range(0, units)
                select Head(layer, head),
         ];
 
@@ -37,12 +38,13 @@ public static class SweepAssembler
             Dataset = new DatasetSummary(description.Dataset, pairs.Count),
             Patch = description.Options.Patch,
             Positions = description.Options.Positions,
+            Ablation = description.Options.Ablation,
             Direction = description.Options.Direction,
             Metric = description.Metric,
             Aggregation = description.Aggregation,
             Threshold = description.Threshold,
             Heads = heads,
-            Heatmap = [.. heads.Chunk(description.Model.Heads).Select(layer => layer.Select(head => head.PatchingEffect).ToArray())],
+            Heatmap = [.. heads.Chunk(units).Select(layer => layer.Select(head => head.PatchingEffect).ToArray())],
             HeatmapByPosition = each && oneLength ? HeatmapByPosition() : null,
             ImportantHeads =
             [
@@ -91,6 +93,14 @@ public static class SweepAssembler
 
         string? Texts(TokenAnswers answers) => tokenText is null ? null : string.Join(" | ", answers.Ids.Select(tokenText));
 
+        string Name(int layer, int head)
+        {
+            string kind = description.Options.Patch is Patch.K or Patch.V && description.Model.KeyValueHeads is not null ? "KV" : "H";
+            return description.Options.Patch.IsOfLayer()
+                ? string.Create(CultureInfo.InvariantCulture, $"L{layer}")
+                : string.Create(CultureInfo.InvariantCulture, $"L{layer}{kind}{head}");
+        }
+
         HeadResult Head(int layer, int head)
         {
             // Position by position where each was patched; counted from the end, where all pairs have their answer, so that lengths may differ.
@@ -105,9 +115,9 @@ public static class SweepAssembler
                     description.Aggregation, patched, [.. those.Select(pair => From(pair.Index))], [.. those.Select(pair => To(pair.Index))]);
                 return new HeadResult(
                     layer,
-                    head,
-                    string.Create(CultureInfo.InvariantCulture, $"L{layer}H{head}"),
-                    string.Create(CultureInfo.InvariantCulture, $"blocks.{layer}.{InterventionFor.Patch(description.Options.Patch).Hook}"),
+                    description.Options.Patch.IsOfLayer() ? null : head,
+                    Name(layer, head),
+                    string.Create(CultureInfo.InvariantCulture, $"blocks.{layer}.{LayerPatchFor.Patch(description.Options.Patch).Hook}"),
                     effect,
                     error,
                     those.Average(pair => runs.Baselines[pair.Index].Clean),
@@ -126,7 +136,7 @@ public static class SweepAssembler
             [
                 .. Enumerable.Range(0, description.Model.Layers).Select(layer =>
                     Enumerable.Range(0, longest).Select(position =>
-                        Enumerable.Range(0, description.Model.Heads).Select(head =>
+                        Enumerable.Range(0, units).Select(head =>
                             Effect.Over(description.Aggregation, [.. pairs.Select(pair => metric[pair.Index][layer][position][head])], from, to).Effect)
                         .ToArray())
                     .ToArray()),

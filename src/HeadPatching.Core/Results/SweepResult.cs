@@ -21,6 +21,10 @@ public sealed record SweepResult
     /// <summary>Which activation was replaced.</summary>
     public required Patch Patch { get; init; }
 
+    /// <summary>What was put in instead of the other run's activation; absent where it was the other run's.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Ablation? Ablation { get; init; }
+
     /// <summary>Where it was replaced.</summary>
     public required Positions Positions { get; init; }
 
@@ -36,10 +40,10 @@ public sealed record SweepResult
     /// <summary>The threshold of <c>importantHeads</c>.</summary>
     public required double Threshold { get; init; }
 
-    /// <summary>Every head, layer by layer.</summary>
+    /// <summary>Every head (or key/value head, or layer as a whole), layer by layer.</summary>
     public required IReadOnlyList<HeadResult> Heads { get; init; }
 
-    /// <summary>The effects, [layer][head].</summary>
+    /// <summary>The effects, [layer][head]; one column where layers are patched as a whole.</summary>
     public required double[][] Heatmap { get; init; }
 
     /// <summary>With positions <c>each</c> and pairs of one length: the mean effects, [layer][position][head].</summary>
@@ -60,4 +64,7 @@ public sealed record SweepResult
 
     /// <summary>What made the result.</summary>
     public required SoftwareSummary Software { get; init; }
+
+    /// <summary>What the sweep did in a few words.</summary>
+    public string Title() => SweepTitle.Of(Patch, Ablation, receivers: null, Method.Exact);
 }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
@@ -86,11 +87,17 @@ internal sealed class SweepRequestReader
                 case "patch":
                     request = request with { Patch = OneOf(value, name, request.Patch) };
                     break;
+                case "ablation":
+                    request = request with { Ablation = IsNull(value) ? null : OneOf(value, name, Ablation.Zero) };
+                    break;
                 case "positions":
                     request = request with { Positions = PositionsOf(value) };
                     break;
                 case "direction":
-                    request = request with { Direction = OneOf(value, name, request.Direction) };
+                    request = request with { Direction = IsNull(value) ? null : OneOf(value, name, Direction.Denoise) };
+                    break;
+                case "metric":
+                    request = request with { Metric = OneOf(value, name, request.Metric) };
                     break;
                 case "aggregation":
                     request = request with { Aggregation = OneOf(value, name, request.Aggregation) };
@@ -100,6 +107,9 @@ internal sealed class SweepRequestReader
                     break;
                 case "top":
                     request = request with { Top = WholeNumber(value, name) ?? request.Top };
+                    break;
+                case "seed":
+                    request = request with { Seed = WholeNumber(value, name) ?? request.Seed };
                     break;
                 case "dtype":
                     request = request with { Dtype = ShortText(value, name) ?? request.Dtype };
@@ -286,16 +296,14 @@ internal sealed class SweepRequestReader
         string? text = TextOrNull(value);
         foreach (T member in Enum.GetValues<T>())
         {
-            if (text == NameOf(member))
+            if (text == member.NameOf())
             {
                 return member;
             }
         }
 
-        _faults.Add(FaultKinds.InvalidOption, path, $"The value is one of {string.Join(", ", Enum.GetValues<T>().Select(NameOf))}.");
+        _faults.Add(FaultKinds.InvalidOption, path, $"The value is one of {string.Join(", ", Enum.GetValues<T>().Select(member => member.NameOf()))}.");
         return otherwise;
-
-        static string NameOf(T member) => JsonNamingPolicy.KebabCaseLower.ConvertName(member.ToString());
     }
 
     private bool IsArray(JsonElement value, string path, int most, string what)

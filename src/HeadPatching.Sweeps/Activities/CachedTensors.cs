@@ -23,7 +23,7 @@ internal static class CachedTensors
         using SafetensorsFile file = SafetensorsFile.Open(from, name);
         return new LayerActivations(Run("clean"), Run("corrupted"));
 
-        HeadActivations Run(string run) => new(Read($"{run}.resid_mid"), Read($"{run}.q"), Read($"{run}.k"), Read($"{run}.v"), Read($"{run}.z"));
+        HeadActivations Run(string run) => new(Read($"{run}.resid_pre"), Read($"{run}.q"), Read($"{run}.k"), Read($"{run}.v"), Read($"{run}.z"));
 
         Tensor Read(string tensor) => file.Read(tensor, model.Dtype, model.Device);
     }
@@ -32,6 +32,12 @@ internal static class CachedTensors
     {
         using SafetensorsFile file = SafetensorsFile.Open(from, name);
         return new KeysValues(file.Read($"{run}.k", model.Dtype, model.Device), file.Read($"{run}.v", model.Dtype, model.Device));
+    }
+
+    public static Tensor ReadZ(Stream from, string name, string run, Transformer model)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(from, name);
+        return file.Read($"{run}.z", model.Dtype, model.Device);
     }
 
     public static FinalResiduals ReadFinal(Stream from, string name, Transformer model)

@@ -5,6 +5,7 @@ using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
 using TorchSharp;
+using static TorchSharp.torch;
 
 namespace HeadPatching.Sweeps.Activities;
 
@@ -48,10 +49,10 @@ public sealed class PatchLayer
             await GpuTurn.WaitAsync(cancellationToken);
         }
 
+        string run = plan.Request.RunPatched() == Direction.Denoise ? "corrupted" : "clean"; // the run that is patched
         var read = new List<IDisposable>();
         try
         {
-            string run = plan.Request.Direction == Direction.Denoise ? "corrupted" : "clean"; // the run that is patched
             LayerActivations own = await ReadAsync(SweepArtifacts.Activations(folder, input.Layer), CachedTensors.ReadLayer);
             FinalResiduals final = await ReadAsync(SweepArtifacts.Final(folder), CachedTensors.ReadFinal);
             var later = new List<KeysValues>();
@@ -61,15 +62,17 @@ public sealed class PatchLayer
                     SweepArtifacts.Activations(folder, layer), (stream, artifact, model) => CachedTensors.ReadKeysValues(stream, artifact, run, model)));
             }
 
-            LayerPatches patches = lease.Use(model => new LayerPatcher(model, metric, SweepPlanner.Budget(plan.Request)).Patch(
-                input.Layer,
-                new MeasuredPairs(plan.PairsOf(input.Chunk), final.Clean),
-                baselines.Baselines,
-                own,
-                later,
-                plan.Request.PatchOptions(),
-                progress,
-                cancellationToken));
+            var inputs = new LayerInputs
+            {
+                Layer = input.Layer,
+                Measured = new MeasuredPairs(plan.PairsOf(input.Chunk), final.Clean),
+                Baselines = baselines.Baselines,
+                Activations = own,
+                Later = later,
+                AblatedZ = await AblatedZAsync(),
+            };
+            LayerPatches patches = lease.Use(model =>
+                new LayerPatcher(model, metric, SweepPlanner.Budget(plan.Request)).Patch(inputs, plan.Request.PatchOptions(), progress, cancellationToken));
             await _store.WriteJsonIfAbsentAsync(name, patches, cancellationToken);
             return new LayerReport(input.Layer, input.Chunk, Reused: false, patches.PatchedRuns);
         }
@@ -80,6 +83,23 @@ public sealed class PatchLayer
             {
                 GpuTurn.Release();
             }
+        }
+
+        async Task<Tensor?> AblatedZAsync()
+        {
+            var ablatedZ = new AblatedZ(_store, plan, run, input, lease);
+            Tensor? z = plan.Request.Ablation switch
+            {
+                Ablation.Mean => await ablatedZ.MeanAsync(cancellationToken),
+                Ablation.Resample => await ablatedZ.ResampledAsync(cancellationToken),
+                _ => null,
+            };
+            if (z is not null)
+            {
+                read.Add(z);
+            }
+
+            return z;
         }
 
         async Task<T> ReadAsync<T>(string artifact, Func<Stream, string, Transformer, T> tensors)

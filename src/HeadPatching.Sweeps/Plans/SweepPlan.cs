@@ -22,6 +22,9 @@ public sealed record SweepPlan(
     IReadOnlyList<PlannedChunk> Chunks,
     IReadOnlyDictionary<int, string>? TokenTexts)
 {
+    /// <summary>With resample ablation, for each of <see cref="Pairs"/> the place of the pair whose z it gets; null otherwise.</summary>
+    public IReadOnlyList<int>? Donors { get; init; }
+
     /// <summary>The pairs of a chunk.</summary>
     public IReadOnlyList<TokenPair> PairsOf(int chunk) => [.. Chunks[chunk].Pairs.Select(place => Pairs[place])];
 

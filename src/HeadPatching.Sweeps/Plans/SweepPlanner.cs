@@ -16,7 +16,7 @@ namespace HeadPatching.Sweeps.Plans;
 public static class SweepPlanner
 {
     /// <summary>Part of the activations' fingerprint: to be raised when what is cached, or how it is computed, changes.</summary>
-    private const int ActivationsVersion = 1;
+    private const int ActivationsVersion = 2;
 
     /// <summary>Plans a sweep.</summary>
     /// <param name="request">What is asked for.</param>
@@ -40,6 +40,8 @@ public static class SweepPlanner
         TextTokenizer? tokenizer = TextTokenizer.Load(folder);
         IReadOnlyList<TokenPair> pairs = Tokenize(request, model.Config, tokenizer, places);
         CheckPositions(request.Positions, pairs, places);
+        CheckPatch(request, model.Config, places);
+        IReadOnlyList<int>? donors = request.Ablation == Ablation.Resample ? DonorsOf(pairs, request.Seed, places) : null;
 
         string device = Device(request.Device);
         string fingerprint = ModelFingerprint.Compute(folder);
@@ -53,11 +55,17 @@ public static class SweepPlanner
         return new SweepPlan(
             request,
             createdAt,
-            new ModelSummary(ModelName(request.Model), fingerprint, model.Config.Layers, model.Config.Heads, request.Dtype, device),
+            new ModelSummary(ModelName(request.Model), fingerprint, model.Config.Layers, model.Config.Heads, request.Dtype, device)
+            {
+                KeyValueHeads = model.Config.KeyValueHeads == model.Config.Heads ? null : model.Config.KeyValueHeads,
+            },
             new ModelSource(located.Name, fingerprint, request.Dtype, device),
             pairs,
             chunks,
-            tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText));
+            tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText))
+        {
+            Donors = donors,
+        };
     }
 
     /// <summary>What can be said of a request without looking at its model: cheap enough for before the answer to a call.</summary>
@@ -72,6 +80,10 @@ public static class SweepPlanner
         Check(request.Device is "auto" or "cpu" or "cuda", "device", $"There is no device '{request.Device}'. Known: auto, cpu, cuda.");
         Check(request.Device != "cuda" || torch.cuda.is_available(), "device", "This machine has no CUDA device that this build can use. Use cpu or auto.");
         Check(request.Dataset is null || request.Pairs is null, "dataset", "Give a dataset or pairs, not both.");
+        Check(
+            request.Ablation is null || request.Patch == Patch.Z,
+            "ablation",
+            $"An ablation replaces a head's z; patch is {request.Patch.NameOf()}. Leave patch out, or make it z.");
         Check(request.Name is null or { Length: > 0 and <= 100 }, "name", "The name of the pairs has 1 to 100 characters.");
         if (faults.Count > 0)
         {
@@ -122,6 +134,29 @@ public static class SweepPlanner
                     CultureInfo.InvariantCulture,
                     $"There is no position {index}: pair {shortest.Index} has {shortest.Length} tokens, positions 0 to {shortest.Length - 1} or {-shortest.Length} to -1."));
         }
+    }
+
+    private static void CheckPatch(SweepRequest request, ModelConfig config, FaultPlaces places)
+    {
+        if (request.Patch == Patch.ResidMid && config.ParallelResidual)
+        {
+            throw new InvalidInputException(
+                FaultKinds.InvalidOption,
+                places.Option("patch"),
+                "This model has no resid_mid: attention and MLP of a layer both read resid_pre. Patch resid_pre or resid_post.");
+        }
+    }
+
+    private static IReadOnlyList<int> DonorsOf(IReadOnlyList<TokenPair> pairs, int seed, FaultPlaces places)
+    {
+        IReadOnlyList<int> donors = Donors.Draw(pairs, seed);
+        int[] alone = [.. pairs.Where((_, place) => donors[place] < 0).Select(pair => pair.Index)];
+        return alone.Length == 0
+            ? donors
+            : throw new InvalidInputException(
+                FaultKinds.InvalidOption,
+                places.Option("ablation"),
+                $"Resample ablation takes z from another pair of the same length, and there is none for pair {string.Join(", ", alone.Take(10))}{(alone.Length > 10 ? $" and {alone.Length - 10} more" : "")}.");
     }
 
     private static string Device(string device) => device == "auto" ? torch.cuda.is_available() ? "cuda" : "cpu" : device;

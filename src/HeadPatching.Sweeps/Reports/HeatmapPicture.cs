@@ -252,7 +252,7 @@ public static class HeatmapPicture
     }
 
     private static string Title(SweepResult result) =>
-        $"Activation patching of {result.Patch.ToString().ToLowerInvariant()}, head by head";
+        result.Title();
 
     private static string Subtitle(SweepResult result)
     {

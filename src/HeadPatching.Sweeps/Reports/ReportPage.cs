@@ -39,7 +39,7 @@ public static partial class ReportPage
     public static void Write(SweepResult result, Stream to)
     {
         var script = EmbeddedAsset.Text("report.js");
-        var title = $"Activation patching of {result.Patch.ToString().ToLowerInvariant()}, head by head";
+        var title = result.Title();
         var heads = result.Heatmap.Max(layer => layer.Length);
         var parts = new Dictionary<string, string>
         {

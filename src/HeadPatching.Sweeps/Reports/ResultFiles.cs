@@ -87,7 +87,7 @@ public static class ResultFiles
     private static string CsvLine(HeadResult head) => string.Join(
         ',',
         Number(head.Layer),
-        Number(head.Head),
+        head.Head is { } of ? Number(of) : "",
         head.Name,
         head.HookPoint,
         Number(head.PatchingEffect),

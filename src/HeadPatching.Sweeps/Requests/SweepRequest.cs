@@ -25,11 +25,14 @@ public sealed record SweepRequest
     /// <summary>Which activation is replaced.</summary>
     public Patch Patch { get; init; } = Patch.Z;
 
+    /// <summary>What is put in place of z instead of the other run's: zeros, the mean over the dataset, or another pair's; null: the other run's.</summary>
+    public Ablation? Ablation { get; init; }
+
     /// <summary>Where.</summary>
     public Positions Positions { get; init; } = Positions.All;
 
-    /// <summary>Which run is patched.</summary>
-    public Direction Direction { get; init; } = Direction.Denoise;
+    /// <summary>Which run is patched. Default (null): denoise, the corrupted one; noise, the clean one, for an ablation.</summary>
+    public Direction? Direction { get; init; }
 
     /// <summary>What is measured at the last position.</summary>
     public Metric Metric { get; init; } = Metric.LogitDifference;
@@ -39,6 +42,9 @@ public sealed record SweepRequest
 
     /// <summary>Heads with |effect| above it are important. From 0 on.</summary>
     public double Threshold { get; init; } = 0.1;
+
+    /// <summary>Seed of everything that is drawn at random, so that the same request gives the same result.</summary>
+    public int Seed { get; init; }
 
     /// <summary>How many heads a ranked table shows. At least 1. The result has all heads whatever it is.</summary>
     public int Top { get; init; } = 20;
@@ -56,5 +62,8 @@ public sealed record SweepRequest
     public string DatasetName() => Pairs is null ? Dataset ?? "ioi" : Name ?? "pairs";
 
     /// <summary>What is patched, where and which way.</summary>
-    public PatchOptions PatchOptions() => new() { Patch = Patch, Positions = Positions, Direction = Direction };
+    public PatchOptions PatchOptions() => new() { Patch = Patch, Ablation = Ablation, Positions = Positions, Direction = RunPatched() };
+
+    /// <summary>Which run is patched.</summary>
+    public Direction RunPatched() => Direction ?? (Ablation is null ? Core.Patching.Direction.Denoise : Core.Patching.Direction.Noise);
 }

@@ -30,6 +30,10 @@ public static class SweepArtifacts
     public static string Layer(string sweepId, int layer, int chunk) =>
         string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/layers/layer-{layer:D3}-chunk-{chunk:D5}.json");
 
+    /// <summary>The mean over the dataset of a layer's z, for mean ablation.</summary>
+    public static string MeanZ(string sweepId, int layer) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/means/layer-{layer:D3}.safetensors");
+
     /// <summary>The result and its pictures: results.json, heads.csv, heatmap.csv, heatmap.png, heatmap.svg, report.html.</summary>
     public static string Result(string sweepId, string file) => $"{Folder(sweepId)}/{file}";
 

@@ -119,6 +119,10 @@ public class ParityTests
         Compare("z_all_pos_noising", new PatchOptions { Patch = Patch.Z, Direction = Direction.Noise });
         Compare("z_by_pos__layer_pos_head", new PatchOptions { Patch = Patch.Z, Positions = Positions.Each });
         Compare("v_by_pos__layer_pos_head", new PatchOptions { Patch = Patch.V, Positions = Positions.Each });
+        Compare("attn_out_by_pos__layer_pos", new PatchOptions { Patch = Patch.AttnOut, Positions = Positions.Each });
+        Compare("mlp_out_by_pos__layer_pos", new PatchOptions { Patch = Patch.MlpOut, Positions = Positions.Each });
+        Compare("resid_pre_by_pos__layer_pos", new PatchOptions { Patch = Patch.ResidPre, Positions = Positions.Each });
+        Compare("zero_ablation_of_clean", new PatchOptions { Ablation = Ablation.Zero, Direction = Direction.Noise });
         return differences;
 
         void Compare(string table, PatchOptions options)
@@ -131,7 +135,7 @@ public class ParityTests
                 differences.Add(
                     table,
                     golden.OfPair(pair.Index, table),
-                    at => options.Positions.IsEach ? pair.PatchedMetricByPosition![at[0]][at[1]][at[2]] : pair.PatchedMetric![at[0]][at[1]],
+                    at => options.Positions.IsEach ? pair.PatchedMetricByPosition![at[0]][at[1]][at.Length == 3 ? at[2] : 0] : pair.PatchedMetric![at[0]][at[1]],
                     roundedToFloat32: true);
             }
         }

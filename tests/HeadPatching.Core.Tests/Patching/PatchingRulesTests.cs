@@ -39,13 +39,15 @@ public class PatchingRulesTests
         var patcher = new LayerPatcher(golden.Model, new LogitDifference(), MemoryBudget.Default);
         for (int layer = 0; layer < layers.Count; layer++)
         {
-            LayerPatches patches = patcher.Patch(
-                layer,
-                new MeasuredPairs(golden.Pairs, final.Clean),
-                baselines,
-                layers[layer] with { Clean = layers[layer].Corrupted },
-                keysValues[(layer + 1)..],
-                new PatchOptions { Patch = patch, Positions = where });
+            var inputs = new LayerInputs
+            {
+                Layer = layer,
+                Measured = new MeasuredPairs(golden.Pairs, final.Clean),
+                Baselines = baselines,
+                Activations = layers[layer] with { Clean = layers[layer].Corrupted },
+                Later = keysValues[(layer + 1)..],
+            };
+            LayerPatches patches = patcher.Patch(inputs, new PatchOptions { Patch = patch, Positions = where });
             for (int pair = 0; pair < golden.Pairs.Count; pair++)
             {
                 Assert.All(patches.PatchedMetric[pair].SelectMany(position => position), value => Assert.Equal(baselines[pair].Corrupted, value, 1e-12));

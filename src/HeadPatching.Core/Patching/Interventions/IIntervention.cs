@@ -18,6 +18,9 @@ public interface IIntervention
     /// </summary>
     bool OnlyOwnPosition { get; }
 
+    /// <summary>Whether what is replaced belongs to a key/value head, which in a grouped-query model serves several heads.</summary>
+    bool OfKeyValueHeads => false;
+
     /// <summary>The z of every head as it is when that head alone is patched.</summary>
     /// <param name="model">The model.</param>
     /// <param name="source">The run whose activation is put in.</param>

@@ -13,6 +13,9 @@ public sealed class ReplaceK : IIntervention
     public bool OnlyOwnPosition => false;
 
     /// <inheritdoc/>
+    public bool OfKeyValueHeads => true;
+
+    /// <inheritdoc/>
     public Tensor ReplacedZ(Transformer model, HeadActivations source, HeadActivations patched, int? position, int start) =>
         model.Attend(patched.Q.From(start), Replacement.At(source.K, patched.K, position), patched.V);
 }

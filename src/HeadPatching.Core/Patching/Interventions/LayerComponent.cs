@@ -1,0 +1,61 @@
+using HeadPatching.Core.Models;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Patching.Interventions;
+
+/// <summary>Replaces what a layer writes or reads as a whole: attn_out, mlp_out or the residual stream at a point.</summary>
+public sealed class LayerComponent : ILayerPatch
+{
+    private readonly Patch _patch;
+
+    /// <summary>Makes the patch.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not a patch of a layer as a whole.</exception>
+    public LayerComponent(Patch patch)
+    {
+        _patch = patch.IsOfLayer() ? patch : throw new ArgumentOutOfRangeException(nameof(patch), patch, "It is made head by head.");
+    }
+
+    /// <inheritdoc/>
+    public string Hook => _patch switch
+    {
+        Patch.AttnOut => "hook_attn_out",
+        Patch.MlpOut => "hook_mlp_out",
+        Patch.ResidPre => "hook_resid_pre",
+        Patch.ResidMid => "hook_resid_mid",
+        _ => "hook_resid_post",
+    };
+
+    /// <inheritdoc/>
+    public bool OnlyOwnPosition => true;
+
+    /// <inheritdoc/>
+    public StreamPoint Point(ModelConfig config) => _patch switch
+    {
+        Patch.AttnOut => config.ParallelResidual ? StreamPoint.Post : StreamPoint.Mid,
+        Patch.ResidPre => StreamPoint.Pre,
+        Patch.ResidMid => StreamPoint.Mid,
+        _ => StreamPoint.Post,
+    };
+
+    /// <inheritdoc/>
+    public Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, int? position, int start)
+    {
+        Tensor change = Component(model, layer, source, start) - Component(model, layer, patched, start); // [pairs, count, d_model]
+        if (position is int p)
+        {
+            Tensor everywhere = change;
+            change = zeros_like(everywhere);
+            change.select(1, p - start).copy_(everywhere.select(1, p - start));
+        }
+
+        return _ => change.unsqueeze(0).clone();
+    }
+
+    /// <summary>The component in one run, from a position on, [pairs, positions, d_model].</summary>
+    private Tensor Component(Transformer model, int layer, HeadActivations run, int start) => _patch switch
+    {
+        Patch.AttnOut => model.AttentionOut(layer, run.Z.From(start)),
+        Patch.MlpOut => model.MlpOut(layer, run.Stream(model, layer, model.Config.ParallelResidual ? StreamPoint.Pre : StreamPoint.Mid, start)),
+        _ => run.Stream(model, layer, Point(model.Config), start),
+    };
+}
