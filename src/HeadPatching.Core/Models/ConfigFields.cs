@@ -7,15 +7,100 @@ namespace HeadPatching.Core.Models;
 /// The fields of a config.json. A field that is missing or wrong adds a fault and reads as null or its default, so that one reading finds
 /// all faults; <see cref="ThrowIfAny"/> throws them at the end.
 /// </summary>
-internal sealed class ConfigFields(JsonElement root, string path)
+internal sealed class ConfigFields
 {
-    private readonly List<Fault> _faults = [];
+    private readonly JsonElement _root;
+    private readonly string _path;
+    private readonly string _prefix; // of the names in faults: "rope_scaling." within that object
+    private readonly List<Fault> _faults;
+
+    public ConfigFields(JsonElement root, string path)
+        : this(root, path, prefix: "", [])
+    {
+    }
+
+    private ConfigFields(JsonElement root, string path, string prefix, List<Fault> faults)
+    {
+        _root = root;
+        _path = path;
+        _prefix = prefix;
+        _faults = faults;
+    }
+
+    /// <summary>The names of all fields.</summary>
+    public IEnumerable<string> Names => _root.EnumerateObject().Select(property => property.Name);
 
     /// <summary>Whether the field is there and not null.</summary>
-    public bool Has(string name) => root.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null;
+    public bool Has(string name) => _root.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null;
 
     /// <summary>Whether the field is there, be it as null.</summary>
-    public bool Mentions(string name) => root.TryGetProperty(name, out _);
+    public bool Mentions(string name) => _root.TryGetProperty(name, out _);
+
+    /// <summary>An object's fields, whose faults are this one's too; null where it is missing, null or no object (the latter adds a fault).</summary>
+    public ConfigFields? Object(string name)
+    {
+        if (!Has(name))
+        {
+            return null;
+        }
+
+        var value = _root.GetProperty(name);
+        if (value.ValueKind == JsonValueKind.Object)
+        {
+            return new ConfigFields(value, _path, $"{_prefix}{name}.", _faults);
+        }
+
+        AddFault(FaultKinds.UnsupportedModel, $"{name} is {Untrusted.Show(value.GetRawText())}; it must be an object or null.");
+        return null;
+    }
+
+    /// <summary>A text; null where it is missing, null or no text (the latter adds a fault).</summary>
+    public string? Text(string name)
+    {
+        if (!Has(name))
+        {
+            return null;
+        }
+
+        var value = _root.GetProperty(name);
+        if (value.ValueKind == JsonValueKind.String)
+        {
+            return value.GetString();
+        }
+
+        AddFault(FaultKinds.UnsupportedModel, $"{name} is {Untrusted.Show(value.GetRawText())}; it must be a text.");
+        return null;
+    }
+
+    /// <summary>The texts of an array, none where it is missing or null.</summary>
+    public IReadOnlyList<string> Texts(string name)
+    {
+        if (!Has(name))
+        {
+            return [];
+        }
+
+        var value = _root.GetProperty(name);
+        if (value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String))
+        {
+            return [.. value.EnumerateArray().Select(item => item.GetString()!)];
+        }
+
+        AddFault(FaultKinds.UnsupportedModel, $"{name} is {Untrusted.Show(value.GetRawText())}; it must be an array of texts.");
+        return [];
+    }
+
+    /// <summary>Adds a fault for each of the fields that is there and neither null nor false: each would change the arithmetic.</summary>
+    public void Refuse(params ReadOnlySpan<string> names)
+    {
+        foreach (var name in names)
+        {
+            if (Has(name) && _root.GetProperty(name).ValueKind != JsonValueKind.False)
+            {
+                AddFault(FaultKinds.UnsupportedModel, $"{name} is {Untrusted.Show(_root.GetProperty(name).GetRawText())}; models with it are not supported.");
+            }
+        }
+    }
 
     /// <summary>A field that must be there, an integer from 1 to <paramref name="max"/>; null where it is not so.</summary>
     public int? Size(string name, int max)
@@ -37,7 +122,7 @@ internal sealed class ConfigFields(JsonElement root, string path)
             return null;
         }
 
-        var value = root.GetProperty(name);
+        var value = _root.GetProperty(name);
         if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) && number >= min && number <= max)
         {
             return number;
@@ -57,7 +142,7 @@ internal sealed class ConfigFields(JsonElement root, string path)
             return missing;
         }
 
-        var value = root.GetProperty(name);
+        var value = _root.GetProperty(name);
         if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && number is > 0 and < 1)
         {
             return number;
@@ -65,6 +150,29 @@ internal sealed class ConfigFields(JsonElement root, string path)
 
         AddFault(FaultKinds.UnsupportedModel, $"{name} is {Untrusted.Show(value.GetRawText())}; it must be a number above 0 and below 1.");
         return missing;
+    }
+
+    /// <summary>A number above 0, or the default where it is missing; a missing default means that it must be there.</summary>
+    public double Positive(string name, double? missing)
+    {
+        if (!Has(name))
+        {
+            if (missing is null)
+            {
+                AddFault(FaultKinds.Missing, $"{name} is missing.");
+            }
+
+            return missing ?? 1;
+        }
+
+        var value = _root.GetProperty(name);
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && number > 0 && double.IsFinite(number))
+        {
+            return number;
+        }
+
+        AddFault(FaultKinds.UnsupportedModel, $"{name} is {Untrusted.Show(value.GetRawText())}; it must be a number above 0.");
+        return missing ?? 1;
     }
 
     /// <summary>True or false, or the default where it is missing.</summary>
@@ -75,7 +183,7 @@ internal sealed class ConfigFields(JsonElement root, string path)
             return missing;
         }
 
-        var value = root.GetProperty(name);
+        var value = _root.GetProperty(name);
         if (value.ValueKind is JsonValueKind.True or JsonValueKind.False)
         {
             return value.GetBoolean();
@@ -93,7 +201,7 @@ internal sealed class ConfigFields(JsonElement root, string path)
             return missing;
         }
 
-        var value = root.GetProperty(name);
+        var value = _root.GetProperty(name);
         Activation? activation = (value.ValueKind == JsonValueKind.String ? value.GetString() : null) switch
         {
             "gelu" => Models.Activation.Gelu,
@@ -113,7 +221,7 @@ internal sealed class ConfigFields(JsonElement root, string path)
     }
 
     /// <summary>Adds a fault of this file.</summary>
-    public void AddFault(string kind, string message) => _faults.Add(new Fault(kind, path, message));
+    public void AddFault(string kind, string message) => _faults.Add(new Fault(kind, _path, _prefix + message));
 
     /// <summary>Throws all faults, if there are any.</summary>
     /// <exception cref="InvalidInputException">There are.</exception>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Models.Families;
 
 namespace HeadPatching.Core.Models;
 
@@ -8,12 +9,6 @@ public static class ModelConfigReader
 {
     /// <summary>The file's name in a model folder.</summary>
     internal const string FileName = "config.json";
-
-    /// <summary>Each family's reader, by <c>model_type</c>. A further family is one more line here and one more reader.</summary>
-    private static readonly Dictionary<string, Func<ConfigFields, ModelConfig>> Families = new(StringComparer.Ordinal)
-    {
-        ["gpt2"] = Gpt2ConfigReader.Read,
-    };
 
     /// <summary>Reads the config.json of a model folder.</summary>
     /// <exception cref="InvalidInputException">
@@ -37,18 +32,18 @@ public static class ModelConfigReader
 
     private static ModelConfig Read(JsonElement root, string path)
     {
-        var supported = $"supported: {string.Join(", ", Families.Keys.Order(StringComparer.Ordinal))}";
+        var supported = $"supported: {string.Join(", ", ModelFamily.All.Keys.Order(StringComparer.Ordinal))}";
         if (!root.TryGetProperty("model_type", out var type) || type.ValueKind != JsonValueKind.String)
         {
             throw new InvalidInputException(FaultKinds.Missing, path, $"model_type is missing; it names the architecture ({supported}).");
         }
 
-        if (!Families.TryGetValue(type.GetString()!, out var read))
+        if (!ModelFamily.All.TryGetValue(type.GetString()!, out var family))
         {
             throw new InvalidInputException(
                 FaultKinds.UnsupportedModel, path, $"model_type {Untrusted.Show(type.GetString()!)} is not supported ({supported}).");
         }
 
-        return read(new ConfigFields(root, path));
+        return family.ReadConfig(new ConfigFields(root, path));
     }
 }

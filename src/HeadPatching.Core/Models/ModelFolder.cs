@@ -1,4 +1,5 @@
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Models.Families;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Models;
@@ -17,9 +18,10 @@ public static class ModelFolder
     {
         ModelConfig config = ModelConfigReader.Read(folder);
         using WeightFiles files = WeightFiles.Open(folder);
-        ThrowIfAny(Gpt2Weights.Check(files, config));
+        var weights = new FamilyWeights(files, config);
+        ThrowIfAny(weights.Check());
         using var mode = no_grad();
-        return new Transformer(config, Gpt2Weights.Read(files, config, dtype, device));
+        return new Transformer(config, weights.Read(dtype, device));
     }
 
     /// <summary>Looks at everything that <see cref="Load"/> would need but the weights' values: cheap even for a large model.</summary>
@@ -28,7 +30,7 @@ public static class ModelFolder
     {
         ModelConfig config = ModelConfigReader.Read(folder);
         using WeightFiles files = WeightFiles.Open(folder);
-        ThrowIfAny(Gpt2Weights.Check(files, config));
+        ThrowIfAny(new FamilyWeights(files, config).Check());
         return new ModelFolderSummary(config, files.FileNames, files.ParameterCount);
     }
 

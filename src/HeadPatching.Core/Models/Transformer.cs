@@ -10,11 +10,18 @@ namespace HeadPatching.Core.Models;
 /// attribution; callers that only read wrap it in <c>inference_mode</c> and a dispose scope.
 /// <para>
 /// The residual stream of one layer: <c>resid_pre -> + attn_out -> resid_mid -> + mlp_out -> resid_post</c>, and a head's z is what
-/// W_O turns into its part of attn_out (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits").
+/// W_O turns into its part of attn_out (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits"). Where the blocks are
+/// parallel (<see cref="ModelConfig.ParallelResidual"/>), mlp_out is made of resid_pre, and there is no resid_mid.
+/// </para>
+/// <para>
+/// In a grouped-query model k and v have kv_heads heads, each of which heads / kv_heads neighbouring queries share (Ainslie et al. 2023).
+/// q and k are those of TransformerLens's hook_q and hook_k: rotary positions come in only where the two meet.
 /// </para>
 /// </summary>
 public sealed class Transformer : IDisposable
 {
+    private readonly RotaryTable? _rotary;
+
     /// <summary>Makes a model of its weights, which it owns from now on.</summary>
     /// <param name="config">The shape; must be that of the weights.</param>
     /// <param name="weights">The weights, all of one dtype on one device.</param>
@@ -27,6 +34,7 @@ public sealed class Transformer : IDisposable
             tensor.DetachFromDisposeScope();
         }
 
+        _rotary = config.Rotary is null ? null : new RotaryTable(config.Rotary, config.Context, Dtype, Device);
         if (Device.type == TorchSharp.DeviceType.CUDA)
         {
             CudaDevice.ComputeInFullFloat32();
@@ -60,7 +68,7 @@ public sealed class Transformer : IDisposable
         Tensor resid = Embed(ids);                                            // [batch, position, d_model]
         for (int layer = 0; layer < Config.Layers; layer++)
         {
-            var (q, k, v) = QueryKeyValue(layer, resid);                      // each [batch, heads, position, d_head]
+            var (q, k, v) = QueryKeyValue(layer, resid);                      // [batch, heads or kv_heads, position, d_head]
             Tensor z = Attend(q, k, v);                                       // [batch, heads, position, d_head]
             resid = ResidPost(layer, resid, z);
         }
@@ -68,37 +76,37 @@ public sealed class Transformer : IDisposable
         return Unembed(FinalNorm(resid));
     }
 
-    /// <summary>Token and position embeddings: resid_pre of layer 0.</summary>
+    /// <summary>Token embeddings, and position embeddings where positions are not rotary: resid_pre of layer 0.</summary>
     /// <param name="ids">[batch, position] int64</param>
     /// <returns>[batch, position, d_model]</returns>
     public Tensor Embed(Tensor ids)
     {
         Tensor tokens = Weights.TokenEmbedding.index_select(0, ids.flatten()).unflatten(0, ids.shape); // [batch, position, d_model]
-        Tensor positions = Weights.PositionEmbedding.narrow(0, 0, ids.shape[1]); // [position, d_model]
-        return tokens + positions;
+        return Weights.PositionEmbedding is { } positions
+            ? tokens + positions.narrow(0, 0, ids.shape[1])                   // [position, d_model]
+            : tokens;
     }
 
     /// <summary>hook_q, hook_k and hook_v of a layer.</summary>
     /// <param name="layer">Layer, from 0.</param>
     /// <param name="residPre">[batch, position, d_model]</param>
-    /// <returns>q, k, v, each [batch, heads, position, d_head]</returns>
+    /// <returns>q [batch, heads, position, d_head]; k and v, each [batch, kv_heads, position, d_head]</returns>
     public (Tensor Q, Tensor K, Tensor V) QueryKeyValue(int layer, Tensor residPre)
     {
         LayerWeights w = Weights.Layers[layer];
-        Tensor qkv = Linear(AttentionNorm(layer, residPre), w.QueryKeyValueWeight, w.QueryKeyValueBias); // [batch, position, 3 * heads * d_head]
-        Tensor[] parts = qkv.chunk(3, dim: -1);
+        Tensor qkv = Linear(AttentionNorm(layer, residPre), w.QueryKeyValueWeight, w.QueryKeyValueBias); // [batch, position, (heads + 2 * kv_heads) * d_head]
+        Tensor[] parts = qkv.split([QueryWidth, KeyWidth, KeyWidth], dim: -1);
         return (SplitHeads(parts[0]), SplitHeads(parts[1]), SplitHeads(parts[2]));
     }
 
     /// <summary>hook_k and hook_v alone, for the last layer, where queries are needed at the last position only.</summary>
     /// <param name="layer">Layer, from 0.</param>
     /// <param name="normed">[batch, position, d_model], after <see cref="AttentionNorm"/></param>
-    /// <returns>k, v, each [batch, heads, position, d_head]</returns>
+    /// <returns>k, v, each [batch, kv_heads, position, d_head]</returns>
     public (Tensor K, Tensor V) KeyValue(int layer, Tensor normed)
     {
         LayerWeights w = Weights.Layers[layer];
-        long width = Config.Heads * Config.HeadWidth;
-        Tensor kv = Linear(normed, w.QueryKeyValueWeight.narrow(1, width, 2 * width), w.QueryKeyValueBias.narrow(0, width, 2 * width));
+        Tensor kv = Linear(normed, w.QueryKeyValueWeight.narrow(1, QueryWidth, 2 * KeyWidth), w.QueryKeyValueBias?.narrow(0, QueryWidth, 2 * KeyWidth));
         Tensor[] parts = kv.chunk(2, dim: -1);
         return (SplitHeads(parts[0]), SplitHeads(parts[1]));
     }
@@ -110,8 +118,7 @@ public sealed class Transformer : IDisposable
     public Tensor Query(int layer, Tensor normed)
     {
         LayerWeights w = Weights.Layers[layer];
-        long width = Config.Heads * Config.HeadWidth;
-        return SplitHeads(Linear(normed, w.QueryKeyValueWeight.narrow(1, 0, width), w.QueryKeyValueBias.narrow(0, 0, width)));
+        return SplitHeads(Linear(normed, w.QueryKeyValueWeight.narrow(1, 0, QueryWidth), w.QueryKeyValueBias?.narrow(0, 0, QueryWidth)));
     }
 
     /// <summary>The norm before attention.</summary>
@@ -121,7 +128,7 @@ public sealed class Transformer : IDisposable
     public Tensor AttentionNorm(int layer, Tensor residPre)
     {
         LayerWeights w = Weights.Layers[layer];
-        return F.layer_norm(residPre, [Config.Width], w.AttentionNormWeight, w.AttentionNormBias, Config.NormEpsilon);
+        return Norm(residPre, w.AttentionNormWeight, w.AttentionNormBias);
     }
 
     /// <summary>
@@ -129,22 +136,31 @@ public sealed class Transformer : IDisposable
     /// (Vaswani et al. 2017, eq. 1). Used where the pattern itself is wanted; <see cref="Attend"/> does not build it.
     /// </summary>
     /// <param name="q">[batch, heads, query, d_head], the last <c>query</c> positions of the prompt</param>
-    /// <param name="k">[batch, heads, key, d_head], all positions</param>
+    /// <param name="k">[batch, kv_heads or heads, key, d_head], all positions</param>
     /// <returns>[batch, heads, query, key]</returns>
     public Tensor Pattern(Tensor q, Tensor k)
     {
+        (q, k) = Meet(q, k);
         Tensor scores = q.matmul(k.transpose(-2, -1)) / Math.Sqrt(Config.HeadWidth); // [batch, heads, query, key]
         long queries = q.shape[^2], keys = k.shape[^2];
         return (queries == 1 ? scores : scores + CausalMask(queries, keys)).softmax(-1);
     }
 
+    /// <summary>z of every head from a pattern that is given.</summary>
+    /// <param name="pattern">[batch, heads, query, key]</param>
+    /// <param name="v">[batch, kv_heads or heads, key, d_head]</param>
+    /// <returns>[batch, heads, query, d_head]</returns>
+    public Tensor WeightedValues(Tensor pattern, Tensor v) => pattern.matmul(ForEveryQuery(v));
+
     /// <summary>z of every head: the pattern times v, fused (the pattern is never stored).</summary>
     /// <param name="q">[batch, heads, query, d_head], the last <c>query</c> positions of the prompt</param>
-    /// <param name="k">[batch, heads, key, d_head], all positions</param>
-    /// <param name="v">[batch, heads, key, d_head]</param>
+    /// <param name="k">[batch, kv_heads or heads, key, d_head], all positions</param>
+    /// <param name="v">[batch, kv_heads or heads, key, d_head]</param>
     /// <returns>[batch, heads, query, d_head]</returns>
     public Tensor Attend(Tensor q, Tensor k, Tensor v)
     {
+        (q, k) = Meet(q, k);
+        v = ForEveryQuery(v);
         long queries = q.shape[^2], keys = k.shape[^2];
         if (queries == keys)
         {
@@ -178,21 +194,22 @@ public sealed class Transformer : IDisposable
 
     /// <summary>mlp_out, with the norm before it.</summary>
     /// <param name="layer">Layer, from 0.</param>
-    /// <param name="resid">[.., d_model], what the MLP reads: resid_mid, or resid_pre where the residual is parallel</param>
+    /// <param name="resid">[.., d_model]: resid_mid, or resid_pre where the blocks are parallel</param>
     /// <returns>[.., d_model]</returns>
     public Tensor MlpOut(int layer, Tensor resid)
     {
         LayerWeights w = Weights.Layers[layer];
-        Tensor normed = F.layer_norm(resid, [Config.Width], w.MlpNormWeight, w.MlpNormBias, Config.NormEpsilon);
-        Tensor hidden = Activate(Linear(normed, w.MlpInWeight, w.MlpInBias)); // [.., d_mlp]
+        Tensor normed = Norm(resid, w.MlpNormWeight, w.MlpNormBias);
+        Tensor hidden = w.MlpGateWeight is { } gate                           // [.., d_mlp]
+            ? Activate(Linear(normed, gate, w.MlpGateBias)) * Linear(normed, w.MlpInWeight, w.MlpInBias)
+            : Activate(Linear(normed, w.MlpInWeight, w.MlpInBias));
         return Linear(hidden, w.MlpOutWeight, w.MlpOutBias);
     }
 
     /// <summary>The norm before the unembedding.</summary>
     /// <param name="residPost">[.., d_model], resid_post of the last layer</param>
     /// <returns>[.., d_model]</returns>
-    public Tensor FinalNorm(Tensor residPost) =>
-        F.layer_norm(residPost, [Config.Width], Weights.FinalNormWeight, Weights.FinalNormBias, Config.NormEpsilon);
+    public Tensor FinalNorm(Tensor residPost) => Norm(residPost, Weights.FinalNormWeight, Weights.FinalNormBias);
 
     /// <summary>The logits of every token.</summary>
     /// <param name="normed">[.., d_model], after <see cref="FinalNorm"/></param>
@@ -206,14 +223,52 @@ public sealed class Transformer : IDisposable
         {
             tensor.Dispose();
         }
+
+        _rotary?.Dispose();
+    }
+
+    private long QueryWidth => Config.Heads * Config.HeadWidth;
+
+    private long KeyWidth => Config.KeyValueHeads * Config.HeadWidth;
+
+    /// <summary>Queries and keys as they are multiplied: turned by their positions, and a key for every query.</summary>
+    private (Tensor Q, Tensor K) Meet(Tensor q, Tensor k)
+    {
+        if (_rotary is not null)
+        {
+            q = _rotary.Rotate(q, first: k.shape[2] - q.shape[2]);
+            k = _rotary.Rotate(k, first: 0);
+        }
+
+        return (q, ForEveryQuery(k));
+    }
+
+    /// <summary>[batch, kv_heads or heads, ..] -> [batch, heads, ..]: each key/value head once for every query head that shares it.</summary>
+    private Tensor ForEveryQuery(Tensor x)
+    {
+        long sharing = Config.Heads / x.shape[1];
+        return sharing == 1 ? x : x.unsqueeze(2).expand(-1, -1, sharing, -1, -1).flatten(1, 2);
+    }
+
+    private Tensor Norm(Tensor x, Tensor weight, Tensor? bias)
+    {
+        if (Config.Norm == NormKind.Layer)
+        {
+            return F.layer_norm(x, [Config.Width], weight, bias, Config.NormEpsilon);
+        }
+
+        // In at least float32, as transformers and TransformerLens do; the square of a bfloat16 has too few digits for a mean.
+        Tensor exact = Dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
+        Tensor scale = exact.square().mean([-1], keepdim: true).add_(Config.NormEpsilon).rsqrt_(); // [.., 1]
+        return (exact * scale).to(Dtype) * weight;
     }
 
     /// <summary>x W + b, for [.., in] and [in, out].</summary>
-    private static Tensor Linear(Tensor x, Tensor weight, Tensor bias)
+    private static Tensor Linear(Tensor x, Tensor weight, Tensor? bias)
     {
         Tensor rows = x.reshape(-1, x.shape[^1]);                             // [rows, in]
         long[] shape = [.. x.shape[..^1], weight.shape[1]];
-        return bias.addmm(rows, weight).reshape(shape);
+        return (bias is null ? rows.mm(weight) : bias.addmm(rows, weight)).reshape(shape);
     }
 
     /// <summary>[batch, position, heads * d_head] -> [batch, heads, position, d_head]</summary>

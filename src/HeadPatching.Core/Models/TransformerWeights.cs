@@ -8,8 +8,8 @@ public sealed record TransformerWeights
     /// <summary>W_E, [vocabulary, d_model].</summary>
     public required Tensor TokenEmbedding { get; init; }
 
-    /// <summary>W_pos, [context, d_model].</summary>
-    public required Tensor PositionEmbedding { get; init; }
+    /// <summary>W_pos, [context, d_model]; null where positions are rotary.</summary>
+    public Tensor? PositionEmbedding { get; init; }
 
     /// <summary>The layers, first to last.</summary>
     public required IReadOnlyList<LayerWeights> Layers { get; init; }
@@ -17,8 +17,8 @@ public sealed record TransformerWeights
     /// <summary>Scale of the final norm, [d_model].</summary>
     public required Tensor FinalNormWeight { get; init; }
 
-    /// <summary>Shift of the final norm, [d_model].</summary>
-    public required Tensor FinalNormBias { get; init; }
+    /// <summary>Shift of the final norm, [d_model]; null where the norms have none.</summary>
+    public Tensor? FinalNormBias { get; init; }
 
     /// <summary>The unembedding with a row for each token, [vocabulary, d_model]; the same tensor as <see cref="TokenEmbedding"/> where tied.</summary>
     public required Tensor Unembedding { get; init; }
@@ -26,7 +26,7 @@ public sealed record TransformerWeights
     /// <summary>Every tensor once (a tied unembedding is not named twice), for counting, moving and training.</summary>
     public IEnumerable<Tensor> All()
     {
-        IEnumerable<Tensor> all = [TokenEmbedding, PositionEmbedding, .. Layers.SelectMany(layer => layer.All()), FinalNormWeight, FinalNormBias];
-        return ReferenceEquals(Unembedding, TokenEmbedding) ? all : all.Append(Unembedding);
+        IEnumerable<Tensor?> all = [TokenEmbedding, PositionEmbedding, .. Layers.SelectMany(layer => layer.All()), FinalNormWeight, FinalNormBias];
+        return (ReferenceEquals(Unembedding, TokenEmbedding) ? all : all.Append(Unembedding)).OfType<Tensor>();
     }
 }

@@ -33,6 +33,9 @@ public sealed class WeightFiles : IDisposable
     /// <summary>The names of the files in the folder that the weights are in, the index among them.</summary>
     public IReadOnlyList<string> FileNames { get; }
 
+    /// <summary>The folder.</summary>
+    public string Folder => _folder;
+
     /// <summary>The names of all tensors.</summary>
     public IEnumerable<string> Names => _fileOf.Keys;
 

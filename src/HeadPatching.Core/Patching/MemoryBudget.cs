@@ -46,7 +46,7 @@ public sealed record MemoryBudget(long Bytes)
         long rows = (long)pairs * positions;
         long headWidths = (long)config.Heads * config.HeadWidth;
         long attention = (4L * (config.Width + headWidths) * rows) + (2L * headWidths * pairs * length); // norm, q, k, v, z and out; then all keys and values
-        long mlp = ((2L * config.MlpWidth) + (3L * config.Width)) * rows;     // the hidden layer before and after the activation
+        long mlp = (((config.GatedMlp ? 3L : 2L) * config.MlpWidth) + (3L * config.Width)) * rows; // the hidden layer before and after the activation
         long perRun = (Math.Max(attention, mlp) + (2L * config.Width * rows)) * model.Dtype.Bytes(); // and the residual stream
         long fit = (model.FreeDeviceMemory ?? Bytes) / 2 / perRun;
         return (int)Math.Clamp(model.Device.type == TorchSharp.DeviceType.CPU ? Math.Min(fit, RowsPerBatchOnCpu / rows) : fit, 1, config.Heads);

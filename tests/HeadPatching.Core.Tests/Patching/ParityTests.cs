@@ -44,6 +44,18 @@ public class ParityTests
         CompareLogits(golden).AssertWithin(Bound(dtype));
     }
 
+    /// <summary>Keys and values of the grouped-query model have a result for each key/value head.</summary>
+    [Theory]
+    [InlineData("gpt-neox-golden", ScalarType.Float64)]
+    [InlineData("llama-golden", ScalarType.Float64)]
+    [InlineData("gpt-neox-golden", ScalarType.Float32)]
+    [InlineData("llama-golden", ScalarType.Float32)]
+    public void Every_family_has_the_metrics_that_TransformerLens_gives_it(string name, ScalarType dtype)
+    {
+        using var golden = new GoldenModel(name, dtype);
+        CompareFamily(golden).AssertWithin(Bound(dtype));
+    }
+
     /// <summary>The bound is that of float32 on a CPU.</summary>
     [Theory]
     [InlineData("gpt2-golden-a")]
@@ -61,6 +73,20 @@ public class ParityTests
         CompareHeads(golden).AssertWithin(Bound(ScalarType.Float32));
         ComparePairs(golden).AssertWithin(Bound(ScalarType.Float32));
         CompareLogits(golden).AssertWithin(Bound(ScalarType.Float32));
+    }
+
+    [Theory]
+    [InlineData("gpt-neox-golden")]
+    [InlineData("llama-golden")]
+    public void On_a_GPU_every_family_is_the_same_in_float32(string name)
+    {
+        if (!cuda.is_available())
+        {
+            Assert.Skip("no CUDA device that this build's libtorch can use");
+        }
+
+        using var golden = new GoldenModel(name, ScalarType.Float32, CUDA);
+        CompareFamily(golden).AssertWithin(Bound(ScalarType.Float32));
     }
 
     internal static SweepResult Sweep(
@@ -108,6 +134,19 @@ public class ParityTests
         }
     }
 
+    private static Differences CompareFamily(GoldenModel golden)
+    {
+        var differences = new Differences();
+        ComparePairs(golden, differences, "z_all_pos", new PatchOptions { Patch = Patch.Z });
+        ComparePairs(golden, differences, "q_all_pos", new PatchOptions { Patch = Patch.Q });
+        ComparePairs(golden, differences, "k_all_pos", new PatchOptions { Patch = Patch.K });
+        ComparePairs(golden, differences, "v_all_pos", new PatchOptions { Patch = Patch.V });
+        ComparePairs(golden, differences, "pattern_all_pos", new PatchOptions { Patch = Patch.Pattern });
+        ComparePairs(golden, differences, "z_last_pos", new PatchOptions { Patch = Patch.Z, Positions = Positions.One(-1) });
+        ComparePairs(golden, differences, "z_all_pos_noising", new PatchOptions { Patch = Patch.Z, Direction = Direction.Noise });
+        return differences;
+    }
+
     private static Differences ComparePairs(GoldenModel golden)
     {
         var differences = new Differences();
@@ -125,19 +164,27 @@ public class ParityTests
         Compare("zero_ablation_of_clean", new PatchOptions { Ablation = Ablation.Zero, Direction = Direction.Noise });
         return differences;
 
-        void Compare(string table, PatchOptions options)
+        void Compare(string table, PatchOptions options) => ComparePairs(golden, differences, table, options);
+    }
+
+    private static void ComparePairs(GoldenModel golden, Differences differences, string table, PatchOptions options)
+    {
+        SweepResult result = Sweep(golden.Model, golden.Pairs, options);
+        foreach (PairResult pair in result.Pairs)
         {
-            SweepResult result = Sweep(golden.Model, golden.Pairs, options);
-            foreach (PairResult pair in result.Pairs)
+            differences.Add("clean_metric", golden.OfPair(pair.Index, "clean_metric").GetDouble(), pair.CleanMetric);
+            differences.Add("corrupted_metric", golden.OfPair(pair.Index, "corrupted_metric").GetDouble(), pair.CorruptedMetric);
+            JsonElement expected = golden.OfPair(pair.Index, table);
+            if (!options.Positions.IsEach)
             {
-                differences.Add("clean_metric", golden.OfPair(pair.Index, "clean_metric").GetDouble(), pair.CleanMetric);
-                differences.Add("corrupted_metric", golden.OfPair(pair.Index, "corrupted_metric").GetDouble(), pair.CorruptedMetric);
-                differences.Add(
-                    table,
-                    golden.OfPair(pair.Index, table),
-                    at => options.Positions.IsEach ? pair.PatchedMetricByPosition![at[0]][at[1]][at.Length == 3 ? at[2] : 0] : pair.PatchedMetric![at[0]][at[1]],
-                    roundedToFloat32: true);
+                Assert.Equal(pair.PatchedMetric!.Select(layer => layer.Length), expected.EnumerateArray().Select(layer => layer.GetArrayLength())); // never padded
             }
+
+            differences.Add(
+                table,
+                expected,
+                at => options.Positions.IsEach ? pair.PatchedMetricByPosition![at[0]][at[1]][at.Length == 3 ? at[2] : 0] : pair.PatchedMetric![at[0]][at[1]],
+                roundedToFloat32: true);
         }
     }
 

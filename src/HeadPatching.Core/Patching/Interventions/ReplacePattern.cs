@@ -17,6 +17,6 @@ public sealed class ReplacePattern : IIntervention
     {
         Tensor pattern = Replacement.At(                                      // [pairs, heads, query, key]
             model.Pattern(source.Q.From(start), source.K), model.Pattern(patched.Q.From(start), patched.K), position - start);
-        return pattern.matmul(patched.V);
+        return model.WeightedValues(pattern, patched.V);
     }
 }

@@ -1,6 +1,6 @@
 using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Models;
+namespace HeadPatching.Core.Models.Families;
 
 /// <summary>
 /// Reads the config.json of a GPT-2 (<c>model_type</c> <c>gpt2</c>). Defaults are those of transformers' GPT2Config, except that
@@ -8,34 +8,27 @@ namespace HeadPatching.Core.Models;
 /// </summary>
 internal static class Gpt2ConfigReader
 {
-    // Far above every published model and far below what an int or a machine holds: beyond them, the file is wrong.
-    private const int MaxLayers = 1_000;
-    private const int MaxWidth = 1 << 17;
-    private const int MaxMlpWidth = 1 << 20;
-    private const int MaxContext = 1 << 22;
-    private const int MaxVocabulary = 1 << 24;
-
     /// <summary>GPT-2's own <c>&lt;|endoftext|&gt;</c>, which begins texts as well.</summary>
     private const int DefaultBosId = 50256;
 
     public static ModelConfig Read(ConfigFields fields)
     {
-        var layers = fields.Size("n_layer", MaxLayers);
-        var width = fields.Size("n_embd", MaxWidth);
-        var heads = fields.Size("n_head", MaxWidth);
+        var layers = fields.Size("n_layer", Limits.Layers);
+        var width = fields.Size("n_embd", Limits.Width);
+        var heads = fields.Size("n_head", Limits.Width);
         if (width % heads is > 0)
         {
             fields.AddFault(FaultKinds.UnsupportedModel, $"n_embd {width} is not a multiple of n_head {heads}.");
         }
 
         // n_ctx is what the oldest files call it.
-        var context = fields.Size(fields.Has("n_positions") || !fields.Has("n_ctx") ? "n_positions" : "n_ctx", MaxContext);
-        var vocabulary = fields.Size("vocab_size", MaxVocabulary);
-        var mlpWidth = fields.Integer("n_inner", 1, MaxMlpWidth);
+        var context = fields.Size(fields.Has("n_positions") || !fields.Has("n_ctx") ? "n_positions" : "n_ctx", Limits.Context);
+        var vocabulary = fields.Size("vocab_size", Limits.Vocabulary);
+        var mlpWidth = fields.Integer("n_inner", 1, Limits.MlpWidth);
         var normEpsilon = fields.Fraction("layer_norm_epsilon", missing: 1e-5);
         var activation = fields.Activation("activation_function", missing: Activation.GeluTanh);
         var tied = fields.Flag("tie_word_embeddings", missing: true);
-        var bosId = BosId(fields, vocabulary ?? MaxVocabulary);
+        var bosId = BosId(fields, vocabulary ?? Limits.Vocabulary);
         CheckAttentionFlags(fields);
         fields.ThrowIfAny();
 

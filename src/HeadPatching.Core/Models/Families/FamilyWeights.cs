@@ -1,0 +1,62 @@
+using System.Globalization;
+using HeadPatching.Core.Faults;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Models.Families;
+
+/// <summary>A model's tensors in its weights files, under the names that its family gives them.</summary>
+internal sealed class FamilyWeights
+{
+    private readonly WeightFiles _files;
+    private readonly ModelConfig _config;
+    private readonly ModelFamily _family;
+    private readonly Dictionary<string, long[]> _shapes;
+    private readonly string _prefix;
+
+    public FamilyWeights(WeightFiles files, ModelConfig config)
+    {
+        _files = files;
+        _config = config;
+        _family = ModelFamily.All[config.Family];
+        _shapes = _family.Shapes(config);
+        _prefix = files.Names.Any(name => name.StartsWith(_family.Names.Prefix, StringComparison.Ordinal)) ? _family.Names.Prefix : "";
+    }
+
+    /// <summary>
+    /// Says what is missing, of another shape than config.json makes it, or in a layer though the family has nothing there: a bias that
+    /// config.json does not mention is sooner a wrong config.json than a tensor to pass over.
+    /// </summary>
+    public IReadOnlyList<Fault> Check()
+    {
+        IEnumerable<Fault> wrong = _shapes.Select(tensor => _files.Check(FileName(tensor.Key), tensor.Value)).OfType<Fault>();
+        string[] unknown = [.. _files.Names.Where(IsUnknown).Order(StringComparer.Ordinal)];
+        return unknown.Length == 0
+            ? [.. wrong]
+            :
+            [
+                .. wrong,
+                new Fault(
+                    FaultKinds.InvalidWeights,
+                    _files.Folder,
+                    $"By config.json ({_config.Family}) the layers have no such tensors, but the weights do: {Untrusted.ShowSome(unknown)}."),
+            ];
+    }
+
+    /// <summary>Reads every tensor, in <paramref name="dtype"/> on <paramref name="device"/>.</summary>
+    /// <exception cref="InvalidInputException">A tensor is missing or has another shape than config.json says.</exception>
+    public TransformerWeights Read(ScalarType dtype, Device device) =>
+        _family.Read(_config, name => _files.Read(FileName(name), _shapes[name], dtype, device));
+
+    private string FileName(string name) => name == _family.Names.Unembedding ? name : _prefix + name;
+
+    /// <summary>Whether it belongs to a layer that is run, and neither to what the family reads there nor to its buffers.</summary>
+    private bool IsUnknown(string fileName)
+    {
+        string layers = _prefix + _family.Names.Layer;
+        return fileName.StartsWith(layers, StringComparison.Ordinal)
+            && int.TryParse(fileName[layers.Length..].Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out int layer)
+            && layer < _config.Layers
+            && !_shapes.ContainsKey(fileName[_prefix.Length..])
+            && !_family.Names.Buffers.Any(buffer => fileName.EndsWith(buffer, StringComparison.Ordinal));
+    }
+}

@@ -1,0 +1,91 @@
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Models.Families;
+
+/// <summary>
+/// The tensors of a Llama, Mistral or Qwen in a Hugging Face weights file: their names, their shapes, and where each goes. They share
+/// the names; what one has and another has not is in the config.
+/// </summary>
+internal static class LlamaWeights
+{
+    public static TensorNames Names { get; } = new("model.", "layers.", "lm_head.weight", [".self_attn.rotary_emb.inv_freq"]);
+
+    public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read)
+    {
+        Tensor embedding = read("embed_tokens.weight");
+        return new TransformerWeights
+        {
+            TokenEmbedding = embedding,
+            Layers = [.. Enumerable.Range(0, config.Layers).Select(l => ReadLayer(config, name => read($"layers.{l}.{name}")))],
+            FinalNormWeight = read("norm.weight"),
+            Unembedding = config.TiedUnembedding ? embedding : read("lm_head.weight"),
+        };
+    }
+
+    public static Dictionary<string, long[]> Shapes(ModelConfig config)
+    {
+        var shapes = new Dictionary<string, long[]>
+        {
+            ["embed_tokens.weight"] = [config.Vocabulary, config.Width],
+            ["norm.weight"] = [config.Width],
+        };
+        for (int l = 0; l < config.Layers; l++)
+        {
+            foreach (var (name, shape) in LayerShapes(config))
+            {
+                shapes[$"layers.{l}.{name}"] = shape;
+            }
+        }
+
+        if (!config.TiedUnembedding)
+        {
+            shapes["lm_head.weight"] = [config.Vocabulary, config.Width];
+        }
+
+        return shapes;
+    }
+
+    private static IEnumerable<(string Name, long[] Shape)> LayerShapes(ModelConfig config)
+    {
+        long width = config.Width, mlp = config.MlpWidth, q = config.Heads * config.HeadWidth, k = config.KeyValueHeads * config.HeadWidth;
+        return
+        [
+            ("input_layernorm.weight", [width]),
+            .. Linear("self_attn.q_proj", width, q, config.QueryKeyValueBias),
+            .. Linear("self_attn.k_proj", width, k, config.QueryKeyValueBias),
+            .. Linear("self_attn.v_proj", width, k, config.QueryKeyValueBias),
+            .. Linear("self_attn.o_proj", q, width, config.OutputBias),
+            ("post_attention_layernorm.weight", [width]),
+            .. Linear("mlp.gate_proj", width, mlp, config.MlpBias),
+            .. Linear("mlp.up_proj", width, mlp, config.MlpBias),
+            .. Linear("mlp.down_proj", mlp, width, config.MlpBias),
+        ];
+    }
+
+    /// <summary>PyTorch's Linear: a weight [out, in] and perhaps a bias [out].</summary>
+    private static IEnumerable<(string Name, long[] Shape)> Linear(string name, long inputs, long outputs, bool hasBias) =>
+        hasBias ? [($"{name}.weight", [outputs, inputs]), ($"{name}.bias", [outputs])] : [($"{name}.weight", [outputs, inputs])];
+
+    private static LayerWeights ReadLayer(ModelConfig config, Func<string, Tensor> read)
+    {
+        return new LayerWeights
+        {
+            AttentionNormWeight = read("input_layernorm.weight"),
+            QueryKeyValueWeight = Layout.Transposed(() => Joined("weight")),
+            QueryKeyValueBias = config.QueryKeyValueBias ? Layout.Kept(() => Joined("bias")) : null,
+            OutputWeight = Layout.Transposed(() => read("self_attn.o_proj.weight")),
+            OutputBias = config.OutputBias ? read("self_attn.o_proj.bias") : null,
+            MlpNormWeight = read("post_attention_layernorm.weight"),
+            MlpGateWeight = Layout.Transposed(() => read("mlp.gate_proj.weight")),
+            MlpGateBias = config.MlpBias ? read("mlp.gate_proj.bias") : null,
+            MlpInWeight = Layout.Transposed(() => read("mlp.up_proj.weight")),
+            MlpInBias = config.MlpBias ? read("mlp.up_proj.bias") : null,
+            MlpOutWeight = Layout.Transposed(() => read("mlp.down_proj.weight")),
+            MlpOutBias = config.MlpBias ? read("mlp.down_proj.bias") : null,
+        };
+
+        // Of q, k and v, one below the other: [(heads + 2 * kv_heads) * d_head, ..]
+        Tensor Joined(string part) =>
+            cat([read($"self_attn.q_proj.{part}"), read($"self_attn.k_proj.{part}"), read($"self_attn.v_proj.{part}")], 0);
+    }
+}
