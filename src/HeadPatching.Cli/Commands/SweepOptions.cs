@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Plans;
@@ -50,6 +51,8 @@ internal sealed class SweepOptions
     };
 
     private readonly Option<Direction?> _direction = Choice.Of("--direction", "Clean into corrupted, or corrupted into clean", Defaults.Direction);
+
+    private readonly Option<Metric?> _metric = Choice.Of("--metric", "What is measured at the last position", Defaults.Metric);
 
     private readonly Option<Aggregation?> _aggregation = Choice.Of("--aggregation", "How pairs come together", Defaults.Aggregation);
 
@@ -106,6 +109,8 @@ internal sealed class SweepOptions
         },
     };
 
+    private readonly Option<int> _seed = Whole("--seed", "The seed of everything that is drawn at random", Defaults.Seed);
+
     private readonly Option<int> _top = Whole("--top", "How many heads the ranked table shows", Defaults.Top);
 
     private readonly Option<int> _memory = Whole("--memory", "MiB that patching may take beside the model's weights", Defaults.MemoryMiB);
@@ -113,7 +118,7 @@ internal sealed class SweepOptions
     /// <summary>The options, in the order of the help.</summary>
     public IEnumerable<Option> All =>
     [
-        _model, _dataset, _pairs, _patch, _positions, _direction, _aggregation, _pairIndices, _dtype, _device, _threshold, _top, _memory,
+        _model, _dataset, _pairs, _patch, _positions, _direction, _metric, _aggregation, _pairIndices, _dtype, _device, _threshold, _seed, _top, _memory,
     ];
 
     /// <summary>The request of a parsed command line, and how its faults name places.</summary>
@@ -131,7 +136,9 @@ internal sealed class SweepOptions
             Patch = parsed.GetValue(_patch) ?? Defaults.Patch,
             Positions = parsed.GetValue(_positions),
             Direction = parsed.GetValue(_direction) ?? Defaults.Direction,
+            Metric = parsed.GetValue(_metric) ?? Defaults.Metric,
             Aggregation = parsed.GetValue(_aggregation) ?? Defaults.Aggregation,
+            Seed = parsed.GetValue(_seed),
             Threshold = parsed.GetValue(_threshold),
             Top = parsed.GetValue(_top),
             Dtype = parsed.GetRequiredValue(_dtype),

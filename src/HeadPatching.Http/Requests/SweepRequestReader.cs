@@ -95,6 +95,12 @@ internal sealed class SweepRequestReader
                 case "aggregation":
                     request = request with { Aggregation = OneOf(value, name, request.Aggregation) };
                     break;
+                case "metric":
+                    request = request with { Metric = OneOf(value, name, request.Metric) };
+                    break;
+                case "seed":
+                    request = request with { Seed = WholeNumber(value, name) ?? request.Seed };
+                    break;
                 case "threshold":
                     request = request with { Threshold = Number(value, name) ?? request.Threshold };
                     break;

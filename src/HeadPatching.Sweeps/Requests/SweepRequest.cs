@@ -37,6 +37,9 @@ public sealed record SweepRequest
     /// <summary>How pairs come together.</summary>
     public Aggregation Aggregation { get; init; } = Aggregation.MeanOfRatios;
 
+    /// <summary>The seed of everything that is drawn at random, such as the pairs of the confidence intervals: the same seed, the same result.</summary>
+    public int Seed { get; init; }
+
     /// <summary>Heads with |effect| above it are important. From 0 on.</summary>
     public double Threshold { get; init; } = 0.1;
 

@@ -247,6 +247,8 @@ public class PatchingRulesTests
 
         public string Name => _metric.Name;
 
+        public MetricDetails Details => _metric.Details;
+
         public int Failures { get; private set; }
 
         public Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured)
