@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Workflow;
@@ -15,7 +16,7 @@ internal static class SweepDisplay
     public static async Task<SweepStatus> RunAsync(InProcessEngine engine, SweepPlan plan, Func<Task<SweepStatus>> run)
     {
         AnsiConsole.WriteLine(FormattableString.Invariant(
-            $"{plan.Model.Name}: {plan.Model.Layers} layers x {plan.Model.Heads} heads, {plan.Model.Dtype} on {plan.Model.Device}. {plan.Request.DatasetName()}: {plan.Pairs.Count} pairs. Patching {plan.Request.Patch.ToString().ToLowerInvariant()}, positions {plan.Request.Positions}, {plan.Request.Direction.ToString().ToLowerInvariant()}."));
+            $"{plan.Model.Name}: {plan.Model.Layers} layers x {plan.Model.Heads} heads, {plan.Model.Dtype} on {plan.Model.Device}. {plan.Request.DatasetName()}: {plan.Pairs.Count} pairs. Patching {plan.Request.Patch.ToString().ToLowerInvariant()}, positions {plan.Request.Positions}, {plan.Request.Direction.ToString().ToLowerInvariant()}. Metric: {MetricFor.Metric(plan.Request.Metric).Name}."));
         return AnsiConsole.Profile.Out.IsTerminal ? await OnTerminalAsync(engine, plan, run) : await InLinesAsync(engine, plan, run);
     }
 

@@ -25,7 +25,7 @@ public sealed record HeadResult(
 {
     /// <summary>
     /// The percentile bootstrap 95 % interval of the effect over pairs, <c>[low, high]</c>; null with fewer than two pairs. With positions
-    /// <c>each</c>: of the effect at <see cref="Position"/>.
+    /// <c>each</c>: of the effect at <c>position</c>.
     /// </summary>
     public ConfidenceInterval? ConfidenceInterval { get; init; }
 

@@ -135,20 +135,18 @@ public static class SweepAssembler
             foreach (var those in heads.Index().GroupBy(one => one.Item.Position).ToList())
             {
                 TokenPair[] own = PairsAt(those.Key);
-                (double Numerator, double Denominator)[][] parts =            // [pair][head]
-                [
-                    .. own.Select(pair => those.Select(one => Effect.Part(
-                        description.Aggregation, Patched(pair, one.Item.Layer, one.Item.Head, those.Key), From(pair.Index), To(pair.Index))).ToArray()),
-                ];
                 ConfidenceInterval?[] intervals = Bootstrap.Intervals(
                     description.Seed,
-                    [.. parts.Select(pair => pair.Select(part => part.Numerator).ToArray())],
-                    [.. parts.Select(pair => pair[0].Denominator)]);
+                    [.. own.Select(pair => those.Select(one => Part(pair, Patched(pair, one.Item.Layer, one.Item.Head, those.Key)).Numerator).ToArray())],
+                    [.. own.Select(pair => Part(pair, patched: 0).Denominator)]);
                 foreach (var (one, interval) in those.Zip(intervals))
                 {
                     heads[one.Index] = one.Item with { ConfidenceInterval = interval };
                 }
             }
+
+            (double Numerator, double Denominator) Part(TokenPair pair, double patched) =>
+                Effect.Part(description.Aggregation, patched, From(pair.Index), To(pair.Index));
         }
 
         double[][][] HeatmapByPosition()
@@ -197,7 +195,7 @@ public static class SweepAssembler
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"Badly conditioned: clean and corrupted {metric.Name} differ by {difference:0.###} on average while they are {size:0.###} in size, so the effects divide by little. Choose a corruption that changes the answer.");
+                $"Badly conditioned: clean and corrupted {metric.Name} differ by {difference:G3} on average while they are {size:G3} in size, so the effects divide by little. Choose a corruption that changes the answer.");
         }
 
         int degenerate = pairs.Count(pair => pair.Degenerate);
