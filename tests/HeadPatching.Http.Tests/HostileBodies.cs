@@ -10,7 +10,7 @@ internal sealed class HostileBodies(int seed)
     private static readonly string[] Seeds =
     [
         "{}",
-        """{"model": "ioi-demo", "dataset": "ioi", "patch": "z", "positions": "all", "direction": "denoise", "aggregation": "mean-of-ratios", "threshold": 0.1, "top": 20, "dtype": "float32", "device": "auto", "memoryMiB": 64}""",
+        """{"model": "ioi-demo", "dataset": "ioi", "patch": "z", "positions": "all", "direction": "denoise", "metric": "rank", "seed": 3, "aggregation": "mean-of-ratios", "threshold": 0.1, "top": 20, "dtype": "float32", "device": "auto", "memoryMiB": 64}""",
         """{"pairs": [{"clean": "When Mary and John went to the store, John gave a drink to", "corrupted": "When Mary and John went to the store, Mary gave a drink to", "correct": " Mary", "incorrect": " John"}], "name": "mine", "pairIndices": [0]}""",
         """{"pairs": [{"clean": [1, 2, 3], "corrupted": [1, 4, 3], "correct": 5, "incorrect": 6}], "positions": -1}""",
     ];

@@ -114,6 +114,10 @@ public sealed class SweepContractTests(ApiFixture api)
             """{"patch": "v", "positions": "each", "dataset": "ioi-order", "dtype": "float64", "device": "cpu"}""",
             """{"patch": "q", "positions": -1, "pairIndices": [0, 2], "pairs": null}""",
             """{"patch": "k", "memoryMiB": 16, "name": "mine", "model": "ioi-demo", "pairs": [{"clean": "When Mary and John went to the store, John gave a drink to", "corrupted": "When Mary and John went to the store, Mary gave a drink to", "correct": " Mary", "incorrect": " John"}]}""",
+            """{"metric": "log-probability", "seed": -1}""",
+            """{"metric": "probability", "direction": "noise"}""",
+            """{"metric": "rank", "aggregation": "ratio-of-means"}""",
+            """{"metric": "kl-divergence", "positions": "each", "pairs": [{"clean": [699, 1, 2], "corrupted": [699, 3, 2], "correct": [5, 7], "incorrect": 6}, {"clean": [699, 4, 2], "corrupted": [699, 3, 2], "correct": 5, "incorrect": [6, 8]}]}""",
         ];
         string[] ids = await Task.WhenAll(bodies.Select(body => api.Client.StartAsync(body)));
         foreach (string id in ids)

@@ -84,7 +84,8 @@ internal static class SweepCommand
         string important = result.ImportantHeads.Count == 0 ? "none" : string.Join(", ", result.ImportantHeads.Select(head => head.Name));
         AnsiConsole.WriteLine(FormattableString.Invariant($"Heads above {result.Threshold}: {important}"));
         AnsiConsole.WriteLine(FormattableString.Invariant(
-            $"Clean metric {result.Pairs.Average(pair => pair.CleanMetric):F3}, corrupted {result.Pairs.Average(pair => pair.CorruptedMetric):F3} ({result.Metric}, mean of {result.Pairs.Count} pairs)"));
+            $"Clean metric {result.Pairs.Average(pair => pair.CleanMetric):G4}, corrupted {result.Pairs.Average(pair => pair.CorruptedMetric):G4} ({result.Metric}, mean of {result.Pairs.Count} pairs)"));
+        AnsiConsole.WriteLine($"Effect = {result.Normalisation}");
         if (status.Progress.TasksReused > 0)
         {
             AnsiConsole.WriteLine(FormattableString.Invariant(

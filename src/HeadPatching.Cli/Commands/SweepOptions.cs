@@ -112,9 +112,9 @@ internal sealed class SweepOptions
         },
     };
 
-    private readonly Option<int> _top = Whole("--top", "How many heads the ranked table shows", Defaults.Top);
+    private readonly Option<int> _seed = Whole("--seed", "The seed of everything that is drawn at random", Defaults.Seed);
 
-    private readonly Option<int> _seed = Whole("--seed", "Seed of everything that is drawn at random", Defaults.Seed);
+    private readonly Option<int> _top = Whole("--top", "How many heads the ranked table shows", Defaults.Top);
 
     private readonly Option<int> _memory = Whole("--memory", "MiB that patching may take beside the model's weights", Defaults.MemoryMiB);
 
@@ -141,8 +141,8 @@ internal sealed class SweepOptions
             Positions = parsed.GetValue(_positions),
             Direction = parsed.GetValue(_direction),
             Metric = parsed.GetValue(_metric) ?? Defaults.Metric,
-            Seed = parsed.GetValue(_seed),
             Aggregation = parsed.GetValue(_aggregation) ?? Defaults.Aggregation,
+            Seed = parsed.GetValue(_seed),
             Threshold = parsed.GetValue(_threshold),
             Top = parsed.GetValue(_top),
             Dtype = parsed.GetRequiredValue(_dtype),

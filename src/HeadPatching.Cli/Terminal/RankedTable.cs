@@ -5,10 +5,12 @@ using Spectre.Console.Rendering;
 
 namespace HeadPatching.Cli.Terminal;
 
-/// <summary>The heads by |effect|, largest first, each with a bar.</summary>
+/// <summary>The heads by |effect|, largest first, each with its 95 % interval and a bar. It fits 80 columns.</summary>
 public static class RankedTable
 {
-    private const int BarWidth = 18;
+    private const int BarWidth = 10;
+
+    private const string Signed = "+0.000;-0.000;0.000";
 
     // A last character that is filled by so many eighths.
     private const string Eighths = " ▏▎▍▌▋▊▉";
@@ -31,7 +33,13 @@ public static class RankedTable
         }
 
         table.AddColumn(new TableColumn("effect").RightAligned().NoWrap());
-        table.AddColumn(new TableColumn("± s.e.").RightAligned().NoWrap());
+        if (!hasPositions)
+        {
+            // A position needs the room, and the interval says more.
+            table.AddColumn(new TableColumn("± s.e.").RightAligned().NoWrap());
+        }
+
+        table.AddColumn(new TableColumn("95 % interval").RightAligned().NoWrap());
         table.AddColumn(new TableColumn("patched").RightAligned().NoWrap());
         table.AddColumn(new TableColumn("").Width(BarWidth).NoWrap());
         foreach (var (index, head) in ranked.Index())
@@ -40,14 +48,18 @@ public static class RankedTable
             {
                 new Text(Number(index + 1, "0")),
                 new Text(head.Name),
-                new Text(Number(head.PatchingEffect, "+0.000;-0.000;0.000")),
-                new Text(head.StandardError is { } error ? Number(error, "0.000") : "-"),
-                new Text(Number(head.PatchedMetric, "0.000")),
+                new Text(Number(head.PatchingEffect, Signed)),
+                new Text(head.ConfidenceInterval is { } interval ? $"[{Number(interval.Low, Signed)}, {Number(interval.High, Signed)}]" : "-"),
+                new Text(Number(head.PatchedMetric, Math.Abs(head.PatchedMetric) is > 0 and < 0.0005 ? "0.0e+00" : "0.000")),
                 new Text(Bar(head.PatchingEffect, largest), new Style(head.PatchingEffect < 0 ? Color.Blue : Color.Red)),
             };
             if (hasPositions)
             {
                 cells.Insert(2, new Text(head.Position is { } position ? Number(position, "0") : ""));
+            }
+            else
+            {
+                cells.Insert(3, new Text(head.StandardError is { } error ? Number(error, "0.000") : "-"));
             }
 
             table.AddRow(cells);

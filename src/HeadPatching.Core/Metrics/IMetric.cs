@@ -9,10 +9,25 @@ public interface IMetric
     /// <summary>Its name in results, such as <c>logit-difference</c>.</summary>
     string Name { get; }
 
+    /// <summary>What it is, in words, for the result.</summary>
+    MetricDetails Details { get; }
+
     /// <summary>Measures runs over a chunk of pairs.</summary>
     /// <param name="model">The model.</param>
     /// <param name="resid">resid_post of the last layer at the last position, [runs, pairs, d_model].</param>
     /// <param name="measured">The pairs, in the order of the second dimension.</param>
     /// <returns>[runs, pairs], float32 or float64</returns>
     Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured);
+
+    /// <summary>Whether clean and corrupted runs are so close that effects divide by little: by default, less than a fifth of their size apart.</summary>
+    /// <param name="difference">|clean - corrupted|, the mean over pairs.</param>
+    /// <param name="size">|clean| or |corrupted|, the larger of the means over pairs.</param>
+    bool IsLittle(double difference, double size) => difference < 0.2 * size;
+
+    /// <summary>
+    /// What a clean run fails to do, such as <c>does not prefer the correct answer</c>; null where it does it, or where the metric alone
+    /// cannot tell.
+    /// </summary>
+    /// <param name="clean">The clean run's metric on a pair.</param>
+    string? Shortfall(double clean) => null;
 }

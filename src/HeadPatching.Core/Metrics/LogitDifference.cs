@@ -14,6 +14,12 @@ public sealed class LogitDifference : IMetric
     public string Name => "logit-difference";
 
     /// <inheritdoc/>
+    public MetricDetails Details { get; } = new(
+        "logit[correct] - logit[incorrect] at the last position; with several answers, the mean of the right ones less the mean of the wrong ones",
+        HigherIsBetter: true,
+        Unit: "logits");
+
+    /// <inheritdoc/>
     public Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured)
     {
         // bfloat16 has 8 bits of precision: differences of logits are taken in float32.
@@ -32,4 +38,7 @@ public sealed class LogitDifference : IMetric
                 : stack(rows.split([.. all.Select(one => (long)one.Ids.Count)]).Select(own => own.mean([0])));
         }
     }
+
+    /// <inheritdoc/>
+    public string? Shortfall(double clean) => clean <= 0 ? "does not prefer the correct answer" : null;
 }

@@ -8,6 +8,10 @@ public static class MetricFor
     public static IMetric Metric(Metric metric) => metric switch
     {
         Metrics.Metric.LogitDifference => new LogitDifference(),
+        Metrics.Metric.LogProbability => new LogProbability(),
+        Metrics.Metric.Probability => new Probability(),
+        Metrics.Metric.Rank => new Rank(),
+        Metrics.Metric.KlDivergence => new KlDivergence(),
         _ => throw new ArgumentOutOfRangeException(nameof(metric), metric, null),
     };
 }

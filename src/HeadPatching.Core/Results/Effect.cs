@@ -17,6 +17,18 @@ public static class Effect
     public static double Of(double patched, double from, double to) =>
         Math.Abs(to - from) < DegenerateBelow ? 0 : (patched - from) / (to - from);
 
+    /// <summary>The effect's formula, as results say it.</summary>
+    public static string Formula(Patching.Direction direction) =>
+        direction == Patching.Direction.Denoise ? "(patched - corrupted) / (clean - corrupted)" : "(patched - clean) / (corrupted - clean)";
+
+    /// <summary>One pair's part in the effect over pairs, which is the sum of the numerators by the sum of the denominators.</summary>
+    /// <param name="aggregation">How the pairs come together.</param>
+    /// <param name="patched">The patched run's metric.</param>
+    /// <param name="from">The metric of the run that is patched, unpatched.</param>
+    /// <param name="to">The metric of the run whose activation is put in.</param>
+    public static (double Numerator, double Denominator) Part(Patching.Aggregation aggregation, double patched, double from, double to) =>
+        aggregation == Patching.Aggregation.MeanOfRatios ? (Of(patched, from, to), 1) : (patched - from, to - from);
+
     /// <summary>The effect over pairs and its standard error.</summary>
     /// <param name="aggregation">How the pairs come together.</param>
     /// <param name="patched">The patched run's metric on each pair.</param>

@@ -24,6 +24,12 @@ public sealed record HeadResult(
     double PatchedMetric)
 {
     /// <summary>
+    /// The percentile bootstrap 95 % interval of the effect over pairs, <c>[low, high]</c>; null with fewer than two pairs. With positions
+    /// <c>each</c>: of the effect at <c>position</c>.
+    /// </summary>
+    public ConfidenceInterval? ConfidenceInterval { get; init; }
+
+    /// <summary>
     /// With positions <c>each</c>: the position whose effect this is (the one of largest |effect|), counted from the end: -1 is the last.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

@@ -1,4 +1,5 @@
 using System.Globalization;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Interventions;
 using HeadPatching.Core.Prompts;
@@ -30,6 +31,7 @@ public static class SweepAssembler
                from head in Enumerable.Range(0, units)
                select Head(layer, head),
         ];
+        AddIntervals();
 
         return new SweepResult
         {
@@ -40,9 +42,13 @@ public static class SweepAssembler
             Positions = description.Options.Positions,
             Ablation = description.Options.Ablation,
             Direction = description.Options.Direction,
-            Metric = description.Metric,
+            Metric = description.Metric.Name,
+            MetricDetails = description.Metric.Details,
+            Normalisation = Effect.Formula(description.Options.Direction),
             Aggregation = description.Aggregation,
             Threshold = description.Threshold,
+            Seed = description.Seed,
+            BootstrapResamples = Bootstrap.Resamples,
             Heads = heads,
             Heatmap = [.. heads.Chunk(units).Select(layer => layer.Select(head => head.PatchingEffect).ToArray())],
             HeatmapByPosition = each && oneLength ? HeatmapByPosition() : null,
@@ -51,7 +57,7 @@ public static class SweepAssembler
                 .. heads.Where(head => Math.Abs(head.PatchingEffect) > description.Threshold).OrderByDescending(head => Math.Abs(head.PatchingEffect)),
             ],
             Pairs = pairResults,
-            Warnings = [.. Warnings(pairResults)],
+            Warnings = [.. Warnings(pairResults, description.Metric)],
             Timings = new SweepTimings(
                 description.StartedAt,
                 description.FinishedAt,
@@ -109,8 +115,8 @@ public static class SweepAssembler
 
             HeadResult AtPosition(int? position)
             {
-                TokenPair[] those = [.. pairs.Where(pair => position is null || pair.Length >= -position)];
-                double[] patched = [.. those.Select(pair => metric[pair.Index][layer][position is int p ? pair.Length + p : 0][head])];
+                TokenPair[] those = PairsAt(position);
+                double[] patched = [.. those.Select(pair => Patched(pair, layer, head, position))];
                 var (effect, error) = Effect.Over(
                     description.Aggregation, patched, [.. those.Select(pair => From(pair.Index))], [.. those.Select(pair => To(pair.Index))]);
                 return new HeadResult(
@@ -127,6 +133,30 @@ public static class SweepAssembler
                     Position = position,
                 };
             }
+        }
+
+        TokenPair[] PairsAt(int? position) => [.. pairs.Where(pair => position is null || pair.Length >= -position)];
+
+        double Patched(TokenPair pair, int layer, int head, int? position) => metric[pair.Index][layer][position is int p ? pair.Length + p : 0][head];
+
+        // Heads on the same pairs share the draws: with positions each, those whose strongest position is the same.
+        void AddIntervals()
+        {
+            foreach (var those in heads.Index().GroupBy(one => one.Item.Position).ToList())
+            {
+                TokenPair[] own = PairsAt(those.Key);
+                ConfidenceInterval?[] intervals = Bootstrap.Intervals(
+                    description.Seed,
+                    [.. own.Select(pair => those.Select(one => Part(pair, Patched(pair, one.Item.Layer, one.Index % units, those.Key)).Numerator).ToArray())],
+                    [.. own.Select(pair => Part(pair, patched: 0).Denominator)]);
+                foreach (var (one, interval) in those.Zip(intervals))
+                {
+                    heads[one.Index] = one.Item with { ConfidenceInterval = interval };
+                }
+            }
+
+            (double Numerator, double Denominator) Part(TokenPair pair, double patched) =>
+                Effect.Part(description.Aggregation, patched, From(pair.Index), To(pair.Index));
         }
 
         double[][][] HeatmapByPosition()
@@ -167,15 +197,15 @@ public static class SweepAssembler
         return metric;
     }
 
-    private static IEnumerable<string> Warnings(PairResult[] pairs)
+    private static IEnumerable<string> Warnings(PairResult[] pairs, IMetric metric)
     {
         double difference = pairs.Average(pair => Math.Abs(pair.CleanMetric - pair.CorruptedMetric));
         double size = Math.Max(pairs.Average(pair => Math.Abs(pair.CleanMetric)), pairs.Average(pair => Math.Abs(pair.CorruptedMetric)));
-        if (difference < 0.2 * size)
+        if (metric.IsLittle(difference, size))
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"Badly conditioned: clean and corrupted metric differ by {difference:0.###} on average while they are {size:0.###} in size, so the effects divide by little. Choose a corruption that changes the answer.");
+                $"Badly conditioned: clean and corrupted {metric.Name} differ by {difference:G3} on average while they are {size:G3} in size, so the effects divide by little. Choose a corruption that changes the answer.");
         }
 
         int degenerate = pairs.Count(pair => pair.Degenerate);
@@ -186,12 +216,12 @@ public static class SweepAssembler
                 $"{degenerate} of {pairs.Length} pairs are degenerate (clean and corrupted metric are the same): their effects are set to 0.");
         }
 
-        int wrong = pairs.Count(pair => pair.CleanMetric <= 0);
-        if (wrong > 0)
+        string[] shortfalls = [.. pairs.Select(pair => metric.Shortfall(pair.CleanMetric)).OfType<string>()];
+        if (shortfalls.Length > 0)
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"On {wrong} of {pairs.Length} pairs the clean run does not prefer the correct answer: there is little behaviour to restore.");
+                $"On {shortfalls.Length} of {pairs.Length} pairs the clean run {shortfalls[0]}: there is little behaviour to restore.");
         }
     }
 }

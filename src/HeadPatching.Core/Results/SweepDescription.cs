@@ -1,3 +1,4 @@
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 
 namespace HeadPatching.Core.Results;
@@ -23,8 +24,11 @@ public sealed record SweepDescription
     /// <summary>Heads with |effect| above it are listed as important.</summary>
     public double Threshold { get; init; } = 0.1;
 
-    /// <summary>The metric's name.</summary>
-    public required string Metric { get; init; }
+    /// <summary>What was measured.</summary>
+    public required IMetric Metric { get; init; }
+
+    /// <summary>Of everything that is drawn at random.</summary>
+    public int Seed { get; init; }
 
     /// <summary>When the sweep started.</summary>
     public required DateTimeOffset StartedAt { get; init; }

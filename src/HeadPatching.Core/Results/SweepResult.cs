@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 
 namespace HeadPatching.Core.Results;
@@ -34,11 +35,29 @@ public sealed record SweepResult
     /// <summary>The metric's name, such as <c>logit-difference</c>.</summary>
     public required string Metric { get; init; }
 
+    /// <summary>What the metric is; absent in results of versions that had only one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public MetricDetails? MetricDetails { get; init; }
+
+    /// <summary>
+    /// The formula of <c>patchingEffect</c> for this direction, such as <c>(patched - corrupted) / (clean - corrupted)</c>: 0 is the run that is
+    /// patched, 1 the run whose activation is put in, whatever the metric. Absent in results of versions before it.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Normalisation { get; init; }
+
     /// <summary>How pairs were brought together.</summary>
     public required Aggregation Aggregation { get; init; }
 
     /// <summary>The threshold of <c>importantHeads</c>.</summary>
     public required double Threshold { get; init; }
+
+    /// <summary>The seed of everything that is drawn at random: the same seed, the same numbers.</summary>
+    public int Seed { get; init; }
+
+    /// <summary>How many times pairs were drawn for each <c>confidenceInterval</c>; absent in results of versions that have none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? BootstrapResamples { get; init; }
 
     /// <summary>Every head (or key/value head, or layer as a whole), layer by layer.</summary>
     public required IReadOnlyList<HeadResult> Heads { get; init; }

@@ -1,5 +1,6 @@
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results;
 using HeadPatching.Http.Requests;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Requests;
@@ -40,7 +41,7 @@ internal static class SweepDocument
         });
         options.AddSchemaTransformer((schema, context, _) =>
         {
-            Describe(schema, context.JsonTypeInfo.Type);
+            Describe(schema, Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type);
             return Task.CompletedTask;
         });
     }
@@ -79,6 +80,12 @@ internal static class SweepDocument
             var one = new OpenApiSchema();
             OneOf(one, Text(), WholeNumber());
             OneOf(schema, Text(), WholeNumber(), new OpenApiSchema { Type = JsonSchemaType.Array, Items = one });
+        }
+        else if (type == typeof(ConfidenceInterval) && schema.Type is null) // the generator asks again for the items
+        {
+            schema.Type = JsonSchemaType.Array;
+            schema.Items = new OpenApiSchema { Type = JsonSchemaType.Number, Format = "double" };
+            (schema.MinItems, schema.MaxItems) = (2, 2);
         }
         else if (type == typeof(Positions))
         {

@@ -102,14 +102,14 @@ internal sealed class SweepRequestReader
                 case "aggregation":
                     request = request with { Aggregation = OneOf(value, name, request.Aggregation) };
                     break;
+                case "seed":
+                    request = request with { Seed = WholeNumber(value, name) ?? request.Seed };
+                    break;
                 case "threshold":
                     request = request with { Threshold = Number(value, name) ?? request.Threshold };
                     break;
                 case "top":
                     request = request with { Top = WholeNumber(value, name) ?? request.Top };
-                    break;
-                case "seed":
-                    request = request with { Seed = WholeNumber(value, name) ?? request.Seed };
                     break;
                 case "dtype":
                     request = request with { Dtype = ShortText(value, name) ?? request.Dtype };

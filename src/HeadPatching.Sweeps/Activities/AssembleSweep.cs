@@ -67,10 +67,10 @@ public sealed class AssembleSweep
         var baselines = new Dictionary<int, Baseline>();
         var layers = new List<LayerPatches>();
         double cacheSeconds = 0;
-        string metric = MetricFor.Metric(plan.Request.Metric).Name;
+        IMetric metric = MetricFor.Metric(plan.Request.Metric);
         for (int chunk = 0; chunk < plan.Chunks.Count; chunk++)
         {
-            var ofChunk = await _store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(plan.Chunks[chunk].Activations, metric), cancellationToken);
+            var ofChunk = await _store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(plan.Chunks[chunk].Activations, metric.Name), cancellationToken);
             cacheSeconds += ofChunk.Seconds;
             foreach (var (pair, baseline) in plan.PairsOf(chunk).Zip(ofChunk.Baselines))
             {
@@ -92,6 +92,7 @@ public sealed class AssembleSweep
             Aggregation = plan.Request.Aggregation,
             Threshold = plan.Request.Threshold,
             Metric = metric,
+            Seed = plan.Request.Seed,
             StartedAt = plan.CreatedAt,
             FinishedAt = _time.GetUtcNow(),
             SoftwareVersion = Version,

@@ -13,7 +13,7 @@ public static class ResultFiles
     private const int KnownSchemaVersion = 1;
 
     private const string CsvHeader =
-        "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric";
+        "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh";
 
     /// <summary>Writes results.json.</summary>
     public static Task WriteJsonAsync(SweepResult result, Stream to, CancellationToken cancellationToken = default) =>
@@ -53,7 +53,7 @@ public static class ResultFiles
 
     /// <summary>
     /// Writes heads.csv: the heads in the result's order, numbers with a point and as many digits as bring the same number back; a standard
-    /// error that does not exist is empty.
+    /// error or confidence interval that does not exist is empty.
     /// </summary>
     public static async Task WriteCsvAsync(IEnumerable<HeadResult> heads, Stream to, CancellationToken cancellationToken = default)
     {
@@ -91,10 +91,14 @@ public static class ResultFiles
         head.Name,
         head.HookPoint,
         Number(head.PatchingEffect),
-        head.StandardError is { } error ? Number(error) : "",
+        NumberIfAny(head.StandardError),
         Number(head.CleanMetric),
         Number(head.CorruptedMetric),
-        Number(head.PatchedMetric));
+        Number(head.PatchedMetric),
+        NumberIfAny(head.ConfidenceInterval?.Low),
+        NumberIfAny(head.ConfidenceInterval?.High));
+
+    private static string NumberIfAny(double? value) => value is { } number ? Number(number) : "";
 
     private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
 

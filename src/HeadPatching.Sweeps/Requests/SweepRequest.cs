@@ -40,11 +40,11 @@ public sealed record SweepRequest
     /// <summary>How pairs come together.</summary>
     public Aggregation Aggregation { get; init; } = Aggregation.MeanOfRatios;
 
+    /// <summary>The seed of everything that is drawn at random, such as the pairs of the confidence intervals: the same seed, the same result.</summary>
+    public int Seed { get; init; }
+
     /// <summary>Heads with |effect| above it are important. From 0 on.</summary>
     public double Threshold { get; init; } = 0.1;
-
-    /// <summary>Seed of everything that is drawn at random, so that the same request gives the same result.</summary>
-    public int Seed { get; init; }
 
     /// <summary>How many heads a ranked table shows. At least 1. The result has all heads whatever it is.</summary>
     public int Top { get; init; } = 20;

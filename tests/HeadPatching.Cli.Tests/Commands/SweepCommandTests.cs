@@ -91,6 +91,38 @@ public class SweepCommandTests
         Assert.Equal("float64", results.RootElement.GetProperty("model").GetProperty("dtype").GetString());
     }
 
+    [Fact]
+    public async Task Another_metric_and_seed_give_other_numbers_with_their_intervals_and_say_what_they_are()
+    {
+        using var folder = new TemporaryFolder();
+        string[] sweep = ["sweep", "--store", "store", "--out", "out", "--metric", "kl-divergence", "--seed", "7"];
+        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, sweep);
+
+        Assert.Equal((0, ""), (exitCode, error.Trim()));
+        Assert.Contains("95 % interval", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Warning", output, StringComparison.Ordinal);
+        using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
+        JsonElement root = results.RootElement;
+        Assert.Equal("kl-divergence", root.GetProperty("metric").GetString());
+        Assert.False(root.GetProperty("metricDetails").GetProperty("higherIsBetter").GetBoolean());
+        Assert.Equal("nats", root.GetProperty("metricDetails").GetProperty("unit").GetString());
+        Assert.Equal("(patched - corrupted) / (clean - corrupted)", root.GetProperty("normalisation").GetString());
+        Assert.Equal((7, 2000), (root.GetProperty("seed").GetInt32(), root.GetProperty("bootstrapResamples").GetInt32()));
+        Assert.All(root.GetProperty("pairs").EnumerateArray(), pair => Assert.InRange(pair.GetProperty("cleanMetric").GetDouble(), 0, 1e-5));
+        Assert.All(root.GetProperty("pairs").EnumerateArray(), pair => Assert.True(pair.GetProperty("corruptedMetric").GetDouble() > 0.1));
+        Assert.Equal("L2H6", root.GetProperty("importantHeads")[0].GetProperty("name").GetString());
+        foreach (JsonElement head in root.GetProperty("heads").EnumerateArray())
+        {
+            double effect = head.GetProperty("patchingEffect").GetDouble();
+            double[] interval = head.GetProperty("confidenceInterval").Deserialize<double[]>()!;
+            Assert.InRange(effect, interval[0] - 1e-12, interval[1] + 1e-12);
+        }
+
+        string[] lines = await File.ReadAllLinesAsync(folder["out/heads.csv"]);
+        Assert.EndsWith(",patchedMetric,confidenceLow,confidenceHigh", lines[0], StringComparison.Ordinal);
+        Assert.All(lines, line => Assert.Equal(11, line.Split(',').Length));
+    }
+
     private static readonly string[] StoreAndOut = ["--store", "--out"];
 
     public static TheoryData<string, string> BadInput { get; } = new()
@@ -112,6 +144,9 @@ public class SweepCommandTests
         { "--positions 15", "--positions: There is no position 15: pair 0 has 15 tokens" },
         { "--direction up", "--direction: there is no 'up'" },
         { "--aggregation sum", "--aggregation: there is no 'sum'" },
+        { "--metric accuracy", "--metric: there is no 'accuracy'. Known: logit-difference, log-probability, probability, rank, kl-divergence." },
+        { "--seed one", "--seed: 'one' is not a whole number" },
+        { "--seed 2147483648", "--seed: '2147483648' is not a whole number" },
         { "--pair-indices 0,7", "--pair-indices: There is no pair 7" },
         { "--pair-indices a", "--pair-indices: 'a' is not a whole number" },
         { "--dtype float8", "--dtype: There is no type 'float8'" },

@@ -72,6 +72,17 @@ public sealed class TerminalTests
     }
 
     [Fact]
+    public void The_table_shows_the_interval_of_each_effect_and_a_dash_where_there_is_none()
+    {
+        var heads = ExampleSweep.From([[0.4, -0.8]]).Heads.Select(head => head.Head == 0 ? head with { ConfidenceInterval = null, StandardError = null } : head);
+
+        var rows = Print(RankedTable.Of(heads, 2), coloured: false).Where(line => line.Contains("L0H", StringComparison.Ordinal)).ToList();
+
+        Assert.Contains("-0.800    0.033   [-0.867, -0.733]", rows[0], StringComparison.Ordinal);
+        Assert.Matches(@"\+0\.400 +- +- +0\.400", rows[1]);
+    }
+
+    [Fact]
     public void A_table_of_effects_that_are_all_0_has_no_bars()
     {
         var lines = Print(RankedTable.Of(ExampleSweep.From([[0, 0]]).Heads, 20), coloured: false);

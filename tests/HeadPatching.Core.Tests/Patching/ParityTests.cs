@@ -90,7 +90,13 @@ public class ParityTests
     }
 
     internal static SweepResult Sweep(
-        Transformer model, IReadOnlyList<TokenPair> pairs, PatchOptions options, IMetric? metric = null, MemoryBudget? budget = null)
+        Transformer model,
+        IReadOnlyList<TokenPair> pairs,
+        PatchOptions options,
+        IMetric? metric = null,
+        MemoryBudget? budget = null,
+        Aggregation aggregation = Aggregation.MeanOfRatios,
+        int seed = 0)
     {
         metric ??= new LogitDifference();
         SweepRuns runs = InMemorySweep.Run(model, pairs, options, metric, budget ?? MemoryBudget.Default);
@@ -100,7 +106,9 @@ public class ParityTests
             Model = new ModelSummary("golden", "", model.Config.Layers, model.Config.Heads, model.Dtype.Name(), model.Device.type.ToString().ToLowerInvariant()),
             Dataset = "golden",
             Options = options,
-            Metric = metric.Name,
+            Metric = metric,
+            Aggregation = aggregation,
+            Seed = seed,
             StartedAt = default,
             FinishedAt = default,
             SoftwareVersion = "",
@@ -220,6 +228,8 @@ public class ParityTests
     private sealed class CorrectLogit : IMetric
     {
         public string Name => "correct-logit";
+
+        public MetricDetails Details { get; } = new("the logit of the correct answer", HigherIsBetter: true, Unit: "logits");
 
         public Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured)
         {

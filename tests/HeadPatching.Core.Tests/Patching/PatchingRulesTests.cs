@@ -249,6 +249,8 @@ public class PatchingRulesTests
 
         public string Name => _metric.Name;
 
+        public MetricDetails Details => _metric.Details;
+
         public int Failures { get; private set; }
 
         public Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured)

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Engine;
@@ -41,6 +42,27 @@ public sealed class InProcessEngineTests(AzuriteFixture azurite) : IDisposable
 
         async Task<int> ForwardPassesAsync(SweepRequest request) => (await CompleteAsync(engine, request)).Progress.ForwardPasses;
         int Activations() => store.Written.Count(name => name.EndsWith(".safetensors", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Another_metric_on_the_same_prompts_needs_no_forward_pass_and_has_baselines_of_its_own()
+    {
+        WatchedStore store = LocalStore();
+        await using InProcessEngine engine = Engine(store);
+        Assert.Equal(10, (await CompleteAsync(engine, new SweepRequest())).Progress.ForwardPasses);
+        foreach (Metric metric in Enum.GetValues<Metric>().Except([Metric.LogitDifference]))
+        {
+            SweepStatus status = await CompleteAsync(engine, new SweepRequest { Metric = metric });
+            Assert.Equal(0, status.Progress.ForwardPasses);
+            JsonNode result = JsonNode.Parse(await ResultAsync(store, status.Id))!;
+            Assert.Equal(MetricFor.Metric(metric).Name, result["metric"]!.GetValue<string>());
+
+            // The demo model knows the answer on the clean prompts, and gives the other one on the corrupted.
+            double clean = result["pairs"]![0]!["cleanMetric"]!.GetValue<double>(), corrupted = result["pairs"]![0]!["corruptedMetric"]!.GetValue<double>();
+            Assert.Equal(MetricFor.Metric(metric).Details.HigherIsBetter, clean > corrupted);
+        }
+
+        Assert.Equal(Enum.GetValues<Metric>().Length, store.Written.Count(name => name.Contains("baselines", StringComparison.Ordinal)));
     }
 
     [Fact]

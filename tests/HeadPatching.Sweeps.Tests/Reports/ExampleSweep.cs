@@ -1,3 +1,4 @@
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
 
@@ -30,6 +31,7 @@ internal static class ExampleSweep
             .SelectMany((row, layer) => row.Select((effect, head) => new HeadResult(
                 layer, head, $"L{layer}H{head}", $"blocks.{layer}.attn.hook_z", effect, 0.1 / 3, 3.25, -1.5, -1.5 + (4.75 * effect))
             {
+                ConfidenceInterval = new ConfidenceInterval(effect - (0.2 / 3), effect + (0.2 / 3)),
                 Position = eachPosition ? -1 : null,
             }))
             .ToList();
@@ -43,8 +45,12 @@ internal static class ExampleSweep
             Positions = eachPosition ? Positions.Each : Positions.All,
             Direction = Direction.Denoise,
             Metric = "logit-difference",
+            MetricDetails = new LogitDifference().Details,
+            Normalisation = Effect.Formula(Direction.Denoise),
             Aggregation = Aggregation.MeanOfRatios,
             Threshold = 0.1,
+            Seed = 7,
+            BootstrapResamples = Bootstrap.Resamples,
             Heads = heads,
             Heatmap = heatmap,
             HeatmapByPosition = eachPosition ? ByPosition(heatmap, 1) : null,

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Reports;
@@ -38,6 +40,35 @@ public sealed class ResultFilesTests
         Assert.Contains("\"hookPoint\": \"blocks.1.attn.hook_z\"", text, StringComparison.Ordinal);
         Assert.Contains("\"patch\": \"z\"", text, StringComparison.Ordinal);
         Assert.Contains("\"aggregation\": \"mean-of-ratios\"", text, StringComparison.Ordinal);
+        using var document = JsonDocument.Parse(text);
+        JsonElement root = document.RootElement;
+        Assert.Equal("logits", root.GetProperty("metricDetails").GetProperty("unit").GetString());
+        Assert.True(root.GetProperty("metricDetails").GetProperty("higherIsBetter").GetBoolean());
+        Assert.Equal("(patched - corrupted) / (clean - corrupted)", root.GetProperty("normalisation").GetString());
+        Assert.Equal((7, 2000), (root.GetProperty("seed").GetInt32(), root.GetProperty("bootstrapResamples").GetInt32()));
+        JsonElement head = root.GetProperty("heads")[0];
+        Assert.Equal(
+            [head.GetProperty("patchingEffect").GetDouble() - (0.2 / 3), head.GetProperty("patchingEffect").GetDouble() + (0.2 / 3)],
+            head.GetProperty("confidenceInterval").Deserialize<double[]>()!);
+    }
+
+    /// <summary>Members may be added within a version of the schema: what was written before them is still read.</summary>
+    [Fact]
+    public async Task A_result_from_before_metrics_had_details_and_heads_intervals_is_read()
+    {
+        using var file = new MemoryStream();
+        await ResultFiles.WriteJsonAsync(ExampleSweep.Of(2, 3), file, TestContext.Current.CancellationToken);
+        JsonObject root = JsonNode.Parse(file.ToArray())!.AsObject();
+        Assert.All((string[])["metricDetails", "normalisation", "seed", "bootstrapResamples"], member => Assert.True(root.Remove(member)));
+        foreach (string heads in (string[])["heads", "importantHeads"])
+        {
+            Assert.All(root[heads]!.AsArray(), head => Assert.True(head!.AsObject().Remove("confidenceInterval")));
+        }
+
+        using var older = new MemoryStream(Encoding.UTF8.GetBytes(root.ToJsonString()));
+        SweepResult result = await ResultFiles.ReadJsonAsync(older, cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Equal("logit-difference", result.Metric);
+        Assert.All(result.Heads, head => Assert.Null(head.ConfidenceInterval));
     }
 
     [Theory]
@@ -72,13 +103,13 @@ public sealed class ResultFilesTests
     public async Task Heads_csv_brings_back_every_number_to_the_last_digit()
     {
         var result = ExampleSweep.From(Awkward);
-        var heads = result.Heads.Select(head => head.Head == 1 ? head with { StandardError = null } : head).ToList();
+        var heads = result.Heads.Select(head => head.Head == 1 ? head with { StandardError = null, ConfidenceInterval = null } : head).ToList();
 
         using var file = new MemoryStream();
         await ResultFiles.WriteCsvAsync(heads, file, TestContext.Current.CancellationToken);
         var lines = Encoding.UTF8.GetString(file.ToArray()).TrimEnd('\n').Split('\n');
 
-        Assert.Equal("layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric", lines[0]);
+        Assert.Equal("layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh", lines[0]);
         Assert.Equal(heads, lines.Skip(1).Select(Parse));
     }
 
@@ -94,7 +125,10 @@ public sealed class ResultFilesTests
             cells[5].Length == 0 ? null : Number(cells[5]),
             Number(cells[6]),
             Number(cells[7]),
-            Number(cells[8]));
+            Number(cells[8]))
+        {
+            ConfidenceInterval = cells[9].Length == 0 ? null : new ConfidenceInterval(Number(cells[9]), Number(cells[10])),
+        };
     }
 
     private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);

@@ -307,7 +307,7 @@
   // ---- The form
 
   const form = byId("new-sweep");
-  const FIELDS = ["model", "dataset", "pairs", "patch", "positions", "direction", "aggregation", "threshold", "dtype"];
+  const FIELDS = ["model", "dataset", "pairs", "patch", "positions", "direction", "metric", "aggregation", "threshold", "dtype"];
   const DEMO_MODEL = "ioi-demo";
   const EXAMPLE = {
     clean: "When Mary and John went to the store, John gave a drink to",
@@ -349,7 +349,7 @@
     show(byId("dataset-description"), own ? "" : byId("dataset").selectedOptions[0].dataset.description);
     byId("position").hidden = byId("positions").value !== "one";
     const positions = byId("positions").value === "one" ? `position ${byId("position").value}` : byId("positions").selectedOptions[0].textContent;
-    byId("options-summary").textContent = `${byId("patch").value} · ${positions} · ${byId("direction").value} · ${byId("dtype").value}`;
+    byId("options-summary").textContent = `${byId("patch").value} · ${positions} · ${byId("direction").value} · ${byId("metric").value} · ${byId("dtype").value}`;
   }
 
   // The pairs of the text area, with the line each stands on, and a fault for every line that is not a JSON object.
@@ -390,7 +390,7 @@
       lines = read.lines;
       faults.push(...read.faults);
     }
-    for (const name of ["patch", "direction", "aggregation", "dtype"]) body[name] = value(name);
+    for (const name of ["patch", "direction", "metric", "aggregation", "dtype"]) body[name] = value(name);
     body.positions = value("positions");
     if (body.positions === "one") {
       if (value("position") === "") faults.push({ path: "positions", message: "Say which position: a whole number; negative ones count from the end." });

@@ -26,6 +26,10 @@
     return text.replace("-", "−");
   }
 
+  function interval(ends) {
+    return ends ? `${number(ends[0])} to ${number(ends[1])}` : "–";
+  }
+
   function duration(seconds) {
     return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${number(seconds, 1)} s`;
   }
@@ -114,6 +118,7 @@
     const list = element("dl");
     definition(list, "Effect", number(Number(cell.dataset.effect), 4), "main-value");
     if (whole) {
+      definition(list, "95 % interval", interval(head.confidenceInterval));
       definition(list, "Standard error", number(head.standardError, 4));
       definition(list, "Clean metric", number(head.cleanMetric));
       definition(list, "Corrupted metric", number(head.corruptedMetric));
@@ -250,7 +255,7 @@
       element("td", "", headLink(head.name)),
       element("td", "bar-column", bar),
       element("td", "number", number(head.patchingEffect, 4)),
-      element("td", "number", number(head.standardError, 4)),
+      element("td", "number", interval(head.confidenceInterval)),
       element("td", "number", number(head.patchedMetric)));
     if (byPosition) row.append(element("td", "number", String(head.position ?? "").replace("-", "−")));
     return row;
@@ -353,6 +358,10 @@
 
   // ---- Head and foot of the page
 
+  function formula(text) {
+    return text.replaceAll(" - ", " − ");
+  }
+
   function setUpSummary() {
     const facts = [
       result.model.name,
@@ -364,6 +373,13 @@
     byId("lead").append(...facts.flatMap((fact, index) => [index > 0 ? "  ·  " : "", element("bdi", "", fact)]));
 
     byId("warnings").append(...result.warnings.map(text => element("p", "notice", text)));
+
+    const { metricDetails, normalisation } = result;
+    byId("metric").textContent = [
+      `Metric: ${result.metric}`,
+      metricDetails ? `, ${metricDetails.description} (${metricDetails.unit}; ${metricDetails.higherIsBetter ? "more" : "less"} is better).` : ".",
+      normalisation ? ` Effect: ${formula(normalisation)}.` : "",
+    ].join("");
 
     const baseline = result.heads[0];
     const strongest = ranked[0];
@@ -390,7 +406,9 @@
     definition(list, "Positions", result.positions);
     definition(list, "Direction", result.direction);
     definition(list, "Metric", result.metric);
+    if (result.normalisation) definition(list, "Effect", formula(result.normalisation));
     definition(list, "Aggregation", result.aggregation);
+    if (result.bootstrapResamples) definition(list, "95 % intervals", `percentile bootstrap over pairs, ${plural(result.bootstrapResamples, "draw", "draws")}, seed ${result.seed}`);
     definition(list, "Threshold", String(result.threshold));
     definition(list, "Started", time(timings.startedAt));
     definition(list, "Finished", `${time(timings.finishedAt)} (after ${duration(seconds)})`);
