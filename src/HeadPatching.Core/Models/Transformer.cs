@@ -16,8 +16,8 @@ namespace HeadPatching.Core.Models;
 /// <para>
 /// In a grouped-query model k and v have kv_heads heads, each of which heads / kv_heads neighbouring queries share (Ainslie et al. 2023).
 /// q and k are those of TransformerLens's hook_q and hook_k: what some families do to them before the two meet, a norm of each (Qwen3's
-/// q_norm and k_norm) and the turning by their positions, is done in <see cref="Attend(int, Tensor, Tensor, Tensor)"/> and
-/// <see cref="Pattern(int, Tensor, Tensor)"/>.
+/// q_norm and k_norm) and the turning by their positions, is done in <see cref="Attend"/> and
+/// <see cref="Pattern"/>.
 /// </para>
 /// </summary>
 public sealed class Transformer : IDisposable
@@ -136,7 +136,7 @@ public sealed class Transformer : IDisposable
 
     /// <summary>
     /// The softmaxed attention, <c>hook_pattern</c>: softmax(q k^T / sqrt(d_head)) with later positions masked out
-    /// (Vaswani et al. 2017, eq. 1). Used where the pattern itself is wanted; <see cref="Attend(int, Tensor, Tensor, Tensor)"/> does not build it.
+    /// (Vaswani et al. 2017, eq. 1). Used where the pattern itself is wanted; <see cref="Attend"/> does not build it.
     /// </summary>
     /// <param name="layer">Layer, from 0.</param>
     /// <param name="q">[batch, heads, query, d_head], the last <c>query</c> positions of the prompt</param>
@@ -149,9 +149,6 @@ public sealed class Transformer : IDisposable
         long queries = q.shape[^2], keys = k.shape[^2];
         return (queries == 1 ? scores : scores + CausalMask(queries, keys)).softmax(-1);
     }
-
-    /// <summary><see cref="Pattern(int, Tensor, Tensor)"/> of a model without norms of queries and keys, where it is the same in every layer.</summary>
-    public Tensor Pattern(Tensor q, Tensor k) => Pattern(AnyLayer, q, k);
 
     /// <summary>z of every head: the pattern times v, fused (the pattern is never stored).</summary>
     /// <param name="layer">Layer, from 0.</param>
@@ -171,9 +168,6 @@ public sealed class Transformer : IDisposable
 
         return F.scaled_dot_product_attention(q, k, v, attn_mask: queries == 1 ? null! : CausalMask(queries, keys));
     }
-
-    /// <summary><see cref="Attend(int, Tensor, Tensor, Tensor)"/> of a model without norms of queries and keys, where it is the same in every layer.</summary>
-    public Tensor Attend(Tensor q, Tensor k, Tensor v) => Attend(AnyLayer, q, k, v);
 
     /// <summary>attn_out: what all heads write, from their z.</summary>
     /// <param name="layer">Layer, from 0.</param>
@@ -222,8 +216,6 @@ public sealed class Transformer : IDisposable
     }
 
     private long QueryWidth => Config.Heads * Config.HeadWidth;
-
-    private int AnyLayer => Config.QueryKeyNorm ? throw new InvalidOperationException("This model's attention needs the layer.") : 0;
 
     private long KeyWidth => Config.KeyValueHeads * Config.HeadWidth;
 

@@ -52,7 +52,7 @@ public sealed class CachingRun : IDisposable
         using var scope = NewDisposeScope();
         int layer = LayersDone++;
         var (q, k, v) = _model.QueryKeyValue(layer, _resid);
-        Tensor z = _model.Attend(q, k, v);
+        Tensor z = _model.Attend(layer, q, k, v);
         Tensor residMid = _resid + _model.AttentionOut(layer, z);
         Tensor residPost = residMid + _model.MlpOut(layer, residMid);
 

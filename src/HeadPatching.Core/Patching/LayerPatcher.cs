@@ -94,7 +94,7 @@ public sealed class LayerPatcher
             using var mode = inference_mode();
             using var scope = NewDisposeScope();
             int count = length - start;                                       // positions that are recomputed
-            Tensor z = intervention.ReplacedZ(_model, source, patched, position, start); // [pairs, heads, count, d_head]
+            Tensor z = intervention.ReplacedZ(_model, layer, source, patched, position, start); // [pairs, heads, count, d_head]
             Tensor change = z - patched.Z.narrow(2, start, count);
             Tensor residMid = patched.ResidMid.narrow(1, start, count);       // [pairs, count, d_model]
             Tensor output = _model.Weights.Layers[layer].OutputWeight.unflatten(0, [heads, _model.Config.HeadWidth]); // [heads, d_head, d_model]

@@ -38,7 +38,7 @@ public static class SuffixRun
             using var layerScope = NewDisposeScope();
             var (q, k, v) = model.QueryKeyValue(l, resid);                    // each [runs * pairs, heads, positions, d_head]
             KeysValues unchanged = later[l - layer - 1];
-            Tensor z = model.Attend(q, WithPrefix(unchanged.K, k), WithPrefix(unchanged.V, v));
+            Tensor z = model.Attend(l, q, WithPrefix(unchanged.K, k), WithPrefix(unchanged.V, v));
             Tensor mid = model.AttentionOut(l, z).add_(resid);
             Tensor post = model.MlpOut(l, mid).add_(mid);
             resid.Dispose();
@@ -51,7 +51,7 @@ public static class SuffixRun
             var (k, v) = model.KeyValue(last, normed);
             Tensor q = model.Query(last, LastPosition(normed));               // [runs * pairs, heads, 1, d_head]
             KeysValues unchanged = later[last - layer - 1];
-            Tensor z = model.Attend(q, WithPrefix(unchanged.K, k), WithPrefix(unchanged.V, v));
+            Tensor z = model.Attend(last, q, WithPrefix(unchanged.K, k), WithPrefix(unchanged.V, v));
             resid = model.AttentionOut(last, z).add_(LastPosition(resid));    // [runs * pairs, 1, d_model]
             resid = model.MlpOut(last, resid).add_(resid);
         }
