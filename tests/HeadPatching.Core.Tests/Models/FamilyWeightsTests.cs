@@ -73,6 +73,11 @@ public class FamilyWeightsTests
         using var neox = Random("gpt_neox");
         Add(neox, "gpt_neox.layers.0.attention.bias", "gpt_neox.layers.0.attention.masked_bias", "gpt_neox.layers.0.attention.rotary_emb.inv_freq");
         ModelFolder.Inspect(neox.Path);
+
+        using var gpt2 = new TemporaryFolder();
+        RandomModelFolder.Write(gpt2.Path, layers: 2, heads: 2, width: 8, vocabulary: 20, context: 8, seed: 1);
+        Add(gpt2, "h.0.attn.bias", "h.1.attn.masked_bias");
+        ModelFolder.Inspect(gpt2.Path);
     }
 
     private static TemporaryFolder Random(string family, bool tied = false)
