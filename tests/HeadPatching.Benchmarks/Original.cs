@@ -62,7 +62,7 @@ internal static class Original
         for (int layer = 0; layer < model.Config.Layers; layer++)
         {
             var (q, k, v) = model.QueryKeyValue(layer, resid);
-            Tensor pattern = model.Pattern(q, k);
+            Tensor pattern = model.Pattern(layer, q, k);
             Tensor z = pattern.matmul(v);
             z = hook?.Invoke(layer, z) ?? z;
             allZ[layer] = z;

@@ -29,7 +29,7 @@ internal static class PlainRun
         for (int layer = 0; layer < model.Config.Layers; layer++)
         {
             var (q, k, v) = model.QueryKeyValue(layer, resid);
-            resid = model.ResidPost(layer, resid, hook(layer, model.Attend(q, k, v).squeeze(0)).unsqueeze(0));
+            resid = model.ResidPost(layer, resid, hook(layer, model.Attend(layer, q, k, v).squeeze(0)).unsqueeze(0));
         }
 
         return model.Unembed(model.FinalNorm(resid))[0, -1];

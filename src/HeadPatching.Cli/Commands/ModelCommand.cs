@@ -54,7 +54,8 @@ internal static class ModelCommand
         Console.WriteLine($"context      {config.Context} tokens, vocabulary {config.Vocabulary}");
         Console.WriteLine($"weights      {model.Parameters} in {string.Join(", ", model.WeightFiles)}");
         Console.WriteLine(FormattableString.Invariant($"memory       {model.Parameters * 4 / 1048576.0:F0} MiB as float32"));
-        Console.WriteLine($"tokenizer    {(tokenizer is null ? "none: prompts must be token ids" : $"{tokenizer.VocabularySize} tokens, BOS {config.BosId?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "none"}")}");
+        string bos = config.BosId?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "none";
+        Console.WriteLine($"tokenizer    {(tokenizer is null ? "none: prompts must be token ids" : tokenizer.Unsupported ?? $"{tokenizer.VocabularySize} tokens, BOS {bos}")}");
         Console.WriteLine($"fingerprint  {ModelFingerprint.Compute(folder)}");
         Console.WriteLine("This model can be swept.");
         return ExitCode.Done;

@@ -20,6 +20,12 @@ public sealed record LayerWeights
     /// <summary>Their biases, [(heads + 2 * kv_heads) * d_head].</summary>
     public Tensor? QueryKeyValueBias { get; init; }
 
+    /// <summary>Scale of the norm of each query, [d_head], the same for all heads.</summary>
+    public Tensor? QueryNormWeight { get; init; }
+
+    /// <summary>Scale of the norm of each key, [d_head], the same for all heads.</summary>
+    public Tensor? KeyNormWeight { get; init; }
+
     /// <summary>W_O, [heads * d_head, d_model]: what turns every head's z into its part of attn_out.</summary>
     public required Tensor OutputWeight { get; init; }
 
@@ -54,7 +60,7 @@ public sealed record LayerWeights
     public IEnumerable<Tensor> All() =>
         new[]
         {
-            AttentionNormWeight, AttentionNormBias, QueryKeyValueWeight, QueryKeyValueBias, OutputWeight, OutputBias,
+            AttentionNormWeight, AttentionNormBias, QueryKeyValueWeight, QueryKeyValueBias, QueryNormWeight, KeyNormWeight, OutputWeight, OutputBias,
             MlpNormWeight, MlpNormBias, MlpGateWeight, MlpGateBias, MlpInWeight, MlpInBias, MlpOutWeight, MlpOutBias,
         }.OfType<Tensor>();
 }

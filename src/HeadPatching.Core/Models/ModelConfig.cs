@@ -54,6 +54,9 @@ public sealed record ModelConfig
     /// </summary>
     public bool ParallelResidual { get; init; }
 
+    /// <summary>Whether each query and key goes through an RMSNorm of its own before it is turned by its position (Henry et al. 2020).</summary>
+    public bool QueryKeyNorm { get; init; }
+
     /// <summary>Whether W_Q, W_K and W_V have biases.</summary>
     public bool QueryKeyValueBias { get; init; } = true;
 

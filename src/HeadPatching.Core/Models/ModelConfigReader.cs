@@ -30,6 +30,15 @@ public static class ModelConfigReader
         return StrictJson.ReadFile(path, root => Read(root, path));
     }
 
+    /// <summary>What a model folder's config.json names as its architecture; null where there is no config.json, or nothing named in it.</summary>
+    /// <exception cref="InvalidInputException">The file cannot be read or is not JSON.</exception>
+    internal static string? ModelType(string folder)
+    {
+        var path = Path.Combine(folder, FileName);
+        return !File.Exists(path) ? null
+            : StrictJson.ReadFile(path, root => root.TryGetProperty("model_type", out var type) && type.ValueKind == JsonValueKind.String ? type.GetString() : null);
+    }
+
     private static ModelConfig Read(JsonElement root, string path)
     {
         var supported = $"supported: {string.Join(", ", ModelFamily.All.Keys.Order(StringComparer.Ordinal))}";

@@ -15,7 +15,9 @@ namespace HeadPatching.Core.Models;
 /// </para>
 /// <para>
 /// In a grouped-query model k and v have kv_heads heads, each of which heads / kv_heads neighbouring queries share (Ainslie et al. 2023).
-/// q and k are those of TransformerLens's hook_q and hook_k: rotary positions come in only where the two meet.
+/// q and k are those of TransformerLens's hook_q and hook_k: what some families do to them before the two meet, a norm of each (Qwen3's
+/// q_norm and k_norm) and the turning by their positions, is done in <see cref="Attend"/> and
+/// <see cref="Pattern"/>.
 /// </para>
 /// </summary>
 public sealed class Transformer : IDisposable
@@ -69,7 +71,7 @@ public sealed class Transformer : IDisposable
         for (int layer = 0; layer < Config.Layers; layer++)
         {
             var (q, k, v) = QueryKeyValue(layer, resid);                      // [batch, heads or kv_heads, position, d_head]
-            Tensor z = Attend(q, k, v);                                       // [batch, heads, position, d_head]
+            Tensor z = Attend(layer, q, k, v);                                // [batch, heads, position, d_head]
             resid = ResidPost(layer, resid, z);
         }
 
@@ -135,12 +137,13 @@ public sealed class Transformer : IDisposable
     /// The softmaxed attention, <c>hook_pattern</c>: softmax(q k^T / sqrt(d_head)) with later positions masked out
     /// (Vaswani et al. 2017, eq. 1). Used where the pattern itself is wanted; <see cref="Attend"/> does not build it.
     /// </summary>
+    /// <param name="layer">Layer, from 0.</param>
     /// <param name="q">[batch, heads, query, d_head], the last <c>query</c> positions of the prompt</param>
     /// <param name="k">[batch, kv_heads or heads, key, d_head], all positions</param>
     /// <returns>[batch, heads, query, key]</returns>
-    public Tensor Pattern(Tensor q, Tensor k)
+    public Tensor Pattern(int layer, Tensor q, Tensor k)
     {
-        (q, k) = Meet(q, k);
+        (q, k) = Meet(layer, q, k);
         Tensor scores = q.matmul(k.transpose(-2, -1)) / Math.Sqrt(Config.HeadWidth); // [batch, heads, query, key]
         long queries = q.shape[^2], keys = k.shape[^2];
         return (queries == 1 ? scores : scores + CausalMask(queries, keys)).softmax(-1);
@@ -153,13 +156,14 @@ public sealed class Transformer : IDisposable
     public Tensor WeightedValues(Tensor pattern, Tensor v) => pattern.matmul(ForEveryQuery(v));
 
     /// <summary>z of every head: the pattern times v, fused (the pattern is never stored).</summary>
+    /// <param name="layer">Layer, from 0.</param>
     /// <param name="q">[batch, heads, query, d_head], the last <c>query</c> positions of the prompt</param>
     /// <param name="k">[batch, kv_heads or heads, key, d_head], all positions</param>
     /// <param name="v">[batch, kv_heads or heads, key, d_head]</param>
     /// <returns>[batch, heads, query, d_head]</returns>
-    public Tensor Attend(Tensor q, Tensor k, Tensor v)
+    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
-        (q, k) = Meet(q, k);
+        (q, k) = Meet(layer, q, k);
         v = ForEveryQuery(v);
         long queries = q.shape[^2], keys = k.shape[^2];
         if (queries == keys)
@@ -231,9 +235,15 @@ public sealed class Transformer : IDisposable
 
     private long KeyWidth => Config.KeyValueHeads * Config.HeadWidth;
 
-    /// <summary>Queries and keys as they are multiplied: turned by their positions, and a key for every query.</summary>
-    private (Tensor Q, Tensor K) Meet(Tensor q, Tensor k)
+    /// <summary>Queries and keys as they are multiplied: normed, turned by their positions, and a key for every query.</summary>
+    private (Tensor Q, Tensor K) Meet(int layer, Tensor q, Tensor k)
     {
+        if (Config.QueryKeyNorm)
+        {
+            q = RmsNorm(q, Weights.Layers[layer].QueryNormWeight!);
+            k = RmsNorm(k, Weights.Layers[layer].KeyNormWeight!);
+        }
+
         if (_rotary is not null)
         {
             q = _rotary.Rotate(q, first: k.shape[2] - q.shape[2]);
@@ -250,14 +260,13 @@ public sealed class Transformer : IDisposable
         return sharing == 1 ? x : x.unsqueeze(2).expand(-1, -1, sharing, -1, -1).flatten(1, 2);
     }
 
-    private Tensor Norm(Tensor x, Tensor weight, Tensor? bias)
-    {
-        if (Config.Norm == NormKind.Layer)
-        {
-            return F.layer_norm(x, [Config.Width], weight, bias, Config.NormEpsilon);
-        }
+    private Tensor Norm(Tensor x, Tensor weight, Tensor? bias) =>
+        Config.Norm == NormKind.Rms ? RmsNorm(x, weight) : F.layer_norm(x, [Config.Width], weight, bias, Config.NormEpsilon);
 
-        // In at least float32, as transformers and TransformerLens do; the square of a bfloat16 has too few digits for a mean.
+    /// <summary>x / sqrt(mean(x^2) + epsilon) * weight, over the last dimension.</summary>
+    private Tensor RmsNorm(Tensor x, Tensor weight)
+    {
+        // In at least float32, as transformers and TransformerLens do: a bfloat16's square has too few digits for a mean.
         Tensor exact = Dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
         Tensor scale = exact.square().mean([-1], keepdim: true).add_(Config.NormEpsilon).rsqrt_(); // [.., 1]
         return (exact * scale).to(Dtype) * weight;

@@ -51,7 +51,7 @@ public sealed class CachingRun : IDisposable
         using var scope = NewDisposeScope();
         int layer = LayersDone++;
         var (q, k, v) = _model.QueryKeyValue(layer, _resid);
-        Tensor z = _model.Attend(q, k, v);
+        Tensor z = _model.Attend(layer, q, k, v);
         var activations = new LayerActivations(Half(0), Half(_pairs.Count));
         Tensor residPost = _model.ResidPost(layer, _resid, z);
         _resid.Dispose();

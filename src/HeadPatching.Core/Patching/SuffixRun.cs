@@ -44,7 +44,7 @@ public static class SuffixRun
         {
             using var layerScope = NewDisposeScope();
             var (q, k, v) = model.QueryKeyValue(l, stream);                   // [runs * pairs, heads or key/value heads, positions, d_head]
-            Tensor post = Finish(l, stream, model.Attend(q, WithPrefix(keysValues[l]!.K, k), WithPrefix(keysValues[l]!.V, v)));
+            Tensor post = Finish(l, stream, model.Attend(l, q, WithPrefix(keysValues[l]!.K, k), WithPrefix(keysValues[l]!.V, v)));
             stream.Dispose();
             stream = post.MoveToOuterDisposeScope();
         }
@@ -54,7 +54,7 @@ public static class SuffixRun
             Tensor normed = model.AttentionNorm(last, stream);
             var (k, v) = model.KeyValue(last, normed);
             Tensor q = model.Query(last, LastPosition(normed));               // [runs * pairs, heads, 1, d_head]
-            stream = Finish(last, LastPosition(stream), model.Attend(q, WithPrefix(keysValues[last]!.K, k), WithPrefix(keysValues[last]!.V, v)));
+            stream = Finish(last, LastPosition(stream), model.Attend(last, q, WithPrefix(keysValues[last]!.K, k), WithPrefix(keysValues[last]!.V, v)));
         }
 
         return stream.reshape(runs, pairs, -1).MoveToOuterDisposeScope();

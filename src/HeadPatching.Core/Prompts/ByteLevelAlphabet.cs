@@ -25,14 +25,17 @@ public static class ByteLevelAlphabet
     /// What a token of the vocabulary reads like: its UTF-8 decoded. Bytes that are not whole characters and control characters are
     /// escaped (<c>\xE6</c>, <c>\n</c>), so that the text is on one line and safe on a terminal.
     /// </summary>
-    public static string Readable(string token)
-    {
+    public static string Readable(string token) =>
         // Added tokens may be plain text outside the alphabet; they are shown as they are.
-        byte[] bytes = token.All(Bytes.ContainsKey) ? [.. token.Select(c => Bytes[c])] : Encoding.UTF8.GetBytes(token);
+        Readable(token.All(Bytes.ContainsKey) ? [.. token.Select(c => Bytes[c])] : Encoding.UTF8.GetBytes(token));
+
+    /// <summary>What bytes read like as UTF-8, escaped in the same way.</summary>
+    internal static string Readable(ReadOnlySpan<byte> bytes)
+    {
         var text = new StringBuilder(bytes.Length);
         for (int at = 0; at < bytes.Length;)
         {
-            bool whole = Rune.DecodeFromUtf8(bytes.AsSpan(at), out Rune rune, out int length) == System.Buffers.OperationStatus.Done;
+            bool whole = Rune.DecodeFromUtf8(bytes[at..], out Rune rune, out int length) == System.Buffers.OperationStatus.Done;
             if (whole && IsReadable(rune))
             {
                 text.Append(rune.ToString());
@@ -43,7 +46,7 @@ public static class ByteLevelAlphabet
             }
             else
             {
-                foreach (byte b in bytes.AsSpan(at, length))
+                foreach (byte b in bytes.Slice(at, length))
                 {
                     text.Append(CultureInfo.InvariantCulture, $"\\x{b:X2}");
                 }

@@ -250,7 +250,7 @@ public static class PairTokenizer
                 return null;
             }
 
-            if (tokenizer is null)
+            if (tokenizer is null || tokenizer.Unsupported is not null)
             {
                 // True of every text alike, so once is enough.
                 if (!_saidNoTokenizer)
@@ -258,7 +258,9 @@ public static class PairTokenizer
                     faults.Add(new Fault(
                         FaultKinds.NoTokenizer,
                         where,
-                        "It is text, and the model folder has no tokenizer: put vocab.json and merges.txt there, or give token ids."));
+                        tokenizer?.Unsupported is string why
+                            ? $"It is text, and the model folder's tokenizer cannot be used: {why}"
+                            : "It is text, and the model folder has no tokenizer: put tokenizer.json, or vocab.json and merges.txt, there, or give token ids."));
                     _saidNoTokenizer = true;
                 }
 

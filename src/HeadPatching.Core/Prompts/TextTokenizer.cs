@@ -1,57 +1,74 @@
 using System.Text;
-using System.Text.Json;
 using HeadPatching.Core.Faults;
-using Microsoft.ML.Tokenizers;
+using HeadPatching.Core.Models;
 
 namespace HeadPatching.Core.Prompts;
 
 /// <summary>
-/// A model's byte-level BPE tokenizer, read from the <c>vocab.json</c> and <c>merges.txt</c> of its folder, with GPT-2's rule for where a
-/// text is split. May be used from several threads at once.
+/// A model's byte-pair tokenizer, read from its folder: from <c>tokenizer.json</c>, or from <c>vocab.json</c> and <c>merges.txt</c> with
+/// GPT-2's rule for where a text is split. May be used from several threads at once.
 /// </summary>
 public sealed class TextTokenizer
 {
     private const string VocabularyFile = "vocab.json";
     private const string MergesFile = "merges.txt";
 
-    private static readonly JsonSerializerOptions Strict = new() { AllowDuplicateProperties = false };
+    private readonly BytePairEncoder? _encoder;
+    private readonly ISpelling? _spelling;
+    private readonly AddedTokens _added = AddedTokens.None;
+    private readonly Dictionary<int, string> _tokens = [];
+    private readonly int _longestToken = int.MaxValue;
 
-    private readonly BpeTokenizer _bpe;
-    private readonly Dictionary<int, string> _tokens;
-    private readonly HashSet<byte> _missingBytes;
-    private readonly int _longestToken;
-
-    private TextTokenizer(Dictionary<string, int> vocabulary, List<string> merges)
+    internal TextTokenizer(BytePairVocabulary vocabulary, BytePairEncoder encoder, ISpelling spelling, AddedTokens added)
     {
-        _bpe = BpeTokenizer.Create(new BpeOptions(vocabulary)
-        {
-            Merges = merges,
-            ByteLevel = true,
-            PreTokenizer = new Gpt2PreTokenizer(),
-        });
-        _tokens = vocabulary.ToDictionary(entry => entry.Value, entry => entry.Key);
-        _missingBytes = [.. Enumerable.Range(0, 256).Select(b => (byte)b)
-            .Where(b => !vocabulary.ContainsKey(ByteLevelAlphabet.Character(b).ToString()))];
-        _longestToken = Math.Max(1, vocabulary.Keys.Max(token => Encoding.UTF8.GetByteCount(token)));
-        VocabularySize = _tokens.Keys.Max() + 1;
+        _encoder = encoder;
+        _spelling = spelling;
+        _added = added;
+        _tokens = vocabulary.Tokens.ToDictionary(entry => entry.Value, entry => entry.Key);
+        _longestToken = Math.Max(1, vocabulary.Tokens.Keys.Concat(added.Contents.Values).Max(Encoding.UTF8.GetByteCount));
+        VocabularySize = _tokens.Keys.Concat(added.Contents.Keys).Max() + 1;
     }
+
+    private TextTokenizer(string unsupported) => Unsupported = unsupported;
 
     /// <summary>The highest token id plus one. A model's vocabulary may be larger (padded), never smaller.</summary>
     public int VocabularySize { get; }
 
+    /// <summary>
+    /// Why no text can be encoded, though the folder has a tokenizer: it is of a kind, or has a rule, that is not known here. Null where texts
+    /// can. Token-id prompts need no tokenizer.
+    /// </summary>
+    public string? Unsupported { get; }
+
     /// <summary>Reads the tokenizer of a model folder.</summary>
-    /// <param name="modelFolder">The folder that holds <c>vocab.json</c> and <c>merges.txt</c>.</param>
-    /// <returns>The tokenizer, or null where the folder has neither file: such a model takes token-id prompts only.</returns>
-    /// <exception cref="InvalidInputException">Only one of the files is there, or one cannot be read or is malformed.</exception>
+    /// <param name="modelFolder">
+    /// The folder that holds <c>tokenizer.json</c>, or <c>vocab.json</c> and <c>merges.txt</c>. Where it has all of them, the two are read for
+    /// a GPT-2 and the one for every other model: the two do not say where texts are split, and only GPT-2's rule is known without.
+    /// </param>
+    /// <returns>The tokenizer, or null where the folder has none of the files: such a model takes token-id prompts only.</returns>
+    /// <exception cref="InvalidInputException">Only one of the two files is there, or a file cannot be read or is malformed.</exception>
     public static TextTokenizer? Load(string modelFolder)
     {
+        string json = Path.Combine(modelFolder, TokenizerJson.FileName);
         string vocabularyPath = Path.Combine(modelFolder, VocabularyFile);
         string mergesPath = Path.Combine(modelFolder, MergesFile);
         bool hasVocabulary = File.Exists(vocabularyPath);
         bool hasMerges = File.Exists(mergesPath);
+        bool splitsLikeGpt2 = ModelConfigReader.ModelType(modelFolder) is null or "gpt2";
+        if (File.Exists(json) && !(hasVocabulary && hasMerges && splitsLikeGpt2))
+        {
+            return TokenizerJson.Read(json, unsupported => new TextTokenizer(unsupported));
+        }
+
         if (!hasVocabulary && !hasMerges)
         {
             return null;
+        }
+
+        if (!splitsLikeGpt2)
+        {
+            return new TextTokenizer(
+                $"{VocabularyFile} and {MergesFile} do not say where texts are split; put the model's {TokenizerJson.FileName} into the folder as well.");
         }
 
         if (!hasVocabulary || !hasMerges)
@@ -61,23 +78,43 @@ public sealed class TextTokenizer
                 FaultKinds.NotFound, missing, $"The file is missing. A tokenizer is {VocabularyFile} and {MergesFile}, and only {present} is there.");
         }
 
-        Dictionary<string, int> vocabulary = ReadVocabulary(vocabularyPath);
-        return new TextTokenizer(vocabulary, ReadMerges(mergesPath, vocabulary));
+        BytePairVocabulary vocabulary = BytePairVocabulary.ReadFiles(vocabularyPath, mergesPath);
+        var spelling = new ByteLevelSpelling([PieceSplitter.Gpt2], composed: false, vocabulary);
+        return new TextTokenizer(vocabulary, new BytePairEncoder(vocabulary), spelling, AddedTokens.None);
     }
 
-    /// <summary>Token ids of a text. No BOS is added; the name of a special token in it is text like any other.</summary>
+    /// <summary>
+    /// Token ids of a text. No BOS is added. The name of an added token of <c>tokenizer.json</c> (<c>&lt;|endoftext|&gt;</c>) in it is that
+    /// token; with <c>vocab.json</c> and <c>merges.txt</c>, which name none, it is text like any other.
+    /// </summary>
     /// <param name="text">Any text; empty text has no tokens.</param>
     /// <exception cref="InvalidInputException">
-    /// The vocabulary lacks the token of a byte of the text (full byte-level vocabularies lack none), so that it cannot be encoded whole.
+    /// The text cannot be encoded whole: the vocabulary lacks the token of a byte of it (full byte-level vocabularies lack none), it is not in
+    /// the normal form that the tokenizer wants, or the tokenizer is <see cref="Unsupported"/>.
     /// </exception>
     public IReadOnlyList<int> Encode(string text)
     {
-        if (_missingBytes.Count > 0)
+        if (Unsupported is not null)
         {
-            RefuseMissingBytes(text);
+            throw new InvalidInputException(FaultKinds.NoTokenizer, "", Unsupported);
         }
 
-        return _bpe.EncodeToIds(text);
+        var ids = new List<int>();
+        foreach ((string part, int? id, bool atStart) in _added.Split(text))
+        {
+            if (id is int added)
+            {
+                ids.Add(added);
+                continue;
+            }
+
+            foreach (string piece in _spelling!.Pieces(part, atStart))
+            {
+                _encoder!.Encode(piece, ids);
+            }
+        }
+
+        return ids;
     }
 
     /// <summary>
@@ -90,111 +127,8 @@ public sealed class TextTokenizer
     /// One token's text for display, on one line: bytes that are no whole character and control characters are escaped (<c>\xE6</c>,
     /// <c>\n</c>). An id that has no token gives <c>[id]</c>.
     /// </summary>
-    public string TokenText(int id) => _tokens.TryGetValue(id, out string? token) ? ByteLevelAlphabet.Readable(token) : $"[{id}]";
-
-    private static Dictionary<string, int> ReadVocabulary(string path)
-    {
-        Dictionary<string, int>? vocabulary;
-        try
-        {
-            using FileStream stream = File.OpenRead(path);
-            vocabulary = JsonSerializer.Deserialize<Dictionary<string, int>>(stream, Strict);
-        }
-        catch (JsonException e)
-        {
-            string where = e.LineNumber is long line ? $"{path}:{line + 1}" : path;
-            throw new InvalidInputException(
-                FaultKinds.Malformed, where, "The vocabulary is not a JSON object of distinct tokens with their ids, such as {\"a\": 64}.");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InvalidInputException(FaultKinds.NotFound, path, $"The vocabulary cannot be read: {e.Message}");
-        }
-
-        if (vocabulary is null || vocabulary.Count == 0)
-        {
-            throw new InvalidInputException(FaultKinds.Malformed, path, "The vocabulary has no tokens.");
-        }
-
-        var tokens = new Dictionary<int, string>(vocabulary.Count);
-        foreach ((string token, int id) in vocabulary)
-        {
-            // The highest id is left out because the vocabulary's size, one more, must be a whole number too.
-            if (id is < 0 or int.MaxValue)
-            {
-                throw new InvalidInputException(
-                    FaultKinds.Malformed, path, $"The token \"{ByteLevelAlphabet.Readable(token)}\" has the id {id}, which no token can have.");
-            }
-
-            if (!tokens.TryAdd(id, token))
-            {
-                throw new InvalidInputException(
-                    FaultKinds.Malformed,
-                    path,
-                    $"Two tokens have the id {id}: \"{ByteLevelAlphabet.Readable(tokens[id])}\" and \"{ByteLevelAlphabet.Readable(token)}\".");
-            }
-        }
-
-        return vocabulary;
-    }
-
-    private static List<string> ReadMerges(string path, Dictionary<string, int> vocabulary)
-    {
-        var merges = new List<string>();
-        var seen = new HashSet<string>(StringComparer.Ordinal);
-        int number = 0;
-        try
-        {
-            foreach (string line in File.ReadLines(path))
-            {
-                number++;
-                // Only the first line can be the header: "# #" further down is a merge of two number signs.
-                if (line.Length == 0 || (number == 1 && line.StartsWith("#version", StringComparison.Ordinal)))
-                {
-                    continue;
-                }
-
-                string[] parts = line.Split(' ');
-                if (parts.Length != 2 || parts.Any(part => part.Length == 0))
-                {
-                    throw Malformed("A merge is two tokens with one space between them.");
-                }
-
-                if (Array.Find([parts[0], parts[1], parts[0] + parts[1]], token => !vocabulary.ContainsKey(token)) is string absent)
-                {
-                    throw Malformed($"The merge needs the token \"{ByteLevelAlphabet.Readable(absent)}\", which {VocabularyFile} does not have.");
-                }
-
-                if (!seen.Add(line))
-                {
-                    throw Malformed("The merge is in the file twice.");
-                }
-
-                merges.Add(line);
-            }
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InvalidInputException(FaultKinds.NotFound, path, $"The merges cannot be read: {e.Message}");
-        }
-
-        return merges;
-
-        InvalidInputException Malformed(string message) => new(FaultKinds.Malformed, $"{path}:{number}", message);
-    }
-
-    // The library leaves out what has no token, without a word; a prompt must not change silently.
-    private void RefuseMissingBytes(string text)
-    {
-        foreach (Rune rune in text.EnumerateRunes())
-        {
-            if (Encoding.UTF8.GetBytes(rune.ToString()).Any(_missingBytes.Contains))
-            {
-                throw new InvalidInputException(
-                    FaultKinds.OutsideVocabulary,
-                    string.Empty,
-                    $"The character U+{rune.Value:X4} cannot be encoded: {VocabularyFile} has no tokens for its bytes.");
-            }
-        }
-    }
+    public string TokenText(int id) =>
+        _added.Contents.TryGetValue(id, out string? content) ? ByteLevelAlphabet.Readable(Encoding.UTF8.GetBytes(content))
+        : _tokens.TryGetValue(id, out string? token) ? _spelling!.Readable(token)
+        : $"[{id}]";
 }

@@ -189,7 +189,7 @@ public class TextTokenizerTests
         Assert.Single(Assert.Throws<InvalidInputException>(() => TextTokenizer.Load(folder.Path)).Faults);
 
     /// <summary>GPT-2's own tokenizer files may not be committed; they are read where a folder of reference values lies beside the repository.</summary>
-    private static string Gpt2TokenizerFolder()
+    internal static string Gpt2TokenizerFolder()
     {
         const string Relative = "shared/golden/gpt2-tokenizer";
         for (DirectoryInfo? at = new(AppContext.BaseDirectory); at is not null; at = at.Parent)

@@ -3,12 +3,12 @@ using HeadPatching.Core.Faults;
 namespace HeadPatching.Core.Models.Families;
 
 /// <summary>
-/// Reads the config.json of a Llama and of the families that differ from it in a few fields: Mistral and Qwen2. Defaults are those
-/// of transformers' LlamaConfig, MistralConfig and Qwen2Config, except that the sizes must be there.
+/// Reads the config.json of a Llama and of the families that differ from it in a few fields: Mistral, Qwen2 and Qwen3. Defaults are
+/// those of transformers' classes for them, except that the sizes must be there.
 /// </summary>
 internal static class LlamaConfigReader
 {
-    private const int DefaultWindow = 4096; // of transformers' MistralConfig and Qwen2Config
+    private const int DefaultWindow = 4096; // of transformers' MistralConfig, Qwen2Config and Qwen3Config
 
     /// <summary>What other models' configs have and these families' arithmetic does not; read as Llama, such a model would come out wrong.</summary>
     private static readonly string[] Foreign =
@@ -26,6 +26,11 @@ internal static class LlamaConfigReader
         public bool OutputBias { get; init; }
 
         public bool MlpBias { get; init; }
+
+        public bool QueryKeyNorm { get; init; }
+
+        /// <summary>Whether a config.json without head_dim means d_model / heads; else it must say.</summary>
+        public bool HeadWidthMayBeMissing { get; init; } = true;
 
         /// <summary>Whether a config.json without num_key_value_heads means as many as heads; else it must say.</summary>
         public bool KeyValueHeadsMayBeMissing { get; init; }
@@ -62,14 +67,27 @@ internal static class LlamaConfigReader
         Window = fields.Flag("use_sliding_window", missing: false) ? Window(fields) : null,
     });
 
+    public static ModelConfig ReadQwen3(ConfigFields fields)
+    {
+        bool attentionBias = fields.Flag("attention_bias", missing: false);
+        return Read(fields, new Choices("qwen3")
+        {
+            QueryKeyValueBias = attentionBias,
+            OutputBias = attentionBias,
+            QueryKeyNorm = true,
+            HeadWidthMayBeMissing = false,
+            Window = fields.Flag("use_sliding_window", missing: false) ? Window(fields) : null,
+        });
+    }
+
     private static ModelConfig Read(ConfigFields fields, Choices choices)
     {
         fields.Refuse(Foreign);
         var layers = fields.Size("num_hidden_layers", Limits.Layers);
         var width = fields.Size("hidden_size", Limits.Width);
         var heads = fields.Size("num_attention_heads", Limits.Width);
-        var headWidth = fields.Integer("head_dim", 1, Limits.Width);
-        if (!fields.Has("head_dim"))
+        var headWidth = choices.HeadWidthMayBeMissing ? fields.Integer("head_dim", 1, Limits.Width) : fields.Size("head_dim", Limits.Width);
+        if (choices.HeadWidthMayBeMissing && !fields.Has("head_dim"))
         {
             headWidth = width % heads == 0 ? width / heads : null;
             if (width % heads is > 0)
@@ -126,6 +144,7 @@ internal static class LlamaConfigReader
             Activation = activation,
             GatedMlp = true,
             Rotary = rotary,
+            QueryKeyNorm = choices.QueryKeyNorm,
             QueryKeyValueBias = choices.QueryKeyValueBias,
             OutputBias = choices.OutputBias,
             MlpBias = choices.MlpBias,

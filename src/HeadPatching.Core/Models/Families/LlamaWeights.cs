@@ -10,6 +10,8 @@ internal static class LlamaWeights
 {
     public static TensorNames Names { get; } = new("model.", "layers.", "lm_head.weight", [".self_attn.rotary_emb.inv_freq"]);
 
+    private static readonly (string Name, long[] Shape)[] NoTensors = [];
+
     public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read)
     {
         Tensor embedding = read("embed_tokens.weight");
@@ -54,6 +56,7 @@ internal static class LlamaWeights
             .. Linear("self_attn.q_proj", width, q, config.QueryKeyValueBias),
             .. Linear("self_attn.k_proj", width, k, config.QueryKeyValueBias),
             .. Linear("self_attn.v_proj", width, k, config.QueryKeyValueBias),
+            .. config.QueryKeyNorm ? [("self_attn.q_norm.weight", [config.HeadWidth]), ("self_attn.k_norm.weight", [config.HeadWidth])] : NoTensors,
             .. Linear("self_attn.o_proj", q, width, config.OutputBias),
             ("post_attention_layernorm.weight", [width]),
             .. Linear("mlp.gate_proj", width, mlp, config.MlpBias),
@@ -73,6 +76,8 @@ internal static class LlamaWeights
             AttentionNormWeight = read("input_layernorm.weight"),
             QueryKeyValueWeight = Layout.Transposed(() => Joined("weight")),
             QueryKeyValueBias = config.QueryKeyValueBias ? Layout.Kept(() => Joined("bias")) : null,
+            QueryNormWeight = config.QueryKeyNorm ? read("self_attn.q_norm.weight") : null,
+            KeyNormWeight = config.QueryKeyNorm ? read("self_attn.k_norm.weight") : null,
             OutputWeight = Layout.Transposed(() => read("self_attn.o_proj.weight")),
             OutputBias = config.OutputBias ? read("self_attn.o_proj.bias") : null,
             MlpNormWeight = read("post_attention_layernorm.weight"),

@@ -24,5 +24,6 @@ internal sealed record ModelFamily(
         ["llama"] = Llama,
         ["mistral"] = Llama with { ReadConfig = LlamaConfigReader.ReadMistral },
         ["qwen2"] = Llama with { ReadConfig = LlamaConfigReader.ReadQwen2 },
+        ["qwen3"] = Llama with { ReadConfig = LlamaConfigReader.ReadQwen3 },
     };
 }

@@ -23,10 +23,11 @@ public interface IIntervention
 
     /// <summary>The z of every head as it is when that head alone is patched.</summary>
     /// <param name="model">The model.</param>
+    /// <param name="layer">The layer.</param>
     /// <param name="source">The run whose activation is put in.</param>
     /// <param name="patched">The run that is patched.</param>
     /// <param name="position">The one position to replace, or null for all.</param>
     /// <param name="start">z is wanted from this position on.</param>
     /// <returns>[pairs, heads, positions from <paramref name="start"/>, d_head]</returns>
-    Tensor ReplacedZ(Transformer model, HeadActivations source, HeadActivations patched, int? position, int start);
+    Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, int? position, int start);
 }
