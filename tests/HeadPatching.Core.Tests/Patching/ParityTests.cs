@@ -67,14 +67,20 @@ public class ParityTests
         Transformer model, IReadOnlyList<TokenPair> pairs, PatchOptions options, IMetric? metric = null, MemoryBudget? budget = null)
     {
         metric ??= new LogitDifference();
-        SweepRuns runs = InMemorySweep.Run(model, pairs, options, metric, budget ?? MemoryBudget.Default);
+        return Assemble(model, pairs, options, InMemorySweep.Run(model, pairs, options, metric, budget ?? MemoryBudget.Default), metric: metric);
+    }
+
+    internal static SweepResult Assemble(
+        Transformer model, IReadOnlyList<TokenPair> pairs, PatchOptions options, SweepRuns runs, Aggregation aggregation = default, IMetric? metric = null)
+    {
         var description = new SweepDescription
         {
             SweepId = "test",
             Model = new ModelSummary("golden", "", model.Config.Layers, model.Config.Heads, model.Dtype.Name(), model.Device.type.ToString().ToLowerInvariant()),
             Dataset = "golden",
             Options = options,
-            Metric = metric.Name,
+            Aggregation = aggregation,
+            Metric = (metric ?? new LogitDifference()).Name,
             StartedAt = default,
             FinishedAt = default,
             SoftwareVersion = "",
