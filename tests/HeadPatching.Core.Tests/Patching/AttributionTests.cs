@@ -47,29 +47,30 @@ public class AttributionTests
     {
         using var golden = new GoldenModel("gpt2-golden-a", ScalarType.Float64);
         var options = new PatchOptions { Patch = patch, Positions = Positions.Each, Direction = direction };
-        foreach (IMetric metric in new IMetric[] { new LogitDifference(), new DivergenceFromClean() })
+        IMetric[] metrics = [new LogitDifference(), new DivergenceFromClean()];
+        SweepRuns[] runs = [.. metrics.Select(metric => InMemorySweep.Estimate(golden.Model, golden.Pairs, options, metric, MemoryBudget.Default))];
+        var differences = new Differences();
+        for (int layer = 0; layer < golden.Model.Config.Layers; layer++)
         {
-            SweepRuns runs = InMemorySweep.Estimate(golden.Model, golden.Pairs, options, metric, MemoryBudget.Default);
-            var differences = new Differences();
-            foreach (LayerPatches patches in runs.Layers)
+            for (int head = 0; head < golden.Model.Config.Heads; head++)
             {
-                for (int head = 0; head < golden.Model.Config.Heads; head++)
+                double[][][] slopes = SlowRun.Slopes(golden.Model, golden.Pairs, options, metrics, layer, head);
+                for (int m = 0; m < metrics.Length; m++)
                 {
-                    double[][] slopes = SlowRun.Slopes(golden.Model, golden.Pairs, options, metric, patches.Layer, head);
+                    LayerPatches patches = runs[m].Layers.Single(patches => patches.Layer == layer);
                     foreach (var (pair, estimate) in patches.PairIndices.Zip(patches.PatchedMetric))
                     {
-                        Baseline baseline = runs.Baselines[pair];
+                        double unpatched = direction == Direction.Denoise ? runs[m].Baselines[pair].Corrupted : runs[m].Baselines[pair].Clean;
                         for (int position = 0; position < estimate.Length; position++)
                         {
-                            double change = estimate[position][head] - (direction == Direction.Denoise ? baseline.Corrupted : baseline.Clean);
-                            differences.Add(metric.Name, slopes[pair][position], change);
+                            differences.Add(metrics[m].Name, slopes[m][pair][position], estimate[position][head] - unpatched);
                         }
                     }
                 }
             }
-
-            differences.AssertWithin(1e-7);
         }
+
+        differences.AssertWithin(1e-7);
     }
 
     [Fact]

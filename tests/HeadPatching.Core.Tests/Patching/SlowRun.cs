@@ -12,29 +12,35 @@ internal static class SlowRun
     private const double Step = 1e-5;
 
     /// <summary>
-    /// The metric's slope, by central differences, as the activation goes from the patched run's to the source run's, at one position
-    /// at a time: [pair][position].
+    /// Each metric's slope, by central differences, as the activation goes from the patched run's to the source run's, at one position
+    /// at a time: [metric][pair][position].
     /// </summary>
-    public static double[][] Slopes(
-        Transformer model, IReadOnlyList<TokenPair> pairs, PatchOptions options, IMetric metric, int layer, int head)
+    public static double[][][] Slopes(
+        Transformer model, IReadOnlyList<TokenPair> pairs, PatchOptions options, IReadOnlyList<IMetric> metrics, int layer, int head)
     {
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
         int count = pairs.Count, length = pairs[0].Length;
         Tensor clean = Ids(pair => pair.Clean), corrupted = Ids(pair => pair.Corrupted);
-        var (source, patched) = options.Direction == Direction.Denoise ? (clean, corrupted) : (corrupted, clean);
-        Tensor change = Run(source, null).Activation - Run(patched, null).Activation; // [pairs, position, ..]
+        bool denoise = options.Direction == Direction.Denoise;
+        Tensor patchedIds = denoise ? corrupted : clean;
+        var (sourceFinal, source) = Run(denoise ? clean : corrupted, null);
+        var (patchedFinal, patched) = Run(patchedIds, null);
+        var measured = new MeasuredPairs(pairs, denoise ? sourceFinal : patchedFinal);
 
         // A run for every position and pair, moved at that position only: [position * pairs, position, ..]
-        Tensor moves = (eye(length, dtype: model.Dtype).reshape(length, 1, length, 1) * change).flatten(0, 1) * Step;
-        Tensor everywhere = patched.repeat(length, 1);
-        Tensor cleanFinal = Run(clean, null).Final;
-        Tensor slopes = (Measure(Run(everywhere, moves).Final) - Measure(Run(everywhere, -moves).Final)) / (2 * Step); // [position, pairs]
-        return [.. slopes.t().contiguous().data<double>().ToArray().Chunk(length)];
+        Tensor moves = (eye(length, dtype: model.Dtype).reshape(length, 1, length, 1) * (source - patched)).flatten(0, 1) * Step;
+        Tensor everywhere = patchedIds.repeat(length, 1);
+        Tensor further = Run(everywhere, moves).Final.reshape(length, count, -1), back = Run(everywhere, -moves).Final.reshape(length, count, -1);
+        return [.. metrics.Select(Slope)];
+
+        double[][] Slope(IMetric metric)
+        {
+            Tensor slopes = (metric.Measure(model, further, measured) - metric.Measure(model, back, measured)) / (2 * Step); // [position, pairs]
+            return [.. slopes.t().contiguous().data<double>().ToArray().Chunk(length)];
+        }
 
         Tensor Ids(Func<TokenPair, IReadOnlyList<int>> prompt) => tensor(pairs.SelectMany(prompt).Select(id => (long)id).ToArray()).reshape(count, length);
-
-        Tensor Measure(Tensor final) => metric.Measure(model, final.reshape(length, count, -1), new MeasuredPairs(pairs, cleanFinal));
 
         (Tensor Final, Tensor Activation) Run(Tensor ids, Tensor? move)
         {
