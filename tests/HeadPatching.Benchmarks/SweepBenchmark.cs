@@ -11,7 +11,7 @@ using static TorchSharp.torch;
 
 namespace HeadPatching.Benchmarks;
 
-/// <summary>Runs a sweep three ways, checks that they agree, and prints what each took.</summary>
+/// <summary>Runs a sweep three ways, checks that they agree, estimates it, and prints what each took.</summary>
 internal static class SweepBenchmark
 {
     private const int SampledHeads = 24;
@@ -37,6 +37,12 @@ internal static class SweepBenchmark
         double achievedRate = Floor.Operations(workload) / (oursSeconds * pairs.Count);
         double floorSeconds = Floor.Operations(workload) / rate / pairs.Count;
 
+        InMemorySweep.Estimate(model, [.. pairs.Take(1)], options, new LogitDifference(), MemoryBudget.Default);
+        started = Stopwatch.GetTimestamp();
+        InMemorySweep.Estimate(model, pairs, options, new LogitDifference(), MemoryBudget.Default);
+        Floor.Finish(device);
+        double estimateSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds / pairs.Count;
+
         // The two others on the first pair and some heads (and one position of each), scaled to all of them.
         (int Layer, int Head, int? Position)[] all =
         [
@@ -56,6 +62,7 @@ internal static class SweepBenchmark
         Row("(a) three full passes a run (the original)", original);
         Row("(b) one full pass a run, clean run cached", perHead);
         Row("(c) ours", oursSeconds);
+        Row("(d) ours, estimated by attribution patching", estimateSeconds);
         Row($"floor: {Floor.Operations(workload) / pairs.Count / 1e9:F1} GFLOP a pair at {rate / 1e9:F0} GFLOP/s", floorSeconds);
         AnsiConsole.Write(table);
         Console.WriteLine(FormattableString.Invariant(
@@ -70,6 +77,7 @@ internal static class SweepBenchmark
                 pairs = workload.Pairs,
                 originalSecondsPerPair = Math.Round(original, 4),
                 forwardPerHeadSecondsPerPair = Math.Round(perHead, 4),
+                estimateSecondsPerPair = Math.Round(estimateSeconds, 4),
                 oursSecondsPerPair = Math.Round(oursSeconds, 4),
                 floorSecondsPerPair = Math.Round(floorSeconds, 4),
                 oursOverFloor = Math.Round(oursSeconds / floorSeconds, 3),

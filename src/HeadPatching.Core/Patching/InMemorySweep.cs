@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Core.Patching;
@@ -27,6 +28,54 @@ public static class InMemorySweep
         CancellationToken cancellation = default)
     {
         var patcher = new LayerPatcher(model, metric, budget);
+        return OverChunks(model, pairs, metric, budget, PatchChunk, cancellation);
+
+        IEnumerable<LayerPatches> PatchChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, IReadOnlyList<LayerActivations> layers)
+        {
+            KeysValues[] keysValues = [.. layers.Select(layer => layer.Base(options.Direction)).Select(run => new KeysValues(run.K, run.V))];
+            return layers.Select((activations, layer) => patcher.Patch(
+                new LayerInputs { Layer = layer, Measured = measured, Baselines = baselines, Activations = activations, Later = keysValues[(layer + 1)..] },
+                options,
+                progress,
+                cancellation));
+        }
+    }
+
+    /// <summary>Estimates what <see cref="Run"/> would give; see <see cref="AttributionRun"/>.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="pairs">The pairs; their lengths may differ from pair to pair.</param>
+    /// <param name="options">What to patch, where and which way.</param>
+    /// <param name="metric">What is measured; it must have a gradient.</param>
+    /// <param name="budget">How much memory it may take beside the weights.</param>
+    /// <param name="cancellation">Looked at before each batch.</param>
+    /// <exception cref="Faults.InvalidInputException">The patch has no estimate, or the metric no gradient.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static SweepRuns Estimate(
+        Transformer model,
+        IReadOnlyList<TokenPair> pairs,
+        PatchOptions options,
+        IMetric metric,
+        MemoryBudget budget,
+        CancellationToken cancellation = default)
+    {
+        return OverChunks(model, pairs, metric, budget, EstimateChunk, cancellation);
+
+        List<LayerPatches> EstimateChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, IReadOnlyList<LayerActivations> layers)
+        {
+            using var run = AttributionRun.Start(model, metric, measured, baselines, options, budget, cancellation);
+            return [.. layers.Select((activations, layer) => run.Estimate(layer, activations))];
+        }
+    }
+
+    /// <summary>Caches chunk by chunk what patching needs, and patches all layers of each.</summary>
+    private static SweepRuns OverChunks(
+        Transformer model,
+        IReadOnlyList<TokenPair> pairs,
+        IMetric metric,
+        MemoryBudget budget,
+        Func<MeasuredPairs, IReadOnlyList<Baseline>, IReadOnlyList<LayerActivations>, IEnumerable<LayerPatches>> patch,
+        CancellationToken cancellation)
+    {
         var baselines = new Dictionary<int, Baseline>();
         var patches = new List<LayerPatches>();
         double cacheSeconds = 0;
@@ -51,19 +100,7 @@ public static class InMemorySweep
                 }
 
                 cacheSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
-                KeysValues[] keysValues = [.. layers.Select(layer => layer.Base(options.Direction)).Select(run => new KeysValues(run.K, run.V))];
-                for (int layer = 0; layer < layers.Count; layer++)
-                {
-                    var inputs = new LayerInputs
-                    {
-                        Layer = layer,
-                        Measured = new MeasuredPairs(chunk, final.Clean),
-                        Baselines = chunkBaselines,
-                        Activations = layers[layer],
-                        Later = keysValues[(layer + 1)..],
-                    };
-                    patches.Add(patcher.Patch(inputs, options, progress, cancellation));
-                }
+                patches.AddRange(patch(new MeasuredPairs(chunk, final.Clean), chunkBaselines, layers));
             }
             finally
             {

@@ -51,4 +51,17 @@ public sealed record MemoryBudget(long Bytes)
         long fit = (model.FreeDeviceMemory ?? Bytes) / 2 / perRun;
         return (int)Math.Clamp(model.Device.type == TorchSharp.DeviceType.CPU ? Math.Min(fit, RowsPerBatchOnCpu / rows) : fit, 1, config.Heads);
     }
+
+    /// <summary>How many pairs run forwards and backwards as one batch, at least 1.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="length">The pairs' length, in tokens.</param>
+    public int PairsPerBackward(Transformer model, int length)
+    {
+        // What every layer keeps until its backward: resid_pre and resid_mid; q, k, v, z and a gradient; the hidden layer (three times,
+        // where it is gated); the pattern and its gradient, where attention is not fused.
+        ModelConfig config = model.Config;
+        long perPosition = (2L * config.Width) + (5L * config.Heads * config.HeadWidth) + (3L * config.MlpWidth) + (2L * config.Heads * length);
+        long perPair = config.Layers * length * perPosition * model.Dtype.Bytes();
+        return (int)Math.Clamp((model.FreeDeviceMemory ?? Bytes) / 2 / perPair, 1, int.MaxValue);
+    }
 }

@@ -99,14 +99,19 @@ public class ParityTests
         int seed = 0)
     {
         metric ??= new LogitDifference();
-        SweepRuns runs = InMemorySweep.Run(model, pairs, options, metric, budget ?? MemoryBudget.Default);
+        return Assemble(model, pairs, options, InMemorySweep.Run(model, pairs, options, metric, budget ?? MemoryBudget.Default), aggregation, metric, seed);
+    }
+
+    internal static SweepResult Assemble(
+        Transformer model, IReadOnlyList<TokenPair> pairs, PatchOptions options, SweepRuns runs, Aggregation aggregation = default, IMetric? metric = null, int seed = 0)
+    {
         var description = new SweepDescription
         {
             SweepId = "test",
             Model = new ModelSummary("golden", "", model.Config.Layers, model.Config.Heads, model.Dtype.Name(), model.Device.type.ToString().ToLowerInvariant()),
             Dataset = "golden",
             Options = options,
-            Metric = metric,
+            Metric = metric ?? new LogitDifference(),
             Aggregation = aggregation,
             Seed = seed,
             StartedAt = default,

@@ -1,0 +1,227 @@
+using System.Diagnostics;
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Interventions;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Patching.Attribution;
+
+/// <summary>
+/// Estimates the patch of every head and position from one forward and one backward pass of the run that is patched (Nanda 2023,
+/// "Attribution Patching"; Syed et al. 2023, "Attribution Patching Outperforms Automated Circuit Discovery"): to first order the patched
+/// metric is
+/// <code>metric(base) + sum over positions and d_head of (source activation - base activation) * d metric(base) / d activation</code>
+/// It is exact only where the metric is linear between the two runs; it is worst for q and k of heads whose attention is saturated
+/// (Kramár et al. 2024, "AtP*"). Where the run that is patched is at a metric's extremum, as the clean run is at that of a divergence from
+/// the clean run, every slope is 0, and the estimates say nothing.
+/// <para>
+/// The pattern needs no gradient of its own. Its head's z is linear in it, so that its estimate is the gradient of z times the change
+/// that the replaced pattern makes to z.
+/// </para>
+/// <para>
+/// <see cref="Start"/> makes the two passes; then <see cref="Estimate"/> takes the layers one by one, in any order, so that their cached
+/// activations can be read and freed in turn. Between two calls only the gradients are held, and a caller may await in between: no
+/// dispose scope or grad mode outlives a call.
+/// </para>
+/// </summary>
+public sealed class AttributionRun : IDisposable
+{
+    private readonly Transformer _model;
+    private readonly IReadOnlyList<TokenPair> _pairs;
+    private readonly double[] _unpatched; // the metric of the run that is patched, by pair
+    private readonly PatchOptions _options;
+    private readonly Tensor[] _gradients; // by layer, [pairs, units, position, d_head]
+    private readonly double _secondsPerLayer;
+
+    private AttributionRun(
+        Transformer model, IReadOnlyList<TokenPair> pairs, double[] unpatched, PatchOptions options, Tensor[] gradients, double secondsPerLayer)
+    {
+        _model = model;
+        _pairs = pairs;
+        _unpatched = unpatched;
+        _options = options;
+        _gradients = gradients;
+        _secondsPerLayer = secondsPerLayer;
+    }
+
+    /// <summary>The patches that have an estimate.</summary>
+    public static IReadOnlyList<Patch> Patches { get; } = [Patch.Z, Patch.Pattern, Patch.V, Patch.Q, Patch.K];
+
+    /// <summary>Runs a chunk of pairs forwards and backwards, in as many batches as the memory budget asks for.</summary>
+    /// <param name="model">The model. Its weights need no gradients, and get none.</param>
+    /// <param name="metric">What is measured; it must have a gradient.</param>
+    /// <param name="measured">The chunk's pairs, all of one length, and what a metric may need of them.</param>
+    /// <param name="baselines">Their unpatched metrics.</param>
+    /// <param name="options">What to patch, where and which way.</param>
+    /// <param name="budget">How much memory a batch may take.</param>
+    /// <param name="cancellation">Looked at before each batch.</param>
+    /// <returns>The gradients, ready for estimates; the caller disposes of them.</returns>
+    /// <exception cref="InvalidInputException">The patch has no estimate, or the metric no gradient.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The pairs have no such position.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InsufficientMemoryException">Not even one pair at a time fits into the device's memory.</exception>
+    public static AttributionRun Start(
+        Transformer model,
+        IMetric metric,
+        MeasuredPairs measured,
+        IReadOnlyList<Baseline> baselines,
+        PatchOptions options,
+        MemoryBudget budget,
+        CancellationToken cancellation = default)
+    {
+        long started = Stopwatch.GetTimestamp();
+        IReadOnlyList<TokenPair> pairs = measured.Pairs;
+        int length = pairs[0].Length;
+        bool denoise = options.Direction == Direction.Denoise;
+        options.Positions.Resolve(length);
+        if (!Patches.Contains(options.Patch))
+        {
+            throw new InvalidInputException(
+                FaultKinds.InvalidOption,
+                "patch",
+                $"There is no estimate of this patch, only of {string.Join(", ", Patches.Select(patch => patch.NameOf()))}. Use the exact method.");
+        }
+
+        using var scope = NewDisposeScope();
+        var batches = new List<Tensor[]>();                                   // each by layer
+        int fits = budget.PairsPerBackward(model, length), first = 0;
+        while (first < pairs.Count)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            int batch = Math.Min(fits, pairs.Count - first);
+            try
+            {
+                batches.Add(Gradients(first, batch));
+            }
+            catch (Exception e) when (OutOfMemory.Is(e))
+            {
+                // What the batch had allocated is freed by now: its dispose scope is left.
+                fits = batch > 1 ? batch / 2 : throw TooLittle(e);
+                continue;
+            }
+
+            first += batch;
+        }
+
+        Tensor[] gradients = [.. Enumerable.Range(0, model.Config.Layers).Select(layer => cat([.. batches.Select(batch => batch[layer])]).DetachFromDisposeScope())];
+        return new AttributionRun(
+            model,
+            pairs,
+            [.. baselines.Select(baseline => denoise ? baseline.Corrupted : baseline.Clean)],
+            options,
+            gradients,
+            Stopwatch.GetElapsedTime(started).TotalSeconds / model.Config.Layers);
+
+        // By layer, [batch, units, position, d_head]
+        Tensor[] Gradients(int first, int batch)
+        {
+            using var mode = enable_grad();
+            using var batchScope = NewDisposeScope();
+            TokenPair[] those = [.. pairs.Skip(first).Take(batch)];
+            long[] ids = [.. those.SelectMany(pair => denoise ? pair.Corrupted : pair.Clean).Select(id => (long)id)];
+
+            // The graph starts here: the weights ask for no gradient.
+            Tensor resid = model.Embed(tensor(ids, device: model.Device).reshape(batch, length)).requires_grad_(true);
+            var activations = new List<Tensor>();                             // by layer, [batch, units, position, d_head]
+            for (int layer = 0; layer < model.Config.Layers; layer++)
+            {
+                // Of what the layer made, the graph keeps what its backward needs; the rest is freed here.
+                using var layerScope = NewDisposeScope();
+                var (q, k, v) = model.QueryKeyValue(layer, resid);
+                Tensor z = model.Attend(layer, q, k, v);
+                resid = model.ResidPost(layer, resid, z).MoveToOuterDisposeScope();
+                Tensor wanted = options.Patch switch { Patch.Q => q, Patch.K => k, Patch.V => v, _ => z };
+                activations.Add(wanted.MoveToOuterDisposeScope());
+            }
+
+            // A tensor of inference mode cannot be part of a graph: the clean run's end is copied.
+            Tensor cleanFinal = measured.CleanFinal.narrow(0, first, batch).clone();
+            Tensor values = metric.Measure(model, resid.select(1, -1).unsqueeze(0), new MeasuredPairs(those, cleanFinal)); // [1, batch]
+            if (!values.requires_grad)
+            {
+                throw new InvalidInputException(
+                    FaultKinds.InvalidOption, "metric", $"{metric.Name} has no gradient, so there is no estimate of it. Use the exact method.");
+            }
+
+            // No pair's metric depends on another pair, so the gradient of the sum holds the gradient of each.
+            return [.. autograd.grad([values.sum()], activations).Select(gradient => gradient.MoveToOuterDisposeScope())];
+        }
+
+        InsufficientMemoryException TooLittle(Exception cause) => new(
+            $"Not even one pair of {length} tokens fits into the memory of the device ({model.Device}) with what its backward pass needs. "
+            + "The exact method needs less; bfloat16 takes half of float32.",
+            cause);
+    }
+
+    /// <summary>Estimates the patch of every head of a layer.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="activations">The layer's activations over the pairs.</param>
+    /// <returns>
+    /// The estimated metric of every patch, in the form of patched runs, of which none was made; its time holds the layer's share of the
+    /// two passes.
+    /// </returns>
+    public LayerPatches Estimate(int layer, LayerActivations activations)
+    {
+        long started = Stopwatch.GetTimestamp();
+        int length = _pairs[0].Length;
+        double[] changes;                                                     // [pair * unit * position]
+        int units;
+        using (inference_mode())
+        using (NewDisposeScope())
+        {
+            HeadActivations source = activations.Source(_options.Direction), patched = activations.Base(_options.Direction);
+            ScalarType wide = _model.Dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+            Tensor change = Change(layer, source, patched).to(wide) * _gradients[layer].to(wide); // [pairs, units, position, d_head]
+            units = (int)change.shape[1];
+            changes = [.. change.sum(-1).to(ScalarType.Float64).cpu().data<double>()];
+        }
+
+        int?[] positions = _options.Positions.IsEach ? [.. Enumerable.Range(0, length).Cast<int?>()] : [_options.Positions.Resolve(length)];
+        double[][][] metric =
+        [
+            .. _pairs.Select((_, pair) => positions.Select(position =>
+                Enumerable.Range(0, units).Select(unit => _unpatched[pair] + ChangeAt(pair, unit, position)).ToArray()).ToArray()),
+        ];
+        return new LayerPatches(
+            layer, [.. _pairs.Select(pair => pair.Index)], metric, PatchedRuns: 0, _secondsPerLayer + Stopwatch.GetElapsedTime(started).TotalSeconds);
+
+        // Before the prompts first differ the two runs are the same; what is left of their difference there is rounding.
+        double ChangeAt(int pair, int unit, int? position)
+        {
+            ReadOnlySpan<double> own = changes.AsSpan(((pair * units) + unit) * length, length);
+            double sum = 0;
+            for (int p = Math.Max(position ?? 0, _pairs[pair].FirstDifference); p <= (position ?? length - 1); p++)
+            {
+                sum += own[p];
+            }
+
+            return sum;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (Tensor gradient in _gradients)
+        {
+            gradient.Dispose();
+        }
+    }
+
+    /// <summary>What the patch changes in the tensor whose gradient was taken, [pairs, units, position, d_head].</summary>
+    private Tensor Change(int layer, HeadActivations source, HeadActivations patched) => _options.Patch switch
+    {
+        Patch.Q => source.Q - patched.Q,
+        Patch.K => source.K - patched.K,
+        Patch.V => source.V - patched.V,
+        Patch.Pattern => ZWithPatternOf(layer, source, patched) - ZWithPatternOf(layer, patched, patched),
+        _ => source.Z - patched.Z,
+    };
+
+    /// <summary>[pairs, heads, position, d_head]</summary>
+    private Tensor ZWithPatternOf(int layer, HeadActivations source, HeadActivations patched) =>
+        new ReplacePattern().ReplacedZ(_model, layer, source, patched, position: null, start: 0);
+}
