@@ -157,7 +157,8 @@ public static class SweepAssembler
         return metric;
     }
 
-    private static IEnumerable<string> Warnings(PairResult[] pairs)
+    /// <summary>What to know before trusting the effects, from the clean and the corrupted runs alone.</summary>
+    public static IEnumerable<string> Warnings(IReadOnlyList<PairResult> pairs)
     {
         double difference = pairs.Average(pair => Math.Abs(pair.CleanMetric - pair.CorruptedMetric));
         double size = Math.Max(pairs.Average(pair => Math.Abs(pair.CleanMetric)), pairs.Average(pair => Math.Abs(pair.CorruptedMetric)));
@@ -173,7 +174,7 @@ public static class SweepAssembler
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"{degenerate} of {pairs.Length} pairs are degenerate (clean and corrupted metric are the same): their effects are set to 0.");
+                $"{degenerate} of {pairs.Count} pairs are degenerate (clean and corrupted metric are the same): their effects are set to 0.");
         }
 
         int wrong = pairs.Count(pair => pair.CleanMetric <= 0);
@@ -181,7 +182,7 @@ public static class SweepAssembler
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"On {wrong} of {pairs.Length} pairs the clean run does not prefer the correct answer: there is little behaviour to restore.");
+                $"On {wrong} of {pairs.Count} pairs the clean run does not prefer the correct answer: there is little behaviour to restore.");
         }
     }
 }

@@ -16,6 +16,12 @@ public sealed record SweepRequest
     /// <summary>The pairs, where they are not a built-in dataset's; one of the two, not both.</summary>
     public IReadOnlyList<PromptPair>? Pairs { get; init; }
 
+    /// <summary>How many pairs a generated dataset makes, 1 to 10,000. Default: 20. Only generated datasets take it.</summary>
+    public int? Count { get; init; }
+
+    /// <summary>Seed of everything drawn at random, such as a generated dataset's pairs.</summary>
+    public int Seed { get; init; }
+
     /// <summary>What the result calls <c>pairs</c>, such as their file's name. Default: <c>pairs</c>.</summary>
     public string? Name { get; init; }
 
