@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using HeadPatching.Core.Faults;
-using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
 using HeadPatching.Http.Answers;
 using HeadPatching.Http.OpenApi;
@@ -135,7 +135,7 @@ public sealed class SweepHandlers
     /// <summary>GET /api/models</summary>
     public Task<IResult> ModelsAsync(HttpRequest request) => GuardedAsync(request, async stop => Json(new ModelList(
         [.. (await _catalog.ListAsync(stop)).Select(Answer)],
-        [.. BuiltInDatasets.Names.Select(name => new DatasetAnswer(name, BuiltInDatasets.Describe(name, "dataset")))])));
+        [.. BuiltInDatasets.All.Select(dataset => new DatasetAnswer(dataset.Name, dataset.Description, dataset.IsGenerated))])));
 
     /// <summary>GET /api/health</summary>
     public Task<IResult> HealthAsync(HttpRequest request) => GuardedAsync(request, async stop =>

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.DemoModel.Sentences;
 using HeadPatching.DemoModel.Vocabularies;
 using Microsoft.ML.Tokenizers;
@@ -30,12 +31,11 @@ public sealed partial class BytePairVocabularyTests : IDisposable
 
     [Fact]
     public void Every_name_place_and_object_after_a_space_is_one_token() =>
-        Assert.All(Lexicon.Names.Concat(Lexicon.Places).Concat(Lexicon.Objects), word => Assert.Single(_tokenizer.EncodeToIds($" {word}")));
+        Assert.All(IoiWords.Names.Concat(IoiWords.Places).Concat(IoiWords.Objects), word => Assert.Single(_tokenizer.EncodeToIds($" {word}")));
 
     [Fact]
     public void Every_word_of_the_built_in_datasets_is_one_token() => Assert.All(
-        BuiltInDatasets.Names
-            .SelectMany(name => BuiltInDatasets.Get(name, "dataset"))
+        FixedIoi.SubjectSwapped.Pairs.Concat(FixedIoi.NamesSwapped.Pairs)
             .SelectMany(pair => new[] { pair.Clean.Text!, pair.Corrupted.Text! }),
         prompt => Assert.Equal(Gpt2Pieces.Count(prompt), _tokenizer.EncodeToIds(prompt).Count));
 
@@ -63,7 +63,7 @@ public sealed partial class BytePairVocabularyTests : IDisposable
     {
         var core = TextTokenizer.Load(_folder.FullName)!;
         Assert.Equal(_vocabulary.Tokens.Count, core.VocabularySize);
-        Assert.All(Templates.All, text => Assert.Equal(_tokenizer.EncodeToIds(text), core.Encode(text)));
+        Assert.All(IoiTemplates.All, text => Assert.Equal(_tokenizer.EncodeToIds(text), core.Encode(text)));
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
 using HeadPatching.DemoModel.Training;
 using static TorchSharp.torch;
@@ -37,6 +38,17 @@ public sealed class CommittedModelTests : IDisposable
     }
 
     [Fact]
+    public void It_is_right_on_generated_sentences_which_its_tokenizer_knows_word_for_word()
+    {
+        using var noGradients = inference_mode();
+        using var scope = NewDisposeScope();
+        var pairs = Pairs("ioi-generated", count: 400, seed: 5);
+        Assert.All(pairs, pair => Assert.InRange(pair.Length, 14, 23)); // no word is in pieces
+        var right = pairs.Count(pair => Answer(pair.Clean) == pair.Correct.Ids.Single() && Answer(pair.Corrupted) == pair.Incorrect.Ids.Single());
+        Assert.True(right >= 0.95 * pairs.Count, $"{right} of {pairs.Count}");
+    }
+
+    [Fact]
     public void Patching_the_heads_of_ioi_shows_a_circuit_a_person_can_see()
     {
         var stop = TestContext.Current.CancellationToken;
@@ -56,8 +68,8 @@ public sealed class CommittedModelTests : IDisposable
 
     public void Dispose() => _model.Dispose();
 
-    private IReadOnlyList<TokenPair> Pairs(string dataset) => PairTokenizer.Tokenize(
-        BuiltInDatasets.Get(dataset, "dataset"),
+    private IReadOnlyList<TokenPair> Pairs(string dataset, int count = 0, int seed = 0) => PairTokenizer.Tokenize(
+        BuiltInDatasets.Find(dataset)!.Make(new DatasetInput(_model.Config, _tokenizer, count, seed, "dataset")),
         _model.Config,
         _tokenizer,
         pairIndices: null,

@@ -1,4 +1,4 @@
-using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.DemoModel.Sentences;
 
 namespace HeadPatching.DemoModel.Tests;
@@ -18,7 +18,7 @@ public class SentenceGeneratorTests
     [Fact]
     public void Every_pair_is_either_trained_on_or_held_out()
     {
-        var names = Lexicon.Names.Count;
+        var names = IoiWords.Names.Count;
         var all = NamePairs.Training.Concat(NamePairs.HeldOut).ToList();
         Assert.Equal(names * (names - 1), all.Distinct().Count());
         Assert.Equal(names * (names - 1), all.Count);
@@ -27,7 +27,7 @@ public class SentenceGeneratorTests
     [Fact]
     public void Every_name_is_learned_as_giver_and_as_receiver_and_is_held_out_too()
     {
-        Assert.All(Lexicon.Names, name =>
+        Assert.All(IoiWords.Names, name =>
         {
             Assert.Contains(NamePairs.Training, pair => pair.IndirectObject == name);
             Assert.Contains(NamePairs.Training, pair => pair.Subject == name);
@@ -38,7 +38,7 @@ public class SentenceGeneratorTests
     [Fact]
     public void The_pairs_of_the_built_in_datasets_are_held_out()
     {
-        foreach (var pair in BuiltInDatasets.Get("ioi", "dataset"))
+        foreach (var pair in FixedIoi.SubjectSwapped.Pairs)
         {
             Assert.Contains(new NamePair(pair.Correct.All[0].Text!.Trim(), pair.Incorrect.All[0].Text!.Trim()), NamePairs.HeldOut);
         }
@@ -50,20 +50,20 @@ public class SentenceGeneratorTests
         var words = Words(sentence);
         Assert.Single(words, sentence.Names.IndirectObject);
         Assert.Equal(2, words.Count(word => word == sentence.Names.Subject));
-        Assert.Equal(sentence.Names.Subject, words.Last(Lexicon.Names.Contains));
+        Assert.Equal(sentence.Names.Subject, words.Last(IoiWords.Names.Contains));
         Assert.DoesNotContain('{', sentence.Prompt);
     });
 
     [Fact]
     public void Receiver_and_giver_come_first_equally_often()
     {
-        var receiverFirst = Sentences.Count(sentence => Words(sentence).First(Lexicon.Names.Contains) == sentence.Names.IndirectObject);
+        var receiverFirst = Sentences.Count(sentence => Words(sentence).First(IoiWords.Names.Contains) == sentence.Names.IndirectObject);
         Assert.InRange((double)receiverFirst / Sentences.Count, 0.45, 0.55);
     }
 
     [Fact]
     public void The_template_of_the_built_in_datasets_is_among_the_sentences() => Assert.Contains(
-        "When {First} and {Second} went to the {Place}, {Subject} gave a {Object} to", Templates.All);
+        "When {First} and {Second} went to the {Place}, {Subject} gave a {Object} to", IoiTemplates.All);
 
     [Fact]
     public void The_same_seed_gives_the_same_sentences() => Assert.Equal(Sentences, Generate(Sentences.Count));

@@ -54,6 +54,17 @@ public sealed class RefusedRequestTests(ApiFixture api)
         { """{"dataset": "mine"}""", ["dataset unknown-dataset"] },
         { """{"dataset": 1}""", ["dataset malformed"] },
         { $$"""{"dataset": "ioi", "pairs": [{{Pair}}]}""", ["dataset invalid-option"] },
+        { """{"count": 5}""", ["count invalid-option"] },
+        { """{"dataset": "ioi-order", "count": 5}""", ["count invalid-option"] },
+        { $$"""{"pairs": [{{Pair}}], "count": 1}""", ["count invalid-option"] },
+        { """{"dataset": "induction", "count": 0}""", ["count invalid-option"] },
+        { """{"dataset": "induction", "count": 10001}""", ["count invalid-option"] },
+        { """{"dataset": "induction", "count": "5", "seed": 1.5}""", ["count malformed", "seed malformed"] },
+        { """{"dataset": "none", "count": 5}""", ["dataset unknown-dataset"] },
+        {
+            """{"pairs": [{"clean": [1], "corrupted": [2], "correct": [1, true], "incorrect": []}]}""",
+            ["pairs[0].correct[1] malformed", "pairs[0].incorrect missing"]
+        },
         { """{"pairs": []}""", ["pairs missing"] },
         { """{"pairs": {}}""", ["pairs malformed"] },
         { """{"pairs": [1]}""", ["pairs[0] malformed"] },

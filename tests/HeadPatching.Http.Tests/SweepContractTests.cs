@@ -151,6 +151,27 @@ public sealed class SweepContractTests(ApiFixture api)
     }
 
     [Fact]
+    public async Task A_generated_dataset_is_swept_with_as_many_pairs_as_asked_for()
+    {
+        string id = await api.Client.StartAsync("""{"dataset": "induction", "count": 3, "seed": 7}""");
+        Assert.Equal("completed", (await api.Client.WaitForEndAsync(id)).GetProperty("status").GetString());
+        JsonElement results = await api.Client.GetAsync($"/api/sweeps/{id}/results");
+        Assert.Equal("induction", results.GetProperty("dataset").GetProperty("name").GetString());
+        Assert.Equal(3, results.GetProperty("pairs").GetArrayLength());
+        Assert.Equal(25, results.GetProperty("pairs")[0].GetProperty("cleanTokens").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task A_dataset_that_the_model_cannot_have_fails_and_says_why()
+    {
+        string id = await api.Client.StartAsync("""{"dataset": "greater-than"}""");
+        JsonElement status = await api.Client.WaitForEndAsync(id);
+        Assert.Equal("failed", status.GetProperty("status").GetString());
+        Assert.Contains("years of two tokens", status.GetProperty("error").ToString(), StringComparison.Ordinal);
+        Assert.Contains("\"dataset\"", status.GetProperty("error").ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_key_that_is_empty_or_too_long_is_refused()
     {
         foreach (string key in (string[])["", new string('k', 201)])
@@ -168,7 +189,9 @@ public sealed class SweepContractTests(ApiFixture api)
         JsonElement demo = models.GetProperty("models").EnumerateArray().Single(model => model.GetProperty("name").GetString() == "ioi-demo");
         Assert.Equal(3, demo.GetProperty("layers").GetInt32());
         Assert.Equal(8, demo.GetProperty("heads").GetInt32());
-        Assert.Equal(2, models.GetProperty("datasets").GetArrayLength());
+        Assert.Equal(
+            [("ioi", false), ("ioi-order", false), ("ioi-generated", true), ("greater-than", true), ("induction", true)],
+            models.GetProperty("datasets").EnumerateArray().Select(dataset => (dataset.GetProperty("name").GetString(), dataset.GetProperty("generated").GetBoolean())));
 
         Assert.Equal("ok", (await api.Client.GetAsync("/api/health")).GetProperty("status").GetString());
 

@@ -1,8 +1,10 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
 
@@ -22,15 +24,20 @@ internal sealed class SweepOptions
 
     private readonly Option<string?> _dataset = new("--dataset")
     {
-        Description = $"A built-in dataset: {string.Join(", ", BuiltInDatasets.Names)} (default: ioi)",
+        Description = $"A built-in dataset: {string.Join(", ", BuiltInDatasets.All.Select(dataset => dataset.Name))} (default: ioi); see 'headpatch dataset list'",
         HelpName = "NAME",
     };
 
     private readonly Option<string?> _pairs = new("--pairs")
     {
-        Description = "Your own pairs, JSON Lines: {\"clean\": \"text\"|[ids], \"corrupted\": ..., \"correct\": \" Mary\"|id, \"incorrect\": ...}",
+        Description = "Your own pairs, JSON Lines: {\"clean\": \"text\"|[ids], \"corrupted\": ..., \"correct\": \" Mary\"|id|[...], \"incorrect\": ...}; "
+            + "or auto-circuit's .json, EAP-IG's .csv",
         HelpName = "FILE",
     };
+
+    private readonly Option<int?> _count = Count();
+
+    private readonly Option<int> _seed = Whole("--seed", "Seed of everything drawn at random", Defaults.Seed);
 
     private readonly Option<Patch?> _patch = Choice.Of("--patch", "Which activation is replaced", Defaults.Patch);
 
@@ -112,8 +119,6 @@ internal sealed class SweepOptions
         },
     };
 
-    private readonly Option<int> _seed = Whole("--seed", "The seed of everything that is drawn at random", Defaults.Seed);
-
     private readonly Option<int> _top = Whole("--top", "How many heads the ranked table shows", Defaults.Top);
 
     private readonly Option<int> _memory = Whole("--memory", "MiB that patching may take beside the model's weights", Defaults.MemoryMiB);
@@ -121,7 +126,7 @@ internal sealed class SweepOptions
     /// <summary>The options, in the order of the help.</summary>
     public IEnumerable<Option> All =>
     [
-        _model, _dataset, _pairs, _patch, _ablation, _positions, _direction, _metric, _aggregation, _pairIndices, _dtype, _device, _threshold, _top, _seed, _memory,
+        _model, _dataset, _pairs, _count, _seed, _patch, _ablation, _positions, _direction, _metric, _aggregation, _pairIndices, _dtype, _device, _threshold, _top, _memory,
     ];
 
     /// <summary>The request of a parsed command line, and how its faults name places.</summary>
@@ -134,6 +139,8 @@ internal sealed class SweepOptions
             Model = parsed.GetRequiredValue(_model),
             Dataset = parsed.GetValue(_dataset),
             Pairs = file?.Pairs,
+            Count = parsed.GetValue(_count),
+            Seed = parsed.GetValue(_seed),
             Name = file is null ? null : Path.GetFileName(parsed.GetValue(_pairs)),
             PairIndices = parsed.GetValue(_pairIndices) is { Length: > 0 } indices ? indices : null, // the parser makes an absent list an empty one
             Patch = parsed.GetValue(_patch) ?? Defaults.Patch,
@@ -142,7 +149,6 @@ internal sealed class SweepOptions
             Direction = parsed.GetValue(_direction),
             Metric = parsed.GetValue(_metric) ?? Defaults.Metric,
             Aggregation = parsed.GetValue(_aggregation) ?? Defaults.Aggregation,
-            Seed = parsed.GetValue(_seed),
             Threshold = parsed.GetValue(_threshold),
             Top = parsed.GetValue(_top),
             Dtype = parsed.GetRequiredValue(_dtype),
@@ -152,28 +158,39 @@ internal sealed class SweepOptions
         return (request, new FaultPlaces(OptionOf, file is null ? PairTokenizer.PathUnder("pairs") : file.Where));
     }
 
+    /// <summary><c>--count</c>, which only generated datasets take.</summary>
+    public static Option<int?> Count() => new("--count")
+    {
+        Description = $"How many pairs a generated dataset makes (default: {BuiltInDatasets.DefaultCount})",
+        HelpName = "N",
+        CustomParser = result => ParseWhole(result, "--count"),
+    };
+
+    /// <summary>An option whose value is a whole number.</summary>
+    public static Option<int> Whole(string name, string description, int fallback) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        DefaultValueFactory = _ => fallback,
+        CustomParser = result => ParseWhole(result, name),
+    };
+
+    private static int ParseWhole(ArgumentResult result, string name)
+    {
+        if (!int.TryParse(result.Tokens[0].Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out int value))
+        {
+            result.AddError($"{name}: '{result.Tokens[0].Value}' is not a whole number.");
+        }
+
+        return value;
+    }
+
     /// <summary>The option that a request's property comes from.</summary>
-    private static string OptionOf(string property) => property switch
+    public static string OptionOf(string property) => property switch
     {
         "pairIndices" => "--pair-indices",
         "memoryMiB" => "--memory",
         "name" => "--pairs",
         _ => "--" + property,
-    };
-
-    private static Option<int> Whole(string name, string description, int fallback) => new(name)
-    {
-        Description = description,
-        HelpName = "N",
-        DefaultValueFactory = _ => fallback,
-        CustomParser = result =>
-        {
-            if (!int.TryParse(result.Tokens[0].Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out int value))
-            {
-                result.AddError($"{name}: '{result.Tokens[0].Value}' is not a whole number.");
-            }
-
-            return value;
-        },
     };
 }

@@ -197,7 +197,8 @@ public static class SweepAssembler
         return metric;
     }
 
-    private static IEnumerable<string> Warnings(PairResult[] pairs, IMetric metric)
+    /// <summary>What to know before trusting the effects, from the clean and the corrupted runs alone.</summary>
+    public static IEnumerable<string> Warnings(IReadOnlyList<PairResult> pairs, IMetric metric)
     {
         double difference = pairs.Average(pair => Math.Abs(pair.CleanMetric - pair.CorruptedMetric));
         double size = Math.Max(pairs.Average(pair => Math.Abs(pair.CleanMetric)), pairs.Average(pair => Math.Abs(pair.CorruptedMetric)));
@@ -213,7 +214,7 @@ public static class SweepAssembler
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"{degenerate} of {pairs.Length} pairs are degenerate (clean and corrupted metric are the same): their effects are set to 0.");
+                $"{degenerate} of {pairs.Count} pairs are degenerate (clean and corrupted metric are the same): their effects are set to 0.");
         }
 
         string[] shortfalls = [.. pairs.Select(pair => metric.Shortfall(pair.CleanMetric)).OfType<string>()];
@@ -221,7 +222,7 @@ public static class SweepAssembler
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"On {shortfalls.Length} of {pairs.Length} pairs the clean run {shortfalls[0]}: there is little behaviour to restore.");
+                $"On {shortfalls.Length} of {pairs.Count} pairs the clean run {shortfalls[0]}: there is little behaviour to restore.");
         }
     }
 }

@@ -1,3 +1,5 @@
+using HeadPatching.Core.Prompts.Datasets;
+
 namespace HeadPatching.DemoModel.Sentences;
 
 /// <summary>
@@ -17,15 +19,15 @@ public static class NamePairs
     public static IReadOnlyList<NamePair> HeldOut { get; } = [.. All().Where(IsHeldOut)];
 
     private static IEnumerable<NamePair> All() =>
-        from indirectObject in Lexicon.Names
-        from subject in Lexicon.Names
+        from indirectObject in IoiWords.Names
+        from subject in IoiWords.Names
         where indirectObject != subject
         select new NamePair(indirectObject, subject);
 
     /// <summary>Every name is held out with about six others: those whose place in the list plus its own is a multiple of ten.</summary>
     private static bool IsHeldOut(NamePair pair)
     {
-        var names = Lexicon.Names.ToList();
+        var names = IoiWords.Names.ToList();
         var sum = names.IndexOf(pair.IndirectObject) + names.IndexOf(pair.Subject);
         return sum % 10 == 0 || BuiltIn.Contains(pair) || BuiltIn.Contains(new NamePair(pair.Subject, pair.IndirectObject));
     }

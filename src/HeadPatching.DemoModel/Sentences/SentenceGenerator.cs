@@ -1,3 +1,5 @@
+using HeadPatching.Core.Prompts.Datasets;
+
 namespace HeadPatching.DemoModel.Sentences;
 
 /// <summary>
@@ -15,12 +17,13 @@ public sealed class SentenceGenerator(IReadOnlyList<NamePair> pairs, Random rand
     public Sentence Next(NamePair names)
     {
         var indirectObjectFirst = random.Next(2) == 0;
-        var prompt = Pick(Templates.All)
-            .Replace("{First}", indirectObjectFirst ? names.IndirectObject : names.Subject, StringComparison.Ordinal)
-            .Replace("{Second}", indirectObjectFirst ? names.Subject : names.IndirectObject, StringComparison.Ordinal)
-            .Replace("{Subject}", names.Subject, StringComparison.Ordinal)
-            .Replace("{Place}", Pick(Lexicon.Places), StringComparison.Ordinal)
-            .Replace("{Object}", Pick(Lexicon.Objects), StringComparison.Ordinal);
+        var prompt = IoiTemplates.Fill(
+            Pick(IoiTemplates.All),
+            first: indirectObjectFirst ? names.IndirectObject : names.Subject,
+            second: indirectObjectFirst ? names.Subject : names.IndirectObject,
+            names.Subject,
+            Pick(IoiWords.Places),
+            Pick(IoiWords.Objects));
         return new Sentence(prompt, names);
     }
 

@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using HeadPatching.DemoModel.Sentences;
+using HeadPatching.Core.Prompts.Datasets;
 
 namespace HeadPatching.DemoModel.Vocabularies;
 
@@ -9,8 +9,8 @@ public static partial class SentenceWords
     /// <summary>The words in a fixed order, those after a space with that space: "When", " and", ",", " Mary", ".", ...</summary>
     public static IReadOnlyList<string> All { get; } =
     [
-        .. Templates.All.SelectMany(Cut)
-            .Concat(Lexicon.Names.Concat(Lexicon.Places).Concat(Lexicon.Objects).Select(word => $" {word}"))
+        .. IoiTemplates.All.SelectMany(Cut)
+            .Concat(IoiWords.Names.Concat(IoiWords.Places).Concat(IoiWords.Objects).Select(word => $" {word}"))
             .Append(".")
             .Distinct(),
     ];

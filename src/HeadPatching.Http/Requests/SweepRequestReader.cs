@@ -78,6 +78,12 @@ internal sealed class SweepRequestReader
                 case "pairs":
                     request = request with { Pairs = IsNull(value) ? null : Pairs(value) };
                     break;
+                case "count":
+                    request = request with { Count = IsNull(value) ? null : WholeNumber(value, name) };
+                    break;
+                case "seed":
+                    request = request with { Seed = WholeNumber(value, name) ?? request.Seed };
+                    break;
                 case "name":
                     request = request with { Name = IsNull(value) ? null : ShortText(value, name) };
                     break;
@@ -101,9 +107,6 @@ internal sealed class SweepRequestReader
                     break;
                 case "aggregation":
                     request = request with { Aggregation = OneOf(value, name, request.Aggregation) };
-                    break;
-                case "seed":
-                    request = request with { Seed = WholeNumber(value, name) ?? request.Seed };
                     break;
                 case "threshold":
                     request = request with { Threshold = Number(value, name) ?? request.Threshold };
@@ -143,11 +146,6 @@ internal sealed class SweepRequestReader
         }
 
         Collect(() => SweepPlanner.CheckOptions(request, FaultPlaces.JsonPaths));
-        if (request.Pairs is null)
-        {
-            Collect(() => BuiltInDatasets.Get(request.DatasetName(), "dataset"));
-        }
-
         if (request.MemoryMiB > _limits.MemoryMiB)
         {
             _faults.Add(FaultKinds.TooLarge, "memoryMiB", $"A sweep may take {_limits.MemoryMiB} MiB at the most.");

@@ -5,6 +5,7 @@ using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Requests;
@@ -17,6 +18,8 @@ public static class SweepPlanner
 {
     /// <summary>Part of the activations' fingerprint: to be raised when what is cached, or how it is computed, changes.</summary>
     private const int ActivationsVersion = 2;
+
+    private static readonly string[] Generated = [.. BuiltInDatasets.All.Where(dataset => dataset.IsGenerated).Select(dataset => dataset.Name)];
 
     /// <summary>Plans a sweep.</summary>
     /// <param name="request">What is asked for.</param>
@@ -38,7 +41,7 @@ public static class SweepPlanner
         string folder = located.Folder;
         ModelFolderSummary model = ModelFolder.Inspect(folder);
         TextTokenizer? tokenizer = TextTokenizer.Load(folder);
-        IReadOnlyList<TokenPair> pairs = Tokenize(request, model.Config, tokenizer, places);
+        IReadOnlyList<TokenPair> pairs = Tokenize(request, Pairs(request, model.Config, tokenizer, places), model.Config, tokenizer, places);
         CheckPositions(request.Positions, pairs, places);
         CheckPatch(request, model.Config, places);
         IReadOnlyList<int>? donors = request.Ablation == Ablation.Resample ? DonorsOf(pairs, request.Seed, places) : null;
@@ -84,6 +87,16 @@ public static class SweepPlanner
             request.Ablation is null || request.Patch == Patch.Z,
             "ablation",
             $"An ablation replaces a head's z; patch is {request.Patch.NameOf()}. Leave patch out, or make it z.");
+        IDataset? dataset = request.Pairs is null ? BuiltInDatasets.Find(request.DatasetName()) : null;
+        if (request.Pairs is null && dataset is null)
+        {
+            faults.Add(BuiltInDatasets.Unknown(request.DatasetName(), places.Option("dataset")));
+        }
+
+        bool counted = request.Pairs is null && dataset is null or { IsGenerated: true };
+        Check(request.Count is null || counted, "count", $"Only a generated dataset takes a number of pairs: {string.Join(", ", Generated)}.");
+        Check(
+            request.Count is null or (>= 1 and <= BuiltInDatasets.MostPairs), "count", $"The number of pairs is 1 to {BuiltInDatasets.MostPairs}.");
         Check(request.Name is null or { Length: > 0 and <= 100 }, "name", "The name of the pairs has 1 to 100 characters.");
         if (faults.Count > 0)
         {
@@ -99,20 +112,36 @@ public static class SweepPlanner
         }
     }
 
-    /// <summary>The memory budget of a request.</summary>
-    public static MemoryBudget Budget(SweepRequest request) => new(request.MemoryMiB * 1048576L);
-
-    private static IReadOnlyList<TokenPair> Tokenize(SweepRequest request, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places)
+    /// <summary>The pairs of a request: its own, or those that its dataset makes for a model.</summary>
+    /// <exception cref="InvalidInputException">There is no such dataset, or it cannot make pairs for this model.</exception>
+    public static IReadOnlyList<PromptPair> Pairs(SweepRequest request, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places)
     {
-        IReadOnlyList<PromptPair> pairs = request.Pairs ?? BuiltInDatasets.Get(request.DatasetName(), places.Option("dataset"));
-        return PairTokenizer.Tokenize(
+        if (request.Pairs is not null)
+        {
+            return request.Pairs;
+        }
+
+        string where = places.Option("dataset");
+        IDataset dataset = BuiltInDatasets.Find(request.DatasetName())
+            ?? throw new InvalidInputException([BuiltInDatasets.Unknown(request.DatasetName(), where)]);
+        return dataset.Make(new DatasetInput(config, tokenizer, request.Count ?? BuiltInDatasets.DefaultCount, request.Seed, where));
+    }
+
+    /// <summary>The pairs of a request as a model sees them: those that it chooses.</summary>
+    /// <exception cref="InvalidInputException">Carries every fault of every pair.</exception>
+    public static IReadOnlyList<TokenPair> Tokenize(
+        SweepRequest request, IReadOnlyList<PromptPair> pairs, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places) =>
+        PairTokenizer.Tokenize(
             pairs,
             config,
             tokenizer,
             request.PairIndices,
             request.Pairs is null ? PairTokenizer.PathUnder(request.DatasetName()) : places.Pair,
             places.Option("pairIndices"));
-    }
+
+    /// <summary>The memory budget of a request.</summary>
+    public static MemoryBudget Budget(SweepRequest request) => new(request.MemoryMiB * 1048576L);
+
 
     private static IEnumerable<int> Tokens(IEnumerable<TokenPair> pairs) =>
         pairs.SelectMany(pair => pair.Clean.Concat(pair.Corrupted).Concat(pair.Correct.Ids).Concat(pair.Incorrect.Ids));

@@ -16,6 +16,12 @@ public sealed record SweepRequest
     /// <summary>The pairs, where they are not a built-in dataset's; one of the two, not both.</summary>
     public IReadOnlyList<PromptPair>? Pairs { get; init; }
 
+    /// <summary>How many pairs a generated dataset makes, 1 to 10,000. Default: 20. Only generated datasets take it.</summary>
+    public int? Count { get; init; }
+
+    /// <summary>Seed of everything drawn at random, such as a generated dataset's pairs.</summary>
+    public int Seed { get; init; }
+
     /// <summary>What the result calls <c>pairs</c>, such as their file's name. Default: <c>pairs</c>.</summary>
     public string? Name { get; init; }
 
@@ -39,9 +45,6 @@ public sealed record SweepRequest
 
     /// <summary>How pairs come together.</summary>
     public Aggregation Aggregation { get; init; } = Aggregation.MeanOfRatios;
-
-    /// <summary>The seed of everything that is drawn at random, such as the pairs of the confidence intervals: the same seed, the same result.</summary>
-    public int Seed { get; init; }
 
     /// <summary>Heads with |effect| above it are important. From 0 on.</summary>
     public double Threshold { get; init; } = 0.1;

@@ -139,6 +139,12 @@ public class SweepCommandTests
         { "--pairs vocabulary.jsonl", "vocabulary.jsonl:1: corrupted: Outside the model's vocabulary, ids 0 to 699: 700" },
         { "--pairs long.jsonl", "long.jsonl:1: clean: " },
         { "--dataset ioi --pairs answer.jsonl", "--dataset: Give a dataset or pairs, not both" },
+        { "--count 5", "--count: Only a generated dataset takes a number of pairs: ioi-generated, greater-than, induction" },
+        { "--dataset induction --count many", "--count: 'many' is not a whole number" },
+        { "--dataset induction --count 10001", "--count: The number of pairs is 1 to 10000" },
+        { "--dataset greater-than", "--dataset: greater-than needs years of two tokens" },
+        { "--pairs prompts.json", "prompts.json: prompts[0].corrupt: The prompt is empty" },
+        { "--pairs data.csv", "data.csv:2: incorrect_idx: It is the same token as the correct answer" },
         { "--patch w", "--patch: there is no 'w'. Known: z, pattern, v, q, k." },
         { "--positions some", "--positions: 'some' is neither all, each nor a whole number" },
         { "--positions 15", "--positions: There is no position 15: pair 0 has 15 tokens" },
@@ -178,6 +184,8 @@ public class SweepCommandTests
         folder.Write("unequal.jsonl", """{"clean": " Mary and John", "corrupted": " Mary went", "correct": " Mary", "incorrect": " John"}""");
         folder.Write("answer.jsonl", """{"clean": [699, 1, 2], "corrupted": [699, 3, 2], "correct": " Mary and John", "incorrect": 6}""");
         folder.Write("vocabulary.jsonl", """{"clean": [699, 1, 2], "corrupted": [699, 700, 2], "correct": 5, "incorrect": 6}""");
+        folder.Write("prompts.json", """{"prompts": [{"clean": " Mary", "corrupt": "", "answers": [" Mary"], "wrong_answers": [" John"]}]}""");
+        folder.Write("data.csv", "clean,corrupted,correct_idx,incorrect_idx\n Mary, John,5,\"[6, 5]\"\n");
         string tooLong = string.Join(',', Enumerable.Repeat(1, 65));
         folder.Write("long.jsonl", $$"""{"clean": [{{tooLong}}], "corrupted": [{{tooLong}}], "correct": 5, "incorrect": 6}""");
 
@@ -189,6 +197,26 @@ public class SweepCommandTests
         Assert.Equal(2, exitCode);
         Assert.DoesNotContain("   at ", error, StringComparison.Ordinal); // no stack trace
         Assert.False(File.Exists(folder["out/results.json"]));
+    }
+
+    [Fact]
+    public async Task A_generated_dataset_gives_the_same_result_again_and_another_with_another_seed()
+    {
+        using var folder = new TemporaryFolder();
+        string first = await SweptAsync("3", "first"), again = await SweptAsync("3", "again"), other = await SweptAsync("4", "other");
+        Assert.Equal(first, again);
+        Assert.NotEqual(first, other);
+        using var results = JsonDocument.Parse(first);
+        Assert.Equal("ioi-generated", results.RootElement.GetProperty("dataset").GetProperty("name").GetString());
+        Assert.Equal(6, results.RootElement.GetProperty("dataset").GetProperty("pairs").GetInt32());
+
+        async Task<string> SweptAsync(string seed, string name)
+        {
+            var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
+                folder.Path, "sweep", "--dataset", "ioi-generated", "--count", "6", "--seed", seed, "--store", $"{name}-store", "--out", name);
+            Assert.Equal((0, ""), (exitCode, error.Trim()));
+            return await WithoutTimingsAsync(folder[$"{name}/results.json"]);
+        }
     }
 
     [Theory]

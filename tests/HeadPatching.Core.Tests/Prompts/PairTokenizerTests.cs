@@ -92,6 +92,31 @@ public class PairTokenizerTests
     }
 
     [Fact]
+    public void Several_answers_keep_their_order_and_each_fault_names_its_own()
+    {
+        var pair = new PromptPair(Prompt.Of("ab"), Prompt.Of("xy"), AnswerSet.Of([Answer.Of(" ab"), Answer.Of(3)]), AnswerSet.Of([Answer.Of(9), Answer.Of("xy")]));
+        TokenPair tokens = Assert.Single(Tokenize([pair]));
+        Assert.Equal([SmallTokenizer.Id("Ġab"), 3], tokens.Correct.Ids);
+        Assert.Equal([9, SmallTokenizer.Id("xy")], tokens.Incorrect.Ids);
+
+        IReadOnlyList<Fault> faults = Faults([pair with { Correct = AnswerSet.Of([Answer.Of(3), Answer.Of("abxy"), Answer.Of(400)]) }]);
+        Assert.Equal(
+            [(FaultKinds.AnswerNotOneToken, "pairs[0].correct[1]"), (FaultKinds.OutsideVocabulary, "pairs[0].correct[2]")],
+            faults.Select(fault => (fault.Kind, fault.Where)));
+    }
+
+    [Fact]
+    public void An_answer_twice_on_one_side_or_on_both_is_refused_however_it_is_written()
+    {
+        int ab = SmallTokenizer.Id("Ġab");
+        var twice = new PromptPair(Prompt.Of("ab"), Prompt.Of("xy"), AnswerSet.Of([Answer.Of(" ab"), Answer.Of(ab)]), Answer.Of(1));
+        Assert.Equal([(FaultKinds.SameAnswers, "pairs[0].correct")], Faults([twice]).Select(fault => (fault.Kind, fault.Where)));
+
+        PromptPair onBoth = twice with { Correct = AnswerSet.Of([Answer.Of(2), Answer.Of(" ab")]), Incorrect = AnswerSet.Of([Answer.Of(ab), Answer.Of(3)]) };
+        Assert.Equal([(FaultKinds.SameAnswers, "pairs[0].incorrect")], Faults([onBoth]).Select(fault => (fault.Kind, fault.Where)));
+    }
+
+    [Fact]
     public void Ids_outside_the_vocabulary_are_named()
     {
         IReadOnlyList<Fault> faults = Faults([new(Prompt.Of([1, -1, 400, 400]), Prompt.Of([1, 2, 3, 399]), Answer.Of(400), Answer.Of(-5))]);

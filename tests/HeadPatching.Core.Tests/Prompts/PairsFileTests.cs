@@ -14,11 +14,36 @@ public class PairsFileTests
     {
         using var folder = new TemporaryFolder();
         PairsFile file = PairsFile.Read(folder.Write("pairs.jsonl", $"{Good}\n\n   \t\r\n{Good}\r\n{Good}"));
-        Assert.Equal([1, 4, 5], Enumerable.Range(0, file.Pairs.Count).Select(file.LineOf));
+        Assert.Equal([":1", ":4", ":5: clean"], new[] { file.Where(0, null), file.Where(1, null), file.Where(2, "clean") }.Select(where => where.Split(".jsonl")[1]));
         PromptPair pair = file.Pairs[0];
         Assert.Equal("a b", pair.Clean.Text);
         Assert.Equal([1, 2], pair.Corrupted.Ids!);
         Assert.Equal((Answer.Of(" Mary"), Answer.Of(7)), (pair.Correct, pair.Incorrect));
+    }
+
+    [Fact]
+    public void An_answer_may_be_several_and_written_pairs_are_read_as_they_were()
+    {
+        using var folder = new TemporaryFolder();
+        const string Several = """{"clean":"a \"b\" é","corrupted":[1,2],"correct":[" Mary",7],"incorrect":[8]}""";
+        IReadOnlyList<PromptPair> pairs = PairsFile.Read(folder.Write("pairs.jsonl", $"{Several}\n{Good}")).Pairs;
+        Assert.Equal([Answer.Of(" Mary"), Answer.Of(7)], pairs[0].Correct.All);
+        Assert.Equal(Answer.Of(8), pairs[0].Incorrect);
+
+        PairsFile.Write(folder["written.jsonl"], pairs);
+        Assert.Equal(Several.Replace("[8]", "8"), File.ReadLines(folder["written.jsonl"]).First());
+        IReadOnlyList<PromptPair> again = PairsFile.Read(folder["written.jsonl"]).Pairs;
+        Assert.Equal(
+            pairs.Select(pair => (pair.Clean, pair.Correct, pair.Incorrect)), again.Select(pair => (pair.Clean, pair.Correct, pair.Incorrect)));
+        Assert.Equal(pairs.SelectMany(pair => pair.Corrupted.Ids!), again.SelectMany(pair => pair.Corrupted.Ids!));
+    }
+
+    [Fact]
+    public void A_file_that_cannot_be_written_is_named()
+    {
+        using var folder = new TemporaryFolder();
+        var exception = Assert.Throws<InvalidInputException>(() => PairsFile.Write(folder["none/pairs.jsonl"], []));
+        Assert.Equal((FaultKinds.CannotWrite, folder["none/pairs.jsonl"]), (exception.Faults[0].Kind, exception.Faults[0].Where));
     }
 
     [Fact]
@@ -43,7 +68,9 @@ public class PairsFileTests
     [InlineData("""{"clean": [1, 2.5], "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, ": clean", "whole numbers")]
     [InlineData("""{"clean": [[1]], "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, ": clean", "whole numbers")]
     [InlineData("""{"clean": [99999999999], "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, ": clean", "whole numbers")]
-    [InlineData("""{"clean": "a", "corrupted": "b", "correct": [1], "incorrect": 2}""", FaultKinds.Malformed, ": correct", "An answer is")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": [1, [2]], "incorrect": 2}""", FaultKinds.Malformed, ": correct[1]", "An answer is")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": [true], "incorrect": 2}""", FaultKinds.Malformed, ": correct[0]", "An answer is")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": [], "incorrect": 2}""", FaultKinds.Malformed, ": correct", "no answer")]
     [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": null}""", FaultKinds.Malformed, ": incorrect", "An answer is")]
     [InlineData("""{"clean": "\ud83d", "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, ": clean", "surrogate")]
     [InlineData("""{"\ud83d": "a", "clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, "", "surrogate")]

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Testing;
 
 namespace HeadPatching.Core.Tests.Prompts;
@@ -36,13 +37,13 @@ public class TextTokenizerTests
     public void Built_in_datasets_can_be_swept_on_GPT_2()
     {
         TextTokenizer tokenizer = TextTokenizer.Load(Gpt2TokenizerFolder())!;
-        foreach (string name in BuiltInDatasets.Names)
+        foreach (FixedIoi dataset in new[] { FixedIoi.SubjectSwapped, FixedIoi.NamesSwapped })
         {
             IReadOnlyList<TokenPair> pairs = PairTokenizer.Tokenize(
-                BuiltInDatasets.Get(name, "dataset"), TestConfig.With(vocabulary: 50257, bosId: 50256), tokenizer, null, PairTokenizer.PathUnder(name), "");
+                dataset.Pairs, TestConfig.With(vocabulary: 50257, bosId: 50256), tokenizer, null, PairTokenizer.PathUnder(dataset.Name), "");
             Assert.Equal(5, pairs.Count);
             Assert.All(pairs, pair => Assert.Equal(15, pair.Length));
-            Assert.All(pairs, pair => Assert.Equal(name == "ioi" ? 10 : 2, pair.FirstDifference));
+            Assert.All(pairs, pair => Assert.Equal(dataset.Name == "ioi" ? 10 : 2, pair.FirstDifference));
         }
     }
 

@@ -65,6 +65,35 @@ public sealed class SweepsPageTests(Chromium chromium)
     }
 
     [Fact]
+    public async Task A_generated_dataset_asks_for_the_number_of_pairs_and_the_seed()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        await page.GotoAsync(server.Address.AbsoluteUri);
+        await Expect(page.Locator("#dataset option")).ToHaveCountAsync(6); // five datasets and one's own pairs
+        await Expect(page.Locator("#generated-fields")).ToBeHiddenAsync();
+
+        await page.SelectOptionAsync("#dataset", "ioi-generated");
+        await Expect(page.Locator("#generated-fields")).ToBeVisibleAsync();
+        await page.FillAsync("#count", "");
+        await page.ClickAsync("#start");
+        await Expect(page.Locator("#faults-count")).ToContainTextAsync("whole number");
+
+        await page.FillAsync("#count", "4");
+        await page.FillAsync("#seed", "3");
+        await page.ClickAsync("#start");
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed", Patiently);
+        var id = await page.Locator(".sweep").GetAttributeAsync("data-id");
+        var result = await server.Client.GetAsync($"/api/sweeps/{id}/results");
+        Assert.Equal("ioi-generated", result.GetProperty("dataset").GetProperty("name").GetString());
+        Assert.Equal(4, result.GetProperty("pairs").GetArrayLength());
+
+        await page.SelectOptionAsync("#dataset", "ioi");
+        await Expect(page.Locator("#generated-fields")).ToBeHiddenAsync();
+    }
+
+    [Fact]
     public async Task A_sweep_is_started_and_its_report_opened_with_the_keyboard_alone()
     {
         await using var watched = await chromium.OpenAsync();

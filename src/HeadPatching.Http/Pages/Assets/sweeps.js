@@ -307,7 +307,7 @@
   // ---- The form
 
   const form = byId("new-sweep");
-  const FIELDS = ["model", "dataset", "pairs", "patch", "positions", "direction", "metric", "aggregation", "threshold", "dtype"];
+  const FIELDS = ["model", "dataset", "count", "seed", "pairs", "patch", "positions", "direction", "metric", "aggregation", "threshold", "dtype"];
   const DEMO_MODEL = "ioi-demo";
   const EXAMPLE = {
     clean: "When Mary and John went to the store, John gave a drink to",
@@ -335,6 +335,7 @@
       const option = element("option", "", dataset.name);
       option.value = dataset.name;
       option.dataset.description = dataset.description;
+      option.dataset.generated = dataset.generated;
       byId("own-pairs").before(option);
     }
     byId("dataset").selectedIndex = 0;
@@ -343,9 +344,14 @@
     showChoices();
   }
 
+  const isGenerated = () => byId("dataset").selectedOptions[0].dataset.generated === "true";
+
   function showChoices() {
     const own = byId("own-pairs").selected;
     byId("pairs-field").hidden = !own || !choicesKnown;
+    const generated = choicesKnown && isGenerated();
+    byId("generated-fields").hidden = !generated;
+    for (const name of ["count", "seed"]) byId(name).disabled = !generated; // a hidden field holds nothing up
     show(byId("dataset-description"), own ? "" : byId("dataset").selectedOptions[0].dataset.description);
     byId("position").hidden = byId("positions").value !== "one";
     const positions = byId("positions").value === "one" ? `position ${byId("position").value}` : byId("positions").selectedOptions[0].textContent;
@@ -384,6 +390,12 @@
     const faults = [];
     if (value("dataset") !== "") {
       body.dataset = value("dataset");
+      if (isGenerated()) {
+        for (const name of ["count", "seed"]) {
+          if (value(name) === "") faults.push({ path: name, message: "Say a whole number." });
+          body[name] = Number(value(name));
+        }
+      }
     } else {
       const read = readPairs();
       body.pairs = read.pairs;

@@ -1,16 +1,16 @@
-using HeadPatching.Core.Faults;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
 
-namespace HeadPatching.Core.Tests.Prompts;
+namespace HeadPatching.Core.Tests.Prompts.Datasets;
 
 public class BuiltInDatasetsTests
 {
     [Theory]
     [InlineData("ioi", "When Mary and John went to the store, Mary gave a drink to", "When Lisa and David went to the office, Lisa gave a report to")]
     [InlineData("ioi-order", "When John and Mary went to the store, John gave a drink to", "When David and Lisa went to the office, David gave a report to")]
-    public void A_dataset_is_the_five_sentences_with_its_own_corruption(string name, string firstCorrupted, string lastCorrupted)
+    public void A_fixed_dataset_is_the_five_sentences_with_its_own_corruption(string name, string firstCorrupted, string lastCorrupted)
     {
-        IReadOnlyList<PromptPair> pairs = BuiltInDatasets.Get(name, "--dataset");
+        IReadOnlyList<PromptPair> pairs = BuiltInDatasets.Find(name)!.Make(new DatasetInput(TestConfig.With(1), null, Count: 9, Seed: 9, "dataset"));
         Assert.Equal(5, pairs.Count);
         Assert.Equal(
             new PromptPair(
@@ -23,21 +23,13 @@ public class BuiltInDatasetsTests
             pairs[4]);
     }
 
-    [Fact]
-    public void Every_dataset_can_be_had_and_says_what_it_is()
-    {
-        Assert.Equal("ioi", BuiltInDatasets.Names[0]);
-        Assert.All(BuiltInDatasets.Names, name => Assert.NotEmpty(BuiltInDatasets.Describe(name, "dataset")));
-    }
-
     [Theory]
     [InlineData("ioo")]
     [InlineData("IOI")]
     [InlineData("")]
-    public void An_unknown_name_is_refused_with_the_known_ones(string name)
+    public void There_is_no_dataset_of_an_unknown_name_and_the_fault_lists_the_known_ones(string name)
     {
-        Fault fault = Assert.Single(Assert.Throws<InvalidInputException>(() => BuiltInDatasets.Get(name, "--dataset")).Faults);
-        Assert.Equal((FaultKinds.UnknownDataset, "--dataset"), (fault.Kind, fault.Where));
-        Assert.Contains("ioi, ioi-order", fault.Message);
+        Assert.Null(BuiltInDatasets.Find(name));
+        Assert.EndsWith("Known are: ioi, ioi-order, ioi-generated, greater-than, induction.", BuiltInDatasets.Unknown(name, "dataset").Message);
     }
 }

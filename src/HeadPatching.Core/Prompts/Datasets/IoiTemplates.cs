@@ -1,12 +1,13 @@
-namespace HeadPatching.DemoModel.Sentences;
+namespace HeadPatching.Core.Prompts.Datasets;
 
 /// <summary>
-/// The forms of the generated sentences: a scene that names both people, then a gift by one of them. Every scene goes with every gift.
-/// {First} and {Second} are the two people, {Subject} the one of them who gives, {Place} and {Object} words of the <see cref="Lexicon"/>.
+/// The forms of indirect-object sentences: a scene that names both people, then a gift by one of them. Every scene goes with every gift.
+/// {First} and {Second} are the two people, {Subject} the one of them who gives, {Place} and {Object} words of <see cref="IoiWords"/>.
+/// Every name comes after a space, so that it is the same token wherever it stands. The demo model is trained on these forms.
 /// </summary>
-public static class Templates
+public static class IoiTemplates
 {
-    /// <summary>The first halves. The first one is that of the built-in datasets.</summary>
+    /// <summary>The first halves. The first one is that of <c>ioi</c>.</summary>
     public static IReadOnlyList<string> Scenes { get; } =
     [
         "When {First} and {Second} went to the {Place},",
@@ -25,7 +26,7 @@ public static class Templates
         "The {Place} was quiet when {First} and {Second} came in, so",
     ];
 
-    /// <summary>The second halves, without the answer. The first one is that of the built-in datasets.</summary>
+    /// <summary>The second halves, without the answer. The first one is that of <c>ioi</c>.</summary>
     public static IReadOnlyList<string> Gifts { get; } =
     [
         "{Subject} gave a {Object} to",
@@ -42,4 +43,12 @@ public static class Templates
 
     /// <summary>All forms: each scene with each gift.</summary>
     public static IReadOnlyList<string> All { get; } = [.. Scenes.SelectMany(scene => Gifts.Select(gift => $"{scene} {gift}"))];
+
+    /// <summary>A sentence up to its answer.</summary>
+    public static string Fill(string template, string first, string second, string subject, string place, string thing) => template
+        .Replace("{First}", first, StringComparison.Ordinal)
+        .Replace("{Second}", second, StringComparison.Ordinal)
+        .Replace("{Subject}", subject, StringComparison.Ordinal)
+        .Replace("{Place}", place, StringComparison.Ordinal)
+        .Replace("{Object}", thing, StringComparison.Ordinal);
 }

@@ -1,12 +1,12 @@
-namespace HeadPatching.DemoModel.Sentences;
+namespace HeadPatching.Core.Prompts.Datasets;
 
 /// <summary>
-/// The names, places and objects that sentences are filled with. Every word of the built-in datasets is among them, and each is one
-/// token of GPT-2's own vocabulary too, so a prompt that works here can be tried on GPT-2 unchanged.
+/// The names, places and objects that indirect-object sentences are filled with. Each is one token of GPT-2's vocabulary and of the demo
+/// model's, which is made from these lists: a word that is changed here needs the demo model trained again.
 /// </summary>
-public static class Lexicon
+public static class IoiWords
 {
-    /// <summary>First names. The first ten are those of the built-in datasets.</summary>
+    /// <summary>First names. The first ten are those of <c>ioi</c>.</summary>
     public static IReadOnlyList<string> Names { get; } =
     [
         "Mary", "John", "Alice", "Bob", "Emma", "James", "Sarah", "Michael", "Lisa", "David",

@@ -1,0 +1,177 @@
+using System.CommandLine;
+using HeadPatching.Cli.Terminal;
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
+using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Storage;
+using Spectre.Console;
+using TorchSharp;
+
+namespace HeadPatching.Cli.Commands;
+
+/// <summary><c>headpatch dataset list|show</c>: which datasets there are, and what a model makes of one's pairs before anything is patched.</summary>
+internal static class DatasetCommand
+{
+    private static readonly SweepRequest Defaults = new();
+
+    /// <summary>Makes the command.</summary>
+    public static Command Create()
+    {
+        var list = new Command("list", "The built-in datasets");
+        list.SetAction(_ => List());
+
+        var dataset = new Argument<string>("NAME|FILE") { Description = "A built-in dataset's name, or a pairs file" };
+        var model = new Option<string>("--model")
+        {
+            Description = "The model that runs the pairs: a name or a folder",
+            HelpName = "NAME|FOLDER",
+            DefaultValueFactory = _ => Defaults.Model,
+        };
+        Option<int?> count = SweepOptions.Count();
+        Option<int> seed = SweepOptions.Whole("--seed", "Seed of a generated dataset's pairs", Defaults.Seed);
+        Option<int> top = SweepOptions.Whole("--top", "How many pairs to show; the summary is of all", 10);
+        var output = new Option<string?>("--out") { Description = "Also write the pairs as JSON Lines, to edit and to sweep with --pairs", HelpName = "FILE" };
+        var store = new Option<string?>("--store")
+        {
+            Description = "Also the models of this store: a folder, or Azure Storage's connection string or account URL",
+            HelpName = "FOLDER|CONNECTION",
+        };
+        var show = new Command("show", "Show pairs with their tokens, and how the clean and corrupted prompts come out on a model")
+        {
+            dataset, model, count, seed, top, output, store,
+        };
+        show.SetAction((parsed, cancellation) =>
+        {
+            string given = parsed.GetRequiredValue(dataset);
+            PairsFile? file = BuiltInDatasets.Find(given) is null ? ReadFile(given) : null;
+            var request = new SweepRequest
+            {
+                Model = parsed.GetRequiredValue(model),
+                Dataset = file is null ? given : null,
+                Pairs = file?.Pairs,
+                Name = file is null ? null : Path.GetFileName(given),
+                Count = parsed.GetValue(count),
+                Seed = parsed.GetValue(seed),
+            };
+            var places = new FaultPlaces(
+                property => property is "dataset" or "name" ? given : SweepOptions.OptionOf(property), file is null ? PairTokenizer.PathUnder("pairs") : file.Where);
+            return ShowAsync(request, places, parsed.GetValue(top), parsed.GetValue(output), parsed.GetValue(store), cancellation);
+        });
+        return new Command("dataset", "Look at built-in datasets and pairs files") { list, show };
+    }
+
+    private static int List()
+    {
+        var table = new Table().Border(TableBorder.Simple);
+        table.AddColumn(new TableColumn("name").NoWrap()).AddColumn(new TableColumn("pairs").NoWrap()).AddColumn("what it holds");
+        foreach (IDataset dataset in BuiltInDatasets.All)
+        {
+            string pairs = dataset is FixedIoi known ? $"{known.Pairs.Count}" : "--count N";
+            table.AddRow(new Text(dataset.Name), new Text(pairs), new Text(dataset.Description));
+        }
+
+        AnsiConsole.Write(table);
+        return ExitCode.Done;
+    }
+
+    private static PairsFile ReadFile(string given) =>
+        File.Exists(given) || Path.HasExtension(given)
+            ? PairsFile.Read(given)
+            : throw new InvalidInputException([BuiltInDatasets.Unknown(given, given)]);
+
+    private static async Task<int> ShowAsync(
+        SweepRequest request, FaultPlaces places, int top, string? output, string? store, CancellationToken cancellation)
+    {
+        if (top < 1)
+        {
+            throw new InvalidInputException(FaultKinds.InvalidOption, "--top", "The number of pairs to show is at least 1.");
+        }
+
+        LibTorch.Load();
+        SweepPlanner.CheckOptions(request, places);
+        StoredModels? stored = store is null ? null : new StoredModels(ArtifactStores.Open(store), new ModelCache());
+        using LocatedModel located = await new ModelCatalog(DefaultFolders.Models, foldersToo: true, stored)
+            .LocateAsync(request.Model, places.Option("model"), cancellation);
+        TextTokenizer? tokenizer = TextTokenizer.Load(located.Folder);
+        ModelConfig config = ModelFolder.Inspect(located.Folder).Config;
+        IReadOnlyList<PromptPair> given = SweepPlanner.Pairs(request, config, tokenizer, places);
+        IReadOnlyList<TokenPair> pairs = SweepPlanner.Tokenize(request, given, config, tokenizer, places);
+        if (output is not null)
+        {
+            PairsFile.Write(output, given);
+        }
+
+        using Transformer model = ModelFolder.Load(located.Folder, torch.ScalarType.Float32, torch.CPU);
+        PairResult[] results = [.. Measure(model, pairs, cancellation)];
+        AnsiConsole.Write(PairsTable.Of(results.Take(top), tokenizer is null ? null : tokenizer.TokenText));
+        Summarise(request, results, top);
+        if (output is not null)
+        {
+            Console.WriteLine(output);
+        }
+
+        return ExitCode.Done;
+    }
+
+    /// <summary>The clean and the corrupted run of every pair, in the order of the pairs; one chunk is held at a time.</summary>
+    private static IEnumerable<PairResult> Measure(Transformer model, IReadOnlyList<TokenPair> pairs, CancellationToken cancellation)
+    {
+        var metric = new LogitDifference();
+        var baselines = new Dictionary<int, Baseline>();
+        foreach (IReadOnlyList<TokenPair> chunk in Chunks.Split(pairs, model.Config, model.Dtype, MemoryBudget.Default))
+        {
+            using var run = new CachingRun(model, chunk);
+            while (run.LayersDone < model.Config.Layers)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                run.NextLayer().Dispose();
+            }
+
+            using FinalResiduals final = run.Final();
+            foreach (var (pair, baseline) in chunk.Zip(final.Baselines(model, metric, chunk)))
+            {
+                baselines[pair.Index] = baseline;
+            }
+        }
+
+        return pairs.Select(pair => new PairResult
+        {
+            Index = pair.Index,
+            CleanTokens = pair.Clean,
+            CorruptedTokens = pair.Corrupted,
+            Correct = pair.Correct,
+            Incorrect = pair.Incorrect,
+            CleanMetric = baselines[pair.Index].Clean,
+            CorruptedMetric = baselines[pair.Index].Corrupted,
+            Degenerate = Math.Abs(baselines[pair.Index].Clean - baselines[pair.Index].Corrupted) < Effect.DegenerateBelow,
+        });
+    }
+
+    private static void Summarise(SweepRequest request, PairResult[] pairs, int top)
+    {
+        int shortest = pairs.Min(pair => pair.CleanTokens.Count), longest = pairs.Max(pair => pair.CleanTokens.Count);
+        int right = pairs.Count(pair => pair.CleanMetric > 0);
+        if (top < pairs.Length)
+        {
+            AnsiConsole.WriteLine($"The first {top} of {pairs.Length} pairs; --top shows more.");
+        }
+
+        AnsiConsole.WriteLine($"{request.DatasetName()}: {pairs.Length} pairs of {(shortest == longest ? $"{longest}" : $"{shortest} to {longest}")} tokens.");
+        AnsiConsole.WriteLine(FormattableString.Invariant(
+            $"{request.Model}, clean: prefers the right answer on {right} of {pairs.Length} pairs ({100.0 * right / pairs.Length:0.#} %)."));
+        AnsiConsole.WriteLine(FormattableString.Invariant(
+            $"Logit difference, mean: clean {pairs.Average(pair => pair.CleanMetric):F3}, corrupted {pairs.Average(pair => pair.CorruptedMetric):F3}."));
+        foreach (string warning in SweepAssembler.Warnings(pairs, new LogitDifference()))
+        {
+            AnsiConsole.MarkupLineInterpolated($"[yellow]Warning: {warning}[/]");
+        }
+    }
+}

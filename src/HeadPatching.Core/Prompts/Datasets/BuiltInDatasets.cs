@@ -1,0 +1,28 @@
+using HeadPatching.Core.Faults;
+
+namespace HeadPatching.Core.Prompts.Datasets;
+
+/// <summary>The datasets that need no pairs file.</summary>
+public static class BuiltInDatasets
+{
+    /// <summary>How many pairs a generated dataset makes where no number is given.</summary>
+    public const int DefaultCount = 20;
+
+    /// <summary>The most pairs that a generated dataset makes.</summary>
+    public const int MostPairs = 10_000;
+
+    /// <summary>The datasets, the default one first.</summary>
+    public static IReadOnlyList<IDataset> All { get; } =
+        [FixedIoi.SubjectSwapped, FixedIoi.NamesSwapped, new GeneratedIoi(), new GreaterThan(), new Induction()];
+
+    /// <summary>The dataset of a name, or null.</summary>
+    public static IDataset? Find(string name) => All.FirstOrDefault(dataset => dataset.Name == name);
+
+    /// <summary>That there is no dataset of a name; lists those that there are.</summary>
+    /// <param name="name">The name.</param>
+    /// <param name="where">Where it was given: <c>--dataset</c>, <c>dataset</c>.</param>
+    public static Fault Unknown(string name, string where) => new(
+        FaultKinds.UnknownDataset,
+        where,
+        $"There is no built-in dataset \"{name}\". Known are: {string.Join(", ", All.Select(dataset => dataset.Name))}.");
+}
