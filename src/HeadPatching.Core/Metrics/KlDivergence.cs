@@ -28,7 +28,7 @@ public sealed class KlDivergence : IMetric
         Tensor logClean = VocabularyLogits.Of(model, measured.CleanFinal).log_softmax(-1); // [pairs, vocabulary]
         Tensor clean = logClean.exp();
         Tensor divergence = VocabularyLogits.Measure(
-            model, resid, logits => logits.log_softmax(-1).neg_().add_(logClean).mul_(clean).sum(-1)); // sum of p (log p - log q)
+            model, resid, logits => (logClean - logits.log_softmax(-1)).mul_(clean).sum(-1)); // sum of p (log p - log q)
         return divergence.clamp_min_(0).MoveToOuterDisposeScope();            // where both are the same, rounding can give a little less than 0
     }
 

@@ -29,6 +29,14 @@ public sealed record HeadResult(
     /// </summary>
     public ConfidenceInterval? ConfidenceInterval { get; init; }
 
+    /// <summary>With the method <c>screen</c>: the effect as estimated, to be held against <see cref="PatchingEffect"/> where it was run.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? EstimatedEffect { get; init; }
+
+    /// <summary>Whether <see cref="PatchingEffect"/> is an estimate and no run was made for it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Estimated { get; init; }
+
     /// <summary>
     /// With positions <c>each</c>: the position whose effect this is (the one of largest |effect|), counted from the end: -1 is the last.
     /// </summary>

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
 
 namespace HeadPatching.Core.Results;
 
@@ -25,6 +26,21 @@ public sealed record SweepResult
     /// <summary>What was put in instead of the other run's activation; absent where it was the other run's.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public Ablation? Ablation { get; init; }
+
+    /// <summary>How the effects were found.</summary>
+    public Method Method { get; init; }
+
+    /// <summary>With the method <c>screen</c>, how many heads were run after the estimate.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? ScreenTop { get; init; }
+
+    /// <summary>With path patching, where the paths from each head end; absent where heads are patched for all that reads them.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<Receiver>? Receivers { get; init; }
+
+    /// <summary>With path patching, whether MLPs stayed as they are in the run that is patched; otherwise they were recomputed.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? FreezeMlps { get; init; }
 
     /// <summary>Where it was replaced.</summary>
     public required Positions Positions { get; init; }
@@ -85,5 +101,5 @@ public sealed record SweepResult
     public required SoftwareSummary Software { get; init; }
 
     /// <summary>What the sweep did in a few words.</summary>
-    public string Title() => SweepTitle.Of(Patch, Ablation, receivers: null, Method.Exact);
+    public string Title() => SweepTitle.Of(Patch, Ablation, Receivers, Method);
 }

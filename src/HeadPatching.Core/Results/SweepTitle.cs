@@ -1,4 +1,5 @@
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
 
 namespace HeadPatching.Core.Results;
 
@@ -10,7 +11,7 @@ public static class SweepTitle
     /// <param name="ablation">What is put in, where it is not the other run's.</param>
     /// <param name="receivers">With path patching, where the paths end.</param>
     /// <param name="method">How effects are found.</param>
-    public static string Of(Patch patch, Ablation? ablation, IReadOnlyList<string>? receivers, Method method)
+    public static string Of(Patch patch, Ablation? ablation, IReadOnlyList<Receiver>? receivers, Method method)
     {
         string unit = patch.IsOfLayer() ? "layer by layer" : "head by head";
         if (receivers is not null)

@@ -1,5 +1,6 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Sweeps.Requests;
@@ -34,6 +35,23 @@ public sealed record SweepRequest
     /// <summary>What is put in place of z instead of the other run's: zeros, the mean over the dataset, or another pair's; null: the other run's.</summary>
     public Ablation? Ablation { get; init; }
 
+    /// <summary>
+    /// How effects are found: every patch run, all estimated from one gradient (attribution), or estimated and the largest run (screen).
+    /// </summary>
+    public Method Method { get; init; } = Method.Exact;
+
+    /// <summary>With method <c>screen</c>, how many heads are run after the estimate. At least 1. Default: 10.</summary>
+    public int? ScreenTop { get; init; }
+
+    /// <summary>
+    /// Path patching: only the paths from each head to these are patched, <c>logits</c> or inputs of heads such as <c>L9H6.q</c>; null: heads are
+    /// patched for all that reads them.
+    /// </summary>
+    public IReadOnlyList<Receiver>? Receivers { get; init; }
+
+    /// <summary>With receivers: whether MLPs stay as they are in the run that is patched; otherwise they are recomputed.</summary>
+    public bool FreezeMlps { get; init; }
+
     /// <summary>Where.</summary>
     public Positions Positions { get; init; } = Positions.All;
 
@@ -66,6 +84,14 @@ public sealed record SweepRequest
 
     /// <summary>What is patched, where and which way.</summary>
     public PatchOptions PatchOptions() => new() { Patch = Patch, Ablation = Ablation, Positions = Positions, Direction = RunPatched() };
+
+    /// <summary>With path patching, the paths; null otherwise.</summary>
+    public PathOptions? PathOptions() => Receivers is null
+        ? null
+        : new PathOptions { Receivers = Receivers, FreezeMlps = FreezeMlps, Positions = Positions, Direction = RunPatched() };
+
+    /// <summary>With method <c>screen</c>, how many heads are run after the estimate; null otherwise.</summary>
+    public int? HeadsRunAfterScreen() => Method == Method.Screen ? ScreenTop ?? 10 : null;
 
     /// <summary>Which run is patched.</summary>
     public Direction RunPatched() => Direction ?? (Ablation is null ? Core.Patching.Direction.Denoise : Core.Patching.Direction.Noise);

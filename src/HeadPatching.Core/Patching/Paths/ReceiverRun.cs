@@ -1,0 +1,78 @@
+using HeadPatching.Core.Models;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Patching.Paths;
+
+/// <summary>
+/// Stage two of path patching: the base run with the receivers' queries, keys and values replaced by those of stage one, and everything
+/// after them computed as always. It starts at the first receiver's layer and spares what cannot differ, as <see cref="SuffixRun"/> does:
+/// positions before the first replaced one keep the base run's keys and values, and the last layer needs queries at the last position only.
+/// </summary>
+/// <param name="model">The model.</param>
+/// <param name="senderLayer">The layer of the first of <paramref name="layers"/>.</param>
+/// <param name="layers">The base run, from the sender's layer on.</param>
+/// <param name="start">The first replaced position: it is run from there to the end of the prompt.</param>
+internal sealed class ReceiverRun(Transformer model, int senderLayer, IReadOnlyList<HeadActivations> layers, int start)
+{
+    /// <summary>Runs it.</summary>
+    /// <param name="received">
+    /// For each receiver [runs * pairs, replaced, d_head], from the first replaced position on. Where positions are left after them, the
+    /// receiver keeps the base run's values there: in stage one nothing has changed them.
+    /// </param>
+    /// <param name="runs">How many senders.</param>
+    /// <returns>resid_post of the last layer at the last position, [runs, pairs, d_model]</returns>
+    public Tensor Final(IReadOnlyDictionary<Receiver, Tensor> received, long runs)
+    {
+        using var scope = NewDisposeScope();
+        int first = received.Keys.Min(receiver => receiver.Layer), last = model.Config.Layers - 1;
+        Tensor resid = layers[first - senderLayer].ResidPre;                  // [pairs, position, d_model]
+        long pairs = resid.shape[0], length = resid.shape[1], count = length - start;
+        resid = resid.narrow(1, start, count).repeat(runs, 1, 1);             // [runs * pairs, count, d_model]
+        for (int layer = first; layer <= last; layer++)
+        {
+            using var layerScope = NewDisposeScope();
+            HeadActivations unchanged = layers[layer - senderLayer];
+            long queries = layer == last ? 1 : count;
+            var (q, k, v) = layer == first
+                ? (Repeat(End(unchanged.Q, 2, queries)), Repeat(End(unchanged.K, 2, count)), Repeat(End(unchanged.V, 2, count)))
+                : Recomputed(layer, resid, queries);
+            foreach (var (receiver, value) in received.Where(one => one.Key.Layer == layer))
+            {
+                var (into, kept) = receiver.Input switch
+                {
+                    ReceiverInput.Q => (q, unchanged.Q),
+                    ReceiverInput.K => (k, unchanged.K),
+                    _ => (v, unchanged.V),
+                };
+                Tensor rest = End(kept.select(1, receiver.Head), 1, count - value.shape[1]).repeat(runs, 1, 1);
+                Tensor replaced = cat([value, rest], 1);                      // [runs * pairs, count, d_head]
+                into.select(1, receiver.Head).copy_(End(replaced, 1, into.shape[2]));
+            }
+
+            Tensor z = model.Attend(layer, q, WithPrefix(unchanged.K, k), WithPrefix(unchanged.V, v)); // [runs * pairs, heads, queries, d_head]
+            Tensor post = model.ResidPost(layer, End(resid, 1, queries), z);
+            resid.Dispose();
+            resid = post.MoveToOuterDisposeScope();
+        }
+
+        return resid.reshape(runs, pairs, -1).MoveToOuterDisposeScope();
+
+        // A copy for every sender, even for one: receivers' values are written into it. [pairs, ..] -> [runs * pairs, ..]
+        Tensor Repeat(Tensor x) => x.repeat(runs, 1, 1, 1);
+
+        // The base run's keys or values of the positions before, then the run's own: [runs * pairs, kv_heads, position, d_head]
+        Tensor WithPrefix(Tensor unchanged, Tensor own) => start == 0
+            ? own
+            : cat([unchanged.narrow(2, 0, start).unsqueeze(0).expand(runs, -1, -1, -1, -1), own.unflatten(0, [runs, pairs])], 3).flatten(0, 1);
+    }
+
+    private (Tensor Q, Tensor K, Tensor V) Recomputed(int layer, Tensor resid, long queries)
+    {
+        Tensor normed = model.AttentionNorm(layer, resid);
+        var (k, v) = model.KeyValue(layer, normed);
+        return (model.Query(layer, End(normed, 1, queries)), k, v);
+    }
+
+    /// <summary>The last <paramref name="count"/> of a dimension.</summary>
+    private static Tensor End(Tensor x, int dimension, long count) => x.narrow(dimension, x.shape[dimension] - count, count);
+}

@@ -1,0 +1,87 @@
+using HeadPatching.Core.Models;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Patching.Paths;
+
+/// <summary>
+/// Stage one of path patching: the base run with every head frozen and only the sender's z replaced. As no attention is computed, the
+/// residual stream changes by what the sender writes in addition and by how MLPs answer it, each position by itself. So it is run at the
+/// replaced positions only.
+/// </summary>
+/// <param name="model">The model.</param>
+/// <param name="senderLayer">The sender's layer.</param>
+/// <param name="layers">The base run, from the sender's layer on.</param>
+/// <param name="freezeMlps">Whether MLPs are frozen too.</param>
+/// <param name="start">The first replaced position.</param>
+/// <param name="count">How many positions are replaced.</param>
+internal sealed class SenderRun(Transformer model, int senderLayer, IReadOnlyList<HeadActivations> layers, bool freezeMlps, int start, int count)
+{
+    /// <summary>resid_post of the last layer.</summary>
+    /// <param name="written">(z' - z) W_O of each sender, [runs, pairs, count, d_model]</param>
+    /// <returns>[runs, pairs, count, d_model]</returns>
+    public Tensor Final(Tensor written)
+    {
+        using var scope = NewDisposeScope();
+        return Advance(ResidPre(senderLayer), senderLayer, model.Config.Layers, written).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The queries, keys or values that each receiver computes from the changed stream at its layer's input.</summary>
+    /// <param name="written">(z' - z) W_O of each sender, [runs, pairs, count, d_model]</param>
+    /// <param name="receivers">Heads' inputs in layers after the sender's.</param>
+    /// <returns>For each receiver [runs * pairs, count, d_head]</returns>
+    public IReadOnlyDictionary<Receiver, Tensor> Received(Tensor written, IReadOnlyList<Receiver> receivers)
+    {
+        using var scope = NewDisposeScope();
+        var received = new Dictionary<Receiver, Tensor>();
+        Tensor resid = ResidPre(senderLayer);
+        int at = senderLayer;
+        foreach (var layer in receivers.GroupBy(receiver => receiver.Layer).OrderBy(layer => layer.Key))
+        {
+            resid = Advance(resid, at, layer.Key, written);
+            at = layer.Key;
+            using var layerScope = NewDisposeScope();
+            Tensor normed = model.AttentionNorm(at, resid.flatten(0, 1));     // [runs * pairs, count, d_model]
+            Tensor? q = layer.Any(receiver => receiver.Input == ReceiverInput.Q) ? model.Query(at, normed) : null;
+            var (k, v) = layer.Any(receiver => receiver.Input != ReceiverInput.Q) ? model.KeyValue(at, normed) : (null, null);
+            foreach (Receiver receiver in layer)
+            {
+                Tensor all = receiver.Input switch { ReceiverInput.Q => q!, ReceiverInput.K => k!, _ => v! };
+                received[receiver] = all.select(1, receiver.Head).clone().MoveToOuterDisposeScope().MoveToOuterDisposeScope();
+            }
+        }
+
+        return received;
+    }
+
+    /// <summary>The stream at the input of a later layer, from that at an earlier one's, which is disposed of.</summary>
+    private Tensor Advance(Tensor resid, int from, int to, Tensor written)
+    {
+        if (freezeMlps)
+        {
+            resid.Dispose();
+            return (to < model.Config.Layers ? ResidPre(to) : model.ResidPost(to - 1, ResidPre(to - 1), Z(to - 1))) + written;
+        }
+
+        for (int layer = from; layer < to; layer++)
+        {
+            using var layerScope = NewDisposeScope();
+            Tensor mid = resid + model.AttentionOut(layer, Z(layer));
+            if (layer == senderLayer)
+            {
+                mid = mid + written;
+            }
+
+            Tensor post = mid + model.MlpOut(layer, model.Config.ParallelResidual ? resid : mid);
+            resid.Dispose();
+            resid = post.MoveToOuterDisposeScope();
+        }
+
+        return resid;
+    }
+
+    /// <summary>The base run's, at the replaced positions, [pairs, count, d_model].</summary>
+    private Tensor ResidPre(int layer) => layers[layer - senderLayer].ResidPre.narrow(1, start, count);
+
+    /// <summary>The base run's, at the replaced positions, [pairs, heads, count, d_head].</summary>
+    private Tensor Z(int layer) => layers[layer - senderLayer].Z.narrow(2, start, count);
+}

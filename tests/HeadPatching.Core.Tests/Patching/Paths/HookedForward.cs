@@ -1,0 +1,118 @@
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Tests.Patching.Paths;
+
+/// <summary>
+/// Path patching said as plainly as possible: whole forward passes over one prompt, with a function at every hook point that may put
+/// another tensor in. One pair and one sender at a time, every position, nothing spared.
+/// </summary>
+internal sealed class HookedForward : IDisposable
+{
+    private readonly Transformer _model;
+    private readonly TokenPair _pair;
+    private readonly PathOptions _options;
+    private readonly IReadOnlyList<int> _baseIds;
+    private readonly Dictionary<string, Tensor> _frozen = [];
+    private readonly Dictionary<string, Tensor> _source = [];
+
+    public HookedForward(Transformer model, TokenPair pair, PathOptions options)
+    {
+        (_model, _pair, _options) = (model, pair, options);
+        bool denoise = options.Direction == Direction.Denoise;
+        _baseIds = denoise ? pair.Corrupted : pair.Clean;
+        using var mode = inference_mode();
+        using var scope = NewDisposeScope();
+        Run(_baseIds, (hook, x) => _frozen[hook] = x.clone().DetachFromDisposeScope());
+        Run(denoise ? pair.Clean : pair.Corrupted, (hook, x) => _source[hook] = x.clone().DetachFromDisposeScope());
+    }
+
+    /// <summary>The metric when the sender's path to the receivers is patched.</summary>
+    public double PatchPath(int senderLayer, int senderHead, int? position)
+    {
+        using var mode = inference_mode();
+        using var scope = NewDisposeScope();
+        var stageOne = new Dictionary<string, Tensor>();
+        double toLogits = Measure(Run(_baseIds, (hook, x) =>
+        {
+            stageOne[hook] = x.clone();
+            if (hook.EndsWith(".hook_mlp_out", StringComparison.Ordinal))
+            {
+                return _options.FreezeMlps ? _frozen[hook] : x;
+            }
+
+            if (!hook.EndsWith(".hook_z", StringComparison.Ordinal))
+            {
+                return x;
+            }
+
+            Tensor z = _frozen[hook].clone();                                  // [position, heads, d_head]
+            if (hook == $"{senderLayer}.hook_z")
+            {
+                for (int p = 0; p < _pair.Length; p++)
+                {
+                    if (position is null || position == p)
+                    {
+                        z[p, senderHead] = _source[hook][p, senderHead];
+                    }
+                }
+            }
+
+            return z;
+        }));
+        if (_options.Receivers[0].IsLogits)
+        {
+            return toLogits;
+        }
+
+        return Measure(Run(_baseIds, (hook, x) =>
+        {
+            Tensor replaced = x.clone();                                      // [position, heads, d_head] at the receivers' hooks
+            foreach (Receiver receiver in _options.Receivers)
+            {
+                if (hook == $"{receiver.Layer}.hook_{receiver.Input!.Value.ToString().ToLowerInvariant()}")
+                {
+                    replaced[TensorIndex.Colon, receiver.Head] = stageOne[hook][TensorIndex.Colon, receiver.Head];
+                }
+            }
+
+            return replaced;
+        }));
+
+        double Measure(Tensor logits) => (logits[-1, _pair.Correct.Ids[0]] - logits[-1, _pair.Incorrect.Ids[0]]).item<double>();
+    }
+
+    public void Dispose()
+    {
+        foreach (Tensor tensor in _frozen.Values.Concat(_source.Values))
+        {
+            tensor.Dispose();
+        }
+    }
+
+    /// <summary>The logits, [position, vocabulary], with every hook's tensor replaced by what <paramref name="at"/> gives for it.</summary>
+    private Tensor Run(IReadOnlyList<int> ids, Func<string, Tensor, Tensor> at)
+    {
+        long length = ids.Count, width = _model.Config.HeadWidth;
+        Tensor later = ones(length, length, ScalarType.Bool).triu(1);         // [query, key]
+        Tensor resid = _model.Embed(tensor(ids.Select(id => (long)id).ToArray()).unsqueeze(0))[0]; // [position, d_model]
+        for (int layer = 0; layer < _model.Config.Layers; layer++)
+        {
+            LayerWeights w = _model.Weights.Layers[layer];
+            Tensor[] qkv = (_model.AttentionNorm(layer, resid).matmul(w.QueryKeyValueWeight) + w.QueryKeyValueBias!).chunk(3, -1);
+            Tensor q = at($"{layer}.hook_q", qkv[0].reshape(length, -1, width)); // [position, heads, d_head]
+            Tensor k = at($"{layer}.hook_k", qkv[1].reshape(length, -1, width));
+            Tensor v = at($"{layer}.hook_v", qkv[2].reshape(length, -1, width));
+            Tensor scores = einsum("qhd,khd->hqk", q, k) / Math.Sqrt(width);
+            Tensor pattern = scores.masked_fill(later, double.NegativeInfinity).softmax(-1); // [heads, query, key]
+            Tensor z = at($"{layer}.hook_z", einsum("hqk,khd->qhd", pattern, v));
+            Tensor mid = resid + z.reshape(length, -1).matmul(w.OutputWeight) + w.OutputBias!;
+            resid = mid + at($"{layer}.hook_mlp_out", _model.MlpOut(layer, _model.Config.ParallelResidual ? resid : mid));
+        }
+
+        return _model.Unembed(_model.FinalNorm(resid));
+    }
+}
