@@ -116,6 +116,12 @@ public sealed class SweepContractTests(ApiFixture api)
             """{"patch": "k", "memoryMiB": 16, "name": "mine", "model": "ioi-demo", "pairs": [{"clean": "When Mary and John went to the store, John gave a drink to", "corrupted": "When Mary and John went to the store, Mary gave a drink to", "correct": " Mary", "incorrect": " John"}]}""",
             """{"metric": "log-probability", "seed": -1}""",
             """{"metric": "probability", "direction": "noise"}""",
+            """{"ablation": "mean"}""",
+            """{"ablation": "resample", "seed": 3, "direction": "denoise"}""",
+            """{"method": "attribution", "positions": "each"}""",
+            """{"method": "screen", "screenTop": 2, "patch": "pattern"}""",
+            """{"receivers": ["L2H6.k", "L1H1.v"]}""",
+            """{"receivers": ["logits"], "freezeMlps": true, "direction": "noise"}""",
             """{"metric": "rank", "aggregation": "ratio-of-means"}""",
             """{"metric": "kl-divergence", "positions": "each", "pairs": [{"clean": [699, 1, 2], "corrupted": [699, 3, 2], "correct": [5, 7], "incorrect": 6}, {"clean": [699, 4, 2], "corrupted": [699, 3, 2], "correct": 5, "incorrect": [6, 8]}]}""",
         ];
@@ -125,6 +131,21 @@ public sealed class SweepContractTests(ApiFixture api)
             JsonElement results = await api.Client.ResultsAsync(id);
             Assert.Equal(24, results.GetProperty("heads").GetArrayLength());
         }
+    }
+
+    [Theory]
+    [InlineData("attn_out")]
+    [InlineData("mlp_out")]
+    [InlineData("resid_pre")]
+    [InlineData("resid_mid")]
+    [InlineData("resid_post")]
+    public async Task A_layer_patched_as_a_whole_has_one_result_and_no_head(string patch)
+    {
+        JsonElement results = await api.Client.ResultsAsync(await api.Client.StartAsync($$"""{"patch": "{{patch}}", "positions": "each"}"""));
+        Assert.Equal(patch, results.GetProperty("patch").GetString());
+        Assert.Equal(["L0", "L1", "L2"], results.GetProperty("heads").EnumerateArray().Select(layer => layer.GetProperty("name").GetString()));
+        Assert.All(results.GetProperty("heads").EnumerateArray(), layer => Assert.Equal(JsonValueKind.Null, layer.GetProperty("head").ValueKind));
+        Assert.All(results.GetProperty("heatmapByPosition").EnumerateArray(), layer => Assert.Equal(15, layer.GetArrayLength()));
     }
 
     [Fact]

@@ -24,6 +24,10 @@ public sealed record SweepAnswer
     /// <summary>What is patched.</summary>
     public required Patch Patch { get; init; }
 
+    /// <summary>What it does in a few words; absent of sweeps of versions that had none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Title { get; init; }
+
     /// <summary>When it was asked for.</summary>
     public required DateTimeOffset CreatedAt { get; init; }
 
@@ -49,6 +53,7 @@ public sealed record SweepAnswer
         Model = status.Model,
         Dataset = status.Dataset,
         Patch = status.Patch,
+        Title = status.Title,
         CreatedAt = status.CreatedAt,
         FinishedAt = status.FinishedAt,
         Progress = status.Progress,

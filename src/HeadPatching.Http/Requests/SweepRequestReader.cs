@@ -1,5 +1,6 @@
 using System.Text.Json;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
@@ -92,10 +93,10 @@ internal sealed class SweepRequestReader
                     request = request with { PairIndices = IsNull(value) ? null : PairIndices(value) };
                     break;
                 case "patch":
-                    request = request with { Patch = OneOf(value, name, request.Patch) };
+                    request = request with { Patch = OneOf<Patch>(value, name) ?? request.Patch };
                     break;
                 case "method":
-                    request = request with { Method = OneOf(value, name, request.Method) };
+                    request = request with { Method = OneOf<Method>(value, name) ?? request.Method };
                     break;
                 case "screenTop":
                     request = request with { ScreenTop = IsNull(value) ? null : WholeNumber(value, name) };
@@ -107,19 +108,19 @@ internal sealed class SweepRequestReader
                     request = request with { FreezeMlps = Flag(value, name) ?? request.FreezeMlps };
                     break;
                 case "ablation":
-                    request = request with { Ablation = IsNull(value) ? null : OneOf(value, name, Ablation.Zero) };
+                    request = request with { Ablation = IsNull(value) ? null : OneOf<Ablation>(value, name) };
                     break;
                 case "positions":
                     request = request with { Positions = PositionsOf(value) };
                     break;
                 case "direction":
-                    request = request with { Direction = IsNull(value) ? null : OneOf(value, name, Direction.Denoise) };
+                    request = request with { Direction = IsNull(value) ? null : OneOf<Direction>(value, name) };
                     break;
                 case "metric":
-                    request = request with { Metric = OneOf(value, name, request.Metric) };
+                    request = request with { Metric = OneOf<Metric>(value, name) ?? request.Metric };
                     break;
                 case "aggregation":
-                    request = request with { Aggregation = OneOf(value, name, request.Aggregation) };
+                    request = request with { Aggregation = OneOf<Aggregation>(value, name) ?? request.Aggregation };
                     break;
                 case "threshold":
                     request = request with { Threshold = Number(value, name) ?? request.Threshold };
@@ -329,7 +330,7 @@ internal sealed class SweepRequestReader
         }
     }
 
-    private T OneOf<T>(JsonElement value, string path, T otherwise)
+    private T? OneOf<T>(JsonElement value, string path)
         where T : struct, Enum
     {
         string? text = TextOrNull(value);
@@ -342,7 +343,7 @@ internal sealed class SweepRequestReader
         }
 
         _faults.Add(FaultKinds.InvalidOption, path, $"The value is one of {string.Join(", ", Enum.GetValues<T>().Select(member => member.NameOf()))}.");
-        return otherwise;
+        return null;
     }
 
     private bool IsArray(JsonElement value, string path, int most, string what)

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Workflow;
 
@@ -22,6 +23,10 @@ public sealed record SweepStatus
 
     /// <summary>What is patched.</summary>
     public required Patch Patch { get; init; }
+
+    /// <summary>What it does in a few words; absent in the statuses of versions that had none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Title { get; init; }
 
     /// <summary>When it was asked for.</summary>
     public required DateTimeOffset CreatedAt { get; init; }
@@ -49,6 +54,7 @@ public sealed record SweepStatus
         Model = stored.Request.Model,
         Dataset = stored.Request.DatasetName(),
         Patch = stored.Request.Patch,
+        Title = SweepTitle.Of(stored.Request.Patch, stored.Request.Ablation, stored.Request.Receivers, stored.Request.Method),
         CreatedAt = stored.CreatedAt,
         Progress = new SweepProgress(SweepPhase.Planning),
     };

@@ -48,8 +48,12 @@ public static class SweepWorkflow
         }
 
         // Low layers first: they have the longest suffix to run, and what costs most should not be what is left at the end.
-        context.Report(progress = progress with { Phase = SweepPhase.Patching });
-        int[] chunksLeft = [.. Enumerable.Repeat(plan.Chunks, plan.Layers)];
+        if (layers.Count > 0)
+        {
+            context.Report(progress = progress with { Phase = SweepPhase.Patching });
+        }
+
+        int[] chunksLeft = [.. Enumerable.Repeat(plan.Chunks, plan.Layers)]; // by layer
         var patching = new List<Task<LayerReport>>();
         foreach (int layer in layers)
         {

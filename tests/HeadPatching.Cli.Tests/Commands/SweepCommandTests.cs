@@ -123,13 +123,34 @@ public class SweepCommandTests
         Assert.All(lines, line => Assert.Equal(11, line.Split(',').Length));
     }
 
+    [Theory]
+    [InlineData("--method screen --screen-top 2", "Screened patching of z", "L2H6")]
+    [InlineData("--method attribution --positions each", "Attribution patching of z", "L2H6")]
+    [InlineData("--receivers L2H6.v,L2H0.v", "Path patching of z to L2H6.v, L2H0.v", null)]
+    [InlineData("--receivers logits --freeze-mlps", "Path patching of z to logits", "L2H6")]
+    [InlineData("--ablation resample --seed 4", "Resample ablation of z", "L2H6")]
+    [InlineData("--patch resid_post", "Activation patching of resid_post, layer by layer", "L2")]
+    public async Task Every_kind_of_sweep_says_what_it_is_and_finds_the_circuit(string options, string title, string? strongest)
+    {
+        using var folder = new TemporaryFolder();
+        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. "sweep --store store --out out".Split(' '), .. options.Split(' ')]);
+        Assert.Equal((0, ""), (exitCode, error.Trim()));
+        Assert.Contains(title, output.ReplaceLineEndings(" ").Replace("  ", " ", StringComparison.Ordinal), StringComparison.Ordinal);
+        using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
+        JsonElement heads = results.RootElement.GetProperty("heads");
+        if (strongest is not null)
+        {
+            Assert.Equal(strongest, heads.EnumerateArray().MaxBy(head => Math.Abs(head.GetProperty("patchingEffect").GetDouble())).GetProperty("name").GetString());
+        }
+    }
+
     private static readonly string[] StoreAndOut = ["--store", "--out"];
 
     public static TheoryData<string, string> BadInput { get; } = new()
     {
         { "--model nowhere", "--model: There is no model 'nowhere'" },
         { "--model empty", "empty/config.json: The model folder has no config.json" },
-        { "--model bert", "bert/config.json: model_type 'bert' is not supported (supported: gpt2)" },
+        { "--model bert", "bert/config.json: model_type 'bert' is not supported (supported: gpt2, gpt_neox, llama, mistral, qwen2, qwen3)" },
         { "--model truncated", "truncated/model.safetensors" },
         { "--dataset nothing", "--dataset: There is no built-in dataset" },
         { "--pairs missing.jsonl", "missing.jsonl: There is no such file" },
@@ -145,12 +166,23 @@ public class SweepCommandTests
         { "--dataset greater-than", "--dataset: greater-than needs years of two tokens" },
         { "--pairs prompts.json", "prompts.json: prompts[0].corrupt: The prompt is empty" },
         { "--pairs data.csv", "data.csv:2: incorrect_idx: It is the same token as the correct answer" },
-        { "--patch w", "--patch: there is no 'w'. Known: z, pattern, v, q, k." },
+        { "--patch w", "--patch: there is no 'w'. Known: z, pattern, v, q, k, attn_out, mlp_out, resid_pre, resid_mid, resid_post." },
         { "--positions some", "--positions: 'some' is neither all, each nor a whole number" },
         { "--positions 15", "--positions: There is no position 15: pair 0 has 15 tokens" },
         { "--direction up", "--direction: there is no 'up'" },
         { "--aggregation sum", "--aggregation: there is no 'sum'" },
         { "--metric accuracy", "--metric: there is no 'accuracy'. Known: logit-difference, log-probability, probability, rank, kl-divergence." },
+        { "--ablation half", "--ablation: there is no 'half'. Known: zero, mean, resample." },
+        { "--ablation zero --patch q", "--ablation: An ablation replaces a head's z; patch is q" },
+        { "--method guess", "--method: there is no 'guess'. Known: exact, attribution, screen." },
+        { "--method attribution --patch mlp_out", "--method: Estimates are of z, pattern, v, q, k; patch is mlp_out" },
+        { "--method attribution --metric rank", "--metric: A rank has no gradient" },
+        { "--screen-top 3", "--screen-top: Only the method screen runs some heads after the estimate" },
+        { "--method screen --screen-top some", "--screen-top: 'some' is not a whole number" },
+        { "--receivers L2H6", "--receivers: 'L2H6' is none. A receiver is" },
+        { "--receivers L2H8.q", "--receivers[0]: L2H8.q: a layer of this model has the heads 0 to 7" },
+        { "--receivers logits,L2H6.q", "--receivers[0]: \"logits\" stands alone" },
+        { "--freeze-mlps", "--freeze-mlps: Only paths can have their MLPs frozen" },
         { "--seed one", "--seed: 'one' is not a whole number" },
         { "--seed 2147483648", "--seed: '2147483648' is not a whole number" },
         { "--pair-indices 0,7", "--pair-indices: There is no pair 7" },

@@ -1,3 +1,4 @@
+using HeadPatching.Core.Patching;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Workflow;
@@ -22,6 +23,32 @@ public class SweepWorkflowTests
             context.Calls);
         Assert.Equal(new SweepProgress(SweepPhase.Done, 3, 3, 2, 2, 6, 6, TasksReused: 0, PatchedRuns: 60, ForwardPasses: 4), context.Reports[^1]);
         Assert.Equal([0, 0, 1, 1, 2, 2, 3], context.Reports.Where(report => report.Phase == SweepPhase.Patching).Select(report => report.LayersDone));
+    }
+
+    [Fact]
+    public async Task With_a_gradient_alone_nothing_is_patched()
+    {
+        var context = new Recorder(layers: 3, chunks: 2, Method.Attribution);
+        await SweepWorkflow.RunAsync(context);
+        Assert.Equal(
+            ["PlanSweep", "CacheActivations c0", "CacheActivations c1", "EstimateEffects c0", "EstimateEffects c1", "AssembleSweep"], context.Calls);
+        Assert.DoesNotContain(context.Reports, report => report.Phase == SweepPhase.Patching);
+        Assert.Equal(2, context.Reports[^1].ChunksEstimated);
+    }
+
+    [Fact]
+    public async Task Screening_patches_the_layers_that_the_estimate_chose()
+    {
+        var context = new Recorder(layers: 9, chunks: 2, Method.Screen);
+        await SweepWorkflow.RunAsync(context);
+        Assert.Equal(
+            [
+                "EstimateEffects c0", "EstimateEffects c1", "ScreenHeads",
+                "PatchLayer l2 c0", "PatchLayer l2 c1", "PatchLayer l7 c0", "PatchLayer l7 c1", "AssembleSweep",
+            ],
+            context.Calls.Skip(3));
+        SweepProgress end = context.Reports[^1];
+        Assert.Equal((2, 2, 4, 4), (end.LayersDone, end.LayersTotal, end.TasksDone, end.TasksTotal));
     }
 
     [Fact]
@@ -52,7 +79,7 @@ public class SweepWorkflowTests
         Assert.DoesNotContain("AssembleSweep", context.Calls);
     }
 
-    private sealed class Recorder(int layers, int chunks) : ISweepContext
+    private sealed class Recorder(int layers, int chunks, Method method = Method.Exact) : ISweepContext
     {
         public string SweepId => "sweep";
 
@@ -68,7 +95,7 @@ public class SweepWorkflowTests
         {
             string call = activity switch
             {
-                ActivityNames.CacheActivations => $"{activity} c{input.Chunk}",
+                ActivityNames.CacheActivations or ActivityNames.EstimateEffects => $"{activity} c{input.Chunk}",
                 ActivityNames.PatchLayer => $"{activity} l{input.Layer} c{input.Chunk}",
                 _ => activity,
             };
@@ -77,8 +104,10 @@ public class SweepWorkflowTests
             OnCall(call);
             object output = activity switch
             {
-                ActivityNames.PlanSweep => new PlanSummary(layers, chunks),
+                ActivityNames.PlanSweep => new PlanSummary(layers, chunks, method),
                 ActivityNames.CacheActivations => new CacheReport(input.Chunk, 2),
+                ActivityNames.EstimateEffects => new EstimateReport(input.Chunk, Reused: false),
+                ActivityNames.ScreenHeads => new ScreenReport([2, 7]),
                 ActivityNames.PatchLayer => new LayerReport(input.Layer, input.Chunk, Reused: false, PatchedRuns: 10),
                 _ => new SweepSummary(input.SweepId, 1, 1, []),
             };
