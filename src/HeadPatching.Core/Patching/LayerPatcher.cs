@@ -18,7 +18,7 @@ public sealed class LayerPatcher
     private readonly Transformer _model;
     private readonly IMetric _metric;
     private readonly MemoryBudget _budget;
-    private int _fits = int.MaxValue; // runs in one batch, as far as running out of memory has taught
+    private readonly HalvingBatches _batches = new();
 
     /// <summary>Makes a patcher.</summary>
     /// <param name="model">The model.</param>
@@ -101,29 +101,13 @@ public sealed class LayerPatcher
             int count = length - start;                                       // positions that are recomputed
             Tensor resid = patched.Stream(_model, layer, point, start);       // [pairs, count, d_model]
             Func<int[], Tensor> change = patch.Change(_model, layer, source, patched, position, start);
-            int runsPerBatch = _budget.RunsPerBatch(_model, pairs.Count, count, length);
-            var batches = new List<Tensor>();
-            int first = 0;
-            while (first < chosen.Length)
-            {
-                cancellation.ThrowIfCancellationRequested();
-                int batch = Math.Min(Math.Min(runsPerBatch, _fits), chosen.Length - first);
-                try
-                {
-                    batches.Add(Measure(chosen[first..(first + batch)]));
-                }
-                catch (Exception e) when (OutOfMemory.Is(e))
-                {
-                    // What the batch had allocated is freed by now: its dispose scopes are left.
-                    _fits = batch > 1 ? batch / 2 : throw TooLittle(e);
-                    continue;
-                }
-
-                first += batch;
-                runs += (long)batch * pairs.Count;
-                progress?.Invoke((long)batch * pairs.Count);
-            }
-
+            List<Tensor> batches = _batches.Run(
+                chosen.Length,
+                _budget.RunsPerBatch(_model, pairs.Count, count, length),
+                (first, batch) => Measure(chosen[first..(first + batch)]),
+                Made,
+                TooLittle,
+                cancellation);
             return [.. cat(batches, 0).to(ScalarType.Float64).cpu().data<double>()];
 
             // [batch, pairs]
@@ -134,6 +118,12 @@ public sealed class LayerPatcher
                 Tensor final = SuffixRun.Run(_model, layer, point, changed, keysValues); // [batch, pairs, d_model]
                 return _metric.Measure(_model, final, inputs.Measured).MoveToOuterDisposeScope();
             }
+        }
+
+        void Made(int batch)
+        {
+            runs += (long)batch * pairs.Count;
+            progress?.Invoke((long)batch * pairs.Count);
         }
 
         InsufficientMemoryException TooLittle(Exception cause) => new(

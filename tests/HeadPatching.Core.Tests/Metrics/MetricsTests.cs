@@ -120,7 +120,7 @@ public class MetricsTests
         using var exact = new GoldenModel("gpt2-golden-b", ScalarType.Float64);
         SweepResult expected = ParityTests.Sweep(exact.Model, exact.Pairs, new PatchOptions(), MetricFor.Metric(metric));
         double scale = expected.Pairs.Max(pair => Math.Max(Math.Abs(pair.CleanMetric), Math.Abs(pair.CorruptedMetric)));
-        foreach (var (dtype, bound) in new[] { (ScalarType.Float32, 1e-5), (ScalarType.BFloat16, 0.1) })
+        foreach (var (dtype, bound) in new[] { (ScalarType.Float32, 1e-3), (ScalarType.BFloat16, 0.1) })
         {
             using var rough = new GoldenModel("gpt2-golden-b", dtype);
             SweepResult actual = ParityTests.Sweep(rough.Model, rough.Pairs, new PatchOptions(), MetricFor.Metric(metric));

@@ -86,26 +86,8 @@ public sealed class AttributionRun : IDisposable
         }
 
         using var scope = NewDisposeScope();
-        var batches = new List<Tensor[]>();                                   // each by layer
-        int fits = budget.PairsPerBackward(model, length), first = 0;
-        while (first < pairs.Count)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            int batch = Math.Min(fits, pairs.Count - first);
-            try
-            {
-                batches.Add(Gradients(first, batch));
-            }
-            catch (Exception e) when (OutOfMemory.Is(e))
-            {
-                // What the batch had allocated is freed by now: its dispose scope is left.
-                fits = batch > 1 ? batch / 2 : throw TooLittle(e);
-                continue;
-            }
-
-            first += batch;
-        }
-
+        List<Tensor[]> batches = new HalvingBatches().Run(                    // each by layer
+            pairs.Count, budget.PairsPerBackward(model, length), Gradients, done: null, TooLittle, cancellation);
         Tensor[] gradients = [.. Enumerable.Range(0, model.Config.Layers).Select(layer => cat([.. batches.Select(batch => batch[layer])]).DetachFromDisposeScope())];
         return new AttributionRun(
             model,

@@ -29,7 +29,7 @@ public sealed class PathPatcher
     private readonly Transformer _model;
     private readonly IMetric _metric;
     private readonly MemoryBudget _budget;
-    private int _fits = int.MaxValue; // senders in one batch, as far as running out of memory has taught
+    private readonly HalvingBatches _batches = new();
 
     /// <summary>Makes a patcher.</summary>
     /// <param name="model">The model.</param>
@@ -127,29 +127,8 @@ public sealed class PathPatcher
             Tensor output = _model.Weights.Layers[senderLayer].OutputWeight.unflatten(0, [heads, config.HeadWidth]); // [heads, d_head, d_model]
             var sender = new SenderRun(_model, senderLayer, layers, options.FreezeMlps, start, replaced);
             var receiver = new ReceiverRun(_model, senderLayer, layers, start);
-            int runsPerBatch = _budget.RunsPerBatch(_model, pairs.Count, length - start, length);
-            var batches = new List<Tensor>();
-            int first = 0;
-            while (first < heads)
-            {
-                cancellation.ThrowIfCancellationRequested();
-                int batch = Math.Min(Math.Min(runsPerBatch, _fits), heads - first);
-                try
-                {
-                    batches.Add(Measure(first, batch));
-                }
-                catch (Exception e) when (OutOfMemory.Is(e))
-                {
-                    // What the batch had allocated is freed by now: its dispose scopes are left.
-                    _fits = batch > 1 ? batch / 2 : throw TooLittle(e);
-                    continue;
-                }
-
-                first += batch;
-                runs += (long)batch * pairs.Count;
-                progress?.Invoke((long)batch * pairs.Count);
-            }
-
+            List<Tensor> batches = _batches.Run(
+                heads, _budget.RunsPerBatch(_model, pairs.Count, length - start, length), Measure, Made, TooLittle, cancellation);
             return [.. cat(batches, 0).to(ScalarType.Float64).cpu().data<double>()];
 
             // [batch, pairs]
@@ -163,6 +142,12 @@ public sealed class PathPatcher
                     : receiver.Final(sender.Received(written, receivers), batch);
                 return _metric.Measure(_model, final, measured).MoveToOuterDisposeScope();
             }
+        }
+
+        void Made(int batch)
+        {
+            runs += (long)batch * pairs.Count;
+            progress?.Invoke((long)batch * pairs.Count);
         }
 
         InsufficientMemoryException TooLittle(Exception cause) => new(
