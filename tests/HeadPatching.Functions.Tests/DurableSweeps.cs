@@ -39,6 +39,8 @@ internal sealed class DurableSweeps : IAsyncDisposable
             store,
             new PlanSweep(store, catalog),
             new CacheActivations(store, sweeps._models),
+            new EstimateEffects(store, sweeps._models),
+            new ScreenHeads(store),
             new PatchLayer(store, sweeps._models),
             new AssembleSweep(store, TimeProvider.System));
         sweeps._durable = await DurableTaskTestHost.StartAsync(registry =>

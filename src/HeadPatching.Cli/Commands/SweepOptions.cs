@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Sweeps.Plans;
@@ -55,6 +56,52 @@ internal sealed class SweepOptions
 
             return positions;
         },
+    };
+
+    private readonly Option<Method?> _method = Choice.Of("--method", "Run every patch, estimate all from one gradient, or estimate and run the largest", Defaults.Method);
+
+    private readonly Option<int?> _screenTop = new("--screen-top")
+    {
+        Description = "With --method screen: how many heads are run after the estimate (default: 10)",
+        HelpName = "N",
+        CustomParser = result =>
+        {
+            if (int.TryParse(result.Tokens[0].Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out int value))
+            {
+                return value;
+            }
+
+            result.AddError($"--screen-top: '{result.Tokens[0].Value}' is not a whole number.");
+            return null;
+        },
+    };
+
+    private readonly Option<Receiver[]?> _receivers = new("--receivers")
+    {
+        Description = "Path patching: only the paths from each head to these, the logits or heads' inputs",
+        HelpName = "logits|L9H6.q,...",
+        CustomParser = result =>
+        {
+            var receivers = new List<Receiver>();
+            foreach (string text in result.Tokens[0].Value.Split(','))
+            {
+                if (Receiver.TryParse(text, out Receiver receiver))
+                {
+                    receivers.Add(receiver);
+                }
+                else
+                {
+                    result.AddError($"--receivers: '{text}' is none. {Receiver.Form}");
+                }
+            }
+
+            return [.. receivers];
+        },
+    };
+
+    private readonly Option<bool> _freezeMlps = new("--freeze-mlps")
+    {
+        Description = "With --receivers: MLPs stay as they are in the patched run (default: they are recomputed)",
     };
 
     private readonly Option<Ablation?> _ablation = Choice.Of<Ablation>("--ablation", "Replace z by zeros, the mean over the dataset, or another pair's, in the clean run");
@@ -126,7 +173,7 @@ internal sealed class SweepOptions
     /// <summary>The options, in the order of the help.</summary>
     public IEnumerable<Option> All =>
     [
-        _model, _dataset, _pairs, _count, _seed, _patch, _ablation, _positions, _direction, _metric, _aggregation, _pairIndices, _dtype, _device, _threshold, _top, _memory,
+        _model, _dataset, _pairs, _count, _seed, _patch, _ablation, _method, _screenTop, _receivers, _freezeMlps, _positions, _direction, _metric, _aggregation, _pairIndices, _dtype, _device, _threshold, _top, _memory,
     ];
 
     /// <summary>The request of a parsed command line, and how its faults name places.</summary>
@@ -145,6 +192,10 @@ internal sealed class SweepOptions
             PairIndices = parsed.GetValue(_pairIndices) is { Length: > 0 } indices ? indices : null, // the parser makes an absent list an empty one
             Patch = parsed.GetValue(_patch) ?? Defaults.Patch,
             Ablation = parsed.GetValue(_ablation),
+            Method = parsed.GetValue(_method) ?? Defaults.Method,
+            ScreenTop = parsed.GetValue(_screenTop),
+            Receivers = parsed.GetValue(_receivers) is { Length: > 0 } receivers ? receivers : null,
+            FreezeMlps = parsed.GetValue(_freezeMlps),
             Positions = parsed.GetValue(_positions),
             Direction = parsed.GetValue(_direction),
             Metric = parsed.GetValue(_metric) ?? Defaults.Metric,
@@ -191,6 +242,8 @@ internal sealed class SweepOptions
         "pairIndices" => "--pair-indices",
         "memoryMiB" => "--memory",
         "name" => "--pairs",
+        "screenTop" => "--screen-top",
+        "freezeMlps" => "--freeze-mlps",
         _ => "--" + property,
     };
 }

@@ -17,7 +17,7 @@ internal static class SweepDisplay
     public static async Task<SweepStatus> RunAsync(InProcessEngine engine, SweepPlan plan, Func<Task<SweepStatus>> run)
     {
         AnsiConsole.WriteLine(FormattableString.Invariant(
-            $"{plan.Model.Name}: {plan.Model.Layers} layers x {plan.Model.Heads} heads, {plan.Model.Dtype} on {plan.Model.Device}. {plan.Request.DatasetName()}: {plan.Pairs.Count} pairs. {SweepTitle.Of(plan.Request.Patch, plan.Request.Ablation, null, Method.Exact)}; positions {plan.Request.Positions}, {plan.Request.RunPatched().NameOf()}. Metric: {plan.Request.Metric.NameOf()}."));
+            $"{plan.Model.Name}: {plan.Model.Layers} layers x {plan.Model.Heads} heads, {plan.Model.Dtype} on {plan.Model.Device}. {plan.Request.DatasetName()}: {plan.Pairs.Count} pairs. {SweepTitle.Of(plan.Request.Patch, plan.Request.Ablation, plan.Request.Receivers, plan.Request.Method)}; positions {plan.Request.Positions}, {plan.Request.RunPatched().NameOf()}. Metric: {plan.Request.Metric.NameOf()}."));
         return AnsiConsole.Profile.Out.IsTerminal ? await OnTerminalAsync(engine, plan, run) : await InLinesAsync(engine, plan, run);
     }
 
@@ -32,7 +32,8 @@ internal static class SweepDisplay
             void Follow(SweepStatus status)
             {
                 bar.Description = status.Progress.Phase.ToString().ToLowerInvariant();
-                bar.Value = Cost(plan, status.Progress.TasksDone);
+                bar.MaxValue = plan.Request.Method == Method.Exact ? bar.MaxValue : status.Progress.ChunksTotal + status.Progress.TasksTotal;
+                bar.Value = status.Progress.ChunksEstimated + Cost(plan, status.Progress.TasksDone);
             }
 
             engine.Changed += Follow;
@@ -78,9 +79,17 @@ internal static class SweepDisplay
         }
     }
 
-    /// <summary>What the first so many layer tasks cost, low layers first: a task runs its own layer's MLP and every layer after it.</summary>
+    /// <summary>
+    /// What the first so many layer tasks cost, low layers first: a task runs its own layer's MLP and every layer after it. After an
+    /// estimate only some layers are patched, and each counts as one.
+    /// </summary>
     private static double Cost(SweepPlan plan, int tasks)
     {
+        if (plan.Request.Method != Method.Exact)
+        {
+            return tasks;
+        }
+
         double cost = 0;
         for (int task = 0; task < tasks; task++)
         {

@@ -18,10 +18,11 @@ public static class SweepAssembler
     public static SweepResult Assemble(
         SweepDescription description, IReadOnlyList<TokenPair> pairs, SweepRuns runs, Func<int, string>? tokenText)
     {
-        Dictionary<int, double[][][]> metric = MetricByPair(description.Model.Layers, pairs, runs);
+        Dictionary<int, double[][][]>? estimates = runs.Estimates is null ? null : MetricByPair(description.Model.Layers, pairs, runs, runs.Estimates);
+        Dictionary<int, double[][][]> metric = estimates is null ? MetricByPair(description.Model.Layers, pairs, runs, runs.Layers) : ExactWhereRun(estimates, runs);
         bool each = description.Options.Positions.IsEach;
         bool denoise = description.Options.Direction == Direction.Denoise;
-        int units = runs.Layers[0].PatchedMetric[0][0].Length; // heads, key/value heads, or one for the layer as a whole
+        int units = metric[pairs[0].Index][0][0].Length; // heads, key/value heads, or one for the layer as a whole
         PairResult[] pairResults = [.. pairs.Select(Pair)];
         int longest = pairs.Max(pair => pair.Length);
         bool oneLength = pairs.All(pair => pair.Length == longest);
@@ -29,7 +30,11 @@ public static class SweepAssembler
         [
             .. from layer in Enumerable.Range(0, description.Model.Layers)
                from head in Enumerable.Range(0, units)
-               select Head(layer, head),
+               select Head(layer, head) with
+               {
+                   EstimatedEffect = estimates is null ? null : Head(layer, head, estimates).PatchingEffect,
+                   Estimated = description.Method == Method.Attribution || (estimates is not null && !WasRun(layer, head)),
+               },
         ];
         AddIntervals();
 
@@ -41,6 +46,10 @@ public static class SweepAssembler
             Patch = description.Options.Patch,
             Positions = description.Options.Positions,
             Ablation = description.Options.Ablation,
+            Method = description.Method,
+            ScreenTop = description.ScreenTop,
+            Receivers = description.Paths?.Receivers,
+            FreezeMlps = description.Paths?.FreezeMlps,
             Direction = description.Options.Direction,
             Metric = description.Metric.Name,
             MetricDetails = description.Metric.Details,
@@ -62,7 +71,7 @@ public static class SweepAssembler
                 description.StartedAt,
                 description.FinishedAt,
                 runs.CacheSeconds,
-                runs.Layers.Sum(layer => layer.Seconds),
+                runs.Layers.Concat(runs.Estimates ?? []).Sum(layer => layer.Seconds),
                 runs.Layers.Sum(layer => layer.PatchedRuns)),
             Software = new SoftwareSummary(description.SoftwareVersion),
         };
@@ -107,7 +116,9 @@ public static class SweepAssembler
                 : string.Create(CultureInfo.InvariantCulture, $"L{layer}{kind}{head}");
         }
 
-        HeadResult Head(int layer, int head)
+        bool WasRun(int layer, int head) => runs.HeadsRun!.TryGetValue(layer, out int[]? run) && run.Contains(head);
+
+        HeadResult Head(int layer, int head, Dictionary<int, double[][][]>? of = null)
         {
             // Position by position where each was patched; counted from the end, where all pairs have their answer, so that lengths may differ.
             int?[] fromEnd = each ? [.. Enumerable.Range(1, longest).Select(n => (int?)-n)] : [null];
@@ -116,7 +127,7 @@ public static class SweepAssembler
             HeadResult AtPosition(int? position)
             {
                 TokenPair[] those = PairsAt(position);
-                double[] patched = [.. those.Select(pair => Patched(pair, layer, head, position))];
+                double[] patched = [.. those.Select(pair => Patched(of ?? metric, pair, layer, head, position))];
                 var (effect, error) = Effect.Over(
                     description.Aggregation, patched, [.. those.Select(pair => From(pair.Index))], [.. those.Select(pair => To(pair.Index))]);
                 return new HeadResult(
@@ -137,7 +148,7 @@ public static class SweepAssembler
 
         TokenPair[] PairsAt(int? position) => [.. pairs.Where(pair => position is null || pair.Length >= -position)];
 
-        double Patched(TokenPair pair, int layer, int head, int? position) => metric[pair.Index][layer][position is int p ? pair.Length + p : 0][head];
+        double Patched(Dictionary<int, double[][][]> of, TokenPair pair, int layer, int head, int? position) => of[pair.Index][layer][position is int p ? pair.Length + p : 0][head];
 
         // Heads on the same pairs share the draws: with positions each, those whose strongest position is the same.
         void AddIntervals()
@@ -147,7 +158,7 @@ public static class SweepAssembler
                 TokenPair[] own = PairsAt(those.Key);
                 ConfidenceInterval?[] intervals = Bootstrap.Intervals(
                     description.Seed,
-                    [.. own.Select(pair => those.Select(one => Part(pair, Patched(pair, one.Item.Layer, one.Index % units, those.Key)).Numerator).ToArray())],
+                    [.. own.Select(pair => those.Select(one => Part(pair, Patched(metric, pair, one.Item.Layer, one.Index % units, those.Key)).Numerator).ToArray())],
                     [.. own.Select(pair => Part(pair, patched: 0).Denominator)]);
                 foreach (var (one, interval) in those.Zip(intervals))
                 {
@@ -174,11 +185,34 @@ public static class SweepAssembler
         }
     }
 
+    /// <summary>The estimates, with the metric of the patched run in place of them where there was one; [layer][position][head] by the pair's index.</summary>
+    private static Dictionary<int, double[][][]> ExactWhereRun(Dictionary<int, double[][][]> estimates, SweepRuns runs)
+    {
+        Dictionary<int, double[][][]> metric = estimates.ToDictionary(
+            pair => pair.Key, pair => pair.Value.Select(layer => layer.Select(position => position.ToArray()).ToArray()).ToArray());
+        foreach (LayerPatches patches in runs.Layers)
+        {
+            foreach (var (pair, positions) in patches.PairIndices.Zip(patches.PatchedMetric))
+            {
+                for (int position = 0; position < positions.Length; position++)
+                {
+                    foreach (int head in runs.HeadsRun![patches.Layer])
+                    {
+                        metric[pair][patches.Layer][position][head] = positions[position][head];
+                    }
+                }
+            }
+        }
+
+        return metric;
+    }
+
     /// <summary>The metric of every patched run by the pair's index, [layer][position][head].</summary>
-    private static Dictionary<int, double[][][]> MetricByPair(int layers, IReadOnlyList<TokenPair> pairs, SweepRuns runs)
+    private static Dictionary<int, double[][][]> MetricByPair(
+        int layers, IReadOnlyList<TokenPair> pairs, SweepRuns runs, IReadOnlyList<LayerPatches> all)
     {
         var metric = pairs.ToDictionary(pair => pair.Index, _ => new double[layers][][]);
-        foreach (LayerPatches patches in runs.Layers)
+        foreach (LayerPatches patches in all)
         {
             for (int i = 0; i < patches.PairIndices.Count; i++)
             {

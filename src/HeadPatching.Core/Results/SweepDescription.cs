@@ -1,5 +1,6 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
 
 namespace HeadPatching.Core.Results;
 
@@ -17,6 +18,15 @@ public sealed record SweepDescription
 
     /// <summary>What was patched, where and which way.</summary>
     public required PatchOptions Options { get; init; }
+
+    /// <summary>How the effects were found.</summary>
+    public Method Method { get; init; } = Method.Exact;
+
+    /// <summary>With the method <c>screen</c>, how many heads were run after the estimate.</summary>
+    public int? ScreenTop { get; init; }
+
+    /// <summary>With path patching, the paths.</summary>
+    public PathOptions? Paths { get; init; }
 
     /// <summary>How pairs come together.</summary>
     public Aggregation Aggregation { get; init; } = Aggregation.MeanOfRatios;

@@ -8,21 +8,26 @@ using Microsoft.Azure.Functions.Worker;
 
 namespace HeadPatching.Functions.Orchestration;
 
-/// <summary>The four activities as functions. What they do is in Sweeps; here they are stopped when their sweep is cancelled.</summary>
+/// <summary>The activities as functions. What they do is in Sweeps; here they are stopped when their sweep is cancelled.</summary>
 public sealed class SweepActivities
 {
     private readonly IArtifactStore _store;
     private readonly PlanSweep _plan;
     private readonly CacheActivations _cache;
+    private readonly EstimateEffects _estimate;
+    private readonly ScreenHeads _screen;
     private readonly PatchLayer _patch;
     private readonly AssembleSweep _assemble;
 
     /// <summary>Makes the functions.</summary>
-    public SweepActivities(IArtifactStore store, PlanSweep plan, CacheActivations cache, PatchLayer patch, AssembleSweep assemble)
+    public SweepActivities(
+        IArtifactStore store, PlanSweep plan, CacheActivations cache, EstimateEffects estimate, ScreenHeads screen, PatchLayer patch, AssembleSweep assemble)
     {
         _store = store;
         _plan = plan;
         _cache = cache;
+        _estimate = estimate;
+        _screen = screen;
         _patch = patch;
         _assemble = assemble;
     }
@@ -48,6 +53,16 @@ public sealed class SweepActivities
     [Function(ActivityNames.CacheActivations)]
     public Task<CacheReport> CacheAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) =>
         UnlessCancelledAsync(input, token => _cache.RunAsync(input, token), stopping);
+
+    /// <summary>Estimates a chunk's effects.</summary>
+    [Function(ActivityNames.EstimateEffects)]
+    public Task<EstimateReport> EstimateAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) =>
+        UnlessCancelledAsync(input, token => _estimate.RunAsync(input, token), stopping);
+
+    /// <summary>Chooses the heads to run after the estimate.</summary>
+    [Function(ActivityNames.ScreenHeads)]
+    public Task<ScreenReport> ScreenAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) =>
+        UnlessCancelledAsync(input, token => _screen.RunAsync(input, token), stopping);
 
     /// <summary>Patches a layer over a chunk.</summary>
     [Function(ActivityNames.PatchLayer)]

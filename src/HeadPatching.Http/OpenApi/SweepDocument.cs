@@ -1,4 +1,5 @@
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Http.Requests;
@@ -74,6 +75,11 @@ internal static class SweepDocument
         else if (type == typeof(Answer))
         {
             OneOf(schema, Text(), WholeNumber());
+        }
+        else if (type == typeof(Receiver))
+        {
+            schema.Type = JsonSchemaType.String;
+            schema.Pattern = Receiver.Pattern;
         }
         else if (type == typeof(AnswerSet))
         {

@@ -18,6 +18,9 @@ public sealed record RequestLimits
     /// <summary>Right answers of a pair, or wrong ones. Default: 200.</summary>
     public int Answers { get; init; } = 200;
 
+    /// <summary>Receivers of path patching. Default: 200.</summary>
+    public int Receivers { get; init; } = 200;
+
     /// <summary>Characters of a short text: an answer, a name, a key. Default: 200.</summary>
     public int ShortTextCharacters { get; init; } = 200;
 

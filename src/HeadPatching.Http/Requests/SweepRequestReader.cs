@@ -1,6 +1,7 @@
 using System.Text.Json;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Models;
@@ -92,6 +93,18 @@ internal sealed class SweepRequestReader
                     break;
                 case "patch":
                     request = request with { Patch = OneOf(value, name, request.Patch) };
+                    break;
+                case "method":
+                    request = request with { Method = OneOf(value, name, request.Method) };
+                    break;
+                case "screenTop":
+                    request = request with { ScreenTop = IsNull(value) ? null : WholeNumber(value, name) };
+                    break;
+                case "receivers":
+                    request = request with { Receivers = IsNull(value) ? null : Receivers(value) };
+                    break;
+                case "freezeMlps":
+                    request = request with { FreezeMlps = Flag(value, name) ?? request.FreezeMlps };
                     break;
                 case "ablation":
                     request = request with { Ablation = IsNull(value) ? null : OneOf(value, name, Ablation.Zero) };
@@ -271,6 +284,34 @@ internal sealed class SweepRequestReader
     private int[]? PairIndices(JsonElement value) =>
         IsArray(value, "pairIndices", _limits.Pairs, "indices") ? [.. WholeNumbers(value, "pairIndices")] : null;
 
+    private Receiver[] Receivers(JsonElement value)
+    {
+        if (!IsArray(value, "receivers", _limits.Receivers, "receivers"))
+        {
+            return [];
+        }
+
+        if (value.GetArrayLength() == 0)
+        {
+            _faults.Add(FaultKinds.Missing, "receivers", $"There is no receiver in it. {Receiver.Form}");
+        }
+
+        var receivers = new List<Receiver>();
+        foreach (var (index, item) in value.EnumerateArray().Index())
+        {
+            if (TextOrNull(item) is string text && Receiver.TryParse(text, out Receiver receiver))
+            {
+                receivers.Add(receiver);
+            }
+            else
+            {
+                _faults.Add(FaultKinds.InvalidOption, $"receivers[{index}]", Receiver.Form);
+            }
+        }
+
+        return [.. receivers];
+    }
+
     private Positions PositionsOf(JsonElement value)
     {
         // A number within a string is the command line's form, not JSON's.
@@ -332,6 +373,17 @@ internal sealed class SweepRequestReader
         }
 
         _faults.Add(FaultKinds.Malformed, path, $"The value is a whole number from {int.MinValue} to {int.MaxValue}.");
+        return null;
+    }
+
+    private bool? Flag(JsonElement value, string path)
+    {
+        if (value.ValueKind is JsonValueKind.True or JsonValueKind.False)
+        {
+            return value.GetBoolean();
+        }
+
+        _faults.Add(FaultKinds.Malformed, path, "The value is true or false.");
         return null;
     }
 

@@ -9,6 +9,12 @@ public static class ActivityNames
     /// <summary>See <see cref="Activities.CacheActivations"/>.</summary>
     public const string CacheActivations = nameof(CacheActivations);
 
+    /// <summary>See <see cref="Activities.EstimateEffects"/>.</summary>
+    public const string EstimateEffects = nameof(EstimateEffects);
+
+    /// <summary>See <see cref="Activities.ScreenHeads"/>.</summary>
+    public const string ScreenHeads = nameof(ScreenHeads);
+
     /// <summary>See <see cref="Activities.PatchLayer"/>.</summary>
     public const string PatchLayer = nameof(PatchLayer);
 

@@ -4,6 +4,7 @@ using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Reports;
+using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 
 namespace HeadPatching.Sweeps.Activities;
@@ -64,39 +65,39 @@ public sealed class AssembleSweep
     private async Task<SweepResult> AssembleAsync(string sweepId, CancellationToken cancellationToken)
     {
         var plan = await _store.RequireJsonAsync<SweepPlan>(SweepArtifacts.Plan(sweepId), cancellationToken);
-        var baselines = new Dictionary<int, Baseline>();
-        var layers = new List<LayerPatches>();
-        double cacheSeconds = 0;
-        IMetric metric = MetricFor.Metric(plan.Request.Metric);
-        for (int chunk = 0; chunk < plan.Chunks.Count; chunk++)
+        SweepRequest request = plan.Request;
+        SweepRuns runs = request.Method switch
         {
-            var ofChunk = await _store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(plan.Chunks[chunk].Activations, metric.Name), cancellationToken);
-            cacheSeconds += ofChunk.Seconds;
-            foreach (var (pair, baseline) in plan.PairsOf(chunk).Zip(ofChunk.Baselines))
-            {
-                baselines[pair.Index] = baseline;
-            }
-
-            for (int layer = 0; layer < plan.Model.Layers; layer++)
-            {
-                layers.Add(await _store.RequireJsonAsync<LayerPatches>(SweepArtifacts.Layer(sweepId, layer, chunk), cancellationToken));
-            }
-        }
+            Method.Exact => await StoredRuns.PatchesAsync(_store, sweepId, plan, [.. Enumerable.Range(0, plan.Model.Layers)], cancellationToken),
+            Method.Attribution => await StoredRuns.EstimatesAsync(_store, sweepId, plan, cancellationToken),
+            _ => await ScreenedAsync(sweepId, plan, cancellationToken),
+        };
 
         var description = new SweepDescription
         {
             SweepId = sweepId,
             Model = plan.Model,
-            Dataset = plan.Request.DatasetName(),
-            Options = plan.Request.PatchOptions(),
-            Aggregation = plan.Request.Aggregation,
-            Threshold = plan.Request.Threshold,
-            Metric = metric,
-            Seed = plan.Request.Seed,
+            Dataset = request.DatasetName(),
+            Options = request.PatchOptions(),
+            Aggregation = request.Aggregation,
+            Threshold = request.Threshold,
+            Metric = MetricFor.Metric(request.Metric),
+            Method = request.Method,
+            ScreenTop = request.HeadsRunAfterScreen(),
+            Paths = request.PathOptions(),
+            Seed = request.Seed,
             StartedAt = plan.CreatedAt,
             FinishedAt = _time.GetUtcNow(),
             SoftwareVersion = Version,
         };
-        return SweepAssembler.Assemble(description, plan.Pairs, new SweepRuns(baselines, layers, cacheSeconds), plan.TokenTexts is null ? null : token => plan.TokenTexts[token]);
+        return SweepAssembler.Assemble(description, plan.Pairs, runs, plan.TokenTexts is null ? null : token => plan.TokenTexts[token]);
+    }
+
+    private async Task<SweepRuns> ScreenedAsync(string sweepId, SweepPlan plan, CancellationToken cancellationToken)
+    {
+        var screened = await _store.RequireJsonAsync<ScreenedHeads>(SweepArtifacts.Screen(sweepId), cancellationToken);
+        SweepRuns estimates = await StoredRuns.EstimatesAsync(_store, sweepId, plan, cancellationToken);
+        SweepRuns run = await StoredRuns.PatchesAsync(_store, sweepId, plan, [.. screened.ByLayer.Keys.Order()], cancellationToken);
+        return run with { Estimates = estimates.Layers, HeadsRun = screened.ByLayer };
     }
 }

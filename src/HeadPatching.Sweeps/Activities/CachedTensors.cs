@@ -21,11 +21,13 @@ internal static class CachedTensors
     public static LayerActivations ReadLayer(Stream from, string name, Transformer model)
     {
         using SafetensorsFile file = SafetensorsFile.Open(from, name);
-        return new LayerActivations(Run("clean"), Run("corrupted"));
+        return new LayerActivations(Run(file, "clean", model), Run(file, "corrupted", model));
+    }
 
-        HeadActivations Run(string run) => new(Read($"{run}.resid_pre"), Read($"{run}.q"), Read($"{run}.k"), Read($"{run}.v"), Read($"{run}.z"));
-
-        Tensor Read(string tensor) => file.Read(tensor, model.Dtype, model.Device);
+    public static HeadActivations ReadRun(Stream from, string name, string run, Transformer model)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(from, name);
+        return Run(file, run, model);
     }
 
     public static KeysValues ReadKeysValues(Stream from, string name, string run, Transformer model)
@@ -45,5 +47,12 @@ internal static class CachedTensors
         using SafetensorsFile file = SafetensorsFile.Open(from, name);
         return new FinalResiduals(
             file.Read("clean.resid_post", model.Dtype, model.Device), file.Read("corrupted.resid_post", model.Dtype, model.Device));
+    }
+
+    private static HeadActivations Run(SafetensorsFile file, string run, Transformer model)
+    {
+        return new HeadActivations(Read("resid_pre"), Read("q"), Read("k"), Read("v"), Read("z"));
+
+        Tensor Read(string tensor) => file.Read($"{run}.{tensor}", model.Dtype, model.Device);
     }
 }

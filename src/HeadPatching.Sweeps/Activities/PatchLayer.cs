@@ -1,10 +1,10 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Sweeps.Activities;
@@ -12,9 +12,6 @@ namespace HeadPatching.Sweeps.Activities;
 /// <summary>Patches every head of one layer over one chunk; writes the layer's result.</summary>
 public sealed class PatchLayer
 {
-    // A batch is sized for the whole GPU, so activities of one process take turns on it.
-    private static readonly SemaphoreSlim GpuTurn = new(1);
-
     private readonly IArtifactStore _store;
     private readonly LoadedModels _models;
 
@@ -43,18 +40,25 @@ public sealed class PatchLayer
         IMetric metric = MetricFor.Metric(plan.Request.Metric);
         var baselines = await _store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(folder, metric.Name), cancellationToken);
         using var lease = await _models.LendAsync(plan.Source, cancellationToken);
-        bool onGpu = torch.device(plan.Source.Device).type == DeviceType.CUDA;
-        if (onGpu)
-        {
-            await GpuTurn.WaitAsync(cancellationToken);
-        }
-
+        using GpuTurn turn = await GpuTurn.TakeAsync(plan.Source, cancellationToken);
         string run = plan.Request.RunPatched() == Direction.Denoise ? "corrupted" : "clean"; // the run that is patched
         var read = new List<IDisposable>();
         try
         {
-            LayerActivations own = await ReadAsync(SweepArtifacts.Activations(folder, input.Layer), CachedTensors.ReadLayer);
             FinalResiduals final = await ReadAsync(SweepArtifacts.Final(folder), CachedTensors.ReadFinal);
+            var measured = new MeasuredPairs(plan.PairsOf(input.Chunk), final.Clean);
+            LayerPatches patches = plan.Request.PathOptions() is PathOptions paths ? await PathsAsync(measured, paths) : await HeadsAsync(measured);
+            await _store.WriteJsonIfAbsentAsync(name, patches, cancellationToken);
+            return new LayerReport(input.Layer, input.Chunk, Reused: false, patches.PatchedRuns);
+        }
+        finally
+        {
+            read.ForEach(tensors => tensors.Dispose());
+        }
+
+        async Task<LayerPatches> HeadsAsync(MeasuredPairs measured)
+        {
+            LayerActivations own = await ReadAsync(SweepArtifacts.Activations(folder, input.Layer), CachedTensors.ReadLayer);
             var later = new List<KeysValues>();
             for (int layer = input.Layer + 1; layer < plan.Model.Layers; layer++)
             {
@@ -65,25 +69,35 @@ public sealed class PatchLayer
             var inputs = new LayerInputs
             {
                 Layer = input.Layer,
-                Measured = new MeasuredPairs(plan.PairsOf(input.Chunk), final.Clean),
+                Measured = measured,
                 Baselines = baselines.Baselines,
                 Activations = own,
                 Later = later,
                 AblatedZ = await AblatedZAsync(),
+                OnlyHeads = await OnlyHeadsAsync(),
             };
-            LayerPatches patches = lease.Use(model =>
+            return lease.Use(model =>
                 new LayerPatcher(model, metric, SweepPlanner.Budget(plan.Request)).Patch(inputs, plan.Request.PatchOptions(), progress, cancellationToken));
-            await _store.WriteJsonIfAbsentAsync(name, patches, cancellationToken);
-            return new LayerReport(input.Layer, input.Chunk, Reused: false, patches.PatchedRuns);
         }
-        finally
+
+        // The paths from the layer's heads: the layer itself and all after it, as they are in the run that is patched.
+        async Task<LayerPatches> PathsAsync(MeasuredPairs measured, PathOptions paths)
         {
-            read.ForEach(tensors => tensors.Dispose());
-            if (onGpu)
+            LayerActivations own = await ReadAsync(SweepArtifacts.Activations(folder, input.Layer), CachedTensors.ReadLayer);
+            var layers = new List<HeadActivations> { own.Base(paths.Direction) };
+            for (int layer = input.Layer + 1; layer < plan.Model.Layers && paths.Reaches(input.Layer); layer++)
             {
-                GpuTurn.Release();
+                layers.Add(await ReadAsync(
+                    SweepArtifacts.Activations(folder, layer), (stream, artifact, model) => CachedTensors.ReadRun(stream, artifact, run, model)));
             }
+
+            return lease.Use(model => new PathPatcher(model, metric, SweepPlanner.Budget(plan.Request)).Patch(
+                input.Layer, measured, baselines.Baselines, own.Source(paths.Direction).Z, layers, paths, progress, cancellationToken));
         }
+
+        async Task<IReadOnlyList<int>?> OnlyHeadsAsync() => plan.Request.Method == Method.Screen
+            ? (await _store.RequireJsonAsync<ScreenedHeads>(SweepArtifacts.Screen(input.SweepId), cancellationToken)).ByLayer[input.Layer]
+            : null;
 
         async Task<Tensor?> AblatedZAsync()
         {

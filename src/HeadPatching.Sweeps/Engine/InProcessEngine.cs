@@ -25,6 +25,8 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
     private readonly LoadedModels _models;
     private readonly PlanSweep _plan;
     private readonly CacheActivations _cache;
+    private readonly EstimateEffects _estimate;
+    private readonly ScreenHeads _screen;
     private readonly PatchLayer _patch;
     private readonly AssembleSweep _assemble;
     private readonly SemaphoreSlim _activitySlots;
@@ -49,6 +51,8 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
         _models = new LoadedModels(catalog, threads: Math.Max(1, Environment.ProcessorCount / _options.Parallelism));
         _plan = new PlanSweep(store, catalog);
         _cache = new CacheActivations(store, _models);
+        _estimate = new EstimateEffects(store, _models);
+        _screen = new ScreenHeads(store);
         _patch = new PatchLayer(store, _models);
         _assemble = new AssembleSweep(store, _time);
         _activitySlots = new SemaphoreSlim(_options.Parallelism);
@@ -273,6 +277,8 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
     {
         ActivityNames.PlanSweep => await _plan.RunAsync(input, cancellationToken),
         ActivityNames.CacheActivations => await _cache.RunAsync(input, cancellationToken),
+        ActivityNames.EstimateEffects => await _estimate.RunAsync(input, cancellationToken),
+        ActivityNames.ScreenHeads => await _screen.RunAsync(input, cancellationToken),
         ActivityNames.PatchLayer => await _patch.RunAsync(input, runs => PatchedRunsMade?.Invoke(runs), cancellationToken),
         ActivityNames.AssembleSweep => await _assemble.RunAsync(input, cancellationToken),
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "There is no such activity."),

@@ -29,5 +29,5 @@ public sealed record SweepPlan(
     public IReadOnlyList<TokenPair> PairsOf(int chunk) => [.. Chunks[chunk].Pairs.Select(place => Pairs[place])];
 
     /// <summary>The sweep's size, small enough for any payload.</summary>
-    public PlanSummary Summary() => new(Model.Layers, Chunks.Count);
+    public PlanSummary Summary() => new(Model.Layers, Chunks.Count, Request.Method);
 }

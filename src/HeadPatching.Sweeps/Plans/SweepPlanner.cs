@@ -3,7 +3,9 @@ using System.Security.Cryptography;
 using System.Text;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
@@ -87,6 +89,7 @@ public static class SweepPlanner
             request.Ablation is null || request.Patch == Patch.Z,
             "ablation",
             $"An ablation replaces a head's z; patch is {request.Patch.NameOf()}. Leave patch out, or make it z.");
+        CheckMethod();
         IDataset? dataset = request.Pairs is null ? BuiltInDatasets.Find(request.DatasetName()) : null;
         if (request.Pairs is null && dataset is null)
         {
@@ -101,6 +104,28 @@ public static class SweepPlanner
         if (faults.Count > 0)
         {
             throw new InvalidInputException(faults);
+        }
+
+        void CheckMethod()
+        {
+            string method = request.Method.NameOf();
+            bool exact = request.Method == Method.Exact;
+            Check(exact || request.Ablation is null, "method", $"An ablation has no estimate; the method is {method}. Leave one of the two out.");
+            Check(exact || request.Receivers is null, "method", $"A path has no estimate; the method is {method}. Leave one of the two out.");
+            Check(
+                exact || AttributionRun.Patches.Contains(request.Patch),
+                "method",
+                $"Estimates are of {string.Join(", ", AttributionRun.Patches.Select(patch => patch.NameOf()))}; patch is {request.Patch.NameOf()}. Use the method exact.");
+            Check(exact || request.Metric != Metric.Rank, "metric", $"A rank has no gradient, so there is no estimate; the method is {method}. Use the method exact.");
+            Check(
+                exact || request.Metric != Metric.KlDivergence || request.RunPatched() == Direction.Denoise,
+                "metric",
+                $"At the clean run the divergence from the clean run has no slope, so every estimate would be 0; the method is {method}. Use denoise, or the method exact.");
+            Check(request.ScreenTop is null || request.Method == Method.Screen, "screenTop", "Only the method screen runs some heads after the estimate.");
+            Check(request.ScreenTop is null or >= 1, "screenTop", "The number of heads to run is at least 1.");
+            Check(request.Receivers is null || request.Patch == Patch.Z, "receivers", $"A path starts with a head's z; patch is {request.Patch.NameOf()}. Leave patch out, or make it z.");
+            Check(request.Receivers is null || request.Ablation is null, "receivers", "Paths carry the other run's z, an ablation puts in something else. Leave one of the two out.");
+            Check(!request.FreezeMlps || request.Receivers is not null, "freezeMlps", "Only paths can have their MLPs frozen: name receivers, or leave it out.");
         }
 
         void Check(bool holds, string property, string message)
@@ -173,6 +198,11 @@ public static class SweepPlanner
                 FaultKinds.InvalidOption,
                 places.Option("patch"),
                 "This model has no resid_mid: attention and MLP of a layer both read resid_pre. Patch resid_pre or resid_post.");
+        }
+
+        if (request.PathOptions()?.Faults(config, places.Option("receivers")) is { Count: > 0 } faults)
+        {
+            throw new InvalidInputException(faults);
         }
     }
 

@@ -30,6 +30,13 @@ public static class SweepArtifacts
     public static string Layer(string sweepId, int layer, int chunk) =>
         string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/layers/layer-{layer:D3}-chunk-{chunk:D5}.json");
 
+    /// <summary>The estimates of every layer over one chunk, with the methods <c>attribution</c> and <c>screen</c>.</summary>
+    public static string Estimates(string sweepId, int chunk) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/estimates/chunk-{chunk:D5}.json");
+
+    /// <summary>The heads to run after the estimate, with the method <c>screen</c>.</summary>
+    public static string Screen(string sweepId) => $"{Folder(sweepId)}/screen.json";
+
     /// <summary>The mean over the dataset of a layer's z, for mean ablation.</summary>
     public static string MeanZ(string sweepId, int layer) =>
         string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/means/layer-{layer:D3}.safetensors");

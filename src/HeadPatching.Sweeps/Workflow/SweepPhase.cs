@@ -9,6 +9,9 @@ public enum SweepPhase
     /// <summary>Running the clean and corrupted prompts.</summary>
     Caching,
 
+    /// <summary>Estimating every effect from a gradient, with the methods <c>attribution</c> and <c>screen</c>.</summary>
+    Estimating,
+
     /// <summary>Patching heads.</summary>
     Patching,
 

@@ -11,6 +11,7 @@ namespace HeadPatching.Sweeps.Workflow;
 /// <param name="TasksReused">Of those done, how many an earlier, interrupted run had left finished.</param>
 /// <param name="PatchedRuns">Patched runs made by this run.</param>
 /// <param name="ForwardPasses">Prompts run through the model for their activations; 0 where an earlier sweep had cached them.</param>
+/// <param name="ChunksEstimated">With the methods <c>attribution</c> and <c>screen</c>, chunks of pairs whose effects are estimated.</param>
 public sealed record SweepProgress(
     SweepPhase Phase,
     int LayersDone = 0,
@@ -21,4 +22,5 @@ public sealed record SweepProgress(
     int TasksTotal = 0,
     int TasksReused = 0,
     long PatchedRuns = 0,
-    int ForwardPasses = 0);
+    int ForwardPasses = 0,
+    int ChunksEstimated = 0);

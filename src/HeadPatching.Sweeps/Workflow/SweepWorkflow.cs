@@ -1,10 +1,12 @@
+using HeadPatching.Core.Patching;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Plans;
 
 namespace HeadPatching.Sweeps.Workflow;
 
 /// <summary>
-/// A sweep from request to report: plan, cache every chunk, patch every layer over every chunk, assemble. The same code runs in both
+/// A sweep from request to report: plan, cache every chunk, patch every layer over every chunk, assemble; with a
+/// gradient, estimate in between, and patch only what the estimate chose. The same code runs in both
 /// engines. In the durable one it is replayed, so it stays deterministic: no clock, no random numbers, no I/O, no ConfigureAwait(false),
 /// no Task.Run; it awaits only what comes from the port.
 /// </summary>
@@ -31,11 +33,25 @@ public static class SweepWorkflow
             ForwardPasses = progress.ForwardPasses + report.ForwardPasses,
         }));
 
+        IReadOnlyList<int> layers = [.. Enumerable.Range(0, plan.Layers)];
+        if (plan.Method != Method.Exact)
+        {
+            context.Report(progress = progress with { Phase = SweepPhase.Estimating });
+            var estimating = Enumerable.Range(0, plan.Chunks)
+                .Select(chunk => context.CallAsync<EstimateReport>(ActivityNames.EstimateEffects, new ActivityInput(context.SweepId, chunk)))
+                .ToList();
+            await DrainAsync(context, estimating, _ => context.Report(progress = progress with { ChunksEstimated = progress.ChunksEstimated + 1 }));
+            layers = plan.Method == Method.Screen
+                ? (await context.CallAsync<ScreenReport>(ActivityNames.ScreenHeads, new ActivityInput(context.SweepId))).Layers
+                : [];
+            progress = progress with { LayersTotal = layers.Count, TasksTotal = layers.Count * plan.Chunks };
+        }
+
         // Low layers first: they have the longest suffix to run, and what costs most should not be what is left at the end.
         context.Report(progress = progress with { Phase = SweepPhase.Patching });
         int[] chunksLeft = [.. Enumerable.Repeat(plan.Chunks, plan.Layers)];
         var patching = new List<Task<LayerReport>>();
-        for (int layer = 0; layer < plan.Layers; layer++)
+        foreach (int layer in layers)
         {
             for (int chunk = 0; chunk < plan.Chunks; chunk++)
             {

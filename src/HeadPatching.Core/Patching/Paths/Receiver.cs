@@ -17,6 +17,9 @@ public sealed partial record Receiver
     /// <summary>What a text must be, for messages.</summary>
     public const string Form = "A receiver is \"logits\", or a head's input such as L9H6.q (q, k or v).";
 
+    /// <summary>The form as a regular expression, for the HTTP contract.</summary>
+    public const string Pattern = @"^(logits|L[0-9]+H[0-9]+\.[qkv])$";
+
     private Receiver(int layer, int head, ReceiverInput? input)
     {
         Layer = layer;

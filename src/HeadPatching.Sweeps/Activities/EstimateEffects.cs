@@ -1,0 +1,65 @@
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Storage;
+
+namespace HeadPatching.Sweeps.Activities;
+
+/// <summary>Estimates every patch over one chunk from one gradient (attribution patching); writes the estimates of all layers.</summary>
+public sealed class EstimateEffects
+{
+    private readonly IArtifactStore _store;
+    private readonly LoadedModels _models;
+
+    /// <summary>Makes the activity.</summary>
+    public EstimateEffects(IArtifactStore store, LoadedModels models)
+    {
+        _store = store;
+        _models = models;
+    }
+
+    /// <summary>Estimates the chunk, unless it is estimated.</summary>
+    /// <exception cref="OperationCanceledException">It was cancelled: nothing of the chunk is written.</exception>
+    public async Task<EstimateReport> RunAsync(ActivityInput input, CancellationToken cancellationToken = default)
+    {
+        string name = SweepArtifacts.Estimates(input.SweepId, input.Chunk);
+        if (await _store.ExistsAsync(name, cancellationToken))
+        {
+            return new EstimateReport(input.Chunk, Reused: true);
+        }
+
+        var plan = await _store.RequireJsonAsync<SweepPlan>(SweepArtifacts.Plan(input.SweepId), cancellationToken);
+        string folder = plan.Chunks[input.Chunk].Activations;
+        IMetric metric = MetricFor.Metric(plan.Request.Metric);
+        var baselines = await _store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(folder, metric.Name), cancellationToken);
+        using var lease = await _models.LendAsync(plan.Source, cancellationToken);
+        using GpuTurn turn = await GpuTurn.TakeAsync(plan.Source, cancellationToken);
+
+        Stream end = await _store.RequireReadAsync(SweepArtifacts.Final(folder), cancellationToken);
+        using FinalResiduals final = lease.Use(model => CachedTensors.ReadFinal(end, SweepArtifacts.Final(folder), model));
+        using AttributionRun run = lease.Use(model => AttributionRun.Start(
+            model,
+            metric,
+            new MeasuredPairs(plan.PairsOf(input.Chunk), final.Clean),
+            baselines.Baselines,
+            plan.Request.PatchOptions(),
+            SweepPlanner.Budget(plan.Request),
+            cancellationToken));
+        var estimates = new List<LayerPatches>();
+        for (int layer = 0; layer < plan.Model.Layers; layer++)
+        {
+            string artifact = SweepArtifacts.Activations(folder, layer);
+            Stream stream = await _store.RequireReadAsync(artifact, cancellationToken);
+            estimates.Add(lease.Use(model =>
+            {
+                using LayerActivations activations = CachedTensors.ReadLayer(stream, artifact, model);
+                return run.Estimate(layer, activations);
+            }));
+        }
+
+        await _store.WriteJsonIfAbsentAsync(name, estimates, cancellationToken);
+        return new EstimateReport(input.Chunk, Reused: false);
+    }
+}
