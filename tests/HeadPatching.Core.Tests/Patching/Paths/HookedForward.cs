@@ -96,23 +96,40 @@ internal sealed class HookedForward : IDisposable
     /// <summary>The logits, [position, vocabulary], with every hook's tensor replaced by what <paramref name="at"/> gives for it.</summary>
     private Tensor Run(IReadOnlyList<int> ids, Func<string, Tensor, Tensor> at)
     {
-        long length = ids.Count, width = _model.Config.HeadWidth;
-        Tensor later = ones(length, length, ScalarType.Bool).triu(1);         // [query, key]
         Tensor resid = _model.Embed(tensor(ids.Select(id => (long)id).ToArray()).unsqueeze(0))[0]; // [position, d_model]
         for (int layer = 0; layer < _model.Config.Layers; layer++)
         {
-            LayerWeights w = _model.Weights.Layers[layer];
-            Tensor[] qkv = (_model.AttentionNorm(layer, resid).matmul(w.QueryKeyValueWeight) + w.QueryKeyValueBias!).chunk(3, -1);
-            Tensor q = at($"{layer}.hook_q", qkv[0].reshape(length, -1, width)); // [position, heads, d_head]
-            Tensor k = at($"{layer}.hook_k", qkv[1].reshape(length, -1, width));
-            Tensor v = at($"{layer}.hook_v", qkv[2].reshape(length, -1, width));
-            Tensor scores = einsum("qhd,khd->hqk", q, k) / Math.Sqrt(width);
-            Tensor pattern = scores.masked_fill(later, double.NegativeInfinity).softmax(-1); // [heads, query, key]
-            Tensor z = at($"{layer}.hook_z", einsum("hqk,khd->qhd", pattern, v));
-            Tensor mid = resid + z.reshape(length, -1).matmul(w.OutputWeight) + w.OutputBias!;
+            Tensor mid = resid + (_model.Config.Family == "gpt2" ? Gpt2Attention(layer, resid, at) : Attention(layer, resid, at));
             resid = mid + at($"{layer}.hook_mlp_out", _model.MlpOut(layer, _model.Config.ParallelResidual ? resid : mid));
         }
 
         return _model.Unembed(_model.FinalNorm(resid));
+    }
+
+    /// <summary>attn_out, [position, d_model], from GPT-2's weights alone.</summary>
+    private Tensor Gpt2Attention(int layer, Tensor resid, Func<string, Tensor, Tensor> at)
+    {
+        long length = resid.shape[0], width = _model.Config.HeadWidth;
+        Tensor later = ones(length, length, ScalarType.Bool).triu(1);         // [query, key]
+        LayerWeights w = _model.Weights.Layers[layer];
+        Tensor[] qkv = (_model.AttentionNorm(layer, resid).matmul(w.QueryKeyValueWeight) + w.QueryKeyValueBias!).chunk(3, -1);
+        Tensor q = at($"{layer}.hook_q", qkv[0].reshape(length, -1, width)); // [position, heads, d_head]
+        Tensor k = at($"{layer}.hook_k", qkv[1].reshape(length, -1, width));
+        Tensor v = at($"{layer}.hook_v", qkv[2].reshape(length, -1, width));
+        Tensor scores = einsum("qhd,khd->hqk", q, k) / Math.Sqrt(width);
+        Tensor pattern = scores.masked_fill(later, double.NegativeInfinity).softmax(-1); // [heads, query, key]
+        Tensor z = at($"{layer}.hook_z", einsum("hqk,khd->qhd", pattern, v));
+        return z.reshape(length, -1).matmul(w.OutputWeight) + w.OutputBias!;
+    }
+
+    /// <summary>attn_out, [position, d_model], in the pieces of the forward pass, which <see cref="Models.FamilyForwardTests"/> holds.</summary>
+    private Tensor Attention(int layer, Tensor resid, Func<string, Tensor, Tensor> at)
+    {
+        var (q, k, v) = _model.QueryKeyValue(layer, resid.unsqueeze(0));
+        Tensor z = _model.Attend(layer, At("q", q), At("k", k), At("v", v));
+        return _model.AttentionOut(layer, At("z", z))[0];
+
+        // [1, heads, position, d_head], hooked as [position, heads, d_head]
+        Tensor At(string hook, Tensor x) => at($"{layer}.hook_{hook}", x[0].transpose(0, 1)).transpose(0, 1).unsqueeze(0);
     }
 }

@@ -48,7 +48,20 @@ public class PathPatcherTests
         Assert.Equal(positions != "3" || receivers is not ("logits" or "L3H7.q"), changed > 1e-6);
     }
 
-    /// <summary>No reference model is at hand, so GPT-2's weights serve: attention and MLP of a layer read the same stream.</summary>
+    [Theory]
+    [InlineData("gpt-neox-golden", "logits", false, "all")]
+    [InlineData("gpt-neox-golden", "L1H1.v L2H0.q", false, "all")]
+    [InlineData("gpt-neox-golden", "L2H3.k", true, "3")]
+    [InlineData("llama-golden", "logits", true, "-1")]
+    [InlineData("llama-golden", "L2H7.q", false, "each")]
+    [InlineData("llama-golden", "L1H1.k L2H0.v", false, "all")]
+    public void In_the_other_families_too(string model, string receivers, bool freezeMlps, string positions)
+    {
+        using var golden = new GoldenModel(model, ScalarType.Float64);
+        Assert.True(CompareWithHooks(golden.Model, golden.Pairs, Options(receivers, freezeMlps, positions)) > 1e-6);
+    }
+
+    /// <summary>GPT-2's own weights in parallel blocks: attention and MLP of a layer read the same stream.</summary>
     [Theory]
     [InlineData("logits", false, "-1")]
     [InlineData("logits", true, "all")]
