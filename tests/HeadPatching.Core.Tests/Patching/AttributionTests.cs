@@ -222,6 +222,54 @@ public class AttributionTests
         Assert.All(golden.Model.Weights.All(), weight => Assert.True(!weight.requires_grad && weight.grad is null));
     }
 
+    /// <summary>A patch of a small part of the difference, made exactly, changes the metric by that part of the estimate.</summary>
+    [Theory]
+    [InlineData("gpt-neox-golden")]
+    [InlineData("llama-golden")]
+    public void In_every_family_the_estimate_is_the_slope_of_the_patch(string model)
+    {
+        const double Part = 1e-6;
+        using var golden = new GoldenModel(model, ScalarType.Float64);
+        foreach (Patch patch in new[] { Patch.Z, Patch.Q, Patch.K, Patch.V })
+        {
+            var options = new PatchOptions { Patch = patch };
+            foreach (TokenPair pair in golden.Pairs)
+            {
+                using var chunk = new CachedChunk(golden.Model, [pair]);
+                using AttributionRun run = chunk.Start(options);
+                for (int layer = 0; layer < chunk.Layers.Count; layer++)
+                {
+                    double[] estimate = run.Estimate(layer, chunk.Layers[layer]).PatchedMetric[0][0];
+                    double[] above = Exact(+Part), below = Exact(-Part);
+                    Assert.Equal(patch is Patch.K or Patch.V ? golden.Model.Config.KeyValueHeads : golden.Model.Config.Heads, estimate.Length);
+                    for (int head = 0; head < estimate.Length; head++)
+                    {
+                        Assert.Equal((above[head] - below[head]) / (2 * Part), estimate[head] - chunk.Baselines[0].Corrupted, 1e-6);
+                    }
+
+                    double[] Exact(double part)
+                    {
+                        using var mode = inference_mode();
+                        using var scope = NewDisposeScope();
+                        HeadActivations clean = chunk.Layers[layer].Clean, corrupted = chunk.Layers[layer].Corrupted;
+                        Tensor Mix(Tensor source, Tensor patched) => patched + ((source - patched) * part);
+                        var mixed = new HeadActivations(
+                            clean.ResidPre, Mix(clean.Q, corrupted.Q), Mix(clean.K, corrupted.K), Mix(clean.V, corrupted.V), Mix(clean.Z, corrupted.Z));
+                        var inputs = new LayerInputs
+                        {
+                            Layer = layer,
+                            Measured = chunk.Measured,
+                            Baselines = chunk.Baselines,
+                            Activations = new LayerActivations(mixed, corrupted),
+                            Later = [.. chunk.Layers.Skip(layer + 1).Select(later => new KeysValues(later.Corrupted.K, later.Corrupted.V))],
+                        };
+                        return new LayerPatcher(golden.Model, new LogitDifference(), MemoryBudget.Default).Patch(inputs, options).PatchedMetric[0][0];
+                    }
+                }
+            }
+        }
+    }
+
     [Fact]
     public void What_has_no_estimate_is_refused_by_name()
     {
@@ -261,8 +309,10 @@ public class AttributionTests
 
         public IReadOnlyList<Baseline> Baselines { get; }
 
+        public MeasuredPairs Measured => new(_pairs, _final.Clean);
+
         public AttributionRun Start(PatchOptions options, IMetric? metric = null, MemoryBudget? budget = null) => AttributionRun.Start(
-            _model, metric ?? new LogitDifference(), new MeasuredPairs(_pairs, _final.Clean), Baselines, options, budget ?? MemoryBudget.Default);
+            _model, metric ?? new LogitDifference(), Measured, Baselines, options, budget ?? MemoryBudget.Default);
 
         public void Dispose()
         {
