@@ -47,16 +47,16 @@ public sealed class SweepsPageTests(Chromium chromium)
         foreach (var cell in await cells.AllAsync())
         {
             var layer = int.Parse((await cell.GetAttributeAsync("data-layer"))!, System.Globalization.CultureInfo.InvariantCulture);
-            var head = int.Parse((await cell.GetAttributeAsync("data-head"))!, System.Globalization.CultureInfo.InvariantCulture);
+            var head = int.Parse((await cell.GetAttributeAsync("data-column"))!, System.Globalization.CultureInfo.InvariantCulture);
             var effect = double.Parse((await cell.GetAttributeAsync("data-effect"))!, System.Globalization.CultureInfo.InvariantCulture);
             Assert.Equal(result.GetProperty("heatmap")[layer][head].GetDouble(), effect);
         }
 
-        await page.Locator(".cell[data-layer='0'][data-head='0']").FocusAsync();
+        await page.Locator(".cell[data-layer='0'][data-column='0']").FocusAsync();
         await Expect(page.Locator("#detail h3")).ToHaveTextAsync("L0H0");
         await page.Keyboard.PressAsync("ArrowRight");
         await page.Keyboard.PressAsync("ArrowDown");
-        await Expect(page.Locator(".cell[data-layer='1'][data-head='1']")).ToBeFocusedAsync();
+        await Expect(page.Locator(".cell[data-layer='1'][data-column='1']")).ToBeFocusedAsync();
         await Expect(page.Locator("#detail h3")).ToHaveTextAsync("L1H1");
 
         // The report asked for nothing but itself.
