@@ -101,7 +101,8 @@ public static partial class ReportPage
         html.Append("<div role=\"row\" class=\"row columns\"><div role=\"columnheader\" class=\"label\" aria-label=\"Layer\"></div>");
         for (var column = 0; column < table.Width; column++)
         {
-            var text = column % step == 0 && table.Axis is not null ? Number(column) : "";
+            // A number that is left out keeps its line, so that what the script puts above it stands as high as elsewhere.
+            var text = column % step == 0 ? Number(column) : "&#160;";
             var label = table.Axis is null ? "Effect" : $"{table.Axis} {Number(column)}";
             html.Append(CultureInfo.InvariantCulture, $"<div role=\"columnheader\" class=\"label\" aria-label=\"{label}\">{text}</div>");
         }

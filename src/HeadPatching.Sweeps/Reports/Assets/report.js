@@ -301,7 +301,7 @@
       element("td", "number", String(index + 1)),
       element("td", "", headLink(head.name)),
       element("td", "bar-column", bar),
-      element("td", `number ${head.estimated ? "estimated-value" : ""}`, `${head.estimated ? "~" : ""}${number(head.patchingEffect, 4)}`),
+      element("td", `number ${head.estimated ? "estimated-value" : ""}`, `${head.estimated ? "~ " : ""}${number(head.patchingEffect, 4)}`),
       element("td", "number", interval(head.confidenceInterval)),
       element("td", "number", number(head.patchedMetric)));
     if (byPosition) row.append(element("td", "number", head.position === undefined ? "" : strongestPosition(head)));
