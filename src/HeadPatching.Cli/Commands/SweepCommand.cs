@@ -73,8 +73,9 @@ internal static class SweepCommand
 
     private static void Show(SweepResult result, SweepStatus status, int top, IReadOnlyList<string> files)
     {
+        HeatmapTable heatmap = HeatmapTable.Of(result);
         AnsiConsole.WriteLine();
-        AnsiConsole.Write(new TerminalHeatmap(result.Heatmap));
+        AnsiConsole.Write(new TerminalHeatmap(heatmap));
         AnsiConsole.Write(RankedTable.Of(result.Heads, top));
         foreach (string warning in result.Warnings)
         {
@@ -82,7 +83,7 @@ internal static class SweepCommand
         }
 
         string important = result.ImportantHeads.Count == 0 ? "none" : string.Join(", ", result.ImportantHeads.Select(head => head.Name));
-        AnsiConsole.WriteLine(FormattableString.Invariant($"Heads above {result.Threshold}: {important}"));
+        AnsiConsole.WriteLine(FormattableString.Invariant($"{char.ToUpperInvariant(heatmap.Unit[0])}{heatmap.Unit[1..]}s above {result.Threshold}: {important}"));
         AnsiConsole.WriteLine(FormattableString.Invariant(
             $"Clean metric {result.Pairs.Average(pair => pair.CleanMetric):G4}, corrupted {result.Pairs.Average(pair => pair.CorruptedMetric):G4} ({result.Metric}, mean of {result.Pairs.Count} pairs)"));
         AnsiConsole.WriteLine($"Effect = {result.Normalisation}");

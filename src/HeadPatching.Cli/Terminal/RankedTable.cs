@@ -5,7 +5,7 @@ using Spectre.Console.Rendering;
 
 namespace HeadPatching.Cli.Terminal;
 
-/// <summary>The heads by |effect|, largest first, each with its 95 % interval and a bar. It fits 80 columns.</summary>
+/// <summary>The heads (or layers) by |effect|, largest first, each with its 95 % interval and a bar; ~ marks estimates. It fits 80 columns.</summary>
 public static class RankedTable
 {
     private const int BarWidth = 10;
@@ -26,7 +26,7 @@ public static class RankedTable
 
         var table = new Table().Border(TableBorder.Simple);
         table.AddColumn(new TableColumn("#").RightAligned().NoWrap());
-        table.AddColumn(new TableColumn("head").NoWrap());
+        table.AddColumn(new TableColumn(ranked.Exists(head => head.Head is null) ? "layer" : "head").NoWrap());
         if (hasPositions)
         {
             table.AddColumn(new TableColumn("position").RightAligned().NoWrap());
@@ -48,7 +48,7 @@ public static class RankedTable
             {
                 new Text(Number(index + 1, "0")),
                 new Text(head.Name),
-                new Text(Number(head.PatchingEffect, Signed)),
+                new Text((head.Estimated ? "~" : "") + Number(head.PatchingEffect, Signed)),
                 new Text(head.ConfidenceInterval is { } interval ? $"[{Number(interval.Low, Signed)}, {Number(interval.High, Signed)}]" : "-"),
                 new Text(Number(head.PatchedMetric, Math.Abs(head.PatchedMetric) is > 0 and < 0.0005 ? "0.0e+00" : "0.000")),
                 new Text(Bar(head.PatchingEffect, largest), new Style(head.PatchingEffect < 0 ? Color.Blue : Color.Red)),
@@ -65,7 +65,7 @@ public static class RankedTable
             table.AddRow(cells);
         }
 
-        return table;
+        return ranked.Exists(head => head.Estimated) ? new Rows(table, new Text("~ estimated from one gradient, not run")) : table;
     }
 
     private static string Bar(double effect, double largest)

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Plans;

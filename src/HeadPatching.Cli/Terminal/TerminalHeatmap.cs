@@ -1,19 +1,21 @@
 using System.Globalization;
+using HeadPatching.Sweeps.Reports;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
 namespace HeadPatching.Cli.Terminal;
 
 /// <summary>
-/// The heatmap in text: a row a layer, two characters a head, the denser the larger |effect|. Negative effects are blue; where there is no
-/// colour (redirected output, NO_COLOR), they begin with a minus. Heads that do not fit beside each other go below, in further blocks.
+/// The heatmap in text: a row a layer, two characters a head (or position), the denser the larger |effect|. Negative effects are blue; where
+/// there is no colour (redirected output, NO_COLOR), they begin with a minus. Columns that do not fit beside each other go below, in further
+/// blocks.
 /// </summary>
 public sealed class TerminalHeatmap : Renderable
 {
     private const int CellWidth = 2;
 
-    /// <summary>With more heads than this, a head's number stands above every second cell only.</summary>
-    private const int MostHeadsApart = 16;
+    /// <summary>Up to so many columns have a space between them.</summary>
+    private const int MostColumnsApart = 16;
 
     private static readonly (double Above, char Block)[] Shades = [(0.2, '█'), (0.1, '▓'), (0.05, '▒'), (0.02, '░')];
     private static readonly Style Positive = new(Color.Red);
@@ -21,16 +23,17 @@ public sealed class TerminalHeatmap : Renderable
     private static readonly Style Label = new(Color.Grey);
 
     private readonly double[][] _heatmap;
-    private readonly int _heads;
+    private readonly int _columns;
+    private readonly string _letter;
     private readonly int _rowLabel;
 
-    /// <summary>Makes the heatmap of these effects.</summary>
-    /// <param name="heatmap">[layer][head].</param>
-    public TerminalHeatmap(double[][] heatmap)
+    /// <summary>Makes the heatmap of a result.</summary>
+    public TerminalHeatmap(HeatmapTable table)
     {
-        _heatmap = heatmap;
-        _heads = heatmap.Max(layer => layer.Length);
-        _rowLabel = $"L{heatmap.Length - 1}".Length + 1;
+        _heatmap = table.Effects;
+        _columns = table.Width;
+        _letter = table.Letter;
+        _rowLabel = Math.Max($"L{_heatmap.Length - 1}".Length, _letter.Length) + 1;
     }
 
     /// <inheritdoc/>
@@ -38,21 +41,24 @@ public sealed class TerminalHeatmap : Renderable
     {
         // Redirected output has no escape sequences, whatever colours the terminal behind it would have.
         var coloured = options.Ansi && options.ColorSystem != ColorSystem.NoColors;
-        // Few heads have a space between them.
-        var step = _heads <= MostHeadsApart ? CellWidth + 1 : CellWidth;
-        var headsPerBlock = Math.Clamp((maxWidth - _rowLabel) / step, 1, _heads);
-        for (var first = 0; first < _heads; first += headsPerBlock)
+        var step = _columns <= MostColumnsApart ? CellWidth + 1 : CellWidth;
+        var columnsPerBlock = Math.Clamp((maxWidth - _rowLabel) / step, 1, _columns);
+        for (var first = 0; first < _columns; first += columnsPerBlock)
         {
-            var end = Math.Min(first + headsPerBlock, _heads);
-            yield return new Segment(HeadLabels(first, end, step), Label);
-            yield return Segment.LineBreak;
+            var end = Math.Min(first + columnsPerBlock, _columns);
+            if (_letter.Length > 0)
+            {
+                yield return new Segment(ColumnLabels(first, end, step), Label);
+                yield return Segment.LineBreak;
+            }
+
             for (var layer = 0; layer < _heatmap.Length; layer++)
             {
                 yield return new Segment($"L{layer}".PadRight(_rowLabel), Label);
-                for (var head = first; head < end; head++)
+                for (var column = first; column < end; column++)
                 {
-                    var (text, style) = CellOf(_heatmap[layer][head], coloured);
-                    yield return new Segment(text.PadRight(head < end - 1 ? step : CellWidth), style);
+                    var (text, style) = CellOf(_heatmap[layer][column], coloured);
+                    yield return new Segment(text.PadRight(column < end - 1 ? step : CellWidth), style);
                 }
 
                 yield return Segment.LineBreak;
@@ -87,13 +93,14 @@ public sealed class TerminalHeatmap : Renderable
             : ($"{shade}{shade}", Positive);
     }
 
-    // Numbers stand above their cells; where they would touch each other, every second one is left out.
-    private string HeadLabels(int first, int end, int step)
+    // Numbers stand above their cells; where they would touch each other, only every second one does, or every third.
+    private string ColumnLabels(int first, int end, int step)
     {
-        var every = step == CellWidth ? 2 : 1;
+        var digits = (_columns - 1).ToString(CultureInfo.InvariantCulture).Length;
+        var every = (digits / step) + 1;
         var labels = Enumerable.Range(first, end - first)
-            .Where(head => (head - first) % every == 0)
-            .Select(head => head.ToString(CultureInfo.InvariantCulture).PadRight(step * every));
-        return "H".PadRight(_rowLabel) + string.Concat(labels).TrimEnd();
+            .Where(column => (column - first) % every == 0)
+            .Select(column => column.ToString(CultureInfo.InvariantCulture).PadRight(step * every));
+        return _letter.PadRight(_rowLabel) + string.Concat(labels).TrimEnd();
     }
 }

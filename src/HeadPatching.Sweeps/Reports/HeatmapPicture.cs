@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
 using ScottPlot;
 using SkiaSharp;
@@ -8,8 +7,9 @@ using SkiaSharp;
 namespace HeadPatching.Sweeps.Reports;
 
 /// <summary>
-/// The heatmap as a picture: heads to the right, layers downwards from layer 0, one cell a head, blue (negative) over white (0) to red
-/// (positive) on a scale that is the same on both sides. The picture grows with the model, so that every cell stays readable.
+/// The heatmap as a picture: heads (or positions, see <see cref="HeatmapTable"/>) to the right, layers downwards from layer 0, blue
+/// (negative) over white (0) to red (positive) on a scale that is the same on both sides. The picture grows with the model, so that every
+/// cell stays readable.
 /// </summary>
 public static class HeatmapPicture
 {
@@ -38,7 +38,18 @@ public static class HeatmapPicture
     /// <summary>Models of one or two layers get taller cells, so that the labels of layers and colour bar have room.</summary>
     private const int LowestGrid = 120;
 
+    /// <summary>Prompts may have thousands of positions; beyond this width their columns become narrower instead of the picture wider.</summary>
+    private const int WidestGrid = 1600;
+
+    /// <summary>Width of the column where there is only one, and its cells' largest height.</summary>
+    private const int OneColumn = 96;
+    private const int OneColumnHeight = 30;
+
+    /// <summary>Below cells that have no axis there.</summary>
+    private const int BottomMarginWithoutAxis = 24;
+
     private const int LongestName = 48;
+    private const int LongestTitle = 120;
 
     private const float TitleSize = 15;
     private const float SubtitleSize = 12;
@@ -46,7 +57,7 @@ public static class HeatmapPicture
     private const float TickSize = 11;
 
     private static readonly int[] RoundFactors = [1, 2, 5, 10];
-    private static readonly int[] CellTickSteps = [1, 2, 5, 10, 20, 50, 100];
+    private static readonly int[] CellTickSteps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 
     private static readonly Color Ink = Color.FromHex("#1f2933");
     private static readonly Color FaintInk = Color.FromHex("#616e7c");
@@ -109,18 +120,18 @@ public static class HeatmapPicture
 
     private static Plot Draw(SweepResult result, Layout layout)
     {
-        var heatmap = result.Heatmap;
+        var heatmap = layout.Table.Effects;
         var limit = DivergingColours.LimitOf(heatmap);
         var plot = new Plot();
         plot.Font.Set(EmbeddedFont.Family);
         plot.FigureBackground.Color = Colors.White;
         plot.DataBackground.Color = Colors.White;
         plot.HideGrid();
-        plot.Layout.Fixed(new PixelPadding(layout.Left, layout.Right, BottomMargin, TopMargin));
+        plot.Layout.Fixed(new PixelPadding(layout.Left, layout.Right, layout.Bottom, TopMargin));
 
         // The unit of x is a cell. The colour bar stands right of the cells, on the y axis of the right side.
-        var barWidth = ColourBar / (double)layout.Cell;
-        var right = layout.Heads + (2 * barWidth);
+        var barWidth = ColourBar / layout.CellWidth;
+        var right = layout.Columns + (2 * barWidth);
         plot.Axes.SetLimitsX(0, right);
         plot.Axes.SetLimitsY(layout.Layers, 0);
         plot.Axes.SetLimitsY(-limit, limit, plot.Axes.Right);
@@ -128,7 +139,7 @@ public static class HeatmapPicture
         AddCells(plot, heatmap, limit, layout);
         AddColourBar(plot, limit, right - barWidth, right);
         LabelAxes(plot, limit, layout);
-        AddTitle(plot, result);
+        AddTitle(plot, result, layout.Table);
         return plot;
     }
 
@@ -138,14 +149,14 @@ public static class HeatmapPicture
         var values = new List<ScottPlot.Plottables.Text>();
         for (var layer = 0; layer < heatmap.Length; layer++)
         {
-            for (var head = 0; head < heatmap[layer].Length; head++)
+            for (var column = 0; column < heatmap[layer].Length; column++)
             {
-                var effect = heatmap[layer][head];
+                var effect = heatmap[layer][column];
                 var colour = ColourOf(effect, limit);
-                cells.Add((new CoordinateRect(head, head + 1, layer, layer + 1), colour));
+                cells.Add((new CoordinateRect(column, column + 1, layer, layer + 1), colour));
                 values.Add(new ScottPlot.Plottables.Text
                 {
-                    Location = new Coordinates(head + 0.5, layer + 0.5),
+                    Location = new Coordinates(column + 0.5, layer + 0.5),
                     LabelText = Value(effect),
                     LabelAlignment = Alignment.MiddleCenter,
                     LabelFontName = EmbeddedFont.Family,
@@ -156,9 +167,9 @@ public static class HeatmapPicture
         }
 
         // What lies under the cells shows between them as lines.
-        var under = (new CoordinateRect(0, layout.Heads, 0, layout.Layers), CellBorder);
+        var under = (new CoordinateRect(0, layout.Columns, 0, layout.Layers), CellBorder);
         plot.Add.Plottable(new ColouredRectangles([under], inset: -0.5f));
-        plot.Add.Plottable(new ColouredRectangles(cells, inset: layout.Cell >= 18 ? 0.5f : 0.25f));
+        plot.Add.Plottable(new ColouredRectangles(cells, inset: layout.CellWidth switch { >= 18 => 0.5f, >= 4 => 0.25f, _ => 0 }));
         if (layout.HasValues)
         {
             values.ForEach(value => plot.Add.Plottable(value));
@@ -198,8 +209,9 @@ public static class HeatmapPicture
             axis.Label.ForeColor = Ink;
         }
 
-        plot.Axes.Bottom.Label.Text = "Head";
-        plot.Axes.Bottom.TickGenerator = CellTicks(layout.Heads, layout.Cell);
+        plot.Axes.Bottom.Label.Text = layout.Table.Axis ?? "";
+        plot.Axes.Bottom.TickGenerator =
+            layout.Table.Axis is null ? new ScottPlot.TickGenerators.NumericManual() : CellTicks(layout.Columns, layout.CellWidth);
         plot.Axes.Left.Label.Text = "Layer";
         plot.Axes.Left.TickGenerator = CellTicks(layout.Layers, layout.CellHeight);
         plot.Axes.Right.Label.Text = "Patching effect";
@@ -231,7 +243,7 @@ public static class HeatmapPicture
     }
 
     // Every cell has its number where there is room; else every second, fifth, tenth, ...
-    private static ScottPlot.TickGenerators.NumericManual CellTicks(int count, int cell)
+    private static ScottPlot.TickGenerators.NumericManual CellTicks(int count, double cell)
     {
         var step = CellTickSteps.FirstOrDefault(step => step * cell >= SpaceOfTickLabel, CellTickSteps[^1]);
         var ticks = new ScottPlot.TickGenerators.NumericManual();
@@ -243,37 +255,30 @@ public static class HeatmapPicture
         return ticks;
     }
 
-    private static void AddTitle(Plot plot, SweepResult result)
+    private static void AddTitle(Plot plot, SweepResult result, HeatmapTable table)
     {
         plot.Axes.Title.IsVisible = false;
         // Not ScottPlot's own title: that has one font size.
         plot.Add.Plottable(new FigureTitle(Title(result), TitleSize, Ink, 16));
-        plot.Add.Plottable(new FigureTitle(Subtitle(result), SubtitleSize, FaintInk, 39));
+        plot.Add.Plottable(new FigureTitle(Subtitle(result, table), SubtitleSize, FaintInk, 39));
     }
 
-    private static string Title(SweepResult result) =>
-        result.Title();
+    private static string Title(SweepResult result) => Shorten(result.Title(), LongestTitle);
 
-    private static string Subtitle(SweepResult result)
+    private static string Subtitle(SweepResult result, HeatmapTable table)
     {
-        var pairs = result.Dataset.Pairs == 1 ? "1 pair" : $"{result.Dataset.Pairs} pairs";
-        var direction = result.Direction == Direction.Denoise ? "clean into corrupted" : "corrupted into clean";
-        var positions = result.Positions.ToString() switch
-        {
-            "all" => "all positions",
-            "each" => "each position, the strongest shown",
-            _ => $"position {result.Positions}",
-        };
-        return $"{Shorten(result.Model.Name)} · {Shorten(result.Dataset.Name)}, {pairs} · {direction} · {positions}";
+        var dataset = $"{Shorten(result.Dataset.Name, LongestName)}, {SweepFacts.Pairs(result)}";
+        var strongest = result.Positions.IsEach && table.Columns != HeatmapColumns.Positions ? ", the strongest shown" : "";
+        return string.Join(" · ", [Shorten(result.Model.Name, LongestName), dataset, .. SweepFacts.Of(result)]) + strongest;
     }
 
-    private static string Shorten(string name)
+    private static string Shorten(string text, int longest)
     {
         // A file's name may hold characters that XML forbids and the font lacks.
-        var drawable = string.Concat(name.Select(character => char.IsControl(character) || char.IsSurrogate(character) ? '?' : character));
-        return drawable.Length <= LongestName
+        var drawable = string.Concat(text.Select(character => char.IsControl(character) || char.IsSurrogate(character) ? '?' : character));
+        return drawable.Length <= longest
             ? drawable
-            : $"{drawable[..(LongestName / 2)]}…{drawable[^(LongestName / 2)..]}";
+            : $"{drawable[..(longest / 2)]}…{drawable[^(longest / 2)..]}";
     }
 
     private static string Value(double effect)
@@ -294,42 +299,48 @@ public static class HeatmapPicture
     private static bool IsDark(Color colour) => (0.299 * colour.R) + (0.587 * colour.G) + (0.114 * colour.B) < 128;
 
     /// <summary>Where things are, in units of the SVG.</summary>
-    private sealed record Layout(int Layers, int Heads, int Cell, int CellHeight, int Width, int Height, int Left, int Right)
+    private sealed record Layout(HeatmapTable Table, double CellWidth, int CellHeight, int Width, int Height, int Left, int Right)
     {
-        public bool HasValues => Layers <= LargestWithValues && Heads <= LargestWithValues;
+        public int Layers => Table.Effects.Length;
+
+        public int Columns => Table.Width;
+
+        public int Bottom => Height - TopMargin - (Layers * CellHeight);
+
+        public bool HasValues => Columns == 1 ? CellHeight >= SpaceOfTickLabel : Layers <= LargestWithValues && Columns <= LargestWithValues;
 
         public static Layout Of(SweepResult result)
         {
-            var layers = result.Heatmap.Length;
-            var heads = result.Heatmap.Max(layer => layer.Length);
-            var cell = Math.Max(layers, heads) switch
+            var table = HeatmapTable.Of(result);
+            var (layers, columns) = (table.Effects.Length, table.Width);
+            var cell = Math.Max(layers, columns) switch
             {
                 <= LargestWithValues => 42,
                 <= 32 => 24,
                 <= 64 => 18,
                 _ => 12,
             };
-            var cellHeight = Math.Max(cell, LowestGrid / layers);
-            var grid = heads * cell;
+            var cellWidth = columns == 1 ? OneColumn : Math.Min(cell, WidestGrid / (double)columns);
+            var cellHeight = Math.Max(columns == 1 ? Math.Min(cell, OneColumnHeight) : cell, LowestGrid / layers);
+            var grid = (int)Math.Ceiling(columns * cellWidth);
             var plain = LeftMargin + grid + (2 * ColourBar) + RightMargin;
-            var width = Math.Max(plain, (int)Math.Ceiling(WidthOfTitles(result)) + (2 * TitleMargin));
+            var width = Math.Max(plain, (int)Math.Ceiling(WidthOfTitles(result, table)) + (2 * TitleMargin));
             var spare = width - plain;
             return new Layout(
-                layers,
-                heads,
-                cell,
+                table,
+                cellWidth,
                 cellHeight,
                 width,
-                TopMargin + (layers * cellHeight) + BottomMargin,
+                TopMargin + (layers * cellHeight) + (table.Axis is null ? BottomMarginWithoutAxis : BottomMargin),
                 LeftMargin + (spare / 2),
                 RightMargin + spare - (spare / 2));
         }
 
-        private static float WidthOfTitles(SweepResult result)
+        private static float WidthOfTitles(SweepResult result, HeatmapTable table)
         {
             using var large = new SKFont(EmbeddedFont.Typeface, TitleSize);
             using var small = new SKFont(EmbeddedFont.Typeface, SubtitleSize);
-            return Math.Max(large.MeasureText(Title(result)), small.MeasureText(Subtitle(result)));
+            return Math.Max(large.MeasureText(Title(result)), small.MeasureText(Subtitle(result, table)));
         }
     }
 }

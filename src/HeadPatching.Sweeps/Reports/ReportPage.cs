@@ -27,6 +27,12 @@ public static partial class ReportPage
     /// </summary>
     public const int MostNumbers = 500_000;
 
+    /// <summary>
+    /// The grid has at most so many cells. Where layers by positions are more, it shows the strongest position of each layer instead, and the
+    /// page has the choice of one position.
+    /// </summary>
+    public const int MostCells = 20_000;
+
     private const int LargestWithValues = 16;
 
     private static readonly JsonSerializerOptions DataJson = new(ResultJson.Compact)
@@ -40,18 +46,29 @@ public static partial class ReportPage
     {
         var script = EmbeddedAsset.Text("report.js");
         var title = result.Title();
-        var heads = result.Heatmap.Max(layer => layer.Length);
+        var table = HeatmapTable.Of(result);
+        if (table.Effects.Length * table.Width > MostCells)
+        {
+            table = HeatmapTable.WithoutPositions(result);
+        }
+
+        var (layers, columns) = (table.Effects.Length, table.Width);
         var parts = new Dictionary<string, string>
         {
             ["title"] = HtmlEncoder.Default.Encode($"{title}: {result.Model.Name}, {result.Dataset.Name}"),
             ["heading"] = HtmlEncoder.Default.Encode(title),
             ["style"] = PageStyle.Css + EmbeddedAsset.Text("report.css"),
-            ["heads"] = Number(heads),
-            ["cell-size"] = Number(CellSize(result.Heatmap.Length, heads)),
-            ["rows"] = Number(result.Heatmap.Length + 1),
-            ["columns"] = Number(heads + 1),
-            ["values"] = Math.Max(result.Heatmap.Length, heads) <= LargestWithValues ? "true" : "false",
-            ["cells"] = Cells(result.Heatmap, heads),
+            ["unit"] = table.Unit,
+            ["unit-title"] = char.ToUpperInvariant(table.Unit[0]) + table.Unit[1..],
+            ["where"] = table.Columns == HeatmapColumns.Positions ? " at each position" : "",
+            ["axis"] = table.Axis ?? "",
+            ["kind"] = table.Columns.NameOf(),
+            ["columns"] = Number(columns),
+            ["cell-size"] = Number(CellSize(layers, columns)),
+            ["row-count"] = Number(layers + 1),
+            ["column-count"] = Number(columns + 1),
+            ["values"] = Math.Max(layers, columns) <= LargestWithValues || (columns == 1 && CellSize(layers, columns) >= 18) ? "true" : "false",
+            ["cells"] = Cells(table, result.Heads),
             ["data"] = Data(result),
             ["script"] = script,
             ["script-hash"] = "sha256-" + Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(script))),
@@ -62,8 +79,10 @@ public static partial class ReportPage
         writer.Write(Place().Replace(EmbeddedAsset.Text("report.html"), place => parts[place.Groups[1].Value]));
     }
 
-    private static int CellSize(int layers, int heads) => Math.Max(layers, heads) switch
+    // Cells of one column are as wide as the style sheet says, and need not be as high.
+    private static int CellSize(int layers, int columns) => Math.Max(layers, columns) switch
     {
+        <= LargestWithValues when columns == 1 => 32,
         <= 12 => 54,
         <= LargestWithValues => 44,
         <= 32 => 24,
@@ -72,30 +91,36 @@ public static partial class ReportPage
     };
 
     // The cells are in the file itself, with the mean effects; the script paints them.
-    private static string Cells(double[][] heatmap, int heads)
+    private static string Cells(HeatmapTable table, IReadOnlyList<HeadResult> heads)
     {
-        var size = CellSize(heatmap.Length, heads);
+        var heatmap = table.Effects;
+        var size = CellSize(heatmap.Length, table.Width);
         // Labels that would touch each other are left out: a number is about 16 pixels wide and high.
         var step = (16 + size - 1) / size;
         var html = new StringBuilder();
-        html.Append("<div role=\"row\" class=\"row heads\"><div role=\"columnheader\" class=\"label\" aria-label=\"Layer\"></div>");
-        for (var head = 0; head < heads; head++)
+        html.Append("<div role=\"row\" class=\"row columns\"><div role=\"columnheader\" class=\"label\" aria-label=\"Layer\"></div>");
+        for (var column = 0; column < table.Width; column++)
         {
-            var text = head % step == 0 ? Number(head) : "";
-            html.Append(CultureInfo.InvariantCulture, $"<div role=\"columnheader\" class=\"label\" aria-label=\"Head {head}\">{text}</div>");
+            // A number that is left out keeps its line, so that what the script puts above it stands as high as elsewhere.
+            var text = column % step == 0 ? Number(column) : "&#160;";
+            var label = table.Axis is null ? "Effect" : $"{table.Axis} {Number(column)}";
+            html.Append(CultureInfo.InvariantCulture, $"<div role=\"columnheader\" class=\"label\" aria-label=\"{label}\">{text}</div>");
         }
 
         html.AppendLine("</div>");
+        var byLayer = heads.ToLookup(head => head.Layer);
         for (var layer = 0; layer < heatmap.Length; layer++)
         {
             var text = layer % step == 0 ? Number(layer) : "";
             html.Append(CultureInfo.InvariantCulture, $"<div role=\"row\" class=\"row\"><div role=\"rowheader\" class=\"label\" aria-label=\"Layer {layer}\">{text}</div>");
-            for (var head = 0; head < heatmap[layer].Length; head++)
+            var names = byLayer[layer].Select(head => head.Name).ToList();
+            for (var column = 0; column < heatmap[layer].Length; column++)
             {
-                var effect = heatmap[layer][head].ToString("R", CultureInfo.InvariantCulture);
+                var effect = heatmap[layer][column].ToString("R", CultureInfo.InvariantCulture);
+                var name = table.Columns == HeatmapColumns.Positions ? $"{names[0]}, position {Number(column)}" : names[column];
                 html.Append(
                     CultureInfo.InvariantCulture,
-                    $"<div role=\"gridcell\" class=\"cell\" tabindex=\"-1\" data-layer=\"{layer}\" data-head=\"{head}\" data-effect=\"{effect}\" aria-label=\"L{layer}H{head}, effect {effect}\"></div>");
+                    $"<div role=\"gridcell\" class=\"cell\" tabindex=\"-1\" data-layer=\"{layer}\" data-column=\"{column}\" data-effect=\"{effect}\" aria-label=\"{HtmlEncoder.Default.Encode(name)}, effect {effect}\"></div>");
             }
 
             html.AppendLine("</div>");
@@ -157,7 +182,7 @@ public static partial class ReportPage
         }
 
         var shown = result with { Pairs = pairs, HeatmapByPosition = byPosition };
-        return JsonSerializer.Serialize(new { result = shown, notes }, DataJson);
+        return JsonSerializer.Serialize(new { result = shown, facts = SweepFacts.Of(result), change = SweepFacts.Change(result), method = SweepFacts.Method(result), notes }, DataJson);
     }
 
     private static int CountNumbers(PairResult pair) =>

@@ -13,7 +13,7 @@ public static class ResultFiles
     private const int KnownSchemaVersion = 1;
 
     private const string CsvHeader =
-        "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh";
+        "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated";
 
     /// <summary>Writes results.json.</summary>
     public static Task WriteJsonAsync(SweepResult result, Stream to, CancellationToken cancellationToken = default) =>
@@ -52,8 +52,8 @@ public static class ResultFiles
     }
 
     /// <summary>
-    /// Writes heads.csv: the heads in the result's order, numbers with a point and as many digits as bring the same number back; a standard
-    /// error or confidence interval that does not exist is empty.
+    /// Writes heads.csv: the heads in the result's order, numbers with a point and as many digits as bring the same number back; what a
+    /// head does not have (a layer's head, a confidence interval, an estimate) is empty.
     /// </summary>
     public static async Task WriteCsvAsync(IEnumerable<HeadResult> heads, Stream to, CancellationToken cancellationToken = default)
     {
@@ -68,15 +68,28 @@ public static class ResultFiles
         }
     }
 
-    /// <summary>Writes heatmap.csv: one line a layer, one column a head, the effects with as many digits as bring the same number back.</summary>
-    public static async Task WriteHeatmapCsvAsync(double[][] heatmap, Stream to, CancellationToken cancellationToken = default)
+    /// <summary>
+    /// Writes heatmap.csv: one line a layer, one column a head (or key/value head, or position: see <see cref="HeatmapTable"/>), the effects
+    /// with as many digits as bring the same number back.
+    /// </summary>
+    public static Task WriteHeatmapCsvAsync(SweepResult result, Stream to, CancellationToken cancellationToken = default)
+    {
+        var table = HeatmapTable.Of(result);
+        return WriteHeatmapCsvAsync(Enumerable.Range(0, table.Width).Select(table.NameOf), table.Effects, to, cancellationToken);
+    }
+
+    /// <summary>Writes heatmap.csv with a column a head.</summary>
+    public static Task WriteHeatmapCsvAsync(double[][] heatmap, Stream to, CancellationToken cancellationToken = default) =>
+        WriteHeatmapCsvAsync(Enumerable.Range(0, heatmap.Max(layer => layer.Length)).Select(head => $"H{Number(head)}"), heatmap, to, cancellationToken);
+
+    private static async Task WriteHeatmapCsvAsync(
+        IEnumerable<string> columns, double[][] heatmap, Stream to, CancellationToken cancellationToken)
     {
         await using var writer = new StreamWriter(to, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true)
         {
             NewLine = "\n",
         };
-        var heads = Enumerable.Range(0, heatmap.Max(layer => layer.Length)).Select(head => $"H{Number(head)}");
-        await writer.WriteLineAsync($"layer,{string.Join(',', heads)}".AsMemory(), cancellationToken);
+        await writer.WriteLineAsync($"layer,{string.Join(',', columns)}".AsMemory(), cancellationToken);
         foreach (var (layer, effects) in heatmap.Index())
         {
             await writer.WriteLineAsync($"L{Number(layer)},{string.Join(',', effects.Select(Number))}".AsMemory(), cancellationToken);
@@ -96,7 +109,9 @@ public static class ResultFiles
         Number(head.CorruptedMetric),
         Number(head.PatchedMetric),
         NumberIfAny(head.ConfidenceInterval?.Low),
-        NumberIfAny(head.ConfidenceInterval?.High));
+        NumberIfAny(head.ConfidenceInterval?.High),
+        NumberIfAny(head.EstimatedEffect),
+        head.Estimated ? "true" : "false");
 
     private static string NumberIfAny(double? value) => value is { } number ? Number(number) : "";
 

@@ -47,16 +47,16 @@ public sealed class SweepsPageTests(Chromium chromium)
         foreach (var cell in await cells.AllAsync())
         {
             var layer = int.Parse((await cell.GetAttributeAsync("data-layer"))!, System.Globalization.CultureInfo.InvariantCulture);
-            var head = int.Parse((await cell.GetAttributeAsync("data-head"))!, System.Globalization.CultureInfo.InvariantCulture);
+            var head = int.Parse((await cell.GetAttributeAsync("data-column"))!, System.Globalization.CultureInfo.InvariantCulture);
             var effect = double.Parse((await cell.GetAttributeAsync("data-effect"))!, System.Globalization.CultureInfo.InvariantCulture);
             Assert.Equal(result.GetProperty("heatmap")[layer][head].GetDouble(), effect);
         }
 
-        await page.Locator(".cell[data-layer='0'][data-head='0']").FocusAsync();
+        await page.Locator(".cell[data-layer='0'][data-column='0']").FocusAsync();
         await Expect(page.Locator("#detail h3")).ToHaveTextAsync("L0H0");
         await page.Keyboard.PressAsync("ArrowRight");
         await page.Keyboard.PressAsync("ArrowDown");
-        await Expect(page.Locator(".cell[data-layer='1'][data-head='1']")).ToBeFocusedAsync();
+        await Expect(page.Locator(".cell[data-layer='1'][data-column='1']")).ToBeFocusedAsync();
         await Expect(page.Locator("#detail h3")).ToHaveTextAsync("L1H1");
 
         // The report asked for nothing but itself.
@@ -91,6 +91,118 @@ public sealed class SweepsPageTests(Chromium chromium)
 
         await page.SelectOptionAsync("#dataset", "ioi");
         await Expect(page.Locator("#generated-fields")).ToBeHiddenAsync();
+    }
+
+    [Fact]
+    public async Task An_ablation_is_started_from_the_advanced_fold_and_is_of_the_clean_run()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        await page.GotoAsync(server.Address.AbsoluteUri);
+        await Expect(page.Locator("#seed")).ToBeHiddenAsync();
+
+        await page.ClickAsync("#advanced summary");
+        await page.SelectOptionAsync("#ablation", "resample");
+        await Expect(page.Locator("#seed")).ToBeVisibleAsync();
+        await Expect(page.Locator("#count")).ToBeHiddenAsync();
+        await Expect(page.Locator("#direction")).ToHaveValueAsync("noise");
+        await Expect(page.Locator("#advanced-summary")).ToHaveTextAsync("resample ablation");
+        await page.ClickAsync("#start");
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed", Patiently);
+
+        var id = await page.Locator(".sweep").GetAttributeAsync("data-id");
+        var result = await server.Client.GetAsync($"/api/sweeps/{id}/results");
+        Assert.Equal("resample", result.GetProperty("ablation").GetString());
+        Assert.Equal("noise", result.GetProperty("direction").GetString());
+
+        await page.SelectOptionAsync("#ablation", "");
+        await Expect(page.Locator("#direction")).ToHaveValueAsync("denoise");
+    }
+
+    [Fact]
+    public async Task Layers_as_a_whole_are_swept_from_the_form_and_the_list_says_so()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        await page.GotoAsync(server.Address.AbsoluteUri);
+
+        await page.ClickAsync("#options summary");
+        foreach (var patch in new[] { "attn_out", "mlp_out", "resid_mid", "resid_post", "resid_pre" })
+        {
+            await page.SelectOptionAsync("#patch", patch);
+        }
+
+        await page.SelectOptionAsync("#positions", "each");
+        await page.ClickAsync("#start");
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed", Patiently);
+        await Expect(page.Locator(".sweep .facts")).ToContainTextAsync("patches resid_pre, layer by layer");
+    }
+
+    [Fact]
+    public async Task The_form_sends_of_the_advanced_fields_what_was_filled_in_and_nothing_else()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        var bodies = new List<JsonElement>();
+        await page.RouteAsync("**/api/sweeps", async route =>
+        {
+            if (route.Request.Method != "POST")
+            {
+                await route.ContinueAsync();
+                return;
+            }
+
+            bodies.Add(JsonDocument.Parse(route.Request.PostData!).RootElement.Clone());
+            await route.FulfillAsync(new()
+            {
+                Status = 400,
+                ContentType = "application/problem+json",
+                Body = """{"title": "Refused.", "errors": [{"path": "receivers[1]", "message": "The model has no such head."}]}""",
+            });
+        });
+        await page.GotoAsync(server.Address.AbsoluteUri);
+
+        await StartAsync();
+        Assert.Empty(bodies[0].EnumerateObject().Select(property => property.Name).Intersect(["ablation", "method", "screenTop", "receivers", "freezeMlps", "seed", "count"]));
+
+        // The fault above opened the fold and stands beside its field.
+        await Expect(page.Locator("#advanced")).ToHaveAttributeAsync("open", "");
+        await Expect(page.Locator("#faults-receivers li")).ToContainTextAsync("receivers[1]");
+        await Expect(page.Locator("#receivers")).ToBeFocusedAsync();
+
+        await page.FillAsync("#receivers", " L2H6.q, L2H0.q ,");
+        await page.Locator("#receivers").BlurAsync();
+        await page.CheckAsync("#freezeMlps");
+        await StartAsync();
+        Assert.Equal(["L2H6.q", "L2H0.q"], bodies[1].GetProperty("receivers").EnumerateArray().Select(receiver => receiver.GetString()));
+        Assert.True(bodies[1].GetProperty("freezeMlps").GetBoolean());
+
+        await page.FillAsync("#receivers", "");
+        await page.Locator("#receivers").BlurAsync();
+        await Expect(page.Locator("#freezeMlps")).ToBeHiddenAsync();
+        await page.SelectOptionAsync("#method", "screen");
+        await page.FillAsync("#screenTop", "5");
+        await StartAsync();
+        Assert.Equal("screen", bodies[2].GetProperty("method").GetString());
+        Assert.Equal(5, bodies[2].GetProperty("screenTop").GetInt32());
+        Assert.False(bodies[2].TryGetProperty("receivers", out _));
+        Assert.False(bodies[2].TryGetProperty("freezeMlps", out _));
+
+        await page.SelectOptionAsync("#method", "attribution");
+        await StartAsync();
+        Assert.Equal("attribution", bodies[3].GetProperty("method").GetString());
+        Assert.False(bodies[3].TryGetProperty("screenTop", out _));
+
+        async Task StartAsync()
+        {
+            var before = bodies.Count;
+            await page.ClickAsync("#start");
+            await Expect(page.Locator("#faults-receivers li")).ToHaveCountAsync(1);
+            Assert.Equal(before + 1, bodies.Count);
+        }
     }
 
     [Fact]

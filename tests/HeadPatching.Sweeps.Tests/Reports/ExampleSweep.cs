@@ -67,6 +67,51 @@ internal static class ExampleSweep
         };
     }
 
+    /// <summary>Layers patched as a whole: a residual stream that matters at the second subject early on and at the end later.</summary>
+    public static SweepResult OfLayers(int layers, Patch patch = Patch.ResidPre, bool eachPosition = false, int pairs = 5)
+    {
+        var heatmap = Table(layers, 1, (layer, _) => eachPosition && 2 * layer < layers ? -0.9 + (0.1 * layer) : (layer + 1.0) / layers);
+        var result = From(heatmap, pairs, eachPosition);
+        HeadResult Whole(HeadResult head) => head with { Head = null, Name = $"L{head.Layer}", HookPoint = $"blocks.{head.Layer}.hook_{patch.NameOf()}" };
+        return result with
+        {
+            Patch = patch,
+            Heads = [.. result.Heads.Select(Whole)],
+            ImportantHeads = [.. result.ImportantHeads.Select(Whole)],
+        };
+    }
+
+    /// <summary>Keys of a grouped-query model, whose heads share them.</summary>
+    public static SweepResult OfKeyValueHeads(int layers, int keyValueHeads)
+    {
+        var result = Of(layers, keyValueHeads);
+        HeadResult Named(HeadResult head) => head with { Name = $"L{head.Layer}KV{head.Head}", HookPoint = $"blocks.{head.Layer}.attn.hook_k" };
+        return result with
+        {
+            Patch = Patch.K,
+            Model = result.Model with { Heads = 4 * keyValueHeads, KeyValueHeads = keyValueHeads },
+            Heads = [.. result.Heads.Select(Named)],
+            ImportantHeads = [.. result.ImportantHeads.Select(Named)],
+        };
+    }
+
+    /// <summary>A sweep that estimated all heads and ran those with the largest estimates.</summary>
+    public static SweepResult Screened(int layers, int heads, int run)
+    {
+        var result = Of(layers, heads);
+        var ranked = result.Heads.OrderByDescending(head => Math.Abs(head.PatchingEffect)).Take(run).Select(head => head.Name).ToHashSet();
+        HeadResult Estimate(HeadResult head) => ranked.Contains(head.Name)
+            ? head with { EstimatedEffect = (0.8 * head.PatchingEffect) + 0.01 }
+            : head with { EstimatedEffect = head.PatchingEffect, Estimated = true };
+        return result with
+        {
+            Method = Method.Screen,
+            ScreenTop = run,
+            Heads = [.. result.Heads.Select(Estimate)],
+            ImportantHeads = [.. result.ImportantHeads.Select(Estimate)],
+        };
+    }
+
     private static PairResult Pair(int index, double[][] heatmap, bool eachPosition)
     {
         var corrupted = CleanTexts.ToArray();

@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using System.Xml.Linq;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Reports;
 using SkiaSharp;
@@ -67,6 +69,91 @@ public sealed class HeatmapPictureTests
     }
 
     [Fact]
+    public void Layers_patched_at_each_position_are_shown_as_layers_by_positions()
+    {
+        var texts = Texts(ExampleSweep.OfLayers(3, Patch.ResidPre, eachPosition: true));
+
+        Assert.Contains("Activation patching of resid_pre, layer by layer", texts);
+        Assert.Contains("Position", texts);
+        Assert.DoesNotContain("Head", texts);
+        Assert.Contains("14", texts);
+        Assert.DoesNotContain(texts, text => text.Contains("strongest", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Layers_patched_at_each_position_of_pairs_of_several_lengths_show_the_strongest_of_each_layer()
+    {
+        var texts = Texts(ExampleSweep.OfLayers(3, eachPosition: true) with { HeatmapByPosition = null });
+
+        Assert.DoesNotContain("Position", texts);
+        Assert.Contains(texts, text => text.EndsWith("each position, the strongest shown", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(3)]
+    [InlineData(12)]
+    [InlineData(48)]
+    public void Layers_as_a_whole_are_one_column_with_values_and_no_axis(int layers)
+    {
+        var result = ExampleSweep.OfLayers(layers, Patch.AttnOut);
+
+        var texts = Texts(result);
+
+        Assert.DoesNotContain(texts, text => text is "Head" or "Position");
+        Assert.Contains("Layer", texts);
+        Assert.Contains("1.00", texts);
+        Assert.InRange(HeatmapPicture.SizeOf(result).Width, 300, 500);
+    }
+
+    [Fact]
+    public void Key_value_heads_are_named_as_such()
+    {
+        Assert.Contains("Key/value head", Texts(ExampleSweep.OfKeyValueHeads(12, 4)));
+    }
+
+    [Fact]
+    public void A_prompt_of_thousands_of_tokens_gives_narrow_columns_and_not_a_picture_that_no_viewer_opens()
+    {
+        var result = ExampleSweep.OfLayers(4, eachPosition: true);
+        result = result with
+        {
+            HeatmapByPosition = [.. result.HeatmapByPosition!.Select(layer => Enumerable.Range(0, 4000).Select(position => layer[position % 15]).ToArray())],
+        };
+
+        Assert.InRange(HeatmapPicture.SizeOf(result).Width, 1600, 2000);
+        using var picture = SKBitmap.Decode(Png(result));
+        Assert.True(picture.Width > 0);
+    }
+
+    [Fact]
+    public void The_subtitle_says_what_was_put_in_which_paths_were_patched_and_what_was_only_estimated()
+    {
+        var result = ExampleSweep.Of(3, 8);
+
+        Assert.Contains(Texts(result with { Ablation = Ablation.Zero, Direction = Direction.Noise }), text => text.Contains("· clean run, z replaced by zeros ·", StringComparison.Ordinal));
+        Assert.Contains(
+            Texts(result with { Receivers = [Receiver.Of(2, 6, ReceiverInput.Q)], FreezeMlps = false }),
+            text => text.Contains("· paths to L2H6.q, MLPs recomputed ·", StringComparison.Ordinal));
+        Assert.Contains(
+            Texts(result with { Receivers = [Receiver.Logits], FreezeMlps = true }), text => text.Contains("· paths to logits, MLPs frozen ·", StringComparison.Ordinal));
+        Assert.Contains(
+            Texts(result with { Method = Method.Attribution }), text => text.Contains("· estimated from one gradient; nothing was run ·", StringComparison.Ordinal));
+        Assert.Contains(Texts(ExampleSweep.Screened(3, 8, run: 5)), text => text.Contains("· 5 heads run after an estimate of all ·", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Many_receivers_do_not_widen_the_picture_beyond_reading()
+    {
+        var result = ExampleSweep.Of(12, 12) with
+        {
+            Receivers = [.. Enumerable.Range(0, 100).Select(head => Receiver.Of(11, head, ReceiverInput.V))],
+            FreezeMlps = false,
+        };
+
+        Assert.True(HeatmapPicture.SizeOf(result).Width < 1100);
+    }
+
+    [Fact]
     public void Cells_have_their_values_where_there_is_room()
     {
         double[][] heatmap = [[0.876, -0.125], [0, -0.0001]];
@@ -101,6 +188,9 @@ public sealed class HeatmapPictureTests
 
         Assert.NotNull(ParseSvg(result).Root);
     }
+
+    private static List<string> Texts(SweepResult result) =>
+        [.. ParseSvg(result).Descendants(Svg + "text").Select(text => text.Value.Trim())];
 
     private static byte[] Png(SweepResult result)
     {

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Reports;
 
@@ -28,6 +29,56 @@ public sealed partial class ReportPageTests
             var head = int.Parse(cell.Groups[2].Value, CultureInfo.InvariantCulture);
             Assert.Equal(result.Heatmap[layer][head], double.Parse(cell.Groups[3].Value, CultureInfo.InvariantCulture));
         }
+    }
+
+    [Fact]
+    public void Layers_at_each_position_have_a_cell_for_every_layer_and_position()
+    {
+        var result = ExampleSweep.OfLayers(6, eachPosition: true);
+
+        var page = Page(result);
+
+        var cells = Cell().Matches(page);
+        Assert.Equal(6 * 15, cells.Count);
+        foreach (Match cell in cells)
+        {
+            var layer = int.Parse(cell.Groups[1].Value, CultureInfo.InvariantCulture);
+            var position = int.Parse(cell.Groups[2].Value, CultureInfo.InvariantCulture);
+            Assert.Equal(result.HeatmapByPosition![layer][position][0], double.Parse(cell.Groups[3].Value, CultureInfo.InvariantCulture));
+        }
+
+        Assert.Contains(">Patching effect of each layer at each position<", page, StringComparison.Ordinal);
+        Assert.Contains("aria-label=\"L5, position 14, effect 1\"", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void More_positions_than_a_page_can_hold_are_left_to_the_choice_of_one()
+    {
+        var result = ExampleSweep.OfLayers(6, eachPosition: true);
+        result = result with
+        {
+            HeatmapByPosition = [.. result.HeatmapByPosition!.Select(layer => Enumerable.Range(0, 4000).Select(position => layer[position % 15]).ToArray())],
+        };
+
+        var page = Page(result);
+
+        Assert.Equal(6, Cell().Count(page));
+        Assert.Equal(4000, DataOf(page).GetProperty("result").GetProperty("heatmapByPosition")[0].GetArrayLength());
+    }
+
+    [Fact]
+    public void Key_value_heads_and_layers_are_called_what_they_are()
+    {
+        var keys = Page(ExampleSweep.OfKeyValueHeads(12, 4));
+        Assert.Contains(">Key/value head</div>", keys, StringComparison.Ordinal);
+        Assert.Contains("aria-label=\"L11KV3, effect", keys, StringComparison.Ordinal);
+        Assert.Equal(12 * 4, Cell().Count(keys));
+
+        var layers = Page(ExampleSweep.OfLayers(12, Patch.AttnOut));
+        Assert.Contains(">Ranked layers<", layers, StringComparison.Ordinal);
+        Assert.Contains("<th scope=\"col\">Layer</th>", layers, StringComparison.Ordinal);
+        Assert.DoesNotContain("aria-label=\"Head", layers, StringComparison.Ordinal);
+        Assert.Equal(12, Cell().Count(layers));
     }
 
     [Fact]
@@ -125,6 +176,6 @@ public sealed partial class ReportPageTests
         return document.RootElement.Clone();
     }
 
-    [GeneratedRegex("role=\"gridcell\"[^>]* data-layer=\"(\\d+)\" data-head=\"(\\d+)\" data-effect=\"([^\"]+)\"")]
+    [GeneratedRegex("role=\"gridcell\"[^>]* data-layer=\"(\\d+)\" data-column=\"(\\d+)\" data-effect=\"([^\"]+)\"")]
     private static partial Regex Cell();
 }

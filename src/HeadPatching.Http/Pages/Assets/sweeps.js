@@ -117,6 +117,17 @@
     return list;
   }
 
+  const OF_LAYERS = /_(out|pre|mid|post)$/;
+
+  function kindOf({ patch, ablation, method, receivers }) {
+    const what = ablation ? `${ablation} ablation of ${patch}`
+      : receivers ? `paths of ${patch} to ${receivers.join(", ")}`
+      : method === "attribution" ? `estimates ${patch}`
+      : method === "screen" ? `screens ${patch}`
+      : `patches ${patch}`;
+    return `${what}, ${OF_LAYERS.test(patch) ? "layer by layer" : "head by head"}`;
+  }
+
   function makeItem(sweep) {
     const item = element("li", "sweep");
     item.dataset.id = sweep.id;
@@ -134,7 +145,7 @@
     // Each name isolated from what follows: it may hold characters that turn the direction of writing.
     const heading = element("h3", "", element("bdi", "", sweep.model), element("span", "on", " on "), element("bdi", "", sweep.dataset));
     const facts = element("p", "facts",
-      element("span", "", `patches ${sweep.patch}`), element("span", "", "asked for ", when(sweep.createdAt)), parts.ended, element("span", "", element("code", "", sweep.id)));
+      element("span", "", kindOf(sweep)), element("span", "", "asked for ", when(sweep.createdAt)), parts.ended, element("span", "", element("code", "", sweep.id)));
     parts.bar.max = 1;
     parts.bar.setAttribute("aria-label", "Progress");
     parts.progress.append(parts.bar, parts.progressText);
@@ -307,7 +318,8 @@
   // ---- The form
 
   const form = byId("new-sweep");
-  const FIELDS = ["model", "dataset", "count", "seed", "pairs", "patch", "positions", "direction", "metric", "aggregation", "threshold", "dtype"];
+  const FIELDS = ["model", "dataset", "count", "seed", "pairs", "patch", "positions", "direction", "metric", "aggregation", "threshold", "dtype",
+    "ablation", "method", "screenTop", "receivers", "freezeMlps"];
   const DEMO_MODEL = "ioi-demo";
   const EXAMPLE = {
     clean: "When Mary and John went to the store, John gave a drink to",
@@ -350,12 +362,27 @@
     const own = byId("own-pairs").selected;
     byId("pairs-field").hidden = !own || !choicesKnown;
     const generated = choicesKnown && isGenerated();
-    byId("generated-fields").hidden = !generated;
-    for (const name of ["count", "seed"]) byId(name).disabled = !generated; // a hidden field holds nothing up
+    const drawn = generated || byId("ablation").value === "resample"; // what the seed decides
+    byId("generated-fields").hidden = !drawn;
+    byId("count-field").hidden = !generated;
+    byId("count").disabled = !generated; // a hidden field holds nothing up
+    byId("seed").disabled = !drawn;
     show(byId("dataset-description"), own ? "" : byId("dataset").selectedOptions[0].dataset.description);
     byId("position").hidden = byId("positions").value !== "one";
     const positions = byId("positions").value === "one" ? `position ${byId("position").value}` : byId("positions").selectedOptions[0].textContent;
     byId("options-summary").textContent = `${byId("patch").value} · ${positions} · ${byId("direction").value} · ${byId("metric").value} · ${byId("dtype").value}`;
+
+    const ablation = byId("ablation").value;
+    const screened = byId("method").value === "screen";
+    const receivers = readReceivers();
+    byId("screenTop-field").hidden = !screened;
+    byId("screenTop").disabled = !screened;
+    byId("freezeMlps-field").hidden = receivers.length === 0;
+    byId("direction").options[0].text = ablation ? "denoise: in the corrupted run" : "denoise: clean into corrupted";
+    byId("direction").options[1].text = ablation ? "noise: in the clean run" : "noise: corrupted into clean";
+    byId("advanced-summary").textContent = [
+      ablation ? `${ablation} ablation` : "", byId("method").value === "exact" ? "" : byId("method").value, receivers.length > 0 ? `paths to ${receivers.join(", ")}` : "",
+    ].filter(Boolean).join(" · ");
   }
 
   // The pairs of the text area, with the line each stands on, and a fault for every line that is not a JSON object.
@@ -382,6 +409,10 @@
     return { pairs, lines, faults };
   }
 
+  function readReceivers() {
+    return byId("receivers").value.split(",").map(text => text.trim()).filter(text => text !== "");
+  }
+
   // Sends what the form says and returns nothing it does not say: the server's defaults stay the server's.
   function readForm() {
     const value = name => byId(name).value;
@@ -390,17 +421,15 @@
     const faults = [];
     if (value("dataset") !== "") {
       body.dataset = value("dataset");
-      if (isGenerated()) {
-        for (const name of ["count", "seed"]) {
-          if (value(name) === "") faults.push({ path: name, message: "Say a whole number." });
-          body[name] = Number(value(name));
-        }
-      }
     } else {
       const read = readPairs();
       body.pairs = read.pairs;
       lines = read.lines;
       faults.push(...read.faults);
+    }
+    for (const name of ["count", "seed", "screenTop"].filter(name => !byId(name).disabled)) {
+      if (value(name) === "") faults.push({ path: name, message: "Say a whole number." });
+      body[name] = Number(value(name));
     }
     for (const name of ["patch", "direction", "metric", "aggregation", "dtype"]) body[name] = value(name);
     body.positions = value("positions");
@@ -409,6 +438,13 @@
       body.positions = Number(value("position"));
     }
     body.threshold = Number(value("threshold"));
+    if (value("ablation") !== "") body.ablation = value("ablation");
+    if (value("method") !== "exact") body.method = value("method");
+    const receivers = readReceivers();
+    if (receivers.length > 0) {
+      body.receivers = receivers;
+      body.freezeMlps = byId("freezeMlps").checked;
+    }
     return { body, lines, faults };
   }
 
@@ -442,7 +478,7 @@
     }
     if (elsewhere.length > 0) refusal.append(element("ul", "faults", ...elsewhere));
     if (first !== null) {
-      if (byId("options").contains(first)) byId("options").open = true;
+      for (const fold of [byId("options"), byId("advanced")]) if (fold.contains(first)) fold.open = true;
       first.focus();
     }
   }
@@ -490,6 +526,8 @@
     start();
   });
   form.addEventListener("change", showChoices);
+  // An ablation is read off the clean run, most often: the server's own default.
+  byId("ablation").addEventListener("change", () => { byId("direction").value = byId("ablation").value === "" ? "denoise" : "noise"; });
   byId("first-sweep").addEventListener("click", () => form.requestSubmit());
   byId("example-pair").addEventListener("click", () => {
     const pairs = byId("pairs");

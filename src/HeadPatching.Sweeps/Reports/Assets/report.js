@@ -48,11 +48,18 @@
   }
 
   const mean = numbers => numbers.length ? numbers.reduce((sum, value) => sum + value, 0) / numbers.length : null;
-  const headName = (layer, head) => `L${layer}H${head}`;
-  const headResults = new Map(result.heads.map(head => [head.name, head]));
+    const headResults = new Map(result.heads.map(head => [head.name, head]));
   const pairs = result.pairs;
   const pairsInAll = result.dataset.pairs;
   const byPosition = result.positions === "each";
+
+  // What the grid's columns are: "heads", "key-value-heads", "layer" (one column) or "positions"; and what was patched: a head, a layer.
+  const { kind, unit } = byId("heatmap").dataset;
+  const units = `${unit}s`;
+  const columnsArePositions = kind === "positions";
+  const headsOf = result.heads.reduce((layers, head) => { (layers[head.layer] ??= []).push(head); return layers; }, []); // [layer][index]
+  const headAt = (layer, column) => headsOf[layer][columnsArePositions ? 0 : column];
+  const signed = value => String(value).replace("-", "−");
 
   // ---- What the heatmap shows: the mean or one pair; with a result per position, the strongest position or one of them
 
@@ -67,7 +74,8 @@
       positions.reduce((best, row) => Math.abs(row[head]) > Math.abs(best) ? row[head] : best, 0)));
   }
 
-  function shownEffects() { // [layer][head]
+  function shownEffects() { // [layer][column]
+    if (columnsArePositions) return tablesByPosition().map(positions => positions.map(row => row[0]));
     if (view.position !== null) return tablesByPosition().map(positions => positions[view.position]);
     if (view.pair === null) return result.heatmap;
     return view.pair.patchingEffect ?? strongestOver(view.pair.patchingEffectByPosition);
@@ -83,7 +91,7 @@
 
   const grid = byId("heatmap");
   const cells = [...grid.querySelectorAll("[role=gridcell]")];
-  const rows = [...grid.querySelectorAll(".row:not(.heads)")].map(row => [...row.querySelectorAll("[role=gridcell]")]);
+  const rows = [...grid.querySelectorAll(".row:not(.columns)")].map(row => [...row.querySelectorAll("[role=gridcell]")]);
   const hasValues = grid.dataset.values === "true";
   let current = null; // the cell whose numbers are in the detail panel
   let settled = null; // the one to go back to when the pointer leaves
@@ -92,14 +100,18 @@
     const effects = shownEffects();
     const limit = shownLimit(effects);
     for (const cell of cells) {
-      const effect = effects[cell.dataset.layer][cell.dataset.head];
+      const { layer, column } = cell.dataset;
+      const effect = effects[layer][column];
+      const head = headAt(layer, column);
       const strength = Math.abs(effect) / limit;
       cell.dataset.effect = String(effect);
       cell.classList.toggle("positive", effect > 0);
       cell.classList.toggle("negative", effect < 0);
       cell.classList.toggle("strong", strength > 0.75);
       cell.style.setProperty("--strength", `${(strength * 100).toFixed(2)}%`);
-      cell.setAttribute("aria-label", `${headName(cell.dataset.layer, cell.dataset.head)}, effect ${number(effect)}`);
+      cell.classList.toggle("estimated", head.estimated === true);
+      const where = columnsArePositions ? `, position ${positionName(Number(column))}` : "";
+      cell.setAttribute("aria-label", `${head.name}${where}, effect ${number(effect)}${head.estimated ? ", estimated" : ""}`);
       if (hasValues) cell.textContent = number(Math.abs(effect) < 0.005 ? 0 : effect, 2);
     }
     byId("legend-low").textContent = number(-limit, 2);
@@ -112,32 +124,48 @@
     current = cell;
     cell.classList.add("current");
 
-    const head = headResults.get(headName(cell.dataset.layer, cell.dataset.head));
+    const head = headAt(cell.dataset.layer, cell.dataset.column);
+    const column = Number(cell.dataset.column);
+    const position = columnsArePositions ? column : view.position;
     const ofAllPairs = view.pair === null;
-    const whole = ofAllPairs && view.position === null;
+    // The numbers of heads[] are those of this cell: of all positions, or of the head's strongest one.
+    const whole = ofAllPairs && (columnsArePositions ? column === columnOf(head) : position === null);
     const list = element("dl");
-    definition(list, "Effect", number(Number(cell.dataset.effect), 4), "main-value");
+    definition(list, head.estimated ? "Effect (estimated)" : "Effect", number(Number(cell.dataset.effect), 4), "main-value");
     if (whole) {
+      if (!head.estimated && head.estimatedEffect !== undefined) definition(list, "Estimated effect", number(head.estimatedEffect, 4));
       definition(list, "95 % interval", interval(head.confidenceInterval));
       definition(list, "Standard error", number(head.standardError, 4));
       definition(list, "Clean metric", number(head.cleanMetric));
       definition(list, "Corrupted metric", number(head.corruptedMetric));
-      definition(list, "Patched metric", number(head.patchedMetric));
-      if (head.position !== undefined) definition(list, "Strongest at position", String(head.position).replace("-", "−"));
+      definition(list, head.estimated ? "Patched metric (estimated)" : "Patched metric", number(head.patchedMetric));
+      if (head.position !== undefined && !columnsArePositions) definition(list, "Strongest at position", strongestPosition(head));
     } else {
       definition(list, "Clean metric", number(ofAllPairs ? head.cleanMetric : view.pair.cleanMetric));
       definition(list, "Corrupted metric", number(ofAllPairs ? head.corruptedMetric : view.pair.corruptedMetric));
-      const patched = ofAllPairs ? undefined : view.position === null
-        ? view.pair.patchedMetric?.[head.layer][head.head]
-        : view.pair.patchedMetricByPosition[head.layer][view.position][head.head];
-      if (patched !== undefined) definition(list, "Patched metric", number(patched));
+      const index = headsOf[head.layer].indexOf(head);
+      const patched = ofAllPairs ? undefined : position === null
+        ? view.pair.patchedMetric?.[head.layer][index]
+        : view.pair.patchedMetricByPosition[head.layer][position][index];
+      if (patched !== undefined) definition(list, head.estimated ? "Patched metric (estimated)" : "Patched metric", number(patched));
     }
     const scope = ofAllPairs ? `over ${plural(pairsInAll, "pair", "pairs")}` : `pair ${view.pair.index}`;
-    const where = view.position === null ? "" : `, position ${view.position}`;
+    const where = position === null ? "" : `, position ${columnsArePositions ? positionName(position) : position}`;
     byId("detail").replaceChildren(
       element("h3", "", head.name),
       element("p", "", head.hookPoint, element("br"), `${scope}${where}`),
       list);
+  }
+
+  // The column where the head's own numbers are: its own, or its strongest position.
+  function columnOf(head) {
+    return columnsArePositions ? result.heatmapByPosition[head.layer].length + head.position : head.head ?? 0;
+  }
+
+  // Counted from the end, as the result has it, and from the start where all prompts have one length.
+  function strongestPosition(head) {
+    const length = result.heatmapByPosition?.[0].length;
+    return length === undefined ? signed(head.position) : `${length + head.position} (${signed(head.position)})`;
   }
 
   function settle(cell) {
@@ -146,8 +174,8 @@
     describe(cell);
   }
 
-  function focusHead(layer, head) {
-    const cell = rows[layer][head];
+  function focusCell(layer, column) {
+    const cell = rows[layer][column];
     cell.focus();
     cell.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
@@ -165,21 +193,21 @@
   grid.addEventListener("keydown", event => {
     const cell = event.target.closest("[role=gridcell]");
     if (!cell) return;
-    const [lastLayer, lastHead] = [rows.length - 1, rows[0].length - 1];
-    let [layer, head] = [Number(cell.dataset.layer), Number(cell.dataset.head)];
+    const [lastLayer, lastColumn] = [rows.length - 1, rows[0].length - 1];
+    let [layer, column] = [Number(cell.dataset.layer), Number(cell.dataset.column)];
     switch (event.key) {
       case "ArrowUp": layer--; break;
       case "ArrowDown": layer++; break;
-      case "ArrowLeft": head--; break;
-      case "ArrowRight": head++; break;
-      case "Home": head = 0; if (event.ctrlKey) layer = 0; break;
-      case "End": head = lastHead; if (event.ctrlKey) layer = lastLayer; break;
+      case "ArrowLeft": column--; break;
+      case "ArrowRight": column++; break;
+      case "Home": column = 0; if (event.ctrlKey) layer = 0; break;
+      case "End": column = lastColumn; if (event.ctrlKey) layer = lastLayer; break;
       case "PageUp": layer -= 5; break;
       case "PageDown": layer += 5; break;
       default: return;
     }
     event.preventDefault();
-    focusHead(Math.min(Math.max(layer, 0), lastLayer), Math.min(Math.max(head, 0), lastHead));
+    focusCell(Math.min(Math.max(layer, 0), lastLayer), Math.min(Math.max(column, 0), lastColumn));
   });
 
   // ---- Choice of pair and position
@@ -207,7 +235,26 @@
     setUpPositions();
   }
 
+  // Over the columns of positions: the tokens of the chosen pair, or of the first.
+  function labelPositions() {
+    const pair = view.pair ?? pairs[0];
+    const headers = [...grid.querySelectorAll(".columns [role=columnheader]")].slice(1);
+    for (const [position, header] of headers.entries()) {
+      header.querySelector(".token-label")?.remove();
+      header.setAttribute("aria-label", `Position ${positionName(position)}`);
+      const [clean, corrupted] = [pair?.cleanTokenTexts?.[position], pair?.corruptedTokenTexts?.[position]];
+      if (clean === undefined || corrupted === undefined) continue;
+      header.append(clean === corrupted
+        ? element("span", "token-label", visible(clean).trim())
+        : element("span", "token-label", token(clean.trim(), "clean"), " ", token(corrupted.trim(), "corrupted")));
+    }
+  }
+
   function setUpPositions() {
+    if (columnsArePositions) {
+      labelPositions();
+      return;
+    }
     const tables = byPosition ? tablesByPosition() : null;
     byId("position-controls").hidden = tables === null;
     if (tables === null) {
@@ -223,7 +270,7 @@
     const one = byId("one-position").checked;
     slider.disabled = !one;
     view.position = one ? Number(slider.value) : null;
-    byId("position-name").textContent = one ? positionName(view.position) : "strongest of each head";
+    byId("position-name").textContent = one ? positionName(view.position) : `strongest of each ${unit}`;
   }
 
   function positionName(position) {
@@ -243,7 +290,7 @@
     const link = element("button", "head-link", name);
     link.type = "button";
     link.title = "Show in the heatmap";
-    link.addEventListener("click", () => focusHead(head.layer, head.head));
+    link.addEventListener("click", () => focusCell(head.layer, columnOf(head)));
     return link;
   }
 
@@ -254,19 +301,19 @@
       element("td", "number", String(index + 1)),
       element("td", "", headLink(head.name)),
       element("td", "bar-column", bar),
-      element("td", "number", number(head.patchingEffect, 4)),
+      element("td", `number ${head.estimated ? "estimated-value" : ""}`, `${head.estimated ? "~ " : ""}${number(head.patchingEffect, 4)}`),
       element("td", "number", interval(head.confidenceInterval)),
       element("td", "number", number(head.patchedMetric)));
-    if (byPosition) row.append(element("td", "number", String(head.position ?? "").replace("-", "−")));
+    if (byPosition) row.append(element("td", "number", head.position === undefined ? "" : strongestPosition(head)));
     return row;
   }
 
   function showRanking(count) {
     const largest = Math.abs(ranked[0]?.patchingEffect ?? 0) || 1;
     byId("ranking").tBodies[0].replaceChildren(...ranked.slice(0, count).map((head, index) => rankingRow(head, index, largest)));
-    const button = byId("show-all-heads");
+    const button = byId("show-all");
     button.hidden = ranked.length <= HEADS_AT_FIRST;
-    button.textContent = count < ranked.length ? `Show all ${ranked.length} heads` : `Show the first ${HEADS_AT_FIRST}`;
+    button.textContent = count < ranked.length ? `Show all ${ranked.length} ${units}` : `Show the first ${HEADS_AT_FIRST}`;
     button.onclick = () => showRanking(count < ranked.length ? ranked.length : HEADS_AT_FIRST);
   }
 
@@ -275,11 +322,87 @@
     showRanking(HEADS_AT_FIRST);
     const important = byId("important");
     important.append(result.importantHeads.length === 0
-      ? `No head has an effect beyond ±${result.threshold}.`
+      ? `No ${unit} has an effect beyond ±${result.threshold}.`
       : `Important (beyond ±${result.threshold}):`);
     important.append(...result.importantHeads.slice(0, MOST_IMPORTANT_NAMED).map(head => headLink(head.name)));
     const more = result.importantHeads.length - MOST_IMPORTANT_NAMED;
     if (more > 0) important.append(`and ${more} more`);
+    if (result.heads.some(head => head.estimated)) {
+      byId("estimated-note").hidden = false;
+      important.append("Effects with ~ are estimates and were not run.");
+    }
+  }
+
+  // ---- Estimates held against what was run
+
+  function svg(tag, attributes, ...children) {
+    const made = document.createElementNS(byId("scatter").namespaceURI, tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.append(...children);
+    return made;
+  }
+
+  function correlation(points) { // Pearson's; null where one side does not vary
+    const [meanX, meanY] = [mean(points.map(point => point.x)), mean(points.map(point => point.y))];
+    const sum = of => points.reduce((total, { x, y }) => total + of(x - meanX, y - meanY), 0);
+    const size = Math.sqrt(sum(x => x * x) * sum((_, y) => y * y));
+    return size > 0 ? sum((x, y) => x * y) / size : null;
+  }
+
+  function setUpScreen() {
+    const points = ranked
+      .filter(head => !head.estimated && head.estimatedEffect !== undefined)
+      .map(head => ({ name: head.name, x: head.estimatedEffect, y: head.patchingEffect }));
+    if (points.length === 0) return;
+    byId("screen").hidden = false;
+    const deviation = point => Math.abs(point.x - point.y);
+    const furthest = points.reduce((one, other) => deviation(other) > deviation(one) ? other : one);
+    const agreement = correlation(points);
+    byId("screen-summary").textContent = `The ${plural(points.length, unit, units)} that ran: `
+      + `${agreement === null ? "" : `correlation ${number(agreement)}, `}largest deviation ${number(deviation(furthest))} (${furthest.name}).`;
+    byId("screen-table").tBodies[0].append(...points.map(point => element("tr", "",
+      element("td", "", headLink(point.name)),
+      element("td", "number estimated-value", number(point.x, 4)),
+      element("td", "number", number(point.y, 4)),
+      element("td", "number", number(point.x - point.y, 4)))));
+    drawScatter(points);
+  }
+
+  function drawScatter(points) {
+    const [left, top, right, bottom] = [52, 8, 352, 272];
+    const values = points.flatMap(({ x, y }) => [x, y]).concat(0);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const room = (high - low || 1) * 0.08;
+    const share = value => (value - low + room) / (high - low + 2 * room);
+    const atX = value => left + share(value) * (right - left);
+    const atY = value => bottom - share(value) * (bottom - top);
+    const picture = byId("scatter");
+    picture.append(
+      svg("rect", { class: "frame", x: left, y: top, width: right - left, height: bottom - top }),
+      svg("line", { class: "identity", x1: left, y1: bottom, x2: right, y2: top }));
+    for (const tick of ticksOf(low, high)) {
+      picture.append(
+        svg("line", { class: "tick", x1: atX(tick), x2: atX(tick), y1: bottom, y2: top }),
+        svg("line", { class: "tick", x1: left, x2: right, y1: atY(tick), y2: atY(tick) }),
+        svg("text", { x: atX(tick), y: bottom + 16, "text-anchor": "middle" }, number(tick, 2)),
+        svg("text", { x: left - 6, y: atY(tick) + 4, "text-anchor": "end" }, number(tick, 2)));
+    }
+    for (const point of points) {
+      picture.append(svg("circle", { class: "point", cx: atX(point.x), cy: atY(point.y), r: 5 },
+        svg("title", {}, `${point.name}: estimated ${number(point.x, 4)}, exact ${number(point.y, 4)}`)));
+    }
+    picture.append(
+      svg("text", { x: (left + right) / 2, y: bottom + 38, "text-anchor": "middle" }, "Estimated effect (dashed: equal to the exact one)"),
+      svg("text", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(12 ${(top + bottom) / 2}) rotate(-90)` }, "Exact effect"));
+  }
+
+  function ticksOf(low, high) { // round numbers, about four of them
+    const least = (high - low || 1) / 4;
+    const magnitude = 10 ** Math.floor(Math.log10(least));
+    const step = [1, 2, 5, 10].map(factor => factor * magnitude).find(candidate => candidate >= least);
+    const ticks = [];
+    for (let index = Math.ceil(low / step); index * step <= high; index++) ticks.push(index * step);
+    return ticks;
   }
 
   // ---- Pairs
@@ -310,7 +433,7 @@
     const effects = pair.patchingEffect ?? (pair.patchingEffectByPosition ? strongestOver(pair.patchingEffectByPosition) : null);
     if (effects === null || pair.degenerate) return [];
     return effects
-      .flatMap((row, layer) => row.map((effect, head) => ({ name: headName(layer, head), effect })))
+      .flatMap((row, layer) => row.map((effect, index) => ({ name: headsOf[layer][index].name, effect })))
       .sort((one, other) => Math.abs(other.effect) - Math.abs(one.effect))
       .slice(0, count);
   }
@@ -366,8 +489,7 @@
     const facts = [
       result.model.name,
       `${result.dataset.name}, ${plural(pairsInAll, "pair", "pairs")}`,
-      result.direction === "noise" ? "corrupted into clean" : "clean into corrupted",
-      byPosition ? "each position" : result.positions === "all" ? "all positions" : `position ${result.positions}`,
+      ...data.facts,
     ];
     // Each isolated from the next: a name may hold characters that turn the direction of writing.
     byId("lead").append(...facts.flatMap((fact, index) => [index > 0 ? "  ·  " : "", element("bdi", "", fact)]));
@@ -386,8 +508,8 @@
     const figures = [
       ["Clean metric", number(baseline?.cleanMetric ?? mean(pairs.map(pair => pair.cleanMetric))), ""],
       ["Corrupted metric", number(baseline?.corruptedMetric ?? mean(pairs.map(pair => pair.corruptedMetric))), ""],
-      ["Strongest head", strongest?.name ?? "–", number(strongest?.patchingEffect, 2)],
-      ["Important heads", String(result.importantHeads.length), `of ${result.heads.length}`],
+      [`Strongest ${unit}`, strongest?.name ?? "–", number(strongest?.patchingEffect, 2)],
+      [`Important ${units}`, String(result.importantHeads.length), `of ${result.heads.length}`],
     ];
     byId("figures").append(...figures.map(([term, value, note]) => element("div", "",
       element("dt", "", term), element("dd", "", value, note ? element("small", "", note) : null))));
@@ -398,13 +520,19 @@
     const { model, timings } = result;
     const seconds = (Date.parse(timings.finishedAt) - Date.parse(timings.startedAt)) / 1000;
     const time = text => new Date(text).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
-    definition(list, "Model", `${model.name}, ${plural(model.layers, "layer", "layers")} of ${plural(model.heads, "head", "heads")}`);
+    definition(list, "Model", `${model.name}, ${plural(model.layers, "layer", "layers")} of ${plural(model.heads, "head", "heads")}${
+      model.keyValueHeads ? `, ${plural(model.keyValueHeads, "key/value head", "key/value heads")}` : ""}`);
     definition(list, "Model fingerprint", element("code", "", model.fingerprint));
     definition(list, "Computed in", `${model.dtype} on ${model.device}`);
     definition(list, "Data set", `${result.dataset.name}, ${plural(pairsInAll, "pair", "pairs")}`);
     definition(list, "Patch", `${result.patch} (${result.heads[0]?.hookPoint.replace(/^blocks\.\d+\./, "") ?? ""})`);
+    if (data.method) definition(list, "Method", `${result.method}: ${data.method}`);
+    if (result.receivers) {
+      definition(list, "Paths to", result.receivers.join(", "));
+      definition(list, "MLPs", result.freezeMlps ? "frozen: as they are in the run that is patched" : "recomputed: paths through them count");
+    }
     definition(list, "Positions", result.positions);
-    definition(list, "Direction", result.direction);
+    definition(list, "Direction", `${result.direction}: ${data.change}`);
     definition(list, "Metric", result.metric);
     if (result.normalisation) definition(list, "Effect", formula(result.normalisation));
     definition(list, "Aggregation", result.aggregation);
@@ -421,10 +549,11 @@
   setUpSummary();
   setUpChoices();
   setUpRanking();
+  setUpScreen();
   byId("pairs-note").textContent = data.notes.join(" ");
   byId("more-pairs").addEventListener("click", showMorePairs);
   showMorePairs();
   setUpProvenance();
   paint();
-  if (ranked.length > 0) settle(rows[ranked[0].layer][ranked[0].head]);
+  if (ranked.length > 0) settle(rows[ranked[0].layer][columnOf(ranked[0])]);
 })();

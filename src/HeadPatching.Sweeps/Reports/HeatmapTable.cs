@@ -1,0 +1,72 @@
+using System.Globalization;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Results;
+
+namespace HeadPatching.Sweeps.Reports;
+
+/// <summary>The heatmap of a result as it is shown, the same in the picture, the report, on the terminal and in heatmap.csv.</summary>
+public sealed record HeatmapTable
+{
+    private HeatmapTable(HeatmapColumns columns, double[][] effects)
+    {
+        Columns = columns;
+        Effects = effects;
+    }
+
+    /// <summary>What the columns are.</summary>
+    public HeatmapColumns Columns { get; }
+
+    /// <summary>The effects, [layer][column].</summary>
+    public double[][] Effects { get; }
+
+    /// <summary>How many columns there are.</summary>
+    public int Width => Effects.Max(layer => layer.Length);
+
+    /// <summary>What the axis of the columns is called; null where there is only one column, which needs no name.</summary>
+    public string? Axis => Columns switch
+    {
+        HeatmapColumns.Heads => "Head",
+        HeatmapColumns.KeyValueHeads => "Key/value head",
+        HeatmapColumns.Positions => "Position",
+        _ => null,
+    };
+
+    /// <summary>What stands before a column's number: <c>H</c>, <c>KV</c> or <c>P</c>; nothing where there is only one column.</summary>
+    public string Letter => Columns switch
+    {
+        HeatmapColumns.Heads => "H",
+        HeatmapColumns.KeyValueHeads => "KV",
+        HeatmapColumns.Positions => "P",
+        _ => "",
+    };
+
+    /// <summary>What one of the things that were patched is called.</summary>
+    public string Unit => Columns switch
+    {
+        HeatmapColumns.Heads => "head",
+        HeatmapColumns.KeyValueHeads => "key/value head",
+        _ => "layer",
+    };
+
+    /// <summary>
+    /// The table of a result. Where layers as a whole were patched at each position of pairs of one length, its columns are the positions;
+    /// otherwise they are what was patched in a layer.
+    /// </summary>
+    public static HeatmapTable Of(SweepResult result) =>
+        result.Patch.IsOfLayer() && result.HeatmapByPosition is { } byPosition
+            ? new HeatmapTable(HeatmapColumns.Positions, [.. byPosition.Select(layer => layer.Select(position => position[0]).ToArray())])
+            : WithoutPositions(result);
+
+    /// <summary>The table of a result whose columns are what was patched in a layer; with positions <c>each</c> the strongest of each.</summary>
+    public static HeatmapTable WithoutPositions(SweepResult result)
+    {
+        bool grouped = result.Patch is Patch.K or Patch.V && result.Model.KeyValueHeads is not null;
+        return new HeatmapTable(
+            result.Patch.IsOfLayer() ? HeatmapColumns.Layer : grouped ? HeatmapColumns.KeyValueHeads : HeatmapColumns.Heads,
+            result.Heatmap);
+    }
+
+    /// <summary>A column's name: <c>H3</c>, <c>KV1</c>, <c>P10</c>, or <c>layer</c>.</summary>
+    public string NameOf(int column) =>
+        Columns == HeatmapColumns.Layer ? "layer" : string.Create(CultureInfo.InvariantCulture, $"{Letter}{column}");
+}
