@@ -39,7 +39,10 @@ public sealed partial class ActivityTelemetry : IFunctionsWorkerMiddleware
         }
 
         string name = context.FunctionDefinition.Name;
-        using Activity? span = SweepTelemetry.StartActivity(name, input.SweepId, input.Chunk, input.Layer, await TraceAsync(input.SweepId));
+        ActivityContext trace = await TraceAsync(input.SweepId);
+        Activity? invocation = Activity.Current; // the worker's own span, where the host's spans reach it
+        using Activity? span = SweepTelemetry.StartActivity(
+            name, input.SweepId, input.Chunk, input.Layer, invocation?.TraceId == trace.TraceId ? invocation.Context : trace);
         long started = Stopwatch.GetTimestamp();
         try
         {
