@@ -1,4 +1,5 @@
 using System.Globalization;
+using Azure.Identity;
 using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Storage;
 using Microsoft.Extensions.Configuration;
@@ -11,6 +12,12 @@ public sealed record AppSettings
 {
     /// <summary>The host's own storage, as every Functions app has it.</summary>
     public const string HostStorage = "AzureWebJobsStorage";
+
+    /// <summary>The name of <see cref="Insights"/>: the platform's own.</summary>
+    public const string InsightsSetting = "APPLICATIONINSIGHTS_CONNECTION_STRING";
+
+    /// <summary>The name of <see cref="InsightsIdentity"/>: the platform's own.</summary>
+    public const string InsightsIdentitySetting = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING";
 
     private const string CacheSetting = "HeadPatching__ModelCacheGiB";
 
@@ -41,6 +48,15 @@ public sealed record AppSettings
     /// </summary>
     public int TorchThreads { get; init; }
 
+    /// <summary>The connection string of the Application Insights that telemetry is sent to. Default, null: to none.</summary>
+    public string? Insights { get; init; }
+
+    /// <summary>
+    /// The managed identity that sends it, of <c>Authorization=AAD;ClientId=ID</c>; without the ClientId the system-assigned one. Default, null: no
+    /// identity, for an Application Insights that takes telemetry from anyone.
+    /// </summary>
+    public ManagedIdentityId? InsightsIdentity { get; init; }
+
     /// <summary>Reads the settings.</summary>
     /// <exception cref="InvalidInputException">There is no storage, or a value cannot be; says which setting.</exception>
     public static AppSettings Read(IConfiguration configuration)
@@ -60,6 +76,8 @@ public sealed record AppSettings
             TorchThreads = int.TryParse(threads, out int number) && number is >= 0 and <= 256
                 ? number
                 : throw new InvalidInputException(FaultKinds.InvalidOption, "HeadPatching__TorchThreads", $"'{threads}' is not a number of threads; 0 means the default."),
+            Insights = Text(configuration[InsightsSetting]),
+            InsightsIdentity = Text(configuration[InsightsIdentitySetting]) is string identity ? IdentityOf(identity) : null,
         };
     }
 
@@ -78,6 +96,18 @@ public sealed record AppSettings
             ?? (Text(storage["accountName"]) is string account ? $"https://{account}.blob.core.windows.net" : null)
             ?? throw new InvalidInputException(
                 FaultKinds.Missing, HostStorage, "There is no storage. Set it to a connection string (UseDevelopmentStorage=true for Azurite), or set AzureWebJobsStorage__accountName.");
+    }
+
+    // The host reads the same setting in the same way. The value is no secret, so the fault may show it.
+    private static ManagedIdentityId IdentityOf(string setting)
+    {
+        string[] parts = setting.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        string? clientId = parts.Length == 2 && parts[1].StartsWith("ClientId=", StringComparison.OrdinalIgnoreCase) ? parts[1]["ClientId=".Length..] : null;
+        bool byIdentity = parts.Length > 0 && parts[0].Equals("Authorization=AAD", StringComparison.OrdinalIgnoreCase);
+        return byIdentity && parts.Length == 1 ? ManagedIdentityId.SystemAssigned
+            : byIdentity && Guid.TryParse(clientId, out _) ? ManagedIdentityId.FromUserAssignedClientId(clientId)
+            : throw new InvalidInputException(
+                FaultKinds.InvalidOption, InsightsIdentitySetting, $"'{setting}' is not understood. It is 'Authorization=AAD;ClientId=ID' with the client id of a managed identity, or 'Authorization=AAD' for the app's own.");
     }
 
     private static string? Text(string? value) => string.IsNullOrWhiteSpace(value) ? null : value;

@@ -1,5 +1,6 @@
 using HeadPatching.Core.Native;
 using HeadPatching.Functions;
+using HeadPatching.Functions.Orchestration;
 using HeadPatching.Functions.Triggers;
 using HeadPatching.Http.Requests;
 using HeadPatching.Sweeps.Activities;
@@ -11,9 +12,12 @@ using Microsoft.Extensions.Logging;
 
 FunctionsApplicationBuilder builder = FunctionsApplication.CreateBuilder(args);
 builder.ConfigureFunctionsWebApplication();
+builder.UseMiddleware<ActivityTelemetry>();
 
 LibTorch.Load();
 AppSettings settings = AppSettings.Read(builder.Configuration);
+Telemetry.Add(builder.Services, builder.Configuration, settings);
+builder.Services.AddMemoryCache();
 builder.Services.AddSingleton(settings);
 builder.Services.AddSingleton(_ => settings.OpenStore());
 builder.Services.AddSingleton(services => settings.OpenModelCache(services.GetRequiredService<ILogger<ModelCache>>()));

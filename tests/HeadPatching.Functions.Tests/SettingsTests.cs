@@ -29,10 +29,23 @@ public class SettingsTests
     }
 
     [Fact]
+    public void The_host_sends_its_telemetry_as_the_worker_does()
+    {
+        JsonNode host = Read("host.json");
+        Assert.Equal("OpenTelemetry", (string?)host["telemetryMode"]);
+        Assert.Null(host["logging"]!["applicationInsights"]); // that mode reads nothing of it
+    }
+
+    [Fact]
     public void The_sample_settings_have_every_setting_that_the_app_reads()
     {
         var sample = (JsonObject)Read("local.settings.sample.json")["Values"]!;
-        string[] read = [.. typeof(AppSettings).GetProperties().Select(property => $"HeadPatching__{property.Name}"), AppSettings.HostStorage];
+        string[] read = [.. typeof(AppSettings).GetProperties().Select(property => property.Name switch
+        {
+            nameof(AppSettings.Insights) => AppSettings.InsightsSetting,
+            nameof(AppSettings.InsightsIdentity) => AppSettings.InsightsIdentitySetting,
+            _ => $"HeadPatching__{property.Name}",
+        }), AppSettings.HostStorage];
         Assert.All(read, setting => Assert.True(sample.ContainsKey(setting), setting));
         Assert.Equal("dotnet-isolated", (string?)sample["FUNCTIONS_WORKER_RUNTIME"]);
         Assert.Equal(read.Length + 1, sample.Count);
@@ -40,6 +53,29 @@ public class SettingsTests
         AppSettings settings = AppSettings.Read(Configuration([.. sample.Select(value => (value.Key.Replace("__", ":", StringComparison.Ordinal), (string)value.Value!))]));
         Assert.Equal("UseDevelopmentStorage=true", settings.Store);
         Assert.Equal("headpatching", settings.Container);
+        Assert.Null(settings.Insights);
+        Assert.Null(settings.InsightsIdentity);
+    }
+
+    [Theory]
+    [InlineData("Authorization=AAD;ClientId=11111111-2222-3333-4444-555555555555", "11111111-2222-3333-4444-555555555555")]
+    [InlineData("authorization=aad; clientid=11111111-2222-3333-4444-555555555555;", "11111111-2222-3333-4444-555555555555")]
+    [InlineData("Authorization=AAD", "SystemAssigned")]
+    public void Telemetry_may_be_sent_by_an_identity(string setting, string identity) =>
+        Assert.Contains(identity, AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), (AppSettings.InsightsIdentitySetting, setting))).InsightsIdentity!.ToString(), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("AAD")]
+    [InlineData("Authorization=Key")]
+    [InlineData("Authorization=AAD;ClientId=")]
+    [InlineData("Authorization=AAD;ClientId=headpatching")]
+    [InlineData("Authorization=AAD;ObjectId=11111111-2222-3333-4444-555555555555")]
+    [InlineData("Authorization=AAD;ClientId=11111111-2222-3333-4444-555555555555;Tenant=x")]
+    [InlineData(";")]
+    public void An_identity_that_cannot_be_is_named(string setting)
+    {
+        var wrong = Assert.Throws<InvalidInputException>(() => AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), (AppSettings.InsightsIdentitySetting, setting))));
+        Assert.Equal("APPLICATIONINSIGHTS_AUTHENTICATION_STRING", wrong.Faults[0].Where);
     }
 
     [Theory]

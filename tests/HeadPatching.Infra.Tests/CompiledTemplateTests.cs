@@ -79,8 +79,10 @@ public partial class CompiledTemplateTests
     [MemberData(nameof(Samples))]
     public void The_app_is_given_every_setting_that_it_reads(string sample)
     {
-        string[] read = [.. SettingRead().Matches(RepositoryFolder.Read("src/HeadPatching.Functions/AppSettings.cs")).Select(match => $"HeadPatching__{match.Groups[1].Value}")];
+        string source = RepositoryFolder.Read("src/HeadPatching.Functions/AppSettings.cs");
+        string[] read = [.. SettingRead().Matches(source).Select(match => $"HeadPatching__{match.Groups[1].Value}"), .. InsightsSetting().Matches(source).Select(match => match.Groups[1].Value)];
         Assert.Contains("HeadPatching__Store", read);
+        Assert.Contains("APPLICATIONINSIGHTS_CONNECTION_STRING", read);
         Dictionary<string, string> settings = ArmResources.AppSettings(sample);
         Assert.All(read, name => Assert.True(settings.ContainsKey(name), $"{name} is read by AppSettings.cs and is not set in main.bicep."));
         Assert.Equal("dotnet-isolated", settings["FUNCTIONS_WORKER_RUNTIME"]);
@@ -147,6 +149,9 @@ public partial class CompiledTemplateTests
 
     [GeneratedRegex(@"own\[""(\w+)""\]")]
     private static partial Regex SettingRead();
+
+    [GeneratedRegex(@"""(APPLICATIONINSIGHTS_\w+)""")]
+    private static partial Regex InsightsSetting();
 
     [GeneratedRegex(@"^\[resourceId\('([\w./]+)'")]
     private static partial Regex ScopeType();

@@ -1,8 +1,6 @@
 using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Activities;
-using HeadPatching.Sweeps.Engine;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Configuration.Memory;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -20,7 +18,6 @@ namespace HeadPatching.Http.Serving;
 internal static class Telemetry
 {
     private const string FormatterSetting = "Logging:Console:FormatterName";
-    private const string ExporterVariable = "OTEL_TRACES_EXPORTER";
 
     /// <exception cref="InvalidInputException">The variable names an exporter that there is not.</exception>
     public static void Add(WebApplicationBuilder builder)
@@ -43,36 +40,8 @@ internal static class Telemetry
         builder.Logging.AddConsole(options => options.FormatterName = builder.Configuration[FormatterSetting]); // the slim builder has fixed it
         builder.Services.Configure<JsonConsoleFormatterOptions>(options => options.IncludeScopes = true);
 
-        string[] exporters = Exporters(builder.Configuration);
         builder.Services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService("headpatching", serviceVersion: AssembleSweep.Version).AddEnvironmentVariableDetector())
-            .WithTracing(tracing =>
-            {
-                tracing.AddSource(SweepTelemetry.SourceName).AddAspNetCoreInstrumentation();
-                if (exporters.Contains("otlp"))
-                {
-                    tracing.AddOtlpExporter();
-                }
-
-                if (exporters.Contains("console"))
-                {
-                    tracing.AddConsoleExporter();
-                }
-            });
-    }
-
-    private static string[] Exporters(ConfigurationManager environment)
-    {
-        string? named = environment[ExporterVariable];
-        if (string.IsNullOrWhiteSpace(named))
-        {
-            bool endpoint = environment["OTEL_EXPORTER_OTLP_ENDPOINT"] is not null || environment["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] is not null;
-            return endpoint ? ["otlp"] : [];
-        }
-
-        string[] exporters = named.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
-        return exporters.FirstOrDefault(exporter => exporter is not ("otlp" or "console" or "none")) is string unknown
-            ? throw new InvalidInputException(FaultKinds.InvalidOption, ExporterVariable, $"There is no exporter '{unknown}'. Known: otlp, console, none.")
-            : exporters;
+            .WithTracing(tracing => tracing.AddSweeps(builder.Configuration).AddAspNetCoreInstrumentation());
     }
 }
