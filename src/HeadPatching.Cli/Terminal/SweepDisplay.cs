@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Plans;
