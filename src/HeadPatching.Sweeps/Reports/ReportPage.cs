@@ -95,14 +95,15 @@ public static partial class ReportPage
     {
         var heatmap = table.Effects;
         var size = CellSize(heatmap.Length, table.Width);
-        // Labels that would touch each other are left out: a number is about 16 pixels wide and high.
+        // Labels that would touch each other are left out: a number is about 16 pixels high, and 9 a digit wide.
         var step = (16 + size - 1) / size;
+        var columnStep = (Math.Max(16, 9 * Number(table.Width - 1).Length) + size - 1) / size;
         var html = new StringBuilder();
         html.Append("<div role=\"row\" class=\"row columns\"><div role=\"columnheader\" class=\"label\" aria-label=\"Layer\"></div>");
         for (var column = 0; column < table.Width; column++)
         {
             // A number that is left out keeps its line, so that what the script puts above it stands as high as elsewhere.
-            var text = column % step == 0 ? Number(column) : "&#160;";
+            var text = column % columnStep == 0 ? Number(column) : "&#160;";
             var label = table.Axis is null ? "Effect" : $"{table.Axis} {Number(column)}";
             html.Append(CultureInfo.InvariantCulture, $"<div role=\"columnheader\" class=\"label\" aria-label=\"{label}\">{text}</div>");
         }
