@@ -42,7 +42,7 @@ public sealed class AssembleSweep
         }
 
         await WriteAsync("heads.csv", (stream, cancel) => ResultFiles.WriteCsvAsync(result.Heads, stream, cancel));
-        await WriteAsync("heatmap.csv", (stream, cancel) => ResultFiles.WriteHeatmapCsvAsync(result.Heatmap, stream, cancel));
+        await WriteAsync("heatmap.csv", (stream, cancel) => ResultFiles.WriteHeatmapCsvAsync(result, stream, cancel));
         await WriteAsync("heatmap.png", (stream, _) => Synchronous(() => HeatmapPicture.WritePng(result, stream)));
         await WriteAsync("heatmap.svg", (stream, _) => Synchronous(() => HeatmapPicture.WriteSvg(result, stream)));
         await WriteAsync("report.html", (stream, _) => Synchronous(() => ReportPage.Write(result, stream)));

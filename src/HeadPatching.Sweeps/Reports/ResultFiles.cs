@@ -13,7 +13,7 @@ public static class ResultFiles
     private const int KnownSchemaVersion = 1;
 
     private const string CsvHeader =
-        "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated";
+        "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position";
 
     /// <summary>Writes results.json.</summary>
     public static Task WriteJsonAsync(SweepResult result, Stream to, CancellationToken cancellationToken = default) =>
@@ -72,25 +72,15 @@ public static class ResultFiles
     /// Writes heatmap.csv: one line a layer, one column a head (or key/value head, or position: see <see cref="HeatmapTable"/>), the effects
     /// with as many digits as bring the same number back.
     /// </summary>
-    public static Task WriteHeatmapCsvAsync(SweepResult result, Stream to, CancellationToken cancellationToken = default)
+    public static async Task WriteHeatmapCsvAsync(SweepResult result, Stream to, CancellationToken cancellationToken = default)
     {
         var table = HeatmapTable.Of(result);
-        return WriteHeatmapCsvAsync(Enumerable.Range(0, table.Width).Select(table.NameOf), table.Effects, to, cancellationToken);
-    }
-
-    /// <summary>Writes heatmap.csv with a column a head.</summary>
-    public static Task WriteHeatmapCsvAsync(double[][] heatmap, Stream to, CancellationToken cancellationToken = default) =>
-        WriteHeatmapCsvAsync(Enumerable.Range(0, heatmap.Max(layer => layer.Length)).Select(head => $"H{Number(head)}"), heatmap, to, cancellationToken);
-
-    private static async Task WriteHeatmapCsvAsync(
-        IEnumerable<string> columns, double[][] heatmap, Stream to, CancellationToken cancellationToken)
-    {
         await using var writer = new StreamWriter(to, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true)
         {
             NewLine = "\n",
         };
-        await writer.WriteLineAsync($"layer,{string.Join(',', columns)}".AsMemory(), cancellationToken);
-        foreach (var (layer, effects) in heatmap.Index())
+        await writer.WriteLineAsync($"layer,{string.Join(',', Enumerable.Range(0, table.Width).Select(table.NameOf))}".AsMemory(), cancellationToken);
+        foreach (var (layer, effects) in table.Effects.Index())
         {
             await writer.WriteLineAsync($"L{Number(layer)},{string.Join(',', effects.Select(Number))}".AsMemory(), cancellationToken);
         }
@@ -111,7 +101,8 @@ public static class ResultFiles
         NumberIfAny(head.ConfidenceInterval?.Low),
         NumberIfAny(head.ConfidenceInterval?.High),
         NumberIfAny(head.EstimatedEffect),
-        head.Estimated ? "true" : "false");
+        head.Estimated ? "true" : "false",
+        head.Position is { } position ? Number(position) : "");
 
     private static string NumberIfAny(double? value) => value is { } number ? Number(number) : "";
 

@@ -119,8 +119,8 @@ public class SweepCommandTests
         }
 
         string[] lines = await File.ReadAllLinesAsync(folder["out/heads.csv"]);
-        Assert.EndsWith(",patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated", lines[0], StringComparison.Ordinal);
-        Assert.All(lines, line => Assert.Equal(13, line.Split(',').Length));
+        Assert.EndsWith(",patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position", lines[0], StringComparison.Ordinal);
+        Assert.All(lines, line => Assert.Equal(14, line.Split(',').Length));
     }
 
     [Theory]

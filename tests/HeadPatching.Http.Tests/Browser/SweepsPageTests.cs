@@ -137,7 +137,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         await page.SelectOptionAsync("#positions", "each");
         await page.ClickAsync("#start");
         await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed", Patiently);
-        await Expect(page.Locator(".sweep .facts")).ToContainTextAsync("patches resid_pre, layer by layer");
+        await Expect(page.Locator(".sweep .facts")).ToContainTextAsync("Activation patching of resid_pre, layer by layer");
     }
 
     [Fact]

@@ -104,13 +104,13 @@ public sealed class ResultFilesTests
     public async Task Heads_csv_brings_back_every_number_to_the_last_digit()
     {
         var result = ExampleSweep.From(Awkward);
-        var heads = result.Heads.Select(head => head.Head == 1 ? head with { StandardError = null, ConfidenceInterval = null, EstimatedEffect = 0.1, Estimated = true } : head).ToList();
+        var heads = result.Heads.Select(head => head.Head == 1 ? head with { StandardError = null, ConfidenceInterval = null, EstimatedEffect = 0.1, Estimated = true, Position = -3 } : head).ToList();
 
         using var file = new MemoryStream();
         await ResultFiles.WriteCsvAsync(heads, file, TestContext.Current.CancellationToken);
         var lines = Encoding.UTF8.GetString(file.ToArray()).TrimEnd('\n').Split('\n');
 
-        Assert.Equal("layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated", lines[0]);
+        Assert.Equal("layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position", lines[0]);
         Assert.Equal(heads, lines.Skip(1).Select(Parse));
     }
 
@@ -162,6 +162,7 @@ public sealed class ResultFilesTests
             ConfidenceInterval = cells[9].Length == 0 ? null : new ConfidenceInterval(Number(cells[9]), Number(cells[10])),
             EstimatedEffect = cells[11].Length == 0 ? null : Number(cells[11]),
             Estimated = bool.Parse(cells[12]),
+            Position = cells[13].Length == 0 ? null : int.Parse(cells[13], CultureInfo.InvariantCulture),
         };
     }
 

@@ -117,17 +117,6 @@
     return list;
   }
 
-  const OF_LAYERS = /_(out|pre|mid|post)$/;
-
-  function kindOf({ patch, ablation, method, receivers }) {
-    const what = ablation ? `${ablation} ablation of ${patch}`
-      : receivers ? `paths of ${patch} to ${receivers.join(", ")}`
-      : method === "attribution" ? `estimates ${patch}`
-      : method === "screen" ? `screens ${patch}`
-      : `patches ${patch}`;
-    return `${what}, ${OF_LAYERS.test(patch) ? "layer by layer" : "head by head"}`;
-  }
-
   function makeItem(sweep) {
     const item = element("li", "sweep");
     item.dataset.id = sweep.id;
@@ -145,7 +134,7 @@
     // Each name isolated from what follows: it may hold characters that turn the direction of writing.
     const heading = element("h3", "", element("bdi", "", sweep.model), element("span", "on", " on "), element("bdi", "", sweep.dataset));
     const facts = element("p", "facts",
-      element("span", "", kindOf(sweep)), element("span", "", "asked for ", when(sweep.createdAt)), parts.ended, element("span", "", element("code", "", sweep.id)));
+      element("span", "", sweep.title ?? `patches ${sweep.patch}`), element("span", "", "asked for ", when(sweep.createdAt)), parts.ended, element("span", "", element("code", "", sweep.id)));
     parts.bar.max = 1;
     parts.bar.setAttribute("aria-label", "Progress");
     parts.progress.append(parts.bar, parts.progressText);
