@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
@@ -15,17 +16,26 @@ namespace HeadPatching.Functions.Tests;
 /// <summary>Sweeps on the durable engine, as the Functions app runs them.</summary>
 public class DurableSweepTests
 {
-    [Fact]
-    public async Task A_sweep_fans_out_and_in_and_gives_what_the_embedded_engine_gives()
+    public static TheoryData<SweepRequest, int> Kinds { get; } = new()
+    {
+        { new SweepRequest { Patch = Patch.V, Positions = Positions.Each }, 3 },
+        { new SweepRequest { Method = Method.Attribution }, 0 },
+        { new SweepRequest { Method = Method.Screen, ScreenTop = 3 }, 1 }, // the three are in the last layer
+        { new SweepRequest { Receivers = [Receiver.Of(2, 6, ReceiverInput.V)] }, 3 },
+        { new SweepRequest { Ablation = Ablation.Mean }, 3 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public async Task A_sweep_fans_out_and_in_and_gives_what_the_embedded_engine_gives(SweepRequest request, int layers)
     {
         await using DurableSweeps durable = await DurableSweeps.StartAsync();
-        var request = new SweepRequest { Patch = Patch.V, Positions = Positions.Each };
         Submission submission = await durable.Host.SubmitAsync(request, "the same", traceParent: null);
         Assert.Equal(SubmissionOutcome.Accepted, submission.Outcome);
         SweepStatus status = await durable.EndAsync(submission.Status.Id);
         Assert.Equal(SweepState.Completed, status.Status);
         Assert.Equal(SweepPhase.Done, status.Progress.Phase);
-        Assert.Equal((3, 3), (status.Progress.LayersDone, status.Progress.LayersTotal));
+        Assert.Equal((layers, layers), (status.Progress.LayersDone, status.Progress.LayersTotal));
 
         using var folder = new TemporaryFolder();
         await using var embedded = new InProcessEngine(new LocalArtifactStore(folder.Path), new ModelCatalog(), new EngineOptions { Parallelism = Environment.ProcessorCount });

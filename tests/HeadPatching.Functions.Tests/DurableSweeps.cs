@@ -52,6 +52,8 @@ internal sealed class DurableSweeps : IAsyncDisposable
             });
             Add(ActivityNames.PlanSweep, activities.PlanAsync);
             Add(ActivityNames.CacheActivations, activities.CacheAsync);
+            Add(ActivityNames.EstimateEffects, activities.EstimateAsync);
+            Add(ActivityNames.ScreenHeads, activities.ScreenAsync);
             Add(ActivityNames.PatchLayer, activities.PatchAsync);
             Add(ActivityNames.AssembleSweep, activities.AssembleAsync);
 
