@@ -126,9 +126,6 @@ public sealed class LayerPatcher
             progress?.Invoke((long)batch * pairs.Count);
         }
 
-        InsufficientMemoryException TooLittle(Exception cause) => new(
-            $"Layer {layer}: not even one head over {pairs.Count} pairs of {length} tokens fits into the memory of the device ({_model.Device}). "
-            + "A smaller memory budget puts fewer pairs into a chunk; bfloat16 takes half of float32.",
-            cause);
+        InsufficientMemoryException TooLittle(Exception cause) => OutOfMemory.OfOneHead(layer, pairs.Count, length, _model.Device, cause);
     }
 }

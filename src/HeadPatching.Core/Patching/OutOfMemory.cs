@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching;
 
@@ -14,4 +15,10 @@ internal static class OutOfMemory
     public static bool Is(Exception exception) =>
         exception is OutOfMemoryException
         || (exception is ExternalException && Phrases.Any(phrase => exception.Message.Contains(phrase, StringComparison.OrdinalIgnoreCase)));
+
+    /// <summary>What to throw where not even one head's run over a chunk fits.</summary>
+    public static InsufficientMemoryException OfOneHead(int layer, int pairs, int length, Device device, Exception cause) => new(
+        $"Layer {layer}: not even one head over {pairs} pairs of {length} tokens fits into the memory of the device ({device}). "
+        + "A smaller memory budget puts fewer pairs into a chunk; bfloat16 takes half of float32.",
+        cause);
 }

@@ -83,10 +83,10 @@ internal sealed class AblatedZ(IArtifactStore store, SweepPlan plan, string run,
 
     private int ChunkOf(int place) => plan.Chunks.Index().First(chunk => chunk.Item.Pairs.Contains(place)).Index;
 
-    private async Task<Tensor> ReadZAsync(int chunk, CancellationToken cancellationToken)
-    {
-        string artifact = SweepArtifacts.Activations(plan.Chunks[chunk].Activations, input.Layer);
-        Stream stream = await store.RequireReadAsync(artifact, cancellationToken);
-        return lease.Use(model => CachedTensors.ReadZ(stream, artifact, run, model));
-    }
+    private Task<Tensor> ReadZAsync(int chunk, CancellationToken cancellationToken) => CachedTensors.ReadAsync(
+        store,
+        lease,
+        SweepArtifacts.Activations(plan.Chunks[chunk].Activations, input.Layer),
+        (stream, artifact, model) => CachedTensors.ReadZ(stream, artifact, run, model),
+        cancellationToken);
 }

@@ -1,6 +1,8 @@
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Models.Safetensors;
 using HeadPatching.Core.Patching;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Storage;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Sweeps.Activities;
@@ -17,6 +19,14 @@ internal static class CachedTensors
 
     public static void Write(Stream to, FinalResiduals final) =>
         SafetensorsWriter.Write(to, [("clean.resid_post", final.Clean), ("corrupted.resid_post", final.Corrupted)]);
+
+    /// <summary>Opens an artifact, and reads tensors of it in one synchronous piece.</summary>
+    public static async Task<T> ReadAsync<T>(
+        IArtifactStore store, LoadedModels.Lease lease, string artifact, Func<Stream, string, Transformer, T> tensors, CancellationToken cancellationToken)
+    {
+        Stream stream = await store.RequireReadAsync(artifact, cancellationToken);
+        return lease.Use(model => tensors(stream, artifact, model));
+    }
 
     public static LayerActivations ReadLayer(Stream from, string name, Transformer model)
     {

@@ -37,8 +37,8 @@ public sealed class EstimateEffects
         using var lease = await _models.LendAsync(plan.Source, cancellationToken);
         using GpuTurn turn = await GpuTurn.TakeAsync(plan.Source, cancellationToken);
 
-        Stream end = await _store.RequireReadAsync(SweepArtifacts.Final(folder), cancellationToken);
-        using FinalResiduals final = lease.Use(model => CachedTensors.ReadFinal(end, SweepArtifacts.Final(folder), model));
+        using FinalResiduals final =
+            await CachedTensors.ReadAsync(_store, lease, SweepArtifacts.Final(folder), CachedTensors.ReadFinal, cancellationToken);
         using AttributionRun run = lease.Use(model => AttributionRun.Start(
             model,
             metric,
@@ -50,13 +50,9 @@ public sealed class EstimateEffects
         var estimates = new List<LayerPatches>();
         for (int layer = 0; layer < plan.Model.Layers; layer++)
         {
-            string artifact = SweepArtifacts.Activations(folder, layer);
-            Stream stream = await _store.RequireReadAsync(artifact, cancellationToken);
-            estimates.Add(lease.Use(model =>
-            {
-                using LayerActivations activations = CachedTensors.ReadLayer(stream, artifact, model);
-                return run.Estimate(layer, activations);
-            }));
+            using LayerActivations activations =
+                await CachedTensors.ReadAsync(_store, lease, SweepArtifacts.Activations(folder, layer), CachedTensors.ReadLayer, cancellationToken);
+            estimates.Add(lease.Use(_ => run.Estimate(layer, activations)));
         }
 
         await _store.WriteJsonIfAbsentAsync(name, estimates, cancellationToken);

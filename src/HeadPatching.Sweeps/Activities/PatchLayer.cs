@@ -119,8 +119,7 @@ public sealed class PatchLayer
         async Task<T> ReadAsync<T>(string artifact, Func<Stream, string, Transformer, T> tensors)
             where T : IDisposable
         {
-            Stream stream = await _store.RequireReadAsync(artifact, cancellationToken);
-            T own = lease.Use(model => tensors(stream, artifact, model));
+            T own = await CachedTensors.ReadAsync(_store, lease, artifact, tensors, cancellationToken);
             read.Add(own);
             return own;
         }
