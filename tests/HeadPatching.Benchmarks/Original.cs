@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
 
@@ -67,10 +68,10 @@ internal static class Original
             z = hook?.Invoke(layer, z) ?? z;
             allZ[layer] = z;
             Tensor attentionOut = model.AttentionOut(layer, z);
-            Tensor mid = resid + attentionOut;
+            Tensor mid = resid.Plus(attentionOut);
             Tensor mlpOut = model.MlpOut(layer, mid);
             cache?.AddRange([resid.clone(), q.clone(), k.clone(), v.clone(), pattern.clone(), z.clone(), attentionOut.clone(), mid.clone(), mlpOut.clone()]);
-            resid = mid + mlpOut;
+            resid = mid.Plus(mlpOut);
         }
 
         logits = model.Unembed(model.FinalNorm(resid));                       // [1, position, vocabulary]

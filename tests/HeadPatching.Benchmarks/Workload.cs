@@ -55,7 +55,7 @@ internal sealed record Workload(int Layers, int Heads, int Width, int Vocabulary
         };
 
         // Drawn on the CPU in float32 whatever the device and type: the same weights everywhere.
-        Tensor Random(params long[] shape) => randn(shape).mul_(0.05).to(dtype, device);
+        Tensor Random(params long[] shape) => randn(shape).mul_(tensor(0.05)).to(dtype, device);
 
         Tensor Ones(long length) => ones(length, dtype: dtype, device: device);
 

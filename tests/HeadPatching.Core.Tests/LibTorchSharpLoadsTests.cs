@@ -8,7 +8,7 @@ public class LibTorchSharpLoadsTests
     [Fact]
     public void A_tensor_can_be_made_on_this_system()
     {
-        using var tensor = torch.ones(2, 3);
-        Assert.Equal(6f, tensor.sum().item<float>());
+        using var scope = torch.NewDisposeScope();
+        Assert.Equal(6f, torch.ones(2, 3).sum().item<float>());
     }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Models.Safetensors;
+using HeadPatching.Core.Native;
 using TorchSharp;
 
 namespace HeadPatching.Testing;
@@ -72,7 +73,7 @@ public static class RandomModelFolder
         torch.Tensor Draw(string name, long[] shape)
         {
             torch.Tensor normal = torch.randn(shape, generator: generator);
-            return name.Contains("norm", StringComparison.Ordinal) && name.EndsWith("weight", StringComparison.Ordinal) ? 1 + (normal * 0.2f) : normal * 0.3f;
+            return name.Contains("norm", StringComparison.Ordinal) && name.EndsWith("weight", StringComparison.Ordinal) ? torch.ones(shape).Plus(normal * torch.tensor(0.2f)) : normal * torch.tensor(0.3f);
         }
     }
 
@@ -130,7 +131,7 @@ public static class RandomModelFolder
         SafetensorsWriter.Write(stream, tensors, new Dictionary<string, string> { ["format"] = "pt" });
 
         // Large enough that attention is not uniform and heads differ.
-        torch.Tensor Random(long rows, long columns) => torch.randn(rows, columns, generator: generator) * 0.05f;
+        torch.Tensor Random(long rows, long columns) => torch.randn(rows, columns, generator: generator) * torch.tensor(0.05f);
     }
 
     private static IEnumerable<(string Name, long[] Shape)> Shapes(JsonObject config)

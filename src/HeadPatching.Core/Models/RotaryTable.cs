@@ -1,3 +1,4 @@
+using HeadPatching.Core.Native;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Models;
@@ -16,7 +17,8 @@ internal sealed class RotaryTable : IDisposable
         _width = rotary.Width;
         using var mode = no_grad();
         using var scope = NewDisposeScope();
-        Tensor angles = arange(context, dtype: exact).unsqueeze(1) * Frequencies(rotary, exact); // [context, width / 2]
+        Tensor positions = tensor([.. Enumerable.Range(0, context).Select(position => (double)position)], dtype: exact);
+        Tensor angles = positions.unsqueeze(1) * Frequencies(rotary, exact);  // [context, width / 2]
         _cosines = angles.cos().to(dtype, device).DetachFromDisposeScope();
         _sines = angles.sin().to(dtype, device).DetachFromDisposeScope();
     }
@@ -30,8 +32,8 @@ internal sealed class RotaryTable : IDisposable
         long half = _width / 2, rest = x.shape[^1] - _width;
         Tensor cosines = _cosines.narrow(0, first, x.shape[^2]), sines = _sines.narrow(0, first, x.shape[^2]); // [position, width / 2]
         Tensor a = x.narrow(-1, 0, half), b = x.narrow(-1, half, half);       // [.., position, width / 2]
-        Tensor turnedA = a.mul(cosines).addcmul_(b, sines, -1);
-        Tensor turnedB = b.mul(cosines).addcmul_(a, sines, 1);
+        Tensor turnedA = a.mul(cosines).addcmul_(b, sines, Sums.MinusOne);
+        Tensor turnedB = b.mul(cosines).addcmul_(a, sines, Sums.One);
         return rest == 0 ? cat([turnedA, turnedB], -1) : cat([turnedA, turnedB, x.narrow(-1, _width, rest)], -1);
     }
 
@@ -45,15 +47,16 @@ internal sealed class RotaryTable : IDisposable
     /// <summary>The angle from one position to the next, in radians, of each pair: [width / 2].</summary>
     private static Tensor Frequencies(Rotary rotary, ScalarType dtype)
     {
-        Tensor exponents = arange(0, rotary.Width, 2, dtype: dtype) / rotary.Width;
-        Tensor frequencies = 1 / full_like(exponents, rotary.Base).pow(exponents);
+        Tensor places = tensor([.. Enumerable.Range(0, rotary.Width / 2).Select(pair => 2.0 * pair)], dtype: dtype);
+        Tensor exponents = places / tensor((double)rotary.Width);
+        Tensor frequencies = tensor(1.0) / tensor(rotary.Base, dtype: dtype).pow(exponents);
         if (rotary.Bands is not { } bands)
         {
-            return frequencies / rotary.Factor;
+            return frequencies / tensor(rotary.Factor);
         }
 
-        Tensor turns = frequencies * (bands.OriginalContext / (2 * Math.PI)); // over the original context
-        Tensor kept = ((turns - bands.LowFrequencyFactor) / (bands.HighFrequencyFactor - bands.LowFrequencyFactor)).clamp(0, 1);
-        return ((1 - kept) * frequencies / rotary.Factor) + (kept * frequencies);
+        Tensor turns = frequencies * tensor(bands.OriginalContext / (2 * Math.PI)); // over the original context
+        Tensor kept = ((turns - tensor(bands.LowFrequencyFactor)) / tensor(bands.HighFrequencyFactor - bands.LowFrequencyFactor)).clamp(tensor(0.0), tensor(1.0));
+        return ((tensor(1.0) - kept) * frequencies / tensor(rotary.Factor)).Plus(kept * frequencies);
     }
 }

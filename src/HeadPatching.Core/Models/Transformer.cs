@@ -1,3 +1,4 @@
+using HeadPatching.Core.Native;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -85,7 +86,7 @@ public sealed class Transformer : IDisposable
     {
         Tensor tokens = Weights.TokenEmbedding.index_select(0, ids.flatten()).unflatten(0, ids.shape); // [batch, position, d_model]
         return Weights.PositionEmbedding is { } positions
-            ? tokens + positions.narrow(0, 0, ids.shape[1])                   // [position, d_model]
+            ? tokens.Plus(positions.narrow(0, 0, ids.shape[1]))               // [position, d_model]
             : tokens;
     }
 
@@ -144,9 +145,9 @@ public sealed class Transformer : IDisposable
     public Tensor Pattern(int layer, Tensor q, Tensor k)
     {
         (q, k) = Meet(layer, q, k);
-        Tensor scores = q.matmul(k.transpose(-2, -1)) / Math.Sqrt(Config.HeadWidth); // [batch, heads, query, key]
+        Tensor scores = q.matmul(k.transpose(-2, -1)) / tensor(Math.Sqrt(Config.HeadWidth)); // [batch, heads, query, key]
         long queries = q.shape[^2], keys = k.shape[^2];
-        return (queries == 1 ? scores : scores + CausalMask(queries, keys)).softmax(-1);
+        return (queries == 1 ? scores : scores.Plus(CausalMask(queries, keys))).softmax(-1);
     }
 
     /// <summary>z of every head from a pattern that is given.</summary>
@@ -192,8 +193,8 @@ public sealed class Transformer : IDisposable
     /// <returns>[batch, position, d_model]</returns>
     public Tensor ResidPost(int layer, Tensor residPre, Tensor z)
     {
-        Tensor residMid = residPre + AttentionOut(layer, z);
-        return residMid + MlpOut(layer, Config.ParallelResidual ? residPre : residMid);
+        Tensor residMid = residPre.Plus(AttentionOut(layer, z));
+        return residMid.Plus(MlpOut(layer, Config.ParallelResidual ? residPre : residMid));
     }
 
     /// <summary>mlp_out, with the norm before it.</summary>
@@ -268,7 +269,7 @@ public sealed class Transformer : IDisposable
     {
         // In at least float32, as transformers and TransformerLens do: a bfloat16's square has too few digits for a mean.
         Tensor exact = Dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
-        Tensor scale = exact.square().mean([-1], keepdim: true).add_(Config.NormEpsilon).rsqrt_(); // [.., 1]
+        Tensor scale = exact.square().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_(); // [.., 1]
         return (exact * scale).to(Dtype) * weight;
     }
 
@@ -285,7 +286,7 @@ public sealed class Transformer : IDisposable
 
     /// <summary>[query, key]: 0 where the query may look, -infinity at keys after it; the queries are the last positions.</summary>
     private Tensor CausalMask(long queries, long keys) =>
-        full([queries, keys], double.NegativeInfinity, dtype: Dtype, device: Device).triu(keys - queries + 1);
+        tensor(double.NegativeInfinity, Dtype, Device).expand(queries, keys).triu(keys - queries + 1);
 
     /// <summary>The activation function, in place where no gradient will ask for x: the hidden layer is the largest tensor of all.</summary>
     private Tensor Activate(Tensor x)

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching.Interventions;
 using static TorchSharp.torch;
 
@@ -25,8 +26,8 @@ public sealed record HeadActivations(Tensor ResidPre, Tensor Q, Tensor K, Tensor
             return pre;
         }
 
-        Tensor mid = pre + model.AttentionOut(layer, Z.From(start));
-        return point == StreamPoint.Mid ? mid : mid + model.MlpOut(layer, model.Config.ParallelResidual ? pre : mid);
+        Tensor mid = pre.Plus(model.AttentionOut(layer, Z.From(start)));
+        return point == StreamPoint.Mid ? mid : mid.Plus(model.MlpOut(layer, model.Config.ParallelResidual ? pre : mid));
     }
 
     /// <inheritdoc/>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching.Interventions;
 using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
@@ -43,6 +44,7 @@ public sealed class LayerPatcher
     public LayerPatches Patch(LayerInputs inputs, PatchOptions options, Action<long>? progress = null, CancellationToken cancellation = default)
     {
         long started = Stopwatch.GetTimestamp();
+        using var layerScope = NewDisposeScope();
         int layer = inputs.Layer;
         IReadOnlyList<TokenPair> pairs = inputs.Measured.Pairs;
         HeadActivations patched = inputs.Activations.Base(options.Direction);
@@ -114,7 +116,7 @@ public sealed class LayerPatcher
             Tensor Measure(int[] batch)
             {
                 using var batchScope = NewDisposeScope();
-                Tensor changed = change(batch).add_(resid);                // [batch, pairs, count, d_model]
+                Tensor changed = change(batch).AddInPlace(resid);          // [batch, pairs, count, d_model]
                 Tensor final = SuffixRun.Run(_model, layer, point, changed, keysValues); // [batch, pairs, d_model]
                 return _metric.Measure(_model, final, inputs.Measured).MoveToOuterDisposeScope();
             }

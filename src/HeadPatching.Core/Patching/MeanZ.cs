@@ -1,3 +1,4 @@
+using HeadPatching.Core.Native;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching;
@@ -15,6 +16,7 @@ public sealed class MeanZ : IDisposable
     public MeanZ(int heads, int longest, int headWidth)
     {
         using var mode = inference_mode();
+        using var scope = NewDisposeScope();
         _sum = zeros(heads, longest, headWidth, dtype: ScalarType.Float64).DetachFromDisposeScope();
         _counts = new long[longest];
     }
@@ -26,7 +28,7 @@ public sealed class MeanZ : IDisposable
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
         int length = (int)z.shape[2];
-        _sum.narrow(1, 0, length).add_(z.to(ScalarType.Float64).sum(dim: 0).cpu());
+        _sum.narrow(1, 0, length).AddInPlace(z.to(ScalarType.Float64).sum(dim: 0).cpu());
         for (int position = 0; position < length; position++)
         {
             _counts[position] += z.shape[0];
@@ -38,7 +40,7 @@ public sealed class MeanZ : IDisposable
     {
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
-        Tensor counts = tensor(_counts, dtype: ScalarType.Float64).clamp_min(1).unsqueeze(-1); // [longest, 1]
+        Tensor counts = tensor([.. _counts.Select(count => (double)Math.Max(count, 1))]).unsqueeze(-1); // [longest, 1]
         return (_sum / counts).DetachFromDisposeScope();
     }
 

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching;
@@ -36,7 +37,7 @@ public static class SuffixRun
         // What a layer writes is a tensor of our own, so the residual stream is added into it instead of into a third one.
         if (point == StreamPoint.Mid)
         {
-            stream = model.MlpOut(layer, stream).add_(stream);
+            stream = model.MlpOut(layer, stream).AddInPlace(stream);
         }
 
         int next = point == StreamPoint.Pre ? layer : layer + 1;
@@ -62,8 +63,8 @@ public static class SuffixRun
         // resid_post from resid_pre and z; [runs * pairs, positions, d_model]
         Tensor Finish(int l, Tensor pre, Tensor z)
         {
-            Tensor mid = model.AttentionOut(l, z).add_(pre);
-            return model.MlpOut(l, model.Config.ParallelResidual ? pre : mid).add_(mid);
+            Tensor mid = model.AttentionOut(l, z).AddInPlace(pre);
+            return model.MlpOut(l, model.Config.ParallelResidual ? pre : mid).AddInPlace(mid);
         }
 
         // Unchanged keys or values of the positions before, then the run's own: [pairs, ..] and [runs * pairs, ..] -> [runs * pairs, heads, all positions, d_head]

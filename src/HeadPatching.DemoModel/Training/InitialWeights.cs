@@ -45,7 +45,14 @@ public static class InitialWeights
         };
     }
 
-    private static Parameter Matrix(long rows, long columns, double deviation) => new(randn(rows, columns) * deviation);
+    private static Parameter Matrix(long rows, long columns, double deviation) => Kept(() => randn(rows, columns) * tensor(deviation));
 
-    private static Parameter Vector(long length, double value) => new(full(length, value));
+    private static Parameter Vector(long length, double value) =>
+        Kept(() => tensor([.. Enumerable.Repeat(value, (int)length)], dtype: ScalarType.Float32));
+
+    private static Parameter Kept(Func<Tensor> make)
+    {
+        using var scope = NewDisposeScope();
+        return scope.Detach(new Parameter(make()));
+    }
 }

@@ -51,5 +51,5 @@ public sealed record SentenceBatch(Tensor Ids, Tensor Next, Tensor AnswerPositio
     /// <summary>The logits where the answers are predicted.</summary>
     /// <param name="logits">[batch, position, vocabulary]</param>
     /// <returns>[batch, vocabulary]</returns>
-    public Tensor AtAnswers(Tensor logits) => logits[arange(Ids.shape[0]), AnswerPosition];
+    public Tensor AtAnswers(Tensor logits) => logits[tensor([.. Enumerable.Range(0, (int)Ids.shape[0]).Select(row => (long)row)]), AnswerPosition];
 }

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using HeadPatching.Core.Prompts;
 using HeadPatching.DemoModel.Sentences;
 using static TorchSharp.torch;
@@ -25,6 +26,7 @@ public sealed class Trainer(ModelConfig config, TextTokenizer tokenizer, Trainin
         manual_seed(options.Seed);
         var sentences = new SentenceGenerator(NamePairs.Training, new Random(options.Seed));
         var model = new Transformer(config, InitialWeights.Draw(config));
+        using var training = NewDisposeScope(); // the optimizer's moments
         using var optimizer = optim.AdamW(model.Weights.All().Cast<Parameter>(), options.LearningRate, weight_decay: options.WeightDecay);
         for (var step = 0; step < options.Steps; step++)
         {
@@ -36,7 +38,7 @@ public sealed class Trainer(ModelConfig config, TextTokenizer tokenizer, Trainin
             var answerLoss = F.cross_entropy(batch.AtAnswers(logits), batch.Answer);
             var languageModelLoss = F.cross_entropy(logits.flatten(0, 1), batch.Next.flatten(), ignore_index: SentenceBatch.Ignored);
             optimizer.zero_grad();
-            (answerLoss + options.LanguageModelWeight * languageModelLoss).backward();
+            answerLoss.Plus(tensor(options.LanguageModelWeight) * languageModelLoss).backward();
             optimizer.step();
             onStep(new TrainingProgress(step + 1, answerLoss.item<float>(), languageModelLoss.item<float>()));
         }

@@ -66,11 +66,19 @@ internal sealed class AblatedZ(IArtifactStore store, SweepPlan plan, string run,
                 foreach (int row in wanted)
                 {
                     int at = places.Index().First(place => place.Item == donors[row]).Index;
-                    rows[row] = lease.Use(_ => z[at].clone().DetachFromDisposeScope());
+                    rows[row] = lease.Use(_ =>
+                    {
+                        using var scope = NewDisposeScope();
+                        return z[at].clone().DetachFromDisposeScope();
+                    });
                 }
             }
 
-            return lease.Use(_ => stack(rows).DetachFromDisposeScope());
+            return lease.Use(_ =>
+            {
+                using var scope = NewDisposeScope();
+                return stack(rows).DetachFromDisposeScope();
+            });
         }
         finally
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using TorchSharp;
@@ -127,11 +128,16 @@ public sealed class LoadedModels : IDisposable
                 torch.set_num_threads(_owner._threads);
             }
 
-            return work(_entry.Model);
+            long outside = MadeOutsideScopes;
+            T result = work(_entry.Model);
+            Debug.Assert(outside == MadeOutsideScopes, "A tensor was made outside every dispose scope: the garbage collector may free it while libtorch reads it.");
+            return result;
         }
 
         /// <inheritdoc/>
         public void Dispose() => _owner.GiveBack(_entry);
+
+        private static long MadeOutsideScopes => DisposeScopeManager.Statistics.TensorStatistics.CreatedOutsideScopeCount;
     }
 
     internal sealed class Entry(ModelSource source, Transformer model)

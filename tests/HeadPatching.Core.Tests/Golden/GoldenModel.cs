@@ -24,7 +24,8 @@ internal sealed class GoldenModel : IDisposable
         if (Model.Config.Family == "gpt2")
         {
             using var mode = inference_mode();
-            Model.Weights.FinalNormWeight.fill_(1);
+            using var scope = NewDisposeScope();
+            Model.Weights.FinalNormWeight.copy_(ones_like(Model.Weights.FinalNormWeight));
             Model.Weights.FinalNormBias!.zero_();
         }
 

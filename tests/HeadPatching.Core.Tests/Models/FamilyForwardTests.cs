@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using HeadPatching.Testing;
 using static TorchSharp.torch;
 
@@ -68,8 +69,8 @@ public class FamilyForwardTests
             Tensor normed = model.AttentionNorm(layer, resid);
             var (keyAlone, valueAlone) = model.KeyValue(layer, normed);
             Assert.True(model.Query(layer, normed).allclose(q, 1e-9, 1e-9) && keyAlone.allclose(k, 1e-9, 1e-9) && valueAlone.allclose(v, 1e-9, 1e-9));
-            Tensor mid = resid + model.AttentionOut(layer, z);
-            resid = mid + model.MlpOut(layer, model.Config.ParallelResidual ? resid : mid);
+            Tensor mid = resid.Plus(model.AttentionOut(layer, z));
+            resid = mid.Plus(model.MlpOut(layer, model.Config.ParallelResidual ? resid : mid));
         }
     }
 

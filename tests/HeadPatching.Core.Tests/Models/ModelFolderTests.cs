@@ -39,7 +39,7 @@ public class ModelFolderTests
         using (NewDisposeScope())
         {
             List<(string Name, Tensor Tensor)> tensors = [.. file.Tensors.Keys.Select(name => (prefix + name, file.Read(name, ScalarType.Float32, CPU)))];
-            tensors.Add(("lm_head.weight", file.Read("wte.weight", ScalarType.Float32, CPU) * 2));
+            tensors.Add(("lm_head.weight", file.Read("wte.weight", ScalarType.Float32, CPU) * tensor(2.0)));
             using FileStream stream = File.Create(Path.Combine(folder.Path, "model.safetensors"));
             SafetensorsWriter.Write(stream, tensors);
         }
@@ -50,7 +50,7 @@ public class ModelFolderTests
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
         Tensor ids = tensor(new long[] { 100, 3, 22, 77 }).unsqueeze(0);
-        Assert.True(own.Logits(ids).allclose(tied.Logits(ids) * 2, rtol: 1e-4, atol: 1e-4));
+        Assert.True(own.Logits(ids).allclose(tied.Logits(ids) * tensor(2.0), rtol: 1e-4, atol: 1e-4));
     }
 
     [Fact]

@@ -152,8 +152,8 @@ internal sealed class PlainTransformer
     {
         if (_neox)
         {
-            using Tensor hidden = tensor(Linear(x, at + "dense_h_to_4h"));
-            using Tensor activated = nn.functional.gelu(hidden);
+            using var scope = NewDisposeScope();
+            Tensor activated = nn.functional.gelu(tensor(Linear(x, at + "dense_h_to_4h")));
             return Linear(activated.data<double>().ToArray(), at + "dense_4h_to_h");
         }
 

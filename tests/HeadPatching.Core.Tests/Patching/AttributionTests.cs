@@ -1,6 +1,7 @@
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Prompts;
@@ -252,7 +253,7 @@ public class AttributionTests
                         using var mode = inference_mode();
                         using var scope = NewDisposeScope();
                         HeadActivations clean = chunk.Layers[layer].Clean, corrupted = chunk.Layers[layer].Corrupted;
-                        Tensor Mix(Tensor source, Tensor patched) => patched + ((source - patched) * part);
+                        Tensor Mix(Tensor source, Tensor patched) => patched.Plus((source - patched) * tensor(part));
                         var mixed = new HeadActivations(
                             clean.ResidPre, Mix(clean.Q, corrupted.Q), Mix(clean.K, corrupted.K), Mix(clean.V, corrupted.V), Mix(clean.Z, corrupted.Z));
                         var inputs = new LayerInputs

@@ -112,7 +112,7 @@ public sealed class PublishedIoiTests : IDisposable
     {
         using var scope = NewDisposeScope();
         Tensor? kept = null;
-        Run(pair, pair.Clean, $"{layer}.{what}", x => kept = x.clone());
+        Run(pair, pair.Clean, $"{layer}.{what}", x => kept = x.clone().MoveToOuterDisposeScope());
         return Run(pair, pair.Corrupted, $"{layer}.{what}", x => x.select(0, head).copy_(kept!.select(0, head)));
     }
 
@@ -120,6 +120,7 @@ public sealed class PublishedIoiTests : IDisposable
     private double Run(TokenPair pair, IReadOnlyList<int> ids, string? hook, Action<Tensor>? at)
     {
         using var mode = inference_mode();
+        using var scope = NewDisposeScope();
         Tensor resid = _small.Embed(tensor(ids.Select(id => (long)id).ToArray()).unsqueeze(0));
         for (int layer = 0; layer < _small.Config.Layers; layer++)
         {

@@ -1,5 +1,6 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
@@ -29,14 +30,14 @@ internal static class SlowRun
         var measured = new MeasuredPairs(pairs, denoise ? sourceFinal : patchedFinal);
 
         // A run for every position and pair, moved at that position only: [position * pairs, position, ..]
-        Tensor moves = (eye(length, dtype: model.Dtype).reshape(length, 1, length, 1) * (source - patched)).flatten(0, 1) * Step;
+        Tensor moves = (eye(length, dtype: model.Dtype).reshape(length, 1, length, 1) * (source - patched)).flatten(0, 1) * tensor(Step);
         Tensor everywhere = patchedIds.repeat(length, 1);
         Tensor further = Run(everywhere, moves).Final.reshape(length, count, -1), back = Run(everywhere, -moves).Final.reshape(length, count, -1);
         return [.. metrics.Select(Slope)];
 
         double[][] Slope(IMetric metric)
         {
-            Tensor slopes = (metric.Measure(model, further, measured) - metric.Measure(model, back, measured)) / (2 * Step); // [position, pairs]
+            Tensor slopes = (metric.Measure(model, further, measured) - metric.Measure(model, back, measured)) / tensor(2 * Step); // [position, pairs]
             return [.. slopes.t().contiguous().data<double>().ToArray().Chunk(length)];
         }
 
@@ -56,8 +57,8 @@ internal static class SlowRun
                 Touch(Patch.Pattern, pattern);
                 Tensor z = pattern.matmul(v);
                 Touch(Patch.Z, z);
-                resid = resid + model.AttentionOut(l, z);
-                resid = resid + model.MlpOut(l, resid);
+                resid = resid.Plus(model.AttentionOut(l, z));
+                resid = resid.Plus(model.MlpOut(l, resid));
 
                 // [batch, heads, position, ..]
                 void Touch(Patch patch, Tensor all)
@@ -66,7 +67,7 @@ internal static class SlowRun
                     {
                         Tensor own = all.select(1, head);
                         activation = own.clone();
-                        _ = move is null ? own : own.add_(move);
+                        _ = move is null ? own : own.AddInPlace(move);
                     }
                 }
             }

@@ -28,6 +28,7 @@ public sealed class AblationTests : IDisposable
         Assert.Equal(ablation, result.Ablation);
 
         using Transformer model = _sweeps.LoadModel();
+        using var scope = NewDisposeScope();
         TokenPair[] pairs = [.. result.Pairs.Select(pair => new TokenPair(pair.Index, pair.CleanTokens, pair.CorruptedTokens, pair.Correct, pair.Incorrect))];
         IReadOnlyList<int> Prompt(TokenPair pair) => result.Direction == Direction.Noise ? pair.Clean : pair.Corrupted;
         Tensor[][] z = [.. pairs.Select(pair => PlainRun.Z(model, Prompt(pair)))]; // [pair][layer], each [heads, position, d_head]

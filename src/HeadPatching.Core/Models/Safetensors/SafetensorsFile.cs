@@ -99,13 +99,13 @@ public sealed class SafetensorsFile : IDisposable
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
 
-        // A byte that is neither 0 nor 1 is no bool in libtorch's memory: such tensors are read as bytes and compared.
+        // A byte that is neither 0 nor 1 is no bool in libtorch's memory: such tensors are read as bytes and converted.
         var isBool = stored == ScalarType.Bool;
         var tensor = empty(entry.Shape, dtype: isBool ? ScalarType.Byte : stored, device: CPU);
         Fill(tensor, entry);
         if (isBool)
         {
-            tensor = tensor.ne(0);
+            tensor = tensor.to(ScalarType.Bool);
         }
 
         return tensor.to(dtype, device).MoveToOuterDisposeScope();

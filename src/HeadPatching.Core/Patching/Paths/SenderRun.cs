@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Paths;
@@ -59,19 +60,19 @@ internal sealed class SenderRun(Transformer model, int senderLayer, IReadOnlyLis
         if (freezeMlps)
         {
             resid.Dispose();
-            return (to < model.Config.Layers ? ResidPre(to) : model.ResidPost(to - 1, ResidPre(to - 1), Z(to - 1))) + written;
+            return (to < model.Config.Layers ? ResidPre(to) : model.ResidPost(to - 1, ResidPre(to - 1), Z(to - 1))).Plus(written);
         }
 
         for (int layer = from; layer < to; layer++)
         {
             using var layerScope = NewDisposeScope();
-            Tensor mid = resid + model.AttentionOut(layer, Z(layer));
+            Tensor mid = resid.Plus(model.AttentionOut(layer, Z(layer)));
             if (layer == senderLayer)
             {
-                mid = mid + written;
+                mid = mid.Plus(written);
             }
 
-            Tensor post = mid + model.MlpOut(layer, model.Config.ParallelResidual ? resid : mid);
+            Tensor post = mid.Plus(model.MlpOut(layer, model.Config.ParallelResidual ? resid : mid));
             resid.Dispose();
             resid = post.MoveToOuterDisposeScope();
         }

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
@@ -99,8 +100,8 @@ internal sealed class HookedForward : IDisposable
         Tensor resid = _model.Embed(tensor(ids.Select(id => (long)id).ToArray()).unsqueeze(0))[0]; // [position, d_model]
         for (int layer = 0; layer < _model.Config.Layers; layer++)
         {
-            Tensor mid = resid + (_model.Config.Family == "gpt2" ? Gpt2Attention(layer, resid, at) : Attention(layer, resid, at));
-            resid = mid + at($"{layer}.hook_mlp_out", _model.MlpOut(layer, _model.Config.ParallelResidual ? resid : mid));
+            Tensor mid = resid.Plus(_model.Config.Family == "gpt2" ? Gpt2Attention(layer, resid, at) : Attention(layer, resid, at));
+            resid = mid.Plus(at($"{layer}.hook_mlp_out", _model.MlpOut(layer, _model.Config.ParallelResidual ? resid : mid)));
         }
 
         return _model.Unembed(_model.FinalNorm(resid));
@@ -112,14 +113,14 @@ internal sealed class HookedForward : IDisposable
         long length = resid.shape[0], width = _model.Config.HeadWidth;
         Tensor later = ones(length, length, ScalarType.Bool).triu(1);         // [query, key]
         LayerWeights w = _model.Weights.Layers[layer];
-        Tensor[] qkv = (_model.AttentionNorm(layer, resid).matmul(w.QueryKeyValueWeight) + w.QueryKeyValueBias!).chunk(3, -1);
+        Tensor[] qkv = _model.AttentionNorm(layer, resid).matmul(w.QueryKeyValueWeight).Plus(w.QueryKeyValueBias!).chunk(3, -1);
         Tensor q = at($"{layer}.hook_q", qkv[0].reshape(length, -1, width)); // [position, heads, d_head]
         Tensor k = at($"{layer}.hook_k", qkv[1].reshape(length, -1, width));
         Tensor v = at($"{layer}.hook_v", qkv[2].reshape(length, -1, width));
-        Tensor scores = einsum("qhd,khd->hqk", q, k) / Math.Sqrt(width);
-        Tensor pattern = scores.masked_fill(later, double.NegativeInfinity).softmax(-1); // [heads, query, key]
+        Tensor scores = einsum("qhd,khd->hqk", q, k) / tensor(Math.Sqrt(width));
+        Tensor pattern = where(later, tensor(double.NegativeInfinity), scores).softmax(-1); // [heads, query, key]
         Tensor z = at($"{layer}.hook_z", einsum("hqk,khd->qhd", pattern, v));
-        return z.reshape(length, -1).matmul(w.OutputWeight) + w.OutputBias!;
+        return z.reshape(length, -1).matmul(w.OutputWeight).Plus(w.OutputBias!);
     }
 
     /// <summary>attn_out, [position, d_model], in the pieces of the forward pass, which <see cref="Models.FamilyForwardTests"/> holds.</summary>
