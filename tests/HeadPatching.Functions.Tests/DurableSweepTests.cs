@@ -129,9 +129,13 @@ public class DurableSweepTests
 
         Assert.Equal(Removal.Cancelling, await durable.Host.RemoveAsync(id, patience.Token));
         Assert.Equal(SweepState.Cancelled, (await durable.EndAsync(id)).Status);
-        await Task.Delay(3000, patience.Token); // the watch looks once a second; then nothing more is written
+        while (durable.Running > 0) // each looks for the mark once a second
+        {
+            await Task.Delay(50, patience.Token);
+        }
+
         int layers = await LayersAsync();
-        await Task.Delay(2000, patience.Token);
+        await Task.Delay(2000, patience.Token); // what was still queued may begin now, and sees the mark
         Assert.Equal(layers, await LayersAsync());
         Assert.True(layers < 32, "The sweep was over before it could be cancelled."); // 4 layers of 8 chunks
 

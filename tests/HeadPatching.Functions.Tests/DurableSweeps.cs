@@ -15,6 +15,7 @@ internal sealed class DurableSweeps : IAsyncDisposable
     private LoadedModels _models = null!;
     private DurableTaskTestHost _durable = null!;
     private int _orchestratorRuns;
+    private int _running;
 
     /// <summary>What the HTTP handlers would use.</summary>
     public DurableSweepHost Host { get; private set; } = null!;
@@ -23,6 +24,9 @@ internal sealed class DurableSweeps : IAsyncDisposable
 
     /// <summary>How often the orchestrator was run, from its history or on.</summary>
     public int OrchestratorRuns => _orchestratorRuns;
+
+    /// <summary>How many activities are running.</summary>
+    public int Running => Volatile.Read(ref _running);
 
     /// <summary>Is asked before each activity; what it throws, the activity throws.</summary>
     public Action<string, ActivityInput> Before { get; set; } = (_, _) => { };
@@ -58,10 +62,18 @@ internal sealed class DurableSweeps : IAsyncDisposable
             Add(ActivityNames.AssembleSweep, activities.AssembleAsync);
 
             void Add<T>(string name, Func<ActivityInput, CancellationToken, Task<T>> run) =>
-                registry.AddActivityFunc<ActivityInput, T>(name, (_, input) =>
+                registry.AddActivityFunc<ActivityInput, T>(name, async (_, input) =>
                 {
-                    sweeps.Before(name, input);
-                    return run(input, CancellationToken.None);
+                    Interlocked.Increment(ref sweeps._running);
+                    try
+                    {
+                        sweeps.Before(name, input);
+                        return await run(input, CancellationToken.None);
+                    }
+                    finally
+                    {
+                        Interlocked.Decrement(ref sweeps._running);
+                    }
                 });
         });
         sweeps.Host = new DurableSweepHost(sweeps._durable.Client, store, TimeProvider.System);

@@ -9,7 +9,7 @@ internal static class RawHttp
     /// <summary>Sends a request line and headers, no body, and reads the answer until the server closes the connection.</summary>
     public static async Task<string> AnswerAsync(Uri server, string requestLine, params string[] headers)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         using TcpClient client = await ConnectAsync(server, patience.Token);
         NetworkStream stream = client.GetStream();
         string[] all = headers.Any(header => header.StartsWith("Host:", StringComparison.Ordinal)) ? headers : [$"Host: {server.Authority}", .. headers];
@@ -30,7 +30,7 @@ internal static class RawHttp
     /// <returns>The answer, and how much was sent.</returns>
     public static async Task<(string Answer, long Sent)> PostEndlesslyAsync(Uri server, long mostBytes)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         using TcpClient client = await ConnectAsync(server, patience.Token);
         NetworkStream stream = client.GetStream();
         await stream.WriteAsync(

@@ -8,6 +8,9 @@ namespace HeadPatching.Http.Tests.Browser;
 /// </summary>
 public sealed class Chromium : IAsyncDisposable
 {
+    /// <summary>How long anything may take to come true, in milliseconds: on a machine under load a second of work takes many.</summary>
+    private const float Patience = 120_000;
+
     private readonly SemaphoreSlim _starting = new(1, 1);
     private IPlaywright? _playwright;
     private IBrowser? _browser;
@@ -23,6 +26,7 @@ public sealed class Chromium : IAsyncDisposable
             ColorScheme = scheme,
             ViewportSize = new() { Width = width, Height = 900 },
         });
+        context.SetDefaultTimeout(Patience);
         return new WatchedPage(await context.NewPageAsync());
     }
 
@@ -43,6 +47,7 @@ public sealed class Chromium : IAsyncDisposable
         await _starting.WaitAsync();
         try
         {
+            Assertions.SetDefaultExpectTimeout(Patience);
             _playwright ??= await Playwright.CreateAsync();
             return _browser ??= await _playwright.Chromium.LaunchAsync(new()
             {

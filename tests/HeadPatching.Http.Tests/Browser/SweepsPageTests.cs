@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
@@ -7,10 +8,6 @@ namespace HeadPatching.Http.Tests.Browser;
 /// <summary>The page of `headpatch serve` and the report, in a real browser on a real server.</summary>
 public sealed class SweepsPageTests(Chromium chromium)
 {
-    // A sweep that is to end gets this long; on a machine under load a second of work takes many.
-    private static readonly LocatorAssertionsToHaveTextOptions Patiently = new() { Timeout = 120_000 };
-    private static readonly LocatorAssertionsToBeVisibleOptions PatientlyVisible = new() { Timeout = 120_000 };
-
     [Fact]
     public async Task A_sweep_is_started_from_the_form_and_watched_to_its_end_and_its_report_shows_the_result()
     {
@@ -24,7 +21,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         await page.SelectOptionAsync("#model", "ioi-demo");
         await page.SelectOptionAsync("#dataset", "ioi");
         await page.ClickAsync("#start");
-        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed", Patiently);
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed");
         await Expect(page.Locator("#empty")).ToBeHiddenAsync();
         await Expect(page.Locator("#announcement")).ToHaveTextAsync("The sweep of ioi-demo on ioi is completed.");
         Assert.All(watched.Requests, request => Assert.Equal(server.Address.Authority, request.Authority));
@@ -40,7 +37,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         var result = await server.Client.GetAsync($"/api/sweeps/{id}/results");
         var requestsBefore = watched.Requests.Count;
         await page.ClickAsync(".sweep .report");
-        await page.WaitForURLAsync($"**/api/sweeps/{id}/report");
+        await Expect(page).ToHaveURLAsync(new Regex($"/api/sweeps/{id}/report$"));
 
         var cells = page.Locator("#heatmap .cell");
         await Expect(cells).ToHaveCountAsync(3 * 8);
@@ -83,7 +80,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         await page.FillAsync("#count", "4");
         await page.FillAsync("#seed", "3");
         await page.ClickAsync("#start");
-        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed", Patiently);
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed");
         var id = await page.Locator(".sweep").GetAttributeAsync("data-id");
         var result = await server.Client.GetAsync($"/api/sweeps/{id}/results");
         Assert.Equal("ioi-generated", result.GetProperty("dataset").GetProperty("name").GetString());
@@ -109,7 +106,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         await Expect(page.Locator("#direction")).ToHaveValueAsync("noise");
         await Expect(page.Locator("#advanced-summary")).ToHaveTextAsync("resample ablation");
         await page.ClickAsync("#start");
-        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed", Patiently);
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed");
 
         var id = await page.Locator(".sweep").GetAttributeAsync("data-id");
         var result = await server.Client.GetAsync($"/api/sweeps/{id}/results");
@@ -136,7 +133,7 @@ public sealed class SweepsPageTests(Chromium chromium)
 
         await page.SelectOptionAsync("#positions", "each");
         await page.ClickAsync("#start");
-        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed", Patiently);
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed");
         await Expect(page.Locator(".sweep .facts")).ToContainTextAsync("Activation patching of resid_pre, layer by layer");
     }
 
@@ -216,13 +213,13 @@ public sealed class SweepsPageTests(Chromium chromium)
 
         await TabToAsync(page, "start");
         await page.Keyboard.PressAsync("Enter");
-        await Expect(page.Locator(".sweep .report")).ToBeVisibleAsync(PatientlyVisible);
+        await Expect(page.Locator(".sweep .report")).ToBeVisibleAsync();
         await Expect(page.Locator("#start")).ToBeFocusedAsync();
 
         await page.Keyboard.PressAsync("Tab"); // the sweep's Delete
         await page.Keyboard.PressAsync("Tab");
         await page.Keyboard.PressAsync("Enter");
-        await page.WaitForURLAsync("**/report");
+        await Expect(page).ToHaveURLAsync(new Regex("/report$"));
         Assert.Empty(watched.Errors);
     }
 
@@ -272,7 +269,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         await page.FillAsync("#pairs", "");
         await page.ClickAsync("#example-pair");
         await page.ClickAsync("#start");
-        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed", Patiently);
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed");
         await Expect(page.Locator("#faults-pairs li")).ToHaveCountAsync(0);
     }
 
@@ -290,7 +287,7 @@ public sealed class SweepsPageTests(Chromium chromium)
             """);
         await page.ClickAsync("#start");
 
-        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("failed", Patiently);
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("failed");
         await Expect(page.Locator(".sweep .failure .where")).ToHaveTextAsync("pairs[0]");
         await Expect(page.Locator(".sweep .failure")).ToContainTextAsync("tokens");
         await Expect(page.Locator(".sweep .links")).ToBeHiddenAsync();
@@ -309,11 +306,11 @@ public sealed class SweepsPageTests(Chromium chromium)
         await page.FillAsync("#pairs", PageServer.LongPairs);
         await page.ClickAsync("#start");
 
-        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("running", Patiently);
-        await Expect(page.Locator(".progress-text")).ToContainTextAsync("of 6 layers", new() { Timeout = 60_000 });
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("running");
+        await Expect(page.Locator(".progress-text")).ToContainTextAsync("of 6 layers");
         await Expect(page.Locator(".sweep progress")).ToBeVisibleAsync();
         await page.ClickAsync(".sweep .stop");
-        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("cancelled", Patiently);
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("cancelled");
         await Expect(page.Locator(".sweep progress")).ToBeHiddenAsync();
 
         // Escape and "keep" keep it.
@@ -344,7 +341,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         answer.EnsureSuccessStatusCode();
 
         await page.GotoAsync(server.Address.AbsoluteUri);
-        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("failed", Patiently);
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("failed");
         await Expect(page.Locator(".sweep h3 bdi").Nth(1)).ToHaveTextAsync(Name);
         await Expect(page.Locator("#sweeps img, #sweeps script")).ToHaveCountAsync(0);
         Assert.NotEqual("run", await page.TitleAsync());
@@ -364,7 +361,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         server.Kill();
         await page.ClickAsync("#start");
         await Expect(page.Locator("#refusal")).ToContainTextAsync("does not answer");
-        await Expect(page.Locator("#server-gone")).ToContainTextAsync("does not answer", new() { Timeout = 30_000 });
+        await Expect(page.Locator("#server-gone")).ToContainTextAsync("does not answer");
     }
 
     [Theory]
@@ -380,7 +377,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         await page.GotoAsync(server.Address.AbsoluteUri);
         await Expect(page.Locator("#first-sweep")).ToBeVisibleAsync();
         await page.ClickAsync("#first-sweep");
-        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed", Patiently);
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed");
         await AssertRenderedAsync();
 
         await page.ClickAsync(".sweep .report");
