@@ -1,3 +1,4 @@
+using HeadPatching.Core.Faults;
 using HeadPatching.Core.Native;
 using HeadPatching.Functions;
 using HeadPatching.Functions.Orchestration;
@@ -10,32 +11,46 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
-FunctionsApplicationBuilder builder = FunctionsApplication.CreateBuilder(args);
-builder.ConfigureFunctionsWebApplication();
-builder.UseMiddleware<ActivityTelemetry>();
+try
+{
+    FunctionsApplicationBuilder builder = FunctionsApplication.CreateBuilder(args);
+    builder.ConfigureFunctionsWebApplication();
+    builder.UseMiddleware<ActivityTelemetry>();
 
-LibTorch.Load();
-AppSettings settings = AppSettings.Read(builder.Configuration);
-Telemetry.Add(builder.Services, builder.Configuration, settings);
-builder.Services.AddMemoryCache();
-builder.Services.AddSingleton(settings);
-builder.Services.AddSingleton(_ => settings.OpenStore());
-builder.Services.AddSingleton(services => settings.OpenModelCache(services.GetRequiredService<ILogger<ModelCache>>()));
-builder.Services.AddSingleton<StoredModels>();
-builder.Services.AddSingleton<IModelCatalog>(services => new ModelCatalog(settings.Models, stored: services.GetRequiredService<StoredModels>()));
-builder.Services.AddSingleton(TimeProvider.System);
-builder.Services.AddSingleton(services => new LoadedModels(
-    services.GetRequiredService<IModelCatalog>(),
-    threads: settings.TorchThreads > 0 ? settings.TorchThreads : Math.Max(1, Environment.ProcessorCount / 2)));
-builder.Services.AddSingleton<PlanSweep>();
-builder.Services.AddSingleton<CacheActivations>();
-builder.Services.AddSingleton<EstimateEffects>();
-builder.Services.AddSingleton<ScreenHeads>();
-builder.Services.AddSingleton<PatchLayer>();
-builder.Services.AddSingleton<AssembleSweep>();
-builder.Services.AddSingleton(new RequestLimits());
-builder.Services.AddSingleton<DurableHandlers>();
+    LibTorch.Load();
+    AppSettings settings = AppSettings.Read(builder.Configuration);
+    Telemetry.Add(builder.Services, builder.Configuration, settings);
+    builder.Services.AddMemoryCache();
+    builder.Services.AddSingleton(settings);
+    builder.Services.AddSingleton(_ => settings.OpenStore());
+    builder.Services.AddSingleton(services => settings.OpenModelCache(services.GetRequiredService<ILogger<ModelCache>>()));
+    builder.Services.AddSingleton<StoredModels>();
+    builder.Services.AddSingleton<IModelCatalog>(services => new ModelCatalog(settings.Models, stored: services.GetRequiredService<StoredModels>()));
+    builder.Services.AddSingleton(TimeProvider.System);
+    builder.Services.AddSingleton(services => new LoadedModels(
+        services.GetRequiredService<IModelCatalog>(),
+        threads: settings.TorchThreads > 0 ? settings.TorchThreads : Math.Max(1, Environment.ProcessorCount / 2)));
+    builder.Services.AddSingleton<PlanSweep>();
+    builder.Services.AddSingleton<CacheActivations>();
+    builder.Services.AddSingleton<EstimateEffects>();
+    builder.Services.AddSingleton<ScreenHeads>();
+    builder.Services.AddSingleton<PatchLayer>();
+    builder.Services.AddSingleton<AssembleSweep>();
+    builder.Services.AddSingleton(new RequestLimits());
+    builder.Services.AddSingleton<DurableHandlers>();
 
-IHost host = builder.Build();
-await host.Services.GetRequiredService<HeadPatching.Sweeps.Storage.IArtifactStore>().CheckAsync();
-await host.RunAsync();
+    IHost host = builder.Build();
+    await host.Services.GetRequiredService<HeadPatching.Sweeps.Storage.IArtifactStore>().CheckAsync();
+    await host.RunAsync();
+    return 0;
+}
+catch (InvalidInputException e)
+{
+    // A setting that cannot be, or a store that cannot be reached: the Functions host logs what its worker writes here.
+    foreach (Fault fault in e.Faults)
+    {
+        await Console.Error.WriteLineAsync(fault.ToString());
+    }
+
+    return 2;
+}
