@@ -29,7 +29,7 @@ public sealed class KlDivergence : IMetric
         Tensor clean = logClean.exp();
         Tensor divergence = VocabularyLogits.Measure(
             model, resid, logits => (logClean - logits.log_softmax(-1)).mul_(clean).sum(-1)); // sum of p (log p - log q)
-        return divergence.clamp(min: tensor(0.0)).MoveToOuterDisposeScope();    // where both are the same, rounding can give a little less than 0
+        return divergence.relu().MoveToOuterDisposeScope();                  // where both are the same, rounding can give a little less than 0
     }
 
     /// <inheritdoc/>
