@@ -35,7 +35,7 @@ public sealed record Accuracy(int Sentences, double Correct, double Preferred)
             var batch = SentenceBatch.Encode(chunk, tokenizer, bosId);
             var logits = batch.AtAnswers(model.Logits(batch.Ids)); // [batch, vocabulary]
             correct += logits.argmax(-1).eq(batch.Answer).sum().item<long>();
-            var rows = tensor([.. Enumerable.Range(0, chunk.Length).Select(row => (long)row)]);
+            var rows = batch.Rows();
             preferred += logits[rows, batch.Answer].gt(logits[rows, batch.WrongAnswer]).sum().item<long>();
         }
 

@@ -51,5 +51,8 @@ public sealed record SentenceBatch(Tensor Ids, Tensor Next, Tensor AnswerPositio
     /// <summary>The logits where the answers are predicted.</summary>
     /// <param name="logits">[batch, position, vocabulary]</param>
     /// <returns>[batch, vocabulary]</returns>
-    public Tensor AtAnswers(Tensor logits) => logits[tensor([.. Enumerable.Range(0, (int)Ids.shape[0]).Select(row => (long)row)]), AnswerPosition];
+    public Tensor AtAnswers(Tensor logits) => logits[Rows(), AnswerPosition];
+
+    /// <summary>The rows 0, 1, .. of the batch, [batch] int64: with another index beside them, one element of each row.</summary>
+    public Tensor Rows() => tensor([.. Enumerable.Range(0, (int)Ids.shape[0]).Select(row => (long)row)]);
 }
