@@ -15,6 +15,7 @@ public static class Screen
     public static IReadOnlyList<(int Layer, int Head)> Top(int count, SweepRuns estimates, PatchOptions options, Aggregation aggregation)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
+        var overPairs = new EffectOverPairs(aggregation, options.Direction, estimates.Baselines.Keys, estimates.Baselines);
         return
         [
             .. estimates.Layers
@@ -35,11 +36,8 @@ public static class Screen
                 // Counted from the end, where all pairs have their answer: lengths may differ.
                 Enumerable.Range(1, pairs.Max(pair => pair.Metric.Length)).Max(fromEnd =>
                 {
-                    var those = pairs.Where(pair => pair.Metric.Length >= fromEnd).ToArray();
-                    Baseline[] baselines = [.. those.Select(pair => estimates.Baselines[pair.Pair])];
-                    double[] clean = [.. baselines.Select(baseline => baseline.Clean)], corrupted = [.. baselines.Select(baseline => baseline.Corrupted)];
-                    var (from, to) = options.Direction == Direction.Denoise ? (corrupted, clean) : (clean, corrupted);
-                    return Math.Abs(Effect.Over(aggregation, [.. those.Select(pair => pair.Metric[^fromEnd][head])], from, to).Effect);
+                    var those = pairs.Where(pair => pair.Metric.Length >= fromEnd);
+                    return Math.Abs(overPairs.Of(those.Select(pair => (pair.Pair, pair.Metric[^fromEnd][head]))).Effect);
                 }));
         }
     }
