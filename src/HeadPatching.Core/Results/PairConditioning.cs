@@ -86,7 +86,7 @@ public sealed class PairConditioning
 
         if (_aggregation == Aggregation.RatioOfMeans)
         {
-            if (DenominatorHoldsZero() is string warning)
+            if (DenominatorMayBeZero() is string warning)
             {
                 yield return warning;
             }
@@ -132,11 +132,12 @@ public sealed class PairConditioning
         ? "left out of the mean"
         : "it may rule the mean (the aggregation well-conditioned-mean leaves it out)";
 
-    /// <summary>The denominator of a ratio of means is itself a mean over pairs, and where it may as well be 0 the ratio may be anything.</summary>
-    private string? DenominatorHoldsZero()
+    /// <summary>The denominator of a ratio of means is itself a mean over pairs; where they cancel and it may as well be 0, the ratio may be anything.</summary>
+    private string? DenominatorMayBeZero()
     {
         double mean = _pairs.Average(pair => pair.Difference);
-        return ConfidenceInterval.Of(mean, [.. _pairs.Select(pair => pair.Difference - mean)]) is { } interval && interval.Contains(0)
+        bool cancels = _pairs.Any(pair => pair.Difference > 0) && _pairs.Any(pair => pair.Difference < 0);
+        return cancels && ConfidenceInterval.Of(mean, [.. _pairs.Select(pair => pair.Difference - mean)]) is { } interval && interval.Contains(0)
             ? string.Create(
                 CultureInfo.InvariantCulture,
                 $"The ratio of means divides by {mean:G3}, whose own 95 % interval, {interval.Low:G3} to {interval.High:G3}, holds 0: clean - corrupted cancels between pairs, and the ratio may be anything.")

@@ -13,7 +13,7 @@ public static class ResultFiles
     private const int KnownSchemaVersion = 1;
 
     private const string CsvHeader =
-        "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position";
+        "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs";
 
     /// <summary>Writes results.json.</summary>
     public static Task WriteJsonAsync(SweepResult result, Stream to, CancellationToken cancellationToken = default) =>
@@ -102,7 +102,8 @@ public static class ResultFiles
         NumberIfAny(head.ConfidenceInterval?.High),
         NumberIfAny(head.EstimatedEffect),
         head.Estimated ? "true" : "false",
-        head.Position is { } position ? Number(position) : "");
+        head.Position is { } position ? Number(position) : "",
+        Number(head.Pairs));
 
     private static string NumberIfAny(double? value) => value is { } number ? Number(number) : "";
 
