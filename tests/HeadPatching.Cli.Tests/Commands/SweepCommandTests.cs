@@ -198,6 +198,24 @@ public class SweepCommandTests
         { "--unknown", "'--unknown'" },
     };
 
+    [Fact]
+    public async Task Another_sweep_s_results_are_written_over_only_when_asked()
+    {
+        using var folder = new TemporaryFolder();
+        string[] first = ["sweep", "--store", "store", "--out", "out"], second = [.. first, "--patch", "v"];
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, first)).ExitCode);
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, first)).ExitCode); // its own
+        string results = await File.ReadAllTextAsync(folder["out/results.json"]);
+
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, second);
+        Assert.Equal(2, exitCode);
+        Assert.Contains("--out: The folder 'out' holds the results of another sweep. Name another one, or write over them with --force.", error, StringComparison.Ordinal);
+        Assert.Equal(results, await File.ReadAllTextAsync(folder["out/results.json"]));
+
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, [.. second, "--force"])).ExitCode);
+        Assert.Contains("\"patch\": \"v\"", await File.ReadAllTextAsync(folder["out/results.json"]), StringComparison.Ordinal);
+    }
+
     [Theory]
     [MemberData(nameof(BadInput))]
     public async Task Bad_input_ends_with_2_and_says_what_and_where(string options, string message)
