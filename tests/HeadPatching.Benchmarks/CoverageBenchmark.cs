@@ -6,6 +6,7 @@ using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
+using HeadPatching.DemoModel;
 using MathNet.Numerics.Distributions;
 using Spectre.Console;
 using static TorchSharp.torch;
@@ -78,9 +79,8 @@ internal static class CoverageBenchmark
 
     private static (double Clean, double Corrupted, double[] Patched)[] Sweep(int count)
     {
-        string folder = Path.Combine(AppContext.BaseDirectory, "models", "ioi-demo");
-        using Transformer model = ModelFolder.Load(folder, ScalarType.Float32, CPU);
-        TextTokenizer? tokenizer = TextTokenizer.Load(folder);
+        using Transformer model = ModelFolder.Load(DemoModelFolder.Built, ScalarType.Float32, CPU);
+        TextTokenizer? tokenizer = TextTokenizer.Load(DemoModelFolder.Built);
         IReadOnlyList<PromptPair> made = BuiltInDatasets.Find("ioi-generated")!.Make(new DatasetInput(model.Config, tokenizer, count, Seed: 0, "ioi-generated"));
         IReadOnlyList<TokenPair> pairs = PairTokenizer.Tokenize(made, model.Config, tokenizer, pairIndices: null, PairTokenizer.PathUnder("pairs"), "");
         SweepRuns runs = InMemorySweep.Run(model, pairs, new PatchOptions(), new LogitDifference(), MemoryBudget.Default);

@@ -7,7 +7,7 @@ namespace HeadPatching.Core.Results;
 
 /// <summary>
 /// A 95 % interval: made so that it holds the effect over all pairs of this kind in 95 of 100 sweeps of other such pairs. On the demo model
-/// it did in 93 of 100 over 5 to 10 pairs, in 94 over 15 to 50 and in 95 over 100. In JSON <c>[low, high]</c>.
+/// it did in 93 of 100 over 5 or 10 pairs, in 94 over 20 and in 95 over 50 or 100. In JSON <c>[low, high]</c>.
 /// </summary>
 /// <param name="Low">The lower end.</param>
 /// <param name="High">The upper end.</param>

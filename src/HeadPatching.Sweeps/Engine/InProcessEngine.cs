@@ -60,8 +60,9 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
         _retry = new ResiliencePipelineBuilder { TimeProvider = _time }
             .AddRetry(new RetryStrategyOptions
             {
-                ShouldHandle = arguments => ValueTask.FromResult(arguments.Outcome.Exception is Exception e && RetryRules.IsWorthRetrying(e)),
-                MaxRetryAttempts = Math.Max(1, _options.Retry.MaxAttempts - 1),
+                ShouldHandle = arguments => ValueTask.FromResult(
+                    arguments.Outcome.Exception is Exception e && _options.Retry.MayTryAgain(after: arguments.AttemptNumber + 1, e)),
+                MaxRetryAttempts = Math.Max(1, _options.Retry.MaxAttempts - 1), // Polly knows no 0; where that is meant, the line before says no
                 BackoffType = DelayBackoffType.Exponential,
                 Delay = _options.Retry.FirstDelay,
                 MaxDelay = _options.Retry.MaxDelay,

@@ -57,7 +57,7 @@ public class ConfidenceIntervalTests
         double Draw() => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
     }
 
-    /// <summary>Student's own interval holds it in 88 of 100 samples of 5, 90 of 10 and 92 of 20; percentiles of a bootstrap in 80, 86 and 90.</summary>
+    /// <summary>Student's own interval holds it in 88 of 100 samples of 5, 90 of 10 and 92 of 20.</summary>
     [Theory]
     [InlineData(5)]
     [InlineData(10)]
