@@ -153,9 +153,9 @@ public class SweepCommandTests
         async Task<JsonElement> SweepAsync(string aggregation, params string[] options)
         {
             var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
-                folder.Path, ["sweep", "--store", "store", "--out", "out", "--pairs", "pairs.jsonl", .. options]);
+                folder.Path, ["sweep", "--store", "store", "--out", aggregation, "--pairs", "pairs.jsonl", .. options]);
             Assert.Equal((0, ""), (exitCode, error.Trim()));
-            using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
+            using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder[$"{aggregation}/results.json"]));
             Assert.Equal(aggregation, results.RootElement.GetProperty("aggregation").GetString());
             return results.RootElement.Clone();
         }
