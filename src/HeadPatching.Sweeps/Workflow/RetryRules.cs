@@ -1,10 +1,11 @@
 using HeadPatching.Core.Faults;
+using HeadPatching.Sweeps.Storage;
 
 namespace HeadPatching.Sweeps.Workflow;
 
 /// <summary>
-/// How often an activity is run again. A lost host or a store that does not answer is worth another try; the same invalid input fails the
-/// same way, and a cancelled activity was meant to end.
+/// How often an activity is run again. A lost host or a store that does not answer is worth another try; the same invalid input and the same
+/// damaged artifact fail the same way, and a cancelled activity was meant to end.
 /// </summary>
 public sealed record RetryRules
 {
@@ -21,5 +22,5 @@ public sealed record RetryRules
     public TimeSpan MaxDelay { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Whether another attempt could do better.</summary>
-    public static bool IsWorthRetrying(Exception exception) => exception is not (InvalidInputException or OperationCanceledException);
+    public static bool IsWorthRetrying(Exception exception) => exception is not (InvalidInputException or DamagedArtifactException or OperationCanceledException);
 }
