@@ -28,9 +28,10 @@ internal static class RawHttp
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         using TcpClient client = await ConnectAsync(server, patience.Token);
-        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(request), patience.Token);
+        NetworkStream stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(request), patience.Token);
         client.Client.Shutdown(SocketShutdown.Send);
-        using var reader = new StreamReader(client.GetStream());
+        using var reader = new StreamReader(stream);
         return await reader.ReadToEndAsync(patience.Token);
     }
 
