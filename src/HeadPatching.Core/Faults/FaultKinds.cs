@@ -21,6 +21,9 @@ public static class FaultKinds
     /// <summary>Prompts are text and the model folder has no tokenizer that can be read.</summary>
     public const string NoTokenizer = "no-tokenizer";
 
+    /// <summary>The tokenizer's own rule for splitting a text takes longer than it may.</summary>
+    public const string SlowTokenizer = "slow-tokenizer";
+
     /// <summary>Clean and corrupted prompt have different token counts.</summary>
     public const string UnequalLength = "unequal-length";
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Prompts;
+namespace HeadPatching.Core.Prompts.Tokenizers;
 
 /// <summary>The tokens and merges of a byte-pair encoding.</summary>
 /// <param name="Tokens">The tokens as the vocabulary writes them, with their ids.</param>
