@@ -129,6 +129,27 @@ public sealed class TextTokenizer
         : _tokens.TryGetValue(id, out string? token) ? _spelling!.Readable(token)
         : $"[{id}]";
 
+    /// <summary>
+    /// Encodes texts on which the regular expressions of a bad tokenizer.json take for ever: long runs of one character, and something else
+    /// after them. Takes a few milliseconds with a good one.
+    /// </summary>
+    /// <exception cref="InvalidInputException">It takes too long (<see cref="FaultKinds.SlowTokenizer"/>).</exception>
+    public void TryOut()
+    {
+        string[] ends = ["", "a", "A", "é", "1", " ", "\n", "-", "'", "日"];
+        foreach (string text in ends.SelectMany(run => ends.Select(end => string.Concat(Enumerable.Repeat(run, 64)) + end)))
+        {
+            try
+            {
+                _ = Encode(text, Standing.AtStart);
+            }
+            catch (InvalidInputException e) when (e.Faults[0].Kind != FaultKinds.SlowTokenizer)
+            {
+                // A vocabulary without a token for every character is no matter of time.
+            }
+        }
+    }
+
     private List<int> Encode(string text, Standing standing)
     {
         if (Unsupported is not null)
