@@ -291,6 +291,76 @@ public class TokenizerJsonTests
         Assert.Contains(message, fault.Message);
     }
 
+    /// <summary>Each part of a file in place of which something else stands is a fault that says what it is about, or makes no difference.</summary>
+    [Theory]
+    [InlineData("byte-level")]
+    [InlineData("marked spaces")]
+    public void Whatever_stands_in_place_of_a_part_is_refused_in_words(string form)
+    {
+        JsonObject whole = form == "byte-level"
+            ? Json(json =>
+            {
+                json["pre_tokenizer"] = Split("[a-b]");
+                json["normalizer"] = new JsonObject { ["type"] = "NFC" };
+                json["added_tokens"] = new JsonArray(Added(FirstAdded, "<|x|>"));
+                json["model"]!["vocab"] = new JsonObject { ["a"] = 0, ["b"] = 1, ["ab"] = 2 };
+                json["model"]!["merges"] = new JsonArray("a b");
+            })
+            : MarkedSpaceTokenizer.Json();
+        if (form != "byte-level")
+        {
+            whole["model"]!["vocab"] = new JsonObject { ["<unk>"] = 0, ["<s>"] = 1, ["</s>"] = 2, ["a"] = 3, ["b"] = 4, ["ab"] = 5 };
+            whole["model"]!["merges"] = new JsonArray(new JsonArray("a", "b"));
+        }
+
+        string[] others = ["null", "true", "7", "-0.5", "\"x\"", "\"\"", "[]", "[7]", "{}", "{\"type\": \"Sequence\"}"];
+        int refused = 0;
+        foreach (string path in Paths(whole).ToArray())
+        {
+            foreach (string other in others)
+            {
+                JsonObject changed = (JsonObject)whole.DeepClone();
+                Replace(changed, path, JsonNode.Parse(other));
+                using var folder = new TemporaryFolder();
+                folder.Write("tokenizer.json", changed.ToJsonString());
+                try
+                {
+                    refused += TextTokenizer.Load(folder.Path)!.Unsupported is null ? 0 : 1;
+                }
+                catch (InvalidInputException e)
+                {
+                    refused++;
+                    Assert.All(e.Faults, fault => Assert.DoesNotContain("not Unicode text", fault.Message));
+                }
+            }
+        }
+
+        Assert.True(refused > 200, $"{refused}");
+
+        static IEnumerable<string> Paths(JsonNode node) => node switch
+        {
+            JsonObject part => part.SelectMany(child => Under(child.Key, child.Value)),
+            JsonArray part => part.SelectMany((child, index) => Under($"{index}", child)),
+            _ => [],
+        };
+
+        static IEnumerable<string> Under(string name, JsonNode? child) => (child is null ? [] : Paths(child).Select(path => $"{name}\n{path}")).Prepend(name);
+
+        static void Replace(JsonNode root, string path, JsonNode? other)
+        {
+            string[] names = path.Split('\n');
+            JsonNode parent = names.SkipLast(1).Aggregate(root, (node, name) => node is JsonArray array ? array[int.Parse(name)]! : node[name]!);
+            if (parent is JsonArray inArray)
+            {
+                inArray[int.Parse(names[^1])] = other;
+            }
+            else
+            {
+                parent[names[^1]] = other;
+            }
+        }
+    }
+
     [Theory]
     [InlineData(0, "<|x|>")] // another token's id
     [InlineData(9999, "a")]  // another token's text
