@@ -1,6 +1,9 @@
 namespace HeadPatching.Core.Faults;
 
-/// <summary>The kinds of fault. The slugs are part of the contract (problem+json types end in them): add, never rename.</summary>
+/// <summary>
+/// The kinds of fault. The slugs are part of the contract (over HTTP, the <c>kind</c> of each of a problem's <c>errors</c>; a problem's own <c>type</c> is
+/// another thing): add, never rename.
+/// </summary>
 public static class FaultKinds
 {
     /// <summary>A file or folder is missing or cannot be read.</summary>

@@ -53,11 +53,6 @@ internal static class StrictJson
     {
         try
         {
-            if (!IsText(utf8.Span))
-            {
-                throw new InvalidInputException(FaultKinds.Malformed, where(null), $"{what} is not valid JSON: a string in it is not Unicode text.");
-            }
-
             using var document = JsonDocument.Parse(utf8, Strict);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
@@ -74,34 +69,28 @@ internal static class StrictJson
                 : $"unexpected text at byte {e.BytePositionInLine + 1} of line {e.LineNumber + 1}.";
             throw new InvalidInputException(FaultKinds.Malformed, where(e.LineNumber + 1), $"{what} is not valid JSON: {detail}");
         }
+        catch (InvalidOperationException) when (!IsText(utf8.Span))
+        {
+            throw new InvalidInputException(FaultKinds.Malformed, where(null), $"{what} is not valid JSON: a string in it is not Unicode text.");
+        }
     }
 
-    /// <summary>Whether JSON has a property whose name is no Unicode text: half of a surrogate pair, written as an escape.</summary>
-    /// <exception cref="JsonException">It is not valid JSON, up to there.</exception>
-    public static bool HasNameThatIsNoText(ReadOnlySpan<byte> utf8) => !IsText(utf8, namesOnly: true);
-
     /// <summary>
-    /// Whether every string is Unicode text. System.Text.Json finds that only when the string is asked for, and throws what a mistake in the
-    /// program throws as well, so it is asked here first.
+    /// Whether every string is Unicode text: no broken UTF-8, and no half of a surrogate pair, which an escape can stand for. System.Text.Json
+    /// finds that only when the string is asked for, and then throws what it also throws for a mistake in the program; this tells the two apart.
     /// </summary>
-    private static bool IsText(ReadOnlySpan<byte> utf8, bool namesOnly = false)
+    /// <param name="utf8">Valid JSON, but for that.</param>
+    public static bool IsText(ReadOnlySpan<byte> utf8)
     {
         if (!Utf8.IsValid(utf8))
         {
             return false;
         }
 
-        // Only an escape can still stand for half of a character.
-        if (!utf8.Contains((byte)'\\'))
-        {
-            return true;
-        }
-
         var reader = new Utf8JsonReader(utf8);
         while (reader.Read())
         {
-            bool asked = reader.ValueIsEscaped && (reader.TokenType == JsonTokenType.PropertyName || (!namesOnly && reader.TokenType == JsonTokenType.String));
-            if (asked && !CanBeRead(ref reader))
+            if (reader.ValueIsEscaped && reader.TokenType is JsonTokenType.PropertyName or JsonTokenType.String && !CanBeRead(ref reader))
             {
                 return false;
             }

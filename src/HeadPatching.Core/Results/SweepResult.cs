@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Core.Results;
 
@@ -41,6 +42,10 @@ public sealed record SweepResult
     /// <summary>With path patching, whether MLPs stayed as they are in the run that is patched; otherwise they were recomputed.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? FreezeMlps { get; init; }
+
+    /// <summary>Whether texts began with the model's BOS, <c>always</c> or <c>never</c>; absent where that was as the model's family has it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Bos? Bos { get; init; }
 
     /// <summary>Where it was replaced.</summary>
     public required Positions Positions { get; init; }

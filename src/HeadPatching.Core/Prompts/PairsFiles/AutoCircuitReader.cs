@@ -14,15 +14,9 @@ internal static class AutoCircuitReader
     /// <summary>Reads the pairs; what is wrong is added to the faults.</summary>
     public static IReadOnlyList<PlacedPair> Read(BoundedText text, string path, List<Fault> faults)
     {
+        byte[] utf8 = Encoding.UTF8.GetBytes(text.ReadDocument());
         try
         {
-            byte[] utf8 = Encoding.UTF8.GetBytes(text.ReadDocument());
-            if (StrictJson.HasNameThatIsNoText(utf8))
-            {
-                faults.Add(new Fault(FaultKinds.Malformed, path, "The name of a property holds half of a surrogate pair, which is not text."));
-                return [];
-            }
-
             using JsonDocument document = JsonDocument.Parse(utf8, PairElement.NoDuplicates);
             if (document.RootElement.ValueKind != JsonValueKind.Object
                 || !document.RootElement.TryGetProperty("prompts", out JsonElement prompts)
@@ -41,6 +35,11 @@ internal static class AutoCircuitReader
             string reason = e.Message.Split(" LineNumber:")[0];
             string where = e.LineNumber is long line ? $"{path}:{line + 1}" : path;
             faults.Add(new Fault(FaultKinds.Malformed, where, $"The file is not one JSON object; JSON Lines end in .jsonl. {reason}"));
+            return [];
+        }
+        catch (InvalidOperationException) when (!StrictJson.IsText(utf8))
+        {
+            faults.Add(new Fault(FaultKinds.Malformed, path, "The name of a property holds half of a surrogate pair, which is not text."));
             return [];
         }
     }

@@ -30,12 +30,6 @@ internal static class JsonLinesReader
         byte[] utf8 = Encoding.UTF8.GetBytes(line);
         try
         {
-            if (StrictJson.HasNameThatIsNoText(utf8))
-            {
-                faults.Add(new Fault(FaultKinds.Malformed, where, "The name of a property holds half of a surrogate pair, which is not text."));
-                return null;
-            }
-
             using JsonDocument document = JsonDocument.Parse(utf8, PairElement.NoDuplicates);
             JsonElement root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object)
@@ -65,6 +59,10 @@ internal static class JsonLinesReader
             // The library's message ends in a line number of its own, which is always that of the one line given to it.
             string reason = e.Message.Split(" LineNumber:")[0];
             faults.Add(new Fault(FaultKinds.Malformed, where, $"The line is not one JSON object (at byte {e.BytePositionInLine + 1}): {reason}"));
+        }
+        catch (InvalidOperationException) when (!StrictJson.IsText(utf8))
+        {
+            faults.Add(new Fault(FaultKinds.Malformed, where, "The line holds half of a surrogate pair, which is not text."));
         }
 
         return null;
