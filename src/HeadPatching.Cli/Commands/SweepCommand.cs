@@ -51,6 +51,7 @@ internal static class SweepCommand
         IArtifactStore store = ArtifactStores.Open(location);
         var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()));
         SweepPlan plan = await SweepPlanner.PlanAsync(request, TimeProvider.System.GetUtcNow(), catalog, places, cancellation);
+        await LeftOutPairs.SayAsync(plan.LeftOutCount, plan.LeftOut);
         OutFolder folder = OutFolder.Open(output);
         await store.CheckAsync(cancellation);
 

@@ -58,6 +58,7 @@ public static class SweepAssembler
             Aggregation = description.Aggregation,
             Threshold = description.Threshold,
             Seed = description.Seed,
+            Bos = description.Bos,
             BootstrapResamples = Bootstrap.Resamples,
             Heads = heads,
             Heatmap = [.. heads.Chunk(units).Select(layer => layer.Select(head => head.PatchingEffect).ToArray())],
@@ -67,7 +68,7 @@ public static class SweepAssembler
                 .. heads.Where(head => Math.Abs(head.PatchingEffect) > description.Threshold).OrderByDescending(head => Math.Abs(head.PatchingEffect)),
             ],
             Pairs = pairResults,
-            Warnings = [.. Warnings(pairResults, description.Metric)],
+            Warnings = [.. description.Warnings, .. Warnings(pairResults, description.Metric)],
             Timings = new SweepTimings(
                 description.StartedAt,
                 description.FinishedAt,

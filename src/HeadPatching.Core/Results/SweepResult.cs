@@ -3,6 +3,7 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Core.Results;
 
@@ -49,6 +50,10 @@ public sealed record SweepResult
     /// <summary>With path patching, whether MLPs stayed as they are in the run that is patched; otherwise they were recomputed.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? FreezeMlps { get; init; }
+
+    /// <summary>Whether texts began with the model's BOS, <c>always</c> or <c>never</c>; absent where that was as the model's family has it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Bos? Bos { get; init; }
 
     /// <summary>Where it was replaced.</summary>
     public required Positions Positions { get; init; }

@@ -30,6 +30,12 @@ public sealed record SweepRequest
     /// <summary>Only these pairs, by index; null: all.</summary>
     public IReadOnlyList<int>? PairIndices { get; init; }
 
+    /// <summary>Whether pairs that cannot be swept are left out and said; otherwise one of them refuses the sweep.</summary>
+    public bool SkipInvalid { get; init; }
+
+    /// <summary>Whether text prompts begin with the model's BOS.</summary>
+    public Bos Bos { get; init; }
+
     /// <summary>Which activation is replaced.</summary>
     public Patch Patch { get; init; } = Patch.Z;
 
