@@ -20,8 +20,6 @@ namespace HeadPatching.Cli.Commands;
 /// <summary><c>headpatch dataset list|show</c>: which datasets there are, and what a model makes of one's pairs before anything is patched.</summary>
 internal static class DatasetCommand
 {
-    private static readonly SweepRequest Defaults = new();
-
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
@@ -29,15 +27,8 @@ internal static class DatasetCommand
         list.SetAction(_ => List());
 
         var dataset = new Argument<string>("NAME|FILE") { Description = "A built-in dataset's name, or a pairs file" };
-        var model = new Option<string>("--model")
-        {
-            Description = "The model that runs the pairs: a name or a folder",
-            HelpName = "NAME|FOLDER",
-            DefaultValueFactory = _ => Defaults.Model,
-        };
-        Option<int?> count = SweepOptions.Count();
-        Option<int> seed = SweepOptions.Whole("--seed", "Seed of a generated dataset's pairs", Defaults.Seed);
-        Option<int> top = SweepOptions.Whole("--top", "How many pairs to show; the summary is of all", 10);
+        RequestOptions options = RequestOptions.Of("model", "count", "seed");
+        Option<int> top = RequestOptions.Whole("--top", "How many pairs to show; the summary is of all", 10);
         var output = new Option<string?>("--out") { Description = "Also write the pairs as JSON Lines, to edit and to sweep with --pairs", HelpName = "FILE" };
         var store = new Option<string?>("--store")
         {
@@ -46,23 +37,25 @@ internal static class DatasetCommand
         };
         var show = new Command("show", "Show pairs with their tokens, and how the clean and corrupted prompts come out on a model")
         {
-            dataset, model, count, seed, top, output, store,
+            dataset, top, output, store,
         };
+        foreach (Option option in options.All)
+        {
+            show.Options.Add(option);
+        }
+
         show.SetAction((parsed, cancellation) =>
         {
             string given = parsed.GetRequiredValue(dataset);
             PairsFile? file = BuiltInDatasets.Find(given) is null ? ReadFile(given) : null;
-            var request = new SweepRequest
+            SweepRequest request = options.Read(parsed).Request with
             {
-                Model = parsed.GetRequiredValue(model),
                 Dataset = file is null ? given : null,
                 Pairs = file?.Pairs,
                 Name = file is null ? null : Path.GetFileName(given),
-                Count = parsed.GetValue(count),
-                Seed = parsed.GetValue(seed),
             };
             var places = new FaultPlaces(
-                property => property is "dataset" or "name" ? given : SweepOptions.OptionOf(property), file is null ? PairTokenizer.PathUnder("pairs") : file.Where);
+                property => property is "dataset" or "name" ? given : SweepOptions.FlagOf(property), file is null ? PairTokenizer.PathUnder("pairs") : file.Where);
             return ShowAsync(request, places, parsed.GetValue(top), parsed.GetValue(output), parsed.GetValue(store), cancellation);
         });
         return new Command("dataset", "Look at built-in datasets and pairs files") { list, show };

@@ -18,7 +18,7 @@ internal static class SweepCommand
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
-        var options = new SweepOptions();
+        RequestOptions options = RequestOptions.Every();
         var store = new Option<string>("--store")
         {
             Description = "Where activations and finished layers are kept: a folder, or Azure Storage's connection string or account URL",
@@ -42,7 +42,7 @@ internal static class SweepCommand
         return command;
     }
 
-    private static async Task<int> RunAsync(SweepOptions options, ParseResult parsed, string location, string output, CancellationToken cancellation)
+    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, CancellationToken cancellation)
     {
         LibTorch.Load();
         var (request, places) = options.Read(parsed);

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
@@ -43,6 +45,11 @@ internal static class SweepDocument
         options.AddSchemaTransformer((schema, context, _) =>
         {
             Describe(schema, Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type);
+            if (context.JsonPropertyInfo is { } property && property.DeclaringType == typeof(SweepRequest))
+            {
+                Describe(schema, SweepOptions.Find(property.Name)!);
+            }
+
             return Task.CompletedTask;
         });
     }
@@ -96,6 +103,30 @@ internal static class SweepDocument
         else if (type == typeof(Positions))
         {
             OneOf(schema, new OpenApiSchema { Type = JsonSchemaType.String, Enum = ["all", "each"] }, WholeNumber());
+        }
+    }
+
+    /// <summary>What the table of options says of one.</summary>
+    private static void Describe(OpenApiSchema schema, SweepOption option)
+    {
+        if (option.Type is OptionType.PatchPositions || option.Get(new SweepRequest()) is Enum || schema.Enum is { Count: > 0 })
+        {
+            return; // a schema of its own, which results refer to as well
+        }
+
+        schema.Description = option.Help + (option.Default() is string known ? $". Default: {known}." : ".");
+        switch (option.Type)
+        {
+            case OptionType.Whole { Least: var least, Most: var most }:
+                schema.Minimum = least == int.MinValue ? null : $"{least}";
+                schema.Maximum = most == int.MaxValue ? null : $"{most}";
+                break;
+            case OptionType.Number number:
+                schema.Minimum = number.Least.ToString(CultureInfo.InvariantCulture);
+                break;
+            case OptionType.Words words:
+                schema.Enum = [.. words.Known.Select(word => (JsonNode)word.Name)];
+                break;
         }
     }
 

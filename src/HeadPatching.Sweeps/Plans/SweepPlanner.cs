@@ -2,10 +2,8 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using HeadPatching.Core.Faults;
-using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
-using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
@@ -20,8 +18,6 @@ public static class SweepPlanner
 {
     /// <summary>Part of the activations' fingerprint: to be raised when what is cached, or how it is computed, changes.</summary>
     private const int ActivationsVersion = 2;
-
-    private static readonly string[] Generated = [.. BuiltInDatasets.All.Where(dataset => dataset.IsGenerated).Select(dataset => dataset.Name)];
 
     /// <summary>Plans a sweep.</summary>
     /// <param name="request">What is asked for.</param>
@@ -78,62 +74,15 @@ public static class SweepPlanner
     public static void CheckOptions(SweepRequest request, FaultPlaces places)
     {
         var faults = new List<Fault>();
-        Check(double.IsFinite(request.Threshold) && request.Threshold >= 0, "threshold", "The threshold is a number from 0 on.");
-        Check(request.Top >= 1, "top", "The number of heads to rank is at least 1.");
-        Check(request.MemoryMiB >= 1, "memoryMiB", "The memory budget is at least 1 MiB.");
-        Check(Dtypes.Names.Contains(request.Dtype), "dtype", $"There is no type '{request.Dtype}'. Known: {string.Join(", ", Dtypes.Names)}.");
-        Check(request.Device is "auto" or "cpu" or "cuda", "device", $"There is no device '{request.Device}'. Known: auto, cpu, cuda.");
-        Check(request.Device != "cuda" || torch.cuda.is_available(), "device", "This machine has no CUDA device that this build can use. Use cpu or auto.");
-        Check(request.Dataset is null || request.Pairs is null, "dataset", "Give a dataset or pairs, not both.");
-        Check(
-            request.Ablation is null || request.Patch == Patch.Z,
-            "ablation",
-            $"An ablation replaces a head's z; patch is {request.Patch.NameOf()}. Leave patch out, or make it z.");
-        CheckMethod();
-        IDataset? dataset = request.Pairs is null ? BuiltInDatasets.Find(request.DatasetName()) : null;
-        if (request.Pairs is null && dataset is null)
+        if (request.Pairs is null && BuiltInDatasets.Find(request.DatasetName()) is null)
         {
             faults.Add(BuiltInDatasets.Unknown(request.DatasetName(), places.Option("dataset")));
         }
 
-        bool counted = request.Pairs is null && dataset is null or { IsGenerated: true };
-        Check(request.Count is null || counted, "count", $"Only a generated dataset takes a number of pairs: {string.Join(", ", Generated)}.");
-        Check(
-            request.Count is null or (>= 1 and <= BuiltInDatasets.MostPairs), "count", $"The number of pairs is 1 to {BuiltInDatasets.MostPairs}.");
-        Check(request.Name is null or { Length: > 0 and <= 100 }, "name", "The name of the pairs has 1 to 100 characters.");
+        faults.AddRange(SweepOptions.All.SelectMany(option => option.Faults(request, places)));
         if (faults.Count > 0)
         {
             throw new InvalidInputException(faults);
-        }
-
-        void CheckMethod()
-        {
-            string method = request.Method.NameOf();
-            bool exact = request.Method == Method.Exact;
-            Check(exact || request.Ablation is null, "method", $"An ablation has no estimate; the method is {method}. Leave one of the two out.");
-            Check(exact || request.Receivers is null, "method", $"A path has no estimate; the method is {method}. Leave one of the two out.");
-            Check(
-                exact || AttributionRun.Patches.Contains(request.Patch),
-                "method",
-                $"Estimates are of {string.Join(", ", AttributionRun.Patches.Select(patch => patch.NameOf()))}; patch is {request.Patch.NameOf()}. Use the method exact.");
-            Check(exact || request.Metric != Metric.Rank, "metric", $"A rank has no gradient, so there is no estimate; the method is {method}. Use the method exact.");
-            Check(
-                exact || request.Metric != Metric.KlDivergence || request.RunPatched() == Direction.Denoise,
-                "metric",
-                $"At the clean run the divergence from the clean run has no slope, so every estimate would be 0; the method is {method}. Use denoise, or the method exact.");
-            Check(request.ScreenTop is null || request.Method == Method.Screen, "screenTop", "Only the method screen runs some heads after the estimate.");
-            Check(request.ScreenTop is null or >= 1, "screenTop", "The number of heads to run is at least 1.");
-            Check(request.Receivers is null || request.Patch == Patch.Z, "receivers", $"A path starts with a head's z; patch is {request.Patch.NameOf()}. Leave patch out, or make it z.");
-            Check(request.Receivers is null || request.Ablation is null, "receivers", "Paths carry the other run's z, an ablation puts in something else. Leave one of the two out.");
-            Check(!request.FreezeMlps || request.Receivers is not null, "freezeMlps", "Only paths can have their MLPs frozen: name receivers, or leave it out.");
-        }
-
-        void Check(bool holds, string property, string message)
-        {
-            if (!holds)
-            {
-                faults.Add(new Fault(FaultKinds.InvalidOption, places.Option(property), message));
-            }
         }
     }
 

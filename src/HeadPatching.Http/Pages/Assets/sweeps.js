@@ -307,8 +307,9 @@
   // ---- The form
 
   const form = byId("new-sweep");
-  const FIELDS = ["model", "dataset", "count", "seed", "pairs", "patch", "positions", "direction", "metric", "aggregation", "threshold", "dtype",
-    "ablation", "method", "screenTop", "receivers", "freezeMlps"];
+  // The fields of the options are made by the server; data-type says how the value of each is sent.
+  const OPTIONS = [...form.querySelectorAll("[data-type]")];
+  const FIELDS = [...form.querySelectorAll("ul.faults")].map(list => list.id.replace(/^faults-/, ""));
   const DEMO_MODEL = "ioi-demo";
   const EXAMPLE = {
     clean: "When Mary and John went to the store, John gave a drink to",
@@ -361,14 +362,15 @@
     const positions = byId("positions").value === "one" ? `position ${byId("position").value}` : byId("positions").selectedOptions[0].textContent;
     byId("options-summary").textContent = `${byId("patch").value} · ${positions} · ${byId("direction").value} · ${byId("metric").value} · ${byId("dtype").value}`;
 
+    for (const field of form.querySelectorAll("[data-shown-when]")) {
+      const [name, wanted] = field.dataset.shownWhen.split("=");
+      field.hidden = wanted === undefined ? byId(name).value.trim() === "" : byId(name).value !== wanted;
+      for (const input of field.querySelectorAll("[data-type]")) input.disabled = field.hidden; // a hidden field holds nothing up
+    }
     const ablation = byId("ablation").value;
-    const screened = byId("method").value === "screen";
-    const receivers = readReceivers();
-    byId("screenTop-field").hidden = !screened;
-    byId("screenTop").disabled = !screened;
-    byId("freezeMlps-field").hidden = receivers.length === 0;
     byId("direction").options[0].text = ablation ? "denoise: in the corrupted run" : "denoise: clean into corrupted";
     byId("direction").options[1].text = ablation ? "noise: in the clean run" : "noise: corrupted into clean";
+    const receivers = readList(byId("receivers"));
     byId("advanced-summary").textContent = [
       ablation ? `${ablation} ablation` : "", byId("method").value === "exact" ? "" : byId("method").value, receivers.length > 0 ? `paths to ${receivers.join(", ")}` : "",
     ].filter(Boolean).join(" · ");
@@ -398,8 +400,28 @@
     return { pairs, lines, faults };
   }
 
-  function readReceivers() {
-    return byId("receivers").value.split(",").map(text => text.trim()).filter(text => text !== "");
+  function readList(field) {
+    return field.value.split(",").map(text => text.trim()).filter(text => text !== "");
+  }
+
+  // What an option's field says; undefined where it says nothing, and the server's default holds.
+  function readOption(field, faults) {
+    switch (field.dataset.type) {
+      case "flag":
+        return field.checked || undefined;
+      case "list":
+        return readList(field).length > 0 ? readList(field) : undefined;
+      case "whole":
+      case "number":
+        if (field.value === "") faults.push({ path: field.name, message: "Say a number." });
+        return Number(field.value);
+      case "positions":
+        if (field.value !== "one") return field.value;
+        if (byId("position").value === "") faults.push({ path: field.name, message: "Say which position: a whole number; negative ones count from the end." });
+        return Number(byId("position").value);
+      default:
+        return field.value === "" || field.value === field.dataset.default ? undefined : field.value;
+    }
   }
 
   // Sends what the form says and returns nothing it does not say: the server's defaults stay the server's.
@@ -416,23 +438,13 @@
       lines = read.lines;
       faults.push(...read.faults);
     }
-    for (const name of ["count", "seed", "screenTop"].filter(name => !byId(name).disabled)) {
+    for (const name of ["count", "seed"].filter(name => !byId(name).disabled)) {
       if (value(name) === "") faults.push({ path: name, message: "Say a whole number." });
       body[name] = Number(value(name));
     }
-    for (const name of ["patch", "direction", "metric", "aggregation", "dtype"]) body[name] = value(name);
-    body.positions = value("positions");
-    if (body.positions === "one") {
-      if (value("position") === "") faults.push({ path: "positions", message: "Say which position: a whole number; negative ones count from the end." });
-      body.positions = Number(value("position"));
-    }
-    body.threshold = Number(value("threshold"));
-    if (value("ablation") !== "") body.ablation = value("ablation");
-    if (value("method") !== "exact") body.method = value("method");
-    const receivers = readReceivers();
-    if (receivers.length > 0) {
-      body.receivers = receivers;
-      body.freezeMlps = byId("freezeMlps").checked;
+    for (const field of OPTIONS.filter(field => !field.disabled)) {
+      const read = readOption(field, faults);
+      if (read !== undefined) body[field.name] = read;
     }
     return { body, lines, faults };
   }
