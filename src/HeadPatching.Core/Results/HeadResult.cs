@@ -42,4 +42,14 @@ public sealed record HeadResult(
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Position { get; init; }
+
+    /// <summary>
+    /// With positions <c>each-role</c>, and with <c>each</c> where pairs name roles and a position is not the same place in all of them: the role whose
+    /// effect this is (the one of largest |effect|).
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Role { get; init; }
+
+    /// <summary>Of how many pairs the effect is: those that have <c>position</c> or <c>role</c>.</summary>
+    public int Pairs { get; init; }
 }
