@@ -150,7 +150,7 @@ internal static class DatasetCommand
             Incorrect = pair.Incorrect,
             CleanMetric = baselines[pair.Index].Clean,
             CorruptedMetric = baselines[pair.Index].Corrupted,
-            Degenerate = Math.Abs(baselines[pair.Index].Clean - baselines[pair.Index].Corrupted) < Effect.DegenerateBelow,
+            Degenerate = PairConditioning.IsDegenerate(baselines[pair.Index].Clean - baselines[pair.Index].Corrupted),
         });
     }
 
@@ -168,7 +168,8 @@ internal static class DatasetCommand
             $"{request.Model}, clean: prefers the right answer on {right} of {pairs.Length} pairs ({100.0 * right / pairs.Length:0.#} %)."));
         AnsiConsole.WriteLine(FormattableString.Invariant(
             $"Logit difference, mean: clean {pairs.Average(pair => pair.CleanMetric):F3}, corrupted {pairs.Average(pair => pair.CorruptedMetric):F3}."));
-        foreach (string warning in SweepAssembler.Warnings(pairs, new LogitDifference()))
+        var conditioning = new PairConditioning(request.Aggregation, pairs.Select(pair => (pair.Index, new Baseline(pair.CleanMetric, pair.CorruptedMetric))));
+        foreach (string warning in SweepAssembler.Warnings(pairs, new LogitDifference(), conditioning))
         {
             AnsiConsole.MarkupLineInterpolated($"[yellow]Warning: {warning}[/]");
         }

@@ -37,9 +37,9 @@ public sealed record SweepDescription
     public PathOptions? Paths { get; init; }
 
     /// <summary>How pairs come together.</summary>
-    public Aggregation Aggregation { get; init; } = Aggregation.MeanOfRatios;
+    public Aggregation Aggregation { get; init; } = Aggregation.WellConditionedMean;
 
-    /// <summary>Heads with |effect| above it are listed as important.</summary>
+    /// <summary>Heads with |effect| above it are listed as important, unless their interval holds 0.</summary>
     public double Threshold { get; init; } = 0.1;
 
     /// <summary>What was measured.</summary>

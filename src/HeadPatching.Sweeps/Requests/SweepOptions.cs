@@ -91,7 +91,7 @@ public static class SweepOptions
                     : $"At the clean run the divergence from the clean run has no slope, so every estimate would be 0; the method is {r.Method.NameOf()}. Use denoise, or the method exact.",
             ],
         },
-        Choice("aggregation", OptionType.Words.Of<Aggregation>(), "How pairs come together", r => r.Aggregation, (r, value) => r with { Aggregation = value }) with
+        Choice("aggregation", OptionType.Words.Of<Aggregation>(), "How pairs come together: the mean of their effects over the well-conditioned pairs or over all, or the effect of their means", r => r.Aggregation, (r, value) => r with { Aggregation = value }) with
         {
             Place = FormPlace.Options,
             Label = "Aggregation",
@@ -175,7 +175,7 @@ public static class SweepOptions
         {
             Rules = [r => r.Device != "cuda" || torch.cuda.is_available() ? null : "This machine has no CUDA device that this build can use. Use cpu or auto."],
         },
-        Of("threshold", new OptionType.Number(0), "Heads with |effect| above it are important", r => r.Threshold, (r, value) => r with { Threshold = value }) with
+        Of("threshold", new OptionType.Number(0), "Heads with |effect| above it are important, unless their interval holds 0", r => r.Threshold, (r, value) => r with { Threshold = value }) with
         {
             Place = FormPlace.Options,
             Label = "Important beyond ±",

@@ -81,9 +81,9 @@ public sealed record SweepRequest
     public Metric Metric { get; init; } = Metric.LogitDifference;
 
     /// <summary>How pairs come together.</summary>
-    public Aggregation Aggregation { get; init; } = Aggregation.MeanOfRatios;
+    public Aggregation Aggregation { get; init; } = Aggregation.WellConditionedMean;
 
-    /// <summary>Heads with |effect| above it are important. From 0 on.</summary>
+    /// <summary>Heads with |effect| above it are important, unless their interval holds 0. From 0 on.</summary>
     public double Threshold { get; init; } = 0.1;
 
     /// <summary>How many heads a ranked table shows. At least 1. The result has all heads whatever it is.</summary>
