@@ -31,18 +31,19 @@ internal static class SweepCommand
             HelpName = "FOLDER",
             DefaultValueFactory = _ => "headpatch-out",
         };
+        var force = new Option<bool>("--force") { Description = "Write over another sweep's results in that folder" };
         var command = new Command("sweep", "Patch every head of every layer and measure how much of the behaviour each carries");
-        foreach (Option option in options.All.Append(store).Append(output))
+        foreach (Option option in options.All.Concat([store, output, force]))
         {
             command.Options.Add(option);
         }
 
         command.SetAction((parsed, cancellation) =>
-            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), cancellation));
+            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), parsed.GetValue(force), cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, CancellationToken cancellation)
+    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, bool force, CancellationToken cancellation)
     {
         LibTorch.Load();
         var (request, places) = options.Read(parsed);
@@ -53,6 +54,11 @@ internal static class SweepCommand
         await store.CheckAsync(cancellation);
 
         string id = SweepIds.OfContent(request, plan.Model.Fingerprint);
+        if (!force)
+        {
+            folder.CheckFree(id);
+        }
+
         await using var engine = new InProcessEngine(store, catalog);
         SweepStatus status = await SweepDisplay.RunAsync(engine, plan, () => engine.RunAsync(id, request, cancellation));
         if (status.Status != SweepState.Completed)
