@@ -1,3 +1,5 @@
+using HeadPatching.Core.Faults;
+
 namespace HeadPatching.Core.Prompts;
 
 /// <summary>A pair as the model sees it: validated token ids.</summary>
@@ -31,3 +33,14 @@ public sealed record TokenPair(int Index, IReadOnlyList<int> Clean, IReadOnlyLis
         }
     }
 }
+
+/// <summary>Pairs as the model sees them, without those that cannot be swept.</summary>
+/// <param name="Pairs">Those that can, at least one.</param>
+/// <param name="LeftOutCount">How many were left out.</param>
+/// <param name="LeftOut">Those that were left out, the first 100 of them.</param>
+public sealed record TokenizedPairs(IReadOnlyList<TokenPair> Pairs, int LeftOutCount, IReadOnlyList<LeftOutPair> LeftOut);
+
+/// <summary>A pair that cannot be swept.</summary>
+/// <param name="Index">Its index in the dataset or pairs file, from 0.</param>
+/// <param name="Fault">What is wrong with it, and where; the first where it is several things.</param>
+public sealed record LeftOutPair(int Index, Fault Fault);
