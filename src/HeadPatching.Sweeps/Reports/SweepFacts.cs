@@ -1,4 +1,5 @@
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 
 namespace HeadPatching.Sweeps.Reports;
@@ -33,6 +34,11 @@ internal static class SweepFacts
             "each" => "each position",
             _ => $"position {result.Positions}",
         });
+        if (result.Bos is { } bos)
+        {
+            facts.Add(bos == Bos.Always ? "BOS before texts" : "no BOS before texts");
+        }
+
         return facts;
     }
 
