@@ -18,7 +18,7 @@ public static class FaultKinds
     /// <summary>The model's architecture, activation or size is not one that is supported.</summary>
     public const string UnsupportedModel = "unsupported-model";
 
-    /// <summary>A model folder lacks a tensor, or a tensor has another shape than config.json says.</summary>
+    /// <summary>A model folder lacks a tensor, or a tensor has another shape than config.json says, or a number in it is not finite.</summary>
     public const string InvalidWeights = "invalid-weights";
 
     /// <summary>Prompts are text and the model folder has no tokenizer that can be read.</summary>
@@ -62,6 +62,9 @@ public static class FaultKinds
 
     /// <summary>More of something than the host allows.</summary>
     public const string TooLarge = "too-large";
+
+    /// <summary>The numbers of a run grow beyond what the type it is computed in can hold.</summary>
+    public const string NotFinite = "not-finite";
 
     /// <summary>A folder or file cannot be written.</summary>
     public const string CannotWrite = "cannot-write";

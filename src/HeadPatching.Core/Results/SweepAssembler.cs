@@ -47,6 +47,7 @@ public static class SweepAssembler
             Positions = description.Options.Positions,
             Ablation = description.Options.Ablation,
             Method = description.Method,
+            Gradient = description.Gradient,
             ScreenTop = description.ScreenTop,
             Receivers = description.Paths?.Receivers,
             FreezeMlps = description.Paths?.FreezeMlps,
