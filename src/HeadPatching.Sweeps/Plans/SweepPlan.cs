@@ -48,7 +48,8 @@ public sealed record SweepPlan(
 
         const int Named = 20, Explained = 3;
         string which = string.Join(", ", LeftOut.Take(Named).Select(pair => pair.Index)) + (LeftOutCount > Named ? $" and {LeftOutCount - Named} more" : "");
-        string why = string.Join(" ", LeftOut.Take(Explained).Select(pair => pair.Fault.ToString()));
+        // The first sentence says what is wrong; what follows lists tokens.
+        string why = string.Join(" ", LeftOut.Take(Explained).Select(pair => pair.Fault.ToString().Split(". ")[0].TrimEnd('.') + "."));
         return $"{LeftOutCount} of {LeftOutCount + Pairs.Count} pairs cannot be swept and were left out: {which}. {(LeftOutCount > Explained ? "The first: " : "")}{why}";
     }
 

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 
 namespace HeadPatching.Sweeps.Reports;
@@ -35,6 +36,11 @@ internal static class SweepFacts
             _ when result.Positions.Role is string role => $"position of {role}",
             _ => $"position {result.Positions}",
         });
+        if (result.Bos is { } bos)
+        {
+            facts.Add(bos == Bos.Always ? "BOS before texts" : "no BOS before texts");
+        }
+
         return facts;
     }
 

@@ -266,6 +266,35 @@ public class SweepCommandTests
         Assert.Contains("\"patch\": \"v\"", await File.ReadAllTextAsync(folder["out/results.json"]), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Pairs_that_cannot_be_swept_are_left_out_when_asked_and_said_by_their_lines()
+    {
+        using var folder = new TemporaryFolder();
+        string name = new string('n', 200) + ".jsonl"; // as long as a file's name may be
+        const string Good = """{"clean": "When Mary and John went to the store, John gave a drink to", "corrupted": "When Mary and John went to the store, Mary gave a drink to", "correct": " Mary", "incorrect": " John"}""";
+        string unequal = Good.Replace("store, Mary", "Mary", StringComparison.Ordinal), long2 = Good.Replace("\" Mary\"", "\" Mary and\"", StringComparison.Ordinal);
+        folder.Write(name, $"{Good}\n{unequal}\n\n{long2}\n{Good}\n");
+        string[] sweep = ["sweep", "--pairs", name, "--store", "store", "--out", "out"];
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, sweep);
+        Assert.Equal(2, exitCode);
+        Assert.Equal(2, error.Trim().Split('\n').Length);
+
+        (exitCode, string output, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--skip-invalid"]);
+        Assert.Equal(0, exitCode);
+        string[] lines = error.Trim().Split('\n');
+        Assert.Equal(2, lines.Length);
+        Assert.StartsWith($"Left out: {name}:2: Clean has 15 tokens", lines[0], StringComparison.Ordinal);
+        Assert.StartsWith($"Left out: {name}:4: correct: The answer is 2 tokens", lines[1], StringComparison.Ordinal);
+        Assert.Contains("2 of 4 pairs cannot be swept and were left out: 1, 2.", output.ReplaceLineEndings("").Replace("  ", " ", StringComparison.Ordinal), StringComparison.Ordinal);
+        using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
+        Assert.Equal([0, 3], results.RootElement.GetProperty("pairs").EnumerateArray().Select(pair => pair.GetProperty("index").GetInt32()));
+        Assert.Equal(name, results.RootElement.GetProperty("dataset").GetProperty("name").GetString());
+
+        (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", name, "--skip-invalid", "--bos", "never");
+        Assert.Equal((0, 2), (exitCode, error.Trim().Split('\n').Length));
+        Assert.Contains("2 pairs of 14 tokens", output, StringComparison.Ordinal);
+    }
+
     [Theory]
     [MemberData(nameof(BadInput))]
     public async Task Bad_input_ends_with_2_and_says_what_and_where(string options, string message)
