@@ -53,7 +53,7 @@ internal static class SweepFacts
             return denoise ? "clean into corrupted" : "corrupted into clean";
         }
 
-        string replacement = result.AblationDetails ?? AblationDetails.Of(ablation, result.Reference?.Name);
+        string replacement = AblationDetails.InShort(ablation, result.Reference?.Name);
         return $"{(denoise ? "corrupted" : "clean")} run, {result.Patch.NameOf()} replaced by {replacement}";
     }
 
