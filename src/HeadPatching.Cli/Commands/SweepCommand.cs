@@ -3,6 +3,7 @@ using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Reports;
@@ -50,6 +51,7 @@ internal static class SweepCommand
         IArtifactStore store = ArtifactStores.Open(location);
         var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()));
         SweepPlan plan = await SweepPlanner.PlanAsync(request, TimeProvider.System.GetUtcNow(), catalog, places, cancellation);
+        await LeftOutPairs.SayAsync(plan.LeftOutCount, plan.LeftOut);
         OutFolder folder = OutFolder.Open(output);
         await store.CheckAsync(cancellation);
 
@@ -60,6 +62,11 @@ internal static class SweepCommand
         }
 
         await using var engine = new InProcessEngine(store, catalog);
+        if (await engine.FindOwnerAsync(id, cancellation) is SweepOwner owner)
+        {
+            Console.WriteLine($"The same sweep runs already, in process {owner.ProcessId} on {owner.Machine}. It is followed to its end there; if that process ends, the sweep goes on here.");
+        }
+
         SweepStatus status = await SweepDisplay.RunAsync(engine, plan, () => engine.RunAsync(id, request, cancellation));
         if (status.Status != SweepState.Completed)
         {

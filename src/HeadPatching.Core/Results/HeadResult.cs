@@ -29,7 +29,7 @@ public sealed record HeadResult(
     /// </summary>
     public ConfidenceInterval? ConfidenceInterval { get; init; }
 
-    /// <summary>Of how many pairs the effect is: those that have <c>position</c>, less the <c>excludedPairs</c>; 0 where none is left.</summary>
+    /// <summary>Of how many pairs the effect is: those that have <c>position</c> or <c>role</c>, less the <c>excludedPairs</c>; 0 where none is left.</summary>
     public int Pairs { get; init; }
 
     /// <summary>With the method <c>screen</c>: the effect as estimated, to be held against <see cref="PatchingEffect"/> where it was run.</summary>
@@ -45,4 +45,11 @@ public sealed record HeadResult(
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Position { get; init; }
+
+    /// <summary>
+    /// With positions <c>each-role</c>, and with <c>each</c> where pairs name roles and a position is not the same place in all of them: the role whose
+    /// effect this is (the one of largest |effect|).
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Role { get; init; }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Patching.Interventions;
 using HeadPatching.Core.Prompts;
 
@@ -23,12 +24,14 @@ public static class SweepAssembler
     {
         Dictionary<int, double[][][]>? estimates = runs.Estimates is null ? null : MetricByPair(description.Model.Layers, pairs, runs, runs.Estimates);
         Dictionary<int, double[][][]> metric = estimates is null ? MetricByPair(description.Model.Layers, pairs, runs, runs.Layers) : ExactWhereRun(estimates, runs);
-        bool each = description.Options.Positions.IsEach;
+        bool each = description.Options.Positions.IsEach, eachRole = description.Options.Positions.IsEachRole;
         var overPairs = new EffectOverPairs(description.Aggregation, description.Options.Direction, pairs.Select(pair => pair.Index), runs.Baselines);
         int units = metric[pairs[0].Index][0][0].Length; // heads, key/value heads, or one for the layer as a whole
         PairResult[] pairResults = [.. pairs.Select(Pair)];
         int longest = pairs.Max(pair => pair.Length);
         bool oneLength = pairs.All(pair => pair.Length == longest);
+        IReadOnlyList<Cell> cells = Cells.Of(description.Options.Positions, pairs), roles = Cells.OfRoles(description.Options.Positions, pairs);
+        IReadOnlyList<Cell> candidates = Cells.WithEnoughPairs(cells, pairs.Count); // for a head's strongest place
         HeadResult[] heads =
         [
             .. from layer in Enumerable.Range(0, description.Model.Layers)
@@ -49,6 +52,8 @@ public static class SweepAssembler
             Patch = description.Options.Patch,
             Positions = description.Options.Positions,
             Ablation = description.Options.Ablation,
+            AblationDetails = description.Options.Ablation is Ablation ablation ? AblationDetails.Of(ablation, description.Reference) : null,
+            Reference = description.Options.References is { } references ? new DatasetSummary(description.Reference ?? "reference", references.Count) : null,
             Method = description.Method,
             Gradient = description.Gradient,
             ScreenTop = description.ScreenTop,
@@ -61,14 +66,24 @@ public static class SweepAssembler
             Aggregation = description.Aggregation,
             Threshold = description.Threshold,
             Seed = description.Seed,
+            Bos = description.Bos,
             Intervals = ConfidenceInterval.Kind,
             Heads = heads,
             Heatmap = [.. heads.Chunk(units).Select(layer => layer.Select(head => head.PatchingEffect).ToArray())],
-            HeatmapByPosition = each && oneLength ? HeatmapByPosition() : null,
+            HeatmapByPosition = each && oneLength ? HeatmapBy(Cells.OfPositions(pairs)) : null,
+            Roles = roles.Count > 0 ? [.. roles.Select(cell => new RoleSummary(cell.Role!, cell.Rows.Count))] : null,
+            HeatmapByRole = roles.Count > 0 ? HeatmapBy(roles) : null,
             ImportantHeads = [.. beyond.Where(head => !MayBeZero(head))],
             ExcludedPairs = overPairs.Conditioning.Excluded,
             Pairs = pairResults,
-            Warnings = [.. Warnings(pairResults, description.Metric, overPairs.Conditioning), .. IntervalWarnings(heads, beyond, description.Threshold)],
+            Warnings =
+            [
+                .. description.Warnings,
+                .. Warnings(pairResults, description.Metric, overPairs.Conditioning),
+                .. IntervalWarnings(heads, beyond, description.Threshold),
+                .. Cells.Warnings(description.Options.Positions, pairs),
+                .. AblationPlan.Of(pairs, description.Options)?.Warnings() ?? [],
+            ],
             Timings = new SweepTimings(
                 description.StartedAt,
                 description.FinishedAt,
@@ -80,7 +95,7 @@ public static class SweepAssembler
 
         PairResult Pair(TokenPair pair)
         {
-            double[][][] patched = metric[pair.Index];                        // [layer][position][head]
+            double[][][] patched = metric[pair.Index];                        // [layer][row][head]
             double from = overPairs.From(pair.Index), to = overPairs.To(pair.Index);
             double[][][] effect = [.. patched.Select(layer => layer.Select(position => position.Select(value => Effect.Of(value, from, to)).ToArray()).ToArray())];
             return new PairResult
@@ -97,12 +112,19 @@ public static class SweepAssembler
                 CleanMetric = runs.Baselines[pair.Index].Clean,
                 CorruptedMetric = runs.Baselines[pair.Index].Corrupted,
                 Degenerate = PairConditioning.IsDegenerate(to - from),
-                PatchedMetric = each ? null : [.. patched.Select(layer => layer[0])],
-                PatchingEffect = each ? null : [.. effect.Select(layer => layer[0])],
+                Roles = pair.Roles,
+                PatchedMetric = each || eachRole ? null : [.. patched.Select(layer => layer[0])],
+                PatchingEffect = each || eachRole ? null : [.. effect.Select(layer => layer[0])],
                 PatchedMetricByPosition = each ? patched : null,
                 PatchingEffectByPosition = each ? effect : null,
+                PatchedMetricByRole = eachRole ? ByRole(pair, patched) : null,
+                PatchingEffectByRole = eachRole ? ByRole(pair, effect) : null,
             };
         }
+
+        // [layer][row][head] to [layer][head] by role
+        static Dictionary<string, double[][]> ByRole(TokenPair pair, double[][][] of) =>
+            pair.RolesInOrder().Index().ToDictionary(role => role.Item.Name, role => of.Select(layer => layer[role.Index]).ToArray());
 
         string? Texts(TokenAnswers answers) => tokenText is null ? null : string.Join(" | ", answers.Ids.Select(tokenText));
 
@@ -118,14 +140,13 @@ public static class SweepAssembler
 
         HeadResult Head(int layer, int head, Dictionary<int, double[][][]>? of = null)
         {
-            // Position by position where each was patched; counted from the end, where all pairs have their answer, so that lengths may differ.
-            int?[] fromEnd = each ? [.. Enumerable.Range(1, longest).Select(n => (int?)-n)] : [null];
-            return fromEnd.Select(AtPosition).MaxBy(result => Math.Abs(result.PatchingEffect))!;
+            // Of equal ones the last, where the answer is read.
+            return candidates.Reverse().Select(AtPlace).MaxBy(result => Math.Abs(result.PatchingEffect))!;
 
-            HeadResult AtPosition(int? position)
+            HeadResult AtPlace(Cell place)
             {
-                TokenPair[] those = [.. pairs.Where(pair => position is null || pair.Length >= -position)];
-                double[] patched = [.. those.Select(pair => (of ?? metric)[pair.Index][layer][position is int p ? pair.Length + p : 0][head])];
+                TokenPair[] those = [.. place.Rows.Select(row => row.Pair)];
+                double[] patched = [.. place.Rows.Select(row => Patched(of ?? metric, row, layer, head))];
                 PooledEffect pooled = overPairs.Of(those.Select(pair => pair.Index).Zip(patched));
                 return new HeadResult(
                     layer,
@@ -140,19 +161,20 @@ public static class SweepAssembler
                 {
                     ConfidenceInterval = pooled.Interval,
                     Pairs = pooled.Pairs,
-                    Position = position,
+                    Position = place.Position,
+                    Role = place.Role,
                 };
             }
         }
 
-        double[][][] HeatmapByPosition() =>
+        static double Patched(Dictionary<int, double[][][]> of, (TokenPair Pair, int Row) at, int layer, int head) => of[at.Pair.Index][layer][at.Row][head];
+
+        // [layer][place][head]
+        double[][][] HeatmapBy(IReadOnlyList<Cell> places) =>
         [
-            .. Enumerable.Range(0, description.Model.Layers).Select(layer =>
-                Enumerable.Range(0, longest).Select(position =>
-                    Enumerable.Range(0, units).Select(head =>
-                        overPairs.Of(pairs.Select(pair => (pair.Index, metric[pair.Index][layer][position][head]))).Effect)
-                    .ToArray())
-                .ToArray()),
+            .. Enumerable.Range(0, description.Model.Layers).Select(layer => places.Select(place =>
+                Enumerable.Range(0, units).Select(head =>
+                    overPairs.Of(place.Rows.Select(row => (row.Pair.Index, Patched(metric, row, layer, head)))).Effect).ToArray()).ToArray()),
         ];
     }
 

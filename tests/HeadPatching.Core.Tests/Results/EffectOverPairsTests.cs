@@ -136,8 +136,8 @@ public class EffectOverPairsTests
     public void A_screen_chooses_by_the_same_pairs()
     {
         SweepRuns runs = RunsOf(OneIllConditioned);
-        Assert.Equal([(0, 0)], Screen.Top(1, runs, new PatchOptions(), Aggregation.WellConditionedMean));
-        Assert.Equal([(0, 1)], Screen.Top(1, runs, new PatchOptions(), Aggregation.MeanOfRatios));
+        Assert.Equal([(0, 0)], Screen.Top(1, PairsOf(OneIllConditioned), runs, new PatchOptions(), Aggregation.WellConditionedMean));
+        Assert.Equal([(0, 1)], Screen.Top(1, PairsOf(OneIllConditioned), runs, new PatchOptions(), Aggregation.MeanOfRatios));
     }
 
     [Fact]
@@ -171,6 +171,8 @@ public class EffectOverPairsTests
         Assert.Contains("No effect has an interval, which takes 5 pairs: whether such a one is important goes by the threshold alone.", few.Warnings);
     }
 
+    private static TokenPair[] PairsOf(Run[] runs) => [.. runs.Select((run, i) => new TokenPair(i, new int[run.Length], new int[run.Length], 1, 2))];
+
     private static SweepResult Assemble(Run[] runs, Aggregation aggregation = Aggregation.WellConditionedMean, PatchOptions? options = null)
     {
         var description = new SweepDescription
@@ -185,7 +187,7 @@ public class EffectOverPairsTests
             FinishedAt = default,
             SoftwareVersion = "",
         };
-        TokenPair[] pairs = [.. runs.Select((run, i) => new TokenPair(i, new int[run.Length], new int[run.Length], 1, 2))];
+        TokenPair[] pairs = PairsOf(runs);
         return SweepAssembler.Assemble(description, pairs, RunsOf(runs, options?.Positions.IsEach ?? false), tokenText: null);
     }
 
