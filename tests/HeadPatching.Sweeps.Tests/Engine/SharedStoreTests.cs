@@ -72,7 +72,7 @@ public sealed class SharedStoreTests : IDisposable
         var store = new LocalArtifactStore(_folder["store"]);
         string id = (await StoreAsync(store)).SweepId;
         await HoldAsync(store, id, Elsewhere, renewals: 0);
-        await using InProcessEngine engine = Engine();
+        await using InProcessEngine engine = Engine(new EngineOptions { LeaseDuration = TimeSpan.FromSeconds(3) });
         Assert.Equal(0, await engine.ResumeAsync(Stop));
         for (int renewals = 1; renewals < 8; renewals++)
         {
@@ -283,7 +283,7 @@ public sealed class SharedStoreTests : IDisposable
     private InProcessEngine Engine(EngineOptions? options = null, IArtifactStore? store = null) => new(
         store ?? new LocalArtifactStore(_folder["store"]),
         new ModelCatalog(_folder["models"]),
-        (options ?? new EngineOptions { Parallelism = 2, LeaseDuration = TimeSpan.FromSeconds(1.5) }) with
+        (options ?? new EngineOptions { Parallelism = 2 }) with
         {
             LeaseRenewal = TimeSpan.FromSeconds(0.3),
             LookInterval = TimeSpan.FromSeconds(0.3),
