@@ -24,6 +24,10 @@ public sealed class BlobArtifactStore : IArtifactStore
 
     private const string WriteIdKey = "writeid";
     private const int DeletesAtOnce = 8;
+    private const int ReadsFromTheStart = 20;
+
+    /// <summary>What is no longer than this is read in one request; it may be a text that changes, of which two requests could give two halves.</summary>
+    private const int OneRequestBytes = 4 << 20;
 
     private readonly BlobContainerClient _container;
     private readonly string _option;
@@ -95,14 +99,23 @@ public sealed class BlobArtifactStore : IArtifactStore
     /// <inheritdoc/>
     public async Task<Stream?> OpenReadAsync(string name, CancellationToken cancellationToken = default)
     {
-        try
+        BlockBlobClient blob = Blob(name);
+        return await UnchangedAsync<Stream>(async () =>
         {
-            return await Blob(name).OpenReadAsync(new BlobOpenReadOptions(allowModifications: false), cancellationToken);
-        }
-        catch (RequestFailedException exception) when (exception.Status == 404)
-        {
-            return null;
-        }
+            Stream stream = await blob.OpenReadAsync(
+                new BlobOpenReadOptions(allowModifications: false) { BufferSize = OneRequestBytes }, cancellationToken);
+            if (stream.Length > OneRequestBytes)
+            {
+                return stream;
+            }
+
+            await using (stream)
+            {
+                // One request gets one version, whichever it is, however often it is replaced.
+                BlobDownloadResult whole = await blob.DownloadContentAsync(cancellationToken);
+                return whole.Content.ToStream();
+            }
+        });
     }
 
     /// <inheritdoc/>
@@ -122,15 +135,12 @@ public sealed class BlobArtifactStore : IArtifactStore
     /// <inheritdoc/>
     public async Task<StoredText?> ReadTextAsync(string name, CancellationToken cancellationToken = default)
     {
-        try
+        BlockBlobClient blob = Blob(name);
+        return await UnchangedAsync(async () =>
         {
-            var blob = (await Blob(name).DownloadContentAsync(cancellationToken)).Value;
-            return new StoredText(blob.Content.ToString(), blob.Details.ETag.ToString());
-        }
-        catch (RequestFailedException exception) when (exception.Status == 404)
-        {
-            return null;
-        }
+            BlobDownloadResult text = (await blob.DownloadContentAsync(cancellationToken)).Value;
+            return new StoredText(text.Content.ToString(), text.Details.ETag.ToString());
+        });
     }
 
     /// <inheritdoc/>
@@ -196,6 +206,27 @@ public sealed class BlobArtifactStore : IArtifactStore
     /// <summary>What must hold for a write: the blob still has this version, or (null) is not there.</summary>
     private static BlobRequestConditions OnCondition(string? etag) =>
         etag is null ? new() { IfNoneMatch = ETag.All } : new() { IfMatch = new ETag(etag) };
+
+    /// <summary>Reads a blob, from the start again where it was replaced between two requests; null when it is not there.</summary>
+    private static async Task<T?> UnchangedAsync<T>(Func<Task<T>> read)
+        where T : class
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await read();
+            }
+            catch (RequestFailedException exception) when (exception.Status == 404)
+            {
+                return null;
+            }
+            catch (RequestFailedException exception) when (exception.ErrorCode == BlobErrorCode.ConditionNotMet && attempt < ReadsFromTheStart)
+            {
+                // Its next version is there already.
+            }
+        }
+    }
 
     private static async Task UploadTextAsync(
         BlockBlobClient blob,

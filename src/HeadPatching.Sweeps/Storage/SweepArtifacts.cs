@@ -1,4 +1,6 @@
 using System.Globalization;
+using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Results;
 
 namespace HeadPatching.Sweeps.Storage;
 
@@ -45,8 +47,8 @@ public static class SweepArtifacts
         string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/layers/layer-{layer:D3}-chunk-{chunk:D5}.json");
 
     /// <summary>The estimates of every layer over one chunk, with the methods <c>attribution</c> and <c>screen</c>.</summary>
-    public static string Estimates(string sweepId, int chunk) =>
-        string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/estimates/chunk-{chunk:D5}.json");
+    public static string Estimates(string sweepId, Gradient gradient, int chunk) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/estimates/{gradient.NameOf()}-chunk-{chunk:D5}.json");
 
     /// <summary>The heads to run after the estimate, with the method <c>screen</c>.</summary>
     public static string Screen(string sweepId) => $"{Folder(sweepId)}/screen.json";
