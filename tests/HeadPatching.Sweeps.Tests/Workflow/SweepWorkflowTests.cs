@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Plans;
@@ -79,6 +81,30 @@ public class SweepWorkflowTests
         Assert.DoesNotContain("AssembleSweep", context.Calls);
     }
 
+    [Fact]
+    public async Task Waiting_for_very_many_activities_takes_one_step_each()
+    {
+        const int Chunks = 40_000;
+        var context = new Recorder(layers: 1, chunks: Chunks, Method.Attribution) { Pending = new() };
+        var stopwatch = Stopwatch.StartNew();
+        Task<SweepSummary> run = Task.Run(() => SweepWorkflow.RunAsync(context), TestContext.Current.CancellationToken);
+        while (!run.IsCompleted)
+        {
+            // The last one first, a batch at a time: what is left to wait for stays long.
+            while (context.Pending!.TryPop(out Action? end))
+            {
+                end();
+            }
+
+            Assert.InRange(stopwatch.Elapsed.TotalSeconds, 0, 60);
+            await Task.Delay(1, TestContext.Current.CancellationToken);
+        }
+
+        await run;
+        Assert.Equal((Chunks, Chunks), (context.Reports[^1].ChunksCached, context.Reports[^1].ChunksEstimated));
+        TestContext.Current.TestOutputHelper?.WriteLine($"{2 * Chunks} activities in {stopwatch.Elapsed.TotalSeconds:F2} s.");
+    }
+
     private sealed class Recorder(int layers, int chunks, Method method = Method.Exact) : ISweepContext
     {
         public string SweepId => "sweep";
@@ -91,6 +117,9 @@ public class SweepWorkflowTests
 
         public Action<string> OnCall { get; set; } = _ => { };
 
+        /// <summary>Where it is given, the activities of chunks end only when it is told so, by these.</summary>
+        public ConcurrentStack<Action>? Pending { get; init; }
+
         public async Task<TOutput> CallAsync<TOutput>(string activity, ActivityInput input)
         {
             string call = activity switch
@@ -100,7 +129,13 @@ public class SweepWorkflowTests
                 _ => activity,
             };
             Calls.Add(call);
-            await Task.CompletedTask;
+            if (Pending is not null && activity is (ActivityNames.CacheActivations or ActivityNames.EstimateEffects))
+            {
+                var ended = new TaskCompletionSource();
+                Pending.Push(ended.SetResult);
+                await ended.Task;
+            }
+
             OnCall(call);
             object output = activity switch
             {
