@@ -1,6 +1,7 @@
 using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Sweeps.Workflow;
@@ -71,6 +72,8 @@ public sealed class SweepActivities
         }
         catch (OperationCanceledException) when (watch.SweepIsCancelled)
         {
+            // Where the sweep was deleted meanwhile, what the activity wrote goes after it.
+            await _store.DeleteLeftoversAsync(input.SweepId, CancellationToken.None);
             throw new SweepCancelledException(); // not worth a retry, unlike an activity that its host stopped
         }
         catch (InvalidInputException e)
