@@ -163,7 +163,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         await page.GotoAsync(server.Address.AbsoluteUri);
 
         await StartAsync();
-        Assert.Empty(bodies[0].EnumerateObject().Select(property => property.Name).Intersect(["ablation", "method", "screenTop", "receivers", "freezeMlps", "seed", "count"]));
+        Assert.Empty(bodies[0].EnumerateObject().Select(property => property.Name).Intersect(["ablation", "method", "gradient", "screenTop", "receivers", "freezeMlps", "seed", "count"]));
 
         // The fault above opened the fold and stands beside its field.
         await Expect(page.Locator("#advanced")).ToHaveAttributeAsync("open", "");
@@ -185,12 +185,15 @@ public sealed class SweepsPageTests(Chromium chromium)
         await StartAsync();
         Assert.Equal("screen", bodies[2].GetProperty("method").GetString());
         Assert.Equal(5, bodies[2].GetProperty("screenTop").GetInt32());
+        Assert.Equal("frozen-norms", bodies[2].GetProperty("gradient").GetString());
         Assert.False(bodies[2].TryGetProperty("receivers", out _));
         Assert.False(bodies[2].TryGetProperty("freezeMlps", out _));
 
         await page.SelectOptionAsync("#method", "attribution");
+        await page.SelectOptionAsync("#gradient", "plain");
         await StartAsync();
         Assert.Equal("attribution", bodies[3].GetProperty("method").GetString());
+        Assert.Equal("plain", bodies[3].GetProperty("gradient").GetString());
         Assert.False(bodies[3].TryGetProperty("screenTop", out _));
 
         async Task StartAsync()
