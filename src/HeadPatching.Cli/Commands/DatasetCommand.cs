@@ -47,7 +47,7 @@ internal static class DatasetCommand
         show.SetAction((parsed, cancellation) =>
         {
             string given = parsed.GetRequiredValue(dataset);
-            PairsFile? file = BuiltInDatasets.Find(given) is null ? ReadFile(given) : null;
+            PairsFile? file = BuiltInDatasets.Find(given) is null ? ReadFile(given, given) : null;
             SweepRequest request = options.Read(parsed).Request with
             {
                 Dataset = file is null ? given : null,
@@ -75,10 +75,14 @@ internal static class DatasetCommand
         return ExitCode.Done;
     }
 
-    private static PairsFile ReadFile(string given) =>
+    /// <summary>The pairs file of what is no built-in dataset's name.</summary>
+    /// <param name="given">A path, or a misspelt name.</param>
+    /// <param name="where">The place of a misspelt name in a fault.</param>
+    /// <exception cref="InvalidInputException">It is neither, or the file cannot be read.</exception>
+    internal static PairsFile ReadFile(string given, string where) =>
         File.Exists(given) || Path.HasExtension(given)
             ? PairsFile.Read(given)
-            : throw new InvalidInputException([BuiltInDatasets.Unknown(given, given)]);
+            : throw new InvalidInputException([BuiltInDatasets.Unknown(given, where)]);
 
     private static async Task<int> ShowAsync(
         SweepRequest request, FaultPlaces places, int top, string? output, string? store, CancellationToken cancellation)
@@ -141,11 +145,12 @@ internal static class DatasetCommand
             Index = pair.Index,
             CleanTokens = pair.Clean,
             CorruptedTokens = pair.Corrupted,
+            Roles = pair.Roles,
             Correct = pair.Correct,
             Incorrect = pair.Incorrect,
             CleanMetric = baselines[pair.Index].Clean,
             CorruptedMetric = baselines[pair.Index].Corrupted,
-            Degenerate = Math.Abs(baselines[pair.Index].Clean - baselines[pair.Index].Corrupted) < Effect.DegenerateBelow,
+            Degenerate = PairConditioning.IsDegenerate(baselines[pair.Index].Clean - baselines[pair.Index].Corrupted),
         });
     }
 
@@ -163,7 +168,8 @@ internal static class DatasetCommand
             $"{request.Model}, clean: prefers the right answer on {right} of {pairs.Length} pairs ({100.0 * right / pairs.Length:0.#} %)."));
         AnsiConsole.WriteLine(FormattableString.Invariant(
             $"Logit difference, mean: clean {pairs.Average(pair => pair.CleanMetric):F3}, corrupted {pairs.Average(pair => pair.CorruptedMetric):F3}."));
-        foreach (string warning in SweepAssembler.Warnings(pairs, new LogitDifference()))
+        var conditioning = new PairConditioning(request.Aggregation, pairs.Select(pair => (pair.Index, new Baseline(pair.CleanMetric, pair.CorruptedMetric))));
+        foreach (string warning in SweepAssembler.Warnings(pairs, new LogitDifference(), conditioning))
         {
             AnsiConsole.MarkupLineInterpolated($"[yellow]Warning: {warning}[/]");
         }

@@ -96,7 +96,7 @@ internal static class SweepCommand
         }
 
         string important = result.ImportantHeads.Count == 0 ? "none" : string.Join(", ", result.ImportantHeads.Select(head => head.Name));
-        AnsiConsole.WriteLine(FormattableString.Invariant($"{char.ToUpperInvariant(heatmap.Unit[0])}{heatmap.Unit[1..]}s above {result.Threshold}: {important}"));
+        AnsiConsole.WriteLine(FormattableString.Invariant($"{char.ToUpperInvariant(heatmap.Unit[0])}{heatmap.Unit[1..]}s above {result.Threshold}{(result.Heads.Any(head => head.ConfidenceInterval is not null) ? ", intervals without 0" : "")}: {important}"));
         AnsiConsole.WriteLine(FormattableString.Invariant(
             $"Clean metric {result.Pairs.Average(pair => pair.CleanMetric):G4}, corrupted {result.Pairs.Average(pair => pair.CorruptedMetric):G4} ({result.Metric}, mean of {result.Pairs.Count} pairs)"));
         AnsiConsole.WriteLine($"Effect = {result.Normalisation}");

@@ -18,6 +18,9 @@ public sealed record SweepDescription
     /// <summary>The dataset's name.</summary>
     public required string Dataset { get; init; }
 
+    /// <summary>The name of the prompts that the options' references are; null where there are none.</summary>
+    public string? Reference { get; init; }
+
     /// <summary>What was patched, where and which way.</summary>
     public required PatchOptions Options { get; init; }
 
@@ -34,9 +37,9 @@ public sealed record SweepDescription
     public PathOptions? Paths { get; init; }
 
     /// <summary>How pairs come together.</summary>
-    public Aggregation Aggregation { get; init; } = Aggregation.MeanOfRatios;
+    public Aggregation Aggregation { get; init; } = Aggregation.WellConditionedMean;
 
-    /// <summary>Heads with |effect| above it are listed as important.</summary>
+    /// <summary>Heads with |effect| above it are listed as important, unless their interval holds 0.</summary>
     public double Threshold { get; init; } = 0.1;
 
     /// <summary>What was measured.</summary>

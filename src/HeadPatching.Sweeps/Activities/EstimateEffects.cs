@@ -45,7 +45,7 @@ public sealed class EstimateEffects
             metric,
             new MeasuredPairs(plan.PairsOf(input.Chunk), final.Clean),
             baselines.Baselines,
-            plan.Request.PatchOptions(),
+            plan.PatchOptions(),
             SweepPlanner.Budget(plan.Request),
             gradient,
             cancellationToken));

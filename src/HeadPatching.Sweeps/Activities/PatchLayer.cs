@@ -73,11 +73,11 @@ public sealed class PatchLayer
                 Baselines = baselines.Baselines,
                 Activations = own,
                 Later = later,
-                AblatedZ = await AblatedZAsync(),
+                AblatedZ = await AblatedZAsync(own.Base(plan.Request.RunPatched()).Z),
                 OnlyHeads = await OnlyHeadsAsync(),
             };
             return lease.Use(model =>
-                new LayerPatcher(model, metric, SweepPlanner.Budget(plan.Request)).Patch(inputs, plan.Request.PatchOptions(), progress, cancellationToken));
+                new LayerPatcher(model, metric, SweepPlanner.Budget(plan.Request)).Patch(inputs, plan.PatchOptions(), progress, cancellationToken));
         }
 
         // The paths from the layer's heads: the layer itself and all after it, as they are in the run that is patched.
@@ -99,15 +99,9 @@ public sealed class PatchLayer
             ? (await _store.RequireJsonAsync<ScreenedHeads>(SweepArtifacts.Screen(input.SweepId), cancellationToken)).ByLayer[input.Layer]
             : null;
 
-        async Task<Tensor?> AblatedZAsync()
+        async Task<Tensor?> AblatedZAsync(Tensor own)
         {
-            var ablatedZ = new AblatedZ(_store, plan, run, input, lease);
-            Tensor? z = plan.Request.Ablation switch
-            {
-                Ablation.Mean => await ablatedZ.MeanAsync(cancellationToken),
-                Ablation.Resample => await ablatedZ.ResampledAsync(cancellationToken),
-                _ => null,
-            };
+            Tensor? z = await AblatedZ.OfAsync(_store, plan, input, lease, own, cancellationToken);
             if (z is not null)
             {
                 read.Add(z);

@@ -1,3 +1,4 @@
+using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Models;
@@ -22,8 +23,11 @@ public sealed record SweepPlan(
     IReadOnlyList<PlannedChunk> Chunks,
     IReadOnlyDictionary<int, string>? TokenTexts)
 {
-    /// <summary>With resample ablation, for each of <see cref="Pairs"/> the place of the pair whose z it gets; null otherwise.</summary>
-    public IReadOnlyList<int>? Donors { get; init; }
+    /// <summary>The pairs whose corrupted prompts means are over, or donors are drawn from; null: the swept pairs' own runs.</summary>
+    public IReadOnlyList<TokenPair>? References { get; init; }
+
+    /// <summary>What is patched, where and which way.</summary>
+    public PatchOptions PatchOptions() => Request.PatchOptions() with { References = References };
 
     /// <summary>How many of the pairs that were asked for cannot be swept and were left out.</summary>
     public int LeftOutCount { get; init; }

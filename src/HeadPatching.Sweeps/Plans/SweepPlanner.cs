@@ -4,6 +4,7 @@ using System.Text;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
@@ -45,7 +46,11 @@ public static class SweepPlanner
         IReadOnlyList<TokenPair> pairs = tokenized.Pairs;
         CheckPositions(request.Positions, pairs, places);
         CheckPatch(request, model.Config, places);
-        IReadOnlyList<int>? donors = request.Ablation == Ablation.Resample ? DonorsOf(pairs, request.Seed, places) : null;
+        IReadOnlyList<TokenPair>? references = References(request, prompts, tokenizer, places);
+        if (AblationPlan.Of(pairs, request.PatchOptions() with { References = references })?.Faults(places.Option("ablation")) is { Count: > 0 } faults)
+        {
+            throw new InvalidInputException(faults);
+        }
 
         string device = Device(request.Device);
         string fingerprint = ModelFingerprint.Compute(folder);
@@ -68,9 +73,9 @@ public static class SweepPlanner
             chunks,
             tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText))
         {
-            Donors = donors,
             LeftOutCount = tokenized.LeftOutCount,
             LeftOut = tokenized.LeftOut,
+            References = references,
         };
     }
 
@@ -82,6 +87,11 @@ public static class SweepPlanner
         if (request.Pairs is null && BuiltInDatasets.Find(request.DatasetName()) is null)
         {
             faults.Add(BuiltInDatasets.Unknown(request.DatasetName(), places.Option("dataset")));
+        }
+
+        if (request.Reference?.Dataset is string reference && BuiltInDatasets.Find(reference) is null)
+        {
+            faults.Add(BuiltInDatasets.Unknown(reference, places.Option("reference")));
         }
 
         faults.AddRange(SweepOptions.All.SelectMany(option => option.Faults(request, places)));
@@ -118,6 +128,22 @@ public static class SweepPlanner
             : new TokenizedPairs(PairTokenizer.Tokenize(pairs, config, tokenizer, request.PairIndices, where, whereIndices, cancellationToken), 0, []);
     }
 
+    /// <summary>The pairs of a request's reference as a model sees them; null where it has none. A generated dataset makes 100 or as many as pairs are asked for.</summary>
+    /// <exception cref="InvalidInputException">There is no such dataset, it cannot make pairs for this model, or a pair has faults; carries all.</exception>
+    private static IReadOnlyList<TokenPair>? References(SweepRequest request, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places)
+    {
+        if (request.Reference is not ReferencePrompts reference)
+        {
+            return null;
+        }
+
+        string where = places.Option("reference");
+        IReadOnlyList<PromptPair> pairs = reference.Pairs ?? (BuiltInDatasets.Find(reference.Dataset!) ?? throw new InvalidInputException([BuiltInDatasets.Unknown(reference.Dataset!, where)]))
+            .Make(new DatasetInput(config, tokenizer, Math.Max(request.Count ?? 0, ReferencePrompts.FewestGenerated), request.Seed, where));
+        return PairTokenizer.Tokenize(
+            pairs, config, tokenizer, null, reference.Pairs is null ? PairTokenizer.PathUnder(reference.Dataset!) : places.ReferencePair, where);
+    }
+
     /// <summary>The memory budget of a request.</summary>
     public static MemoryBudget Budget(SweepRequest request) => new(request.MemoryMiB * 1048576L);
 
@@ -127,6 +153,11 @@ public static class SweepPlanner
 
     private static void CheckPositions(Positions positions, IReadOnlyList<TokenPair> pairs, FaultPlaces places)
     {
+        if (positions.Role is not null || positions.IsEachRole)
+        {
+            CheckRoles(positions.Role, pairs, places);
+        }
+
         if (positions.Index is not int index)
         {
             return;
@@ -144,6 +175,23 @@ public static class SweepPlanner
         }
     }
 
+    private static void CheckRoles(string? role, IReadOnlyList<TokenPair> pairs, FaultPlaces places)
+    {
+        int[] without = [.. pairs.Where(pair => role is null ? pair.Roles is not { Count: > 0 } : pair.PositionOf(role) is null).Select(pair => pair.Index)];
+        if (without.Length == 0)
+        {
+            return;
+        }
+
+        string what = role is null ? "a role" : $"the role \"{role}\"";
+        string who = without.Length == pairs.Count
+            ? $"No pair names {what}."
+            : $"Not every pair names {what}; these do not: {string.Join(", ", without.Take(10))}{(without.Length > 10 ? $" and {without.Length - 10} more" : "")}.";
+        IReadOnlyList<string> known = Roles.Of(pairs);
+        string roles = known.Count > 0 ? $"Roles that pairs name: {string.Join(", ", known)}." : "Pairs name roles with \"roles\": {\"S2\": 10}.";
+        throw new InvalidInputException(FaultKinds.InvalidOption, places.Option("positions"), $"{who} {roles} {Positions.Form}");
+    }
+
     private static void CheckPatch(SweepRequest request, ModelConfig config, FaultPlaces places)
     {
         if (request.Patch == Patch.ResidMid && config.ParallelResidual)
@@ -158,18 +206,6 @@ public static class SweepPlanner
         {
             throw new InvalidInputException(faults);
         }
-    }
-
-    private static IReadOnlyList<int> DonorsOf(IReadOnlyList<TokenPair> pairs, int seed, FaultPlaces places)
-    {
-        IReadOnlyList<int> donors = Donors.Draw(pairs, seed);
-        int[] alone = [.. pairs.Where((_, place) => donors[place] < 0).Select(pair => pair.Index)];
-        return alone.Length == 0
-            ? donors
-            : throw new InvalidInputException(
-                FaultKinds.InvalidOption,
-                places.Option("ablation"),
-                $"Resample ablation takes z from another pair of the same length, and there is none for pair {string.Join(", ", alone.Take(10))}{(alone.Length > 10 ? $" and {alone.Length - 10} more" : "")}.");
     }
 
     private static string Device(string device) => device == "auto" ? torch.cuda.is_available() ? "cuda" : "cpu" : device;

@@ -64,7 +64,7 @@ public static class SweepOptions
             Place = FormPlace.Options,
             Label = "Patched activation",
         },
-        Of("positions", new OptionType.PatchPositions(), "Where: all at once, each in turn, or one position (negative from the end)",
+        Of("positions", new OptionType.PatchPositions(), "Where: all at once, each position or role in turn, one position (negative from the end), or each pair's own position of a role",
             r => r.Positions, (r, value) => r with { Positions = value }) with
         {
             Place = FormPlace.Options,
@@ -91,18 +91,29 @@ public static class SweepOptions
                     : $"At the clean run the divergence from the clean run has no slope, so every estimate would be 0; the method is {r.Method.NameOf()}. Use denoise, or the method exact.",
             ],
         },
-        Choice("aggregation", OptionType.Words.Of<Aggregation>(), "How pairs come together", r => r.Aggregation, (r, value) => r with { Aggregation = value }) with
+        Choice("aggregation", OptionType.Words.Of<Aggregation>(), "How pairs come together: the mean of their effects over the well-conditioned pairs or over all, or the effect of their means", r => r.Aggregation, (r, value) => r with { Aggregation = value }) with
         {
             Place = FormPlace.Options,
             Label = "Aggregation",
         },
-        ChoiceOrNone("ablation", OptionType.Words.Of<Ablation>(), "What replaces z instead of the other run's: zeros, the mean over the dataset, or another pair's",
+        ChoiceOrNone("ablation", OptionType.Words.Of<Ablation>(LabelOf), "What replaces z instead of the other run's: zeros (of z itself), the head's value bias (TransformerLens's zero), its mean over other pairs, or another pair's",
             r => r.Ablation, (r, value) => r with { Ablation = value }) with
         {
             Place = FormPlace.Advanced,
             Label = "Put in",
             NoneLabel = "the other run's activation",
             Rules = [r => r.Ablation is null || r.Patch == Patch.Z ? null : $"An ablation replaces a head's z; patch is {r.Patch.NameOf()}. Leave patch out, or make it z."],
+        },
+        Of<ReferencePrompts?>("reference", new OptionType.PromptReference(),
+            "With ablation mean and resample: the prompts that means are over and donors are drawn from, the corrupted ones of a dataset such as ioi-abc or of pairs; "
+            + "none: the swept pairs' own runs, each pair's without itself",
+            r => r.Reference, (r, value) => r with { Reference = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Taken from the prompts of",
+            NoneLabel = "the other pairs",
+            ShownWhen = "ablation",
+            Rules = [r => r.Reference is null || r.Ablation is Ablation.Mean or Ablation.Resample ? null : "Only the ablations mean and resample take z from other prompts. Choose one of them, or leave the reference out."],
         },
         Choice("method", OptionType.Words.Of<Method>(LabelOf), "Run every patch, estimate all from one gradient, or estimate and run the largest",
             r => r.Method, (r, value) => r with { Method = value }) with
@@ -164,7 +175,7 @@ public static class SweepOptions
         {
             Rules = [r => r.Device != "cuda" || torch.cuda.is_available() ? null : "This machine has no CUDA device that this build can use. Use cpu or auto."],
         },
-        Of("threshold", new OptionType.Number(0), "Heads with |effect| above it are important", r => r.Threshold, (r, value) => r with { Threshold = value }) with
+        Of("threshold", new OptionType.Number(0), "Heads with |effect| above it are important, unless their interval holds 0", r => r.Threshold, (r, value) => r with { Threshold = value }) with
         {
             Place = FormPlace.Options,
             Label = "Important beyond ±",
@@ -194,6 +205,15 @@ public static class SweepOptions
         Patch.ResidPre => "resid_pre, the stream before it",
         Patch.ResidMid => "resid_mid, between attention and MLP",
         Patch.ResidPost => "resid_post, the stream after it",
+        _ => null,
+    };
+
+    private static string? LabelOf(Ablation ablation) => ablation switch
+    {
+        Ablation.Zero => "zeros",
+        Ablation.ValueBias => "its value bias",
+        Ablation.Mean => "its mean over others",
+        Ablation.Resample => "another pair's",
         _ => null,
     };
 

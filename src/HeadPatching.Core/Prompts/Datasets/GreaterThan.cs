@@ -56,7 +56,7 @@ public sealed class GreaterThan : IDataset
         string[] nouns = [.. Nouns.Where(noun => tokenizer.SingleToken($" {noun}") is not null)];
         nouns = nouns.Length > 0 ? nouns : Nouns;
         var random = new Random(input.Seed);
-        return [.. Enumerable.Range(0, input.Count).Select(_ => Pair(nouns[random.Next(nouns.Length)], years[random.Next(years.Length)]))];
+        return [.. Enumerable.Range(0, input.Count).Select(_ => Pair(tokenizer, nouns[random.Next(nouns.Length)], years[random.Next(years.Length)]))];
     }
 
     /// <summary>The years that are a century's token and an ending's.</summary>
@@ -97,11 +97,21 @@ public sealed class GreaterThan : IDataset
 
     private static AnswerSet Where(IEnumerable<string> all, Func<string, bool> holds) => AnswerSet.Of([.. all.Where(holds).Select(Answer.Of)]);
 
-    private static PromptPair Pair(string noun, Year year)
+    private static PromptPair Pair(TextTokenizer tokenizer, string noun, Year year)
     {
-        return new PromptPair(Prompt.Of(Sentence(year.Ending)), Prompt.Of(Sentence(CorruptedEnding)), year.Right, year.Wrong);
+        string upToCentury = $"The {noun} lasted from the year {year.Century}";
+        return new PromptPair(Prompt.Of(Sentence(year.Ending)), Prompt.Of(Sentence(CorruptedEnding)), year.Right, year.Wrong)
+        {
+            // Named after the paper: a year is XX and YY.
+            Roles = tokenizer.RolesOf(
+                Sentence(year.Ending),
+                ("NOUN", $"The {noun}", 0),
+                ("XX1", upToCentury, 0),
+                ("YY", upToCentury, 1),
+                ("END", Sentence(year.Ending), 0)),
+        };
 
-        string Sentence(string ending) => $"The {noun} lasted from the year {year.Century}{ending} to the year {year.Century}";
+        string Sentence(string ending) => $"{upToCentury}{ending} to the year {year.Century}";
     }
 
     private static string TwoDigits(int number) => number.ToString("00", CultureInfo.InvariantCulture);
