@@ -2,6 +2,7 @@ using System.CommandLine;
 using HeadPatching.Benchmarks;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Native;
+using HeadPatching.DemoModel;
 using static TorchSharp.torch;
 
 var layers = new Option<int>("--layers") { DefaultValueFactory = _ => 12 };
@@ -19,7 +20,22 @@ dtype.AcceptOnlyFromAmong([.. Dtypes.Names]);
 var root = new RootCommand("Measures head patching against the ways it is done today, and against the machine's own limit.");
 root.Subcommands.Add(Make("sweep", "All positions at once: one patched run a head and pair.", eachPosition: false));
 root.Subcommands.Add(Make("positions", "Each position in turn: one patched run a head, pair and position.", eachPosition: true));
+root.Subcommands.Add(OfModel("estimates", "How far estimates from a gradient are from the exact effects.", EstimateErrors.Run));
+root.Subcommands.Add(OfModel("precision", "How far effects in float32 and bfloat16 are from those in float64.", PrecisionErrors.Run));
 return root.Parse(args).Invoke();
+
+Command OfModel(string name, string description, Func<ModelWithPairs, int> run)
+{
+    var model = new Option<string>("--model") { DefaultValueFactory = _ => DemoModelFolder.Built };
+    var pairsFile = new Option<string?>("--pairs");
+    var command = new Command(name, description) { model, pairsFile };
+    command.SetAction(parsed =>
+    {
+        LibTorch.Load();
+        return run(ModelWithPairs.Open(parsed.GetRequiredValue(model), parsed.GetValue(pairsFile)));
+    });
+    return command;
+}
 
 Command Make(string name, string description, bool eachPosition)
 {

@@ -3,6 +3,7 @@ using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Reports;
@@ -31,29 +32,41 @@ internal static class SweepCommand
             HelpName = "FOLDER",
             DefaultValueFactory = _ => "headpatch-out",
         };
+        var force = new Option<bool>("--force") { Description = "Write over another sweep's results in that folder" };
         var command = new Command("sweep", "Patch every head of every layer and measure how much of the behaviour each carries");
-        foreach (Option option in options.All.Append(store).Append(output))
+        foreach (Option option in options.All.Concat([store, output, force]))
         {
             command.Options.Add(option);
         }
 
         command.SetAction((parsed, cancellation) =>
-            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), cancellation));
+            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), parsed.GetValue(force), cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, CancellationToken cancellation)
+    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, bool force, CancellationToken cancellation)
     {
         LibTorch.Load();
         var (request, places) = options.Read(parsed);
         IArtifactStore store = ArtifactStores.Open(location);
         var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()));
         SweepPlan plan = await SweepPlanner.PlanAsync(request, TimeProvider.System.GetUtcNow(), catalog, places, cancellation);
+        await LeftOutPairs.SayAsync(plan.LeftOutCount, plan.LeftOut);
         OutFolder folder = OutFolder.Open(output);
         await store.CheckAsync(cancellation);
 
         string id = SweepIds.OfContent(request, plan.Model.Fingerprint);
+        if (!force)
+        {
+            folder.CheckFree(id);
+        }
+
         await using var engine = new InProcessEngine(store, catalog);
+        if (await engine.FindOwnerAsync(id, cancellation) is SweepOwner owner)
+        {
+            Console.WriteLine($"The same sweep runs already, in process {owner.ProcessId} on {owner.Machine}. It is followed to its end there; if that process ends, the sweep goes on here.");
+        }
+
         SweepStatus status = await SweepDisplay.RunAsync(engine, plan, () => engine.RunAsync(id, request, cancellation));
         if (status.Status != SweepState.Completed)
         {

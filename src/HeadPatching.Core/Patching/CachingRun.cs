@@ -49,13 +49,21 @@ public sealed class CachingRun : IDisposable
 
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
-        int layer = LayersDone++;
+        int layer = LayersDone;
         var (q, k, v) = _model.QueryKeyValue(layer, _resid);
         Tensor z = _model.Attend(layer, q, k, v);
         var activations = new LayerActivations(Half(0), Half(_pairs.Count));
         Tensor residPost = _model.ResidPost(layer, _resid, z);
+
+        // Nothing can fail any more: until here the scope frees what there is, and the run is where it was.
+        foreach (var (_, tensor) in activations.Clean.Named().Concat(activations.Corrupted.Named()))
+        {
+            tensor.DetachFromDisposeScope();
+        }
+
         _resid.Dispose();
         _resid = residPost.DetachFromDisposeScope();
+        LayersDone++;
         return activations;
 
         HeadActivations Half(int first)
@@ -64,7 +72,7 @@ public sealed class CachingRun : IDisposable
             Tensor Part(Tensor both)
             {
                 Tensor half = both.narrow(0, first, _pairs.Count);
-                return (half.is_contiguous() ? half.clone() : half.contiguous()).DetachFromDisposeScope();
+                return half.is_contiguous() ? half.clone() : half.contiguous();
             }
 
             return new HeadActivations(Part(_resid), Part(q), Part(k), Part(v), Part(z));
@@ -83,9 +91,10 @@ public sealed class CachingRun : IDisposable
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
         Tensor last = _resid.select(1, -1);                                   // [2 * pairs, d_model]
-        return new FinalResiduals(Half(0), Half(_pairs.Count));
+        Tensor clean = Half(0), corrupted = Half(_pairs.Count);
+        return new FinalResiduals(clean.DetachFromDisposeScope(), corrupted.DetachFromDisposeScope());
 
-        Tensor Half(int first) => last.narrow(0, first, _pairs.Count).clone().DetachFromDisposeScope();
+        Tensor Half(int first) => last.narrow(0, first, _pairs.Count).clone();
     }
 
     /// <inheritdoc/>

@@ -11,13 +11,15 @@ namespace HeadPatching.Core.Patching;
 public sealed record FinalResiduals(Tensor Clean, Tensor Corrupted) : IDisposable
 {
     /// <summary>The metric of both runs on every pair.</summary>
+    /// <exception cref="Faults.InvalidInputException">It is not finite: the numbers of a run grew beyond what its type can hold.</exception>
     public IReadOnlyList<Baseline> Baselines(Transformer model, IMetric metric, IReadOnlyList<TokenPair> pairs)
     {
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
         Tensor measured = metric.Measure(model, stack([Clean, Corrupted]), new MeasuredPairs(pairs, Clean)); // [2, pairs]
         double[] values = [.. measured.to(ScalarType.Float64).cpu().data<double>()];
-        return [.. Enumerable.Range(0, pairs.Count).Select(i => new Baseline(values[i], values[pairs.Count + i]))];
+        Baseline[] baselines = [.. Enumerable.Range(0, pairs.Count).Select(i => new Baseline(values[i], values[pairs.Count + i]))];
+        return FiniteNumbers.Checked(baselines, model, metric, pairs);
     }
 
     /// <inheritdoc/>

@@ -88,6 +88,7 @@ public static class InMemorySweep
     /// <param name="options">What to patch, where and which way.</param>
     /// <param name="metric">What is measured; it must have a gradient.</param>
     /// <param name="budget">How much memory it may take beside the weights.</param>
+    /// <param name="gradient">Which gradient.</param>
     /// <param name="cancellation">Looked at before each batch.</param>
     /// <exception cref="Faults.InvalidInputException">The patch has no estimate, or the metric no gradient.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
@@ -97,13 +98,14 @@ public static class InMemorySweep
         PatchOptions options,
         IMetric metric,
         MemoryBudget budget,
+        Gradient gradient = Gradient.FrozenNorms,
         CancellationToken cancellation = default)
     {
         return OverChunks(model, pairs, metric, budget, EstimateChunk, cancellation);
 
         List<LayerPatches> EstimateChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, IReadOnlyList<LayerActivations> layers)
         {
-            using var run = AttributionRun.Start(model, metric, measured, baselines, options, budget, cancellation);
+            using var run = AttributionRun.Start(model, metric, measured, baselines, options, budget, gradient, cancellation);
             return [.. layers.Select((activations, layer) => run.Estimate(layer, activations))];
         }
     }

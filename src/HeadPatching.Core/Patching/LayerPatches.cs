@@ -9,4 +9,9 @@ namespace HeadPatching.Core.Patching;
 /// </param>
 /// <param name="PatchedRuns">How many patched runs were made.</param>
 /// <param name="Seconds">How long it took.</param>
-public sealed record LayerPatches(int Layer, IReadOnlyList<int> PairIndices, double[][][] PatchedMetric, long PatchedRuns, double Seconds);
+/// <exception cref="Faults.InvalidInputException">A metric is not finite: the numbers of that run grew beyond what its type can hold.</exception>
+public sealed record LayerPatches(int Layer, IReadOnlyList<int> PairIndices, double[][][] PatchedMetric, long PatchedRuns, double Seconds)
+{
+    /// <summary>The metric of every patched run, [pair][position][head]; all of them are finite.</summary>
+    public double[][][] PatchedMetric { get; init; } = FiniteNumbers.Checked(PatchedMetric, Layer, PairIndices);
+}

@@ -1,7 +1,9 @@
 using System.Text.Json.Serialization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Core.Results;
 
@@ -38,6 +40,13 @@ public sealed record SweepResult
     /// <summary>How the effects were found.</summary>
     public Method Method { get; init; }
 
+    /// <summary>
+    /// With the methods <c>attribution</c> and <c>screen</c>, which gradient the estimates were made of: <c>frozen-norms</c>, in which the scale of
+    /// every norm is held fixed, or <c>plain</c>. Absent in results of versions that had the plain one alone.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Gradient? Gradient { get; init; }
+
     /// <summary>With the method <c>screen</c>, how many heads were run after the estimate.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? ScreenTop { get; init; }
@@ -49,6 +58,10 @@ public sealed record SweepResult
     /// <summary>With path patching, whether MLPs stayed as they are in the run that is patched; otherwise they were recomputed.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? FreezeMlps { get; init; }
+
+    /// <summary>Whether texts began with the model's BOS, <c>always</c> or <c>never</c>; absent where that was as the model's family has it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Bos? Bos { get; init; }
 
     /// <summary>Where it was replaced.</summary>
     public required Positions Positions { get; init; }

@@ -28,41 +28,35 @@ internal static class CachedTensors
         return lease.Use(model => tensors(stream, artifact, model));
     }
 
-    public static LayerActivations ReadLayer(Stream from, string name, Transformer model)
+    public static LayerActivations ReadLayer(Stream from, string name, Transformer model) =>
+        Read(from, name, model, tensor => new LayerActivations(Run(tensor, "clean"), Run(tensor, "corrupted")));
+
+    public static HeadActivations ReadRun(Stream from, string name, string run, Transformer model) =>
+        Read(from, name, model, tensor => Run(tensor, run));
+
+    public static KeysValues ReadKeysValues(Stream from, string name, string run, Transformer model) =>
+        Read(from, name, model, tensor => new KeysValues(tensor($"{run}.k"), tensor($"{run}.v")));
+
+    public static Tensor ReadZ(Stream from, string name, string run, Transformer model) => Read(from, name, model, tensor => tensor($"{run}.z"));
+
+    public static FinalResiduals ReadFinal(Stream from, string name, Transformer model) =>
+        Read(from, name, model, tensor => new FinalResiduals(tensor("clean.resid_post"), tensor("corrupted.resid_post")));
+
+    private static HeadActivations Run(Func<string, Tensor> tensor, string run) =>
+        new(tensor($"{run}.resid_pre"), tensor($"{run}.q"), tensor($"{run}.k"), tensor($"{run}.v"), tensor($"{run}.z"));
+
+    /// <summary>Reads tensors of an artifact. Where the store fails midway, those that were read are freed with the scope.</summary>
+    private static T Read<T>(Stream from, string name, Transformer model, Func<Func<string, Tensor>, T> read)
     {
         using SafetensorsFile file = SafetensorsFile.Open(from, name);
-        return new LayerActivations(Run(file, "clean", model), Run(file, "corrupted", model));
-    }
-
-    public static HeadActivations ReadRun(Stream from, string name, string run, Transformer model)
-    {
-        using SafetensorsFile file = SafetensorsFile.Open(from, name);
-        return Run(file, run, model);
-    }
-
-    public static KeysValues ReadKeysValues(Stream from, string name, string run, Transformer model)
-    {
-        using SafetensorsFile file = SafetensorsFile.Open(from, name);
-        return new KeysValues(file.Read($"{run}.k", model.Dtype, model.Device), file.Read($"{run}.v", model.Dtype, model.Device));
-    }
-
-    public static Tensor ReadZ(Stream from, string name, string run, Transformer model)
-    {
-        using SafetensorsFile file = SafetensorsFile.Open(from, name);
-        return file.Read($"{run}.z", model.Dtype, model.Device);
-    }
-
-    public static FinalResiduals ReadFinal(Stream from, string name, Transformer model)
-    {
-        using SafetensorsFile file = SafetensorsFile.Open(from, name);
-        return new FinalResiduals(
-            file.Read("clean.resid_post", model.Dtype, model.Device), file.Read("corrupted.resid_post", model.Dtype, model.Device));
-    }
-
-    private static HeadActivations Run(SafetensorsFile file, string run, Transformer model)
-    {
-        return new HeadActivations(Read("resid_pre"), Read("q"), Read("k"), Read("v"), Read("z"));
-
-        Tensor Read(string tensor) => file.Read($"{run}.{tensor}", model.Dtype, model.Device);
+        using var scope = NewDisposeScope();
+        var tensors = new List<Tensor>();
+        T whole = read(tensor =>
+        {
+            tensors.Add(file.Read(tensor, model.Dtype, model.Device));
+            return tensors[^1];
+        });
+        tensors.ForEach(tensor => tensor.DetachFromDisposeScope());
+        return whole;
     }
 }

@@ -24,13 +24,14 @@ public sealed class EstimateEffects
     /// <exception cref="OperationCanceledException">It was cancelled: nothing of the chunk is written.</exception>
     public async Task<EstimateReport> RunAsync(ActivityInput input, CancellationToken cancellationToken = default)
     {
-        string name = SweepArtifacts.Estimates(input.SweepId, input.Chunk);
+        var plan = await _store.RequireJsonAsync<SweepPlan>(SweepArtifacts.Plan(input.SweepId), cancellationToken);
+        Gradient gradient = plan.Request.EstimatedFrom()!.Value;
+        string name = SweepArtifacts.Estimates(input.SweepId, gradient, input.Chunk);
         if (await _store.ExistsAsync(name, cancellationToken))
         {
             return new EstimateReport(input.Chunk, Reused: true);
         }
 
-        var plan = await _store.RequireJsonAsync<SweepPlan>(SweepArtifacts.Plan(input.SweepId), cancellationToken);
         string folder = plan.Chunks[input.Chunk].Activations;
         IMetric metric = MetricFor.Metric(plan.Request.Metric);
         var baselines = await _store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(folder, metric.Name), cancellationToken);
@@ -46,6 +47,7 @@ public sealed class EstimateEffects
             baselines.Baselines,
             plan.PatchOptions(),
             SweepPlanner.Budget(plan.Request),
+            gradient,
             cancellationToken));
         var estimates = new List<LayerPatches>();
         for (int layer = 0; layer < plan.Model.Layers; layer++)

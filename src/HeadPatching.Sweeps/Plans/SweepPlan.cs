@@ -29,8 +29,28 @@ public sealed record SweepPlan(
     /// <summary>What is patched, where and which way.</summary>
     public PatchOptions PatchOptions() => Request.PatchOptions() with { References = References };
 
+    /// <summary>How many of the pairs that were asked for cannot be swept and were left out.</summary>
+    public int LeftOutCount { get; init; }
+
+    /// <summary>Those that were left out, the first 100 of them.</summary>
+    public IReadOnlyList<LeftOutPair> LeftOut { get; init; } = [];
+
     /// <summary>The pairs of a chunk.</summary>
     public IReadOnlyList<TokenPair> PairsOf(int chunk) => [.. Chunks[chunk].Pairs.Select(place => Pairs[place])];
+
+    /// <summary>What to say of the pairs that were left out; null where none was.</summary>
+    public string? LeftOutWarning()
+    {
+        if (LeftOutCount == 0)
+        {
+            return null;
+        }
+
+        const int Named = 20, Explained = 3;
+        string which = string.Join(", ", LeftOut.Take(Named).Select(pair => pair.Index)) + (LeftOutCount > Named ? $" and {LeftOutCount - Named} more" : "");
+        string why = string.Join(" ", LeftOut.Take(Explained).Select(pair => pair.Fault.ToString()));
+        return $"{LeftOutCount} of {LeftOutCount + Pairs.Count} pairs cannot be swept and were left out: {which}. {(LeftOutCount > Explained ? "The first: " : "")}{why}";
+    }
 
     /// <summary>The sweep's size, small enough for any payload.</summary>
     public PlanSummary Summary() => new(Model.Layers, Chunks.Count, Request.Method);

@@ -24,6 +24,9 @@ public static class SweepIds
     public static string OfContent(SweepRequest request, string modelFingerprint) =>
         "c" + Hash($"{NumbersVersion} {JsonSerializer.Serialize(request, ResultJson.Compact)}{modelFingerprint}");
 
+    /// <summary>Whether the sweep's id is like no other; under an id that comes of a key or of content, a sweep may come anew once it was deleted.</summary>
+    public static bool IsNeverUsedAgain(string id) => id[0] == 'n';
+
     /// <summary>Whether a text has the form of an id; anything else names no sweep and never reaches the store.</summary>
     public static bool IsValid(string id) =>
         id.Length == 25 && id[0] is 'n' or 'k' or 'c' && id.Skip(1).All(character => char.IsAsciiHexDigitLower(character));

@@ -13,6 +13,8 @@ namespace HeadPatching.Sweeps.Requests;
 /// <summary>The options of a sweep, in the order of the help.</summary>
 public static class SweepOptions
 {
+    private const int LongestName = 255; // what a file's name may have
+
     private static readonly string[] Generated = [.. BuiltInDatasets.All.Where(dataset => dataset.IsGenerated).Select(dataset => dataset.Name)];
 
     /// <summary>All of them.</summary>
@@ -35,7 +37,7 @@ public static class SweepOptions
         {
             Flag = null,
             DefaultText = "pairs",
-            Rules = [r => r.Name is null or { Length: > 0 and <= 100 } ? null : "The name of the pairs has 1 to 100 characters."],
+            Rules = [r => r.Name is null or { Length: > 0 and <= LongestName } ? null : $"The name of the pairs has 1 to {LongestName} characters."],
         },
         WholeOrNone("count", new(1, BuiltInDatasets.MostPairs), "How many pairs a generated dataset makes", r => r.Count, (r, value) => r with { Count = value }) with
         {
@@ -43,6 +45,18 @@ public static class SweepOptions
             Rules = [r => r.Count is null || MayCount(r) ? null : $"Only a generated dataset takes a number of pairs: {string.Join(", ", Generated)}."],
         },
         Of<IReadOnlyList<int>?>("pairIndices", new OptionType.Indices(), "Only these pairs, from 0", r => r.PairIndices, (r, value) => r with { PairIndices = value }),
+        Of("skipInvalid", new OptionType.Flag(), "Leave out pairs that cannot be swept, such as those of unequal length, and say which (otherwise they refuse the sweep)",
+            r => r.SkipInvalid, (r, value) => r with { SkipInvalid = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Leave out pairs that cannot be swept",
+        },
+        Choice("bos", OptionType.Words.Of<Bos>(bos => bos == Bos.Auto ? "as the model's family has it" : null),
+            "Whether texts begin with the model's BOS; auto is as its family has it (token ids are taken as they are)", r => r.Bos, (r, value) => r with { Bos = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "BOS before texts",
+        },
         Whole("seed", new(), "Seed of everything drawn at random", r => r.Seed, (r, value) => r with { Seed = value }),
         Choice("patch", OptionType.Words.Of<Patch>(LabelOf, patch => patch.IsOfLayer() ? "of each layer as a whole" : "of each head"),
             "Which activation is replaced", r => r.Patch, (r, value) => r with { Patch = value }) with
@@ -114,6 +128,15 @@ public static class SweepOptions
                     ? null
                     : $"Estimates are of {string.Join(", ", AttributionRun.Patches.Select(patch => patch.NameOf()))}; patch is {r.Patch.NameOf()}. Use the method exact.",
             ],
+        },
+        ChoiceOrNone("gradient", OptionType.Words.Of<Gradient>(gradient => gradient == Gradient.FrozenNorms ? "with the scale of every norm held fixed" : "the plain tangent"),
+            "With methods attribution and screen: the gradient with every norm's scale held fixed, or the plain one", r => r.Gradient, (r, value) => r with { Gradient = value }) with
+        {
+            DefaultText = Gradient.FrozenNorms.NameOf(),
+            Place = FormPlace.Advanced,
+            Label = "Gradient",
+            ShownWhen = "method=attribution|screen",
+            Rules = [r => r.Gradient is null || r.Method != Method.Exact ? null : "Only the methods attribution and screen have a gradient. Name one of them, or leave it out."],
         },
         WholeOrNone("screenTop", new(1), "With method screen: how many heads are run after the estimate", r => r.ScreenTop, (r, value) => r with { ScreenTop = value }) with
         {

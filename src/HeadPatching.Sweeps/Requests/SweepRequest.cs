@@ -1,5 +1,6 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 
@@ -29,6 +30,12 @@ public sealed record SweepRequest
     /// <summary>Only these pairs, by index; null: all.</summary>
     public IReadOnlyList<int>? PairIndices { get; init; }
 
+    /// <summary>Whether pairs that cannot be swept are left out and said; otherwise one of them refuses the sweep.</summary>
+    public bool SkipInvalid { get; init; }
+
+    /// <summary>Whether text prompts begin with the model's BOS.</summary>
+    public Bos Bos { get; init; }
+
     /// <summary>Which activation is replaced.</summary>
     public Patch Patch { get; init; } = Patch.Z;
 
@@ -45,6 +52,12 @@ public sealed record SweepRequest
     /// How effects are found: every patch run, all estimated from one gradient (attribution), or estimated and the largest run (screen).
     /// </summary>
     public Method Method { get; init; } = Method.Exact;
+
+    /// <summary>
+    /// With the methods <c>attribution</c> and <c>screen</c>, which gradient estimates are made of. Default: frozen-norms, in which the scale of
+    /// every norm is held fixed; plain is the tangent.
+    /// </summary>
+    public Gradient? Gradient { get; init; }
 
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate. At least 1. Default: 10.</summary>
     public int? ScreenTop { get; init; }
@@ -95,6 +108,9 @@ public sealed record SweepRequest
     public PathOptions? PathOptions() => Receivers is null
         ? null
         : new PathOptions { Receivers = Receivers, FreezeMlps = FreezeMlps, Positions = Positions, Direction = RunPatched() };
+
+    /// <summary>With the methods <c>attribution</c> and <c>screen</c>, which gradient estimates are made of; null otherwise.</summary>
+    public Gradient? EstimatedFrom() => Method == Method.Exact ? null : Gradient ?? Core.Patching.Attribution.Gradient.FrozenNorms;
 
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate; null otherwise.</summary>
     public int? HeadsRunAfterScreen() => Method == Method.Screen ? ScreenTop ?? 10 : null;

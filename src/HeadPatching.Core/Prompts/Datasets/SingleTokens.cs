@@ -5,14 +5,15 @@ namespace HeadPatching.Core.Prompts.Datasets;
 /// <summary>What a tokenizer makes of a dataset's words: which are one token, as answers and what stands in their place must be, and where words stand.</summary>
 internal static class SingleTokens
 {
-    /// <summary>The token that a text is, or null where it is several or cannot be encoded.</summary>
+    /// <summary>The token that a text is in the middle of another, or null where it is several or cannot be encoded.</summary>
+    /// <exception cref="InvalidInputException">The tokenizer takes too long, as it would with every text.</exception>
     public static int? SingleToken(this TextTokenizer tokenizer, string text)
     {
         try
         {
-            return tokenizer.Encode(text) is [int only] ? only : null;
+            return tokenizer.EncodeWithin(text) is [int only] ? only : null;
         }
-        catch (InvalidInputException)
+        catch (InvalidInputException e) when (e.Faults[0].Kind != FaultKinds.SlowTokenizer)
         {
             return null;
         }
@@ -32,23 +33,26 @@ internal static class SingleTokens
     /// </summary>
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="text">The text.</param>
+    /// <exception cref="InvalidInputException">The tokenizer takes too long, as it would with every text.</exception>
     /// <param name="places">Each role, the beginning of the text that ends in its word, and how many tokens after that word's last it stands.</param>
     public static IReadOnlyDictionary<string, int>? RolesOf(this TextTokenizer tokenizer, string text, params (string Role, string UpTo, int After)[] places)
     {
-        if (tokenizer.Unsupported is not null)
-        {
-            return null; // That is said where the text is tokenised.
-        }
-
         var roles = new Dictionary<string, int>();
-        IReadOnlyList<int> all = tokenizer.Encode(text);
-        foreach (var (role, upTo, after) in places)
+        try
         {
-            IReadOnlyList<int> ids = tokenizer.Encode(upTo);
-            if (all.Take(ids.Count).SequenceEqual(ids))
+            IReadOnlyList<int> all = tokenizer.Encode(text);
+            foreach (var (role, upTo, after) in places)
             {
-                roles[role] = ids.Count - 1 + after - all.Count;
+                IReadOnlyList<int> ids = tokenizer.Encode(upTo);
+                if (all.Take(ids.Count).SequenceEqual(ids))
+                {
+                    roles[role] = ids.Count - 1 + after - all.Count;
+                }
             }
+        }
+        catch (InvalidInputException e) when (e.Faults[0].Kind != FaultKinds.SlowTokenizer)
+        {
+            return null; // What is wrong with the text is said where the pair is tokenised.
         }
 
         return roles.Count > 0 ? roles : null;
