@@ -49,10 +49,10 @@ public readonly record struct ConfidenceInterval(double Low, double High)
             return new ConfidenceInterval(estimate, estimate);
         }
 
-        double standardError = Math.Sqrt(squares / (pairs - 1) / pairs);
+        double standardError = StandardError(squares, pairs);
         double skewness = deviations.Sum(deviation => deviation * deviation * deviation) / pairs / Math.Pow(squares / pairs, 1.5);
         double a = skewness / Math.Sqrt(pairs);
-        double t = Quantiles.GetOrAdd(pairs, count => StudentT.InvCDF(location: 0, scale: 1, freedom: count - 1, UpperTail));
+        double t = Quantile(pairs);
         return new ConfidenceInterval(estimate - (standardError * Untransformed(t)), estimate - (standardError * Untransformed(-t)));
 
         // The t whose transform ((1 + a t / 3)^3 - 1) / a + a / 6 this is; written so that a may be 0.
@@ -62,6 +62,27 @@ public readonly record struct ConfidenceInterval(double Low, double High)
             return 3 * y / (1 + root + (root * root));
         }
     }
+
+    /// <summary>
+    /// Student's t interval as it stands. The correction for skewness is right on average over samples, and with few pairs it stretches without
+    /// bound towards the side of a single one that stands out; this asks whether a mean can be told from 0 at all.
+    /// </summary>
+    /// <inheritdoc cref="Of"/>
+    internal static ConfidenceInterval? SymmetricOf(double estimate, IReadOnlyCollection<double> deviations)
+    {
+        if (deviations.Count < LeastPairs)
+        {
+            return null;
+        }
+
+        double half = Quantile(deviations.Count) * StandardError(deviations.Sum(deviation => deviation * deviation), deviations.Count);
+        return new ConfidenceInterval(estimate - half, estimate + half);
+    }
+
+    private static double StandardError(double squares, int pairs) => Math.Sqrt(squares / (pairs - 1) / pairs);
+
+    private static double Quantile(int pairs) =>
+        Quantiles.GetOrAdd(pairs, count => StudentT.InvCDF(location: 0, scale: 1, freedom: count - 1, UpperTail));
 
     /// <summary>Whether a value is between the ends, or is one of them.</summary>
     public bool Contains(double value) => Low <= value && value <= High;

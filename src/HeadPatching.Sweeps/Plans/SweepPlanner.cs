@@ -46,7 +46,7 @@ public static class SweepPlanner
         IReadOnlyList<TokenPair> pairs = tokenized.Pairs;
         CheckPositions(request.Positions, pairs, places);
         CheckPatch(request, model.Config, places);
-        IReadOnlyList<TokenPair>? references = References(request, prompts, tokenizer, places, cancellationToken);
+        IReadOnlyList<TokenPair>? references = References(request, pairs, prompts, tokenizer, places, cancellationToken);
         if (AblationPlan.Of(pairs, request.PatchOptions() with { References = references })?.Faults(places.Option("ablation")) is { Count: > 0 } faults)
         {
             throw new InvalidInputException(faults);
@@ -128,10 +128,10 @@ public static class SweepPlanner
             : new TokenizedPairs(PairTokenizer.Tokenize(pairs, config, tokenizer, request.PairIndices, where, whereIndices, cancellationToken), 0, []);
     }
 
-    /// <summary>The pairs of a request's reference as a model sees them; null where it has none. A generated dataset makes 100 or as many as pairs are asked for.</summary>
+    /// <summary>The pairs of a request's reference as a model sees them; null where it has none. A generated dataset makes 100, or as many as pairs are asked for, or ten of each template of the pairs.</summary>
     /// <exception cref="InvalidInputException">There is no such dataset, it cannot make pairs for this model, or a pair has faults; carries all.</exception>
     private static IReadOnlyList<TokenPair>? References(
-        SweepRequest request, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places, CancellationToken cancellationToken)
+        SweepRequest request, IReadOnlyList<TokenPair> swept, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places, CancellationToken cancellationToken)
     {
         if (request.Reference is not ReferencePrompts reference)
         {
@@ -139,8 +139,10 @@ public static class SweepPlanner
         }
 
         string where = places.Option("reference");
+        string[] templates = [.. swept.Select(pair => pair.Template).OfType<string>().Distinct()];
+        int count = Math.Max(request.Count ?? 0, Math.Max(ReferencePrompts.FewestGenerated, ReferencePrompts.FewestOfTemplate * templates.Length));
         IReadOnlyList<PromptPair> pairs = reference.Pairs ?? (BuiltInDatasets.Find(reference.Dataset!) ?? throw new InvalidInputException([BuiltInDatasets.Unknown(reference.Dataset!, where)]))
-            .Make(new DatasetInput(config, tokenizer, Math.Max(request.Count ?? 0, ReferencePrompts.FewestGenerated), request.Seed, where));
+            .Make(new DatasetInput(config, tokenizer, count, request.Seed, where) { Templates = templates.Length == 0 ? null : templates });
         return PairTokenizer.Tokenize(
             pairs, config, tokenizer, null, reference.Pairs is null ? PairTokenizer.PathUnder(reference.Dataset!) : places.ReferencePair, where, cancellationToken);
     }

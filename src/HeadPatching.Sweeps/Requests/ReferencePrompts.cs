@@ -14,6 +14,9 @@ public sealed record ReferencePrompts
     /// <summary>A generated dataset makes at least so many prompts to refer to.</summary>
     public const int FewestGenerated = 100;
 
+    /// <summary>And so many of each template that a pair names, so that a mean can be over its own.</summary>
+    public const int FewestOfTemplate = 10;
+
     private ReferencePrompts(string? dataset, IReadOnlyList<PromptPair>? pairs) => (Dataset, Pairs) = (dataset, pairs);
 
     /// <summary>The dataset's name; null where pairs are given.</summary>

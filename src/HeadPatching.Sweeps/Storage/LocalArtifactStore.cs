@@ -74,6 +74,11 @@ public sealed class LocalArtifactStore : IArtifactStore
         {
             return Task.FromResult<Stream?>(null);
         }
+        catch (UnauthorizedAccessException exception)
+        {
+            // Another user's file, or a folder in its place. It is this one artifact that is wrong: the store serves all others.
+            throw new DamagedArtifactException(name, "it is a folder, or this user may not read it", exception);
+        }
     }
 
     /// <inheritdoc/>

@@ -104,6 +104,15 @@ public class EffectOverPairsTests
     }
 
     [Fact]
+    public void A_single_pair_that_stands_out_does_not_make_a_denominator_cancel()
+    {
+        double[] differences = [19.2, 20.0, 13.0, 13.8, 18.6, -0.118]; // the five of ioi and one of ioi-order on the demo model
+        Assert.DoesNotContain(
+            Assemble([.. differences.Select(d => new Run(d, 0, [d / 2, 0]))], Aggregation.RatioOfMeans).Warnings,
+            warning => warning.StartsWith("The ratio", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void With_no_pair_left_effects_are_0_and_it_is_said_that_they_say_nothing()
     {
         SweepResult result = Assemble([new(8, 8, [9, 8]), new(7, 7, [7, 8])]);

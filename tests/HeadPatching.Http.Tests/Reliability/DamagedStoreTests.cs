@@ -8,6 +8,9 @@ namespace HeadPatching.Http.Tests.Reliability;
 /// <summary>Files of a store that cannot be read: each is that sweep's trouble alone, said by name.</summary>
 public sealed class DamagedStoreTests : IDisposable
 {
+    // As a file that its reader may not open, which no test that runs as root can have.
+    private const string AFolderInItsPlace = "folder";
+
     private readonly TemporaryFolder _folder = new();
 
     /// <summary>What can become of a sweep's files: the file, and what is in it instead; or a change of the JSON.</summary>
@@ -25,7 +28,9 @@ public sealed class DamagedStoreTests : IDisposable
         ("status.json", status => With(status, "model", null)),
         ("status.json", status => With(status, "progress", null)),
         ("status.json", status => With(status, "createdAt", "yesterday")),
+        ("status.json", _ => AFolderInItsPlace),
         ("request.json", _ => ""),
+        ("request.json", _ => AFolderInItsPlace),
         ("request.json", request => request.ToJsonString()[..60]),
         ("request.json", request => With(request, "request", null)),
         ("request.json", request => With(request, "schemaVersion", 99)),
@@ -142,7 +147,17 @@ public sealed class DamagedStoreTests : IDisposable
             File.WriteAllText(PathOf("status.json"), With(status, "status", "running"));
         }
 
-        File.WriteAllText(PathOf(file), content(Read(file)));
+        string instead = content(Read(file));
+        if (instead == AFolderInItsPlace)
+        {
+            File.Delete(PathOf(file));
+            Directory.CreateDirectory(PathOf(file));
+        }
+        else
+        {
+            File.WriteAllText(PathOf(file), instead);
+        }
+
         return id;
 
         string PathOf(string name) => _folder[$"store/sweeps/{id}/{name}"];

@@ -42,6 +42,14 @@ public sealed class AblationTests : IDisposable
         AssertSame(InMemorySweep.Run(model, SmallSweeps.Pairs(result), options, new LogitDifference(), MemoryBudget.Default), result);
     }
 
+    [Fact]
+    public async Task A_generated_reference_has_prompts_of_each_template_of_the_pairs()
+    {
+        SweepResult result = await _sweeps.SweepAsync(
+            new SweepRequest { Dataset = "ioi-generated", Count = 20, Ablation = Ablation.Mean, Reference = ReferencePrompts.Of("ioi-abc") });
+        Assert.DoesNotContain(result.Warnings, warning => warning.Contains("template", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("MID", "z")]
     [InlineData("MID", "resid_pre")]

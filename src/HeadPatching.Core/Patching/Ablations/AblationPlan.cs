@@ -162,7 +162,7 @@ public sealed class AblationPlan
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"None of the {others} is as long as {Some(fromStart.Select(pair => pair.Key))}: the means at {fromStart.Sum(pair => pair.Count())} positions there are aligned from the first token.");
+                $"None of the {others} is as long as {Some(fromStart.Select(pair => pair.Key))}: {Means(fromStart.Sum(pair => pair.Count()))} aligned from the first token.");
         }
 
         int templated = _pairs.Count(pair => pair.Template is not null);
@@ -186,6 +186,8 @@ public sealed class AblationPlan
     }
 
     /// <summary>Such as <c>pair 3</c> or <c>pairs 3, 7 and 5 more</c>.</summary>
+    private static string Means(int positions) => positions == 1 ? "the mean at 1 position there is" : $"the means at {positions} positions there are";
+
     private static string Some(IEnumerable<int> pairs)
     {
         int[] all = [.. pairs];

@@ -8,4 +8,8 @@ namespace HeadPatching.Core.Prompts.Datasets;
 /// <param name="Count">How many pairs a generated dataset makes.</param>
 /// <param name="Seed">Seed of everything drawn at random.</param>
 /// <param name="Where">The place of the dataset's name in a fault: <c>--dataset</c>, <c>dataset</c>.</param>
-public sealed record DatasetInput(ModelConfig Config, TextTokenizer? Tokenizer, int Count, int Seed, string Where);
+public sealed record DatasetInput(ModelConfig Config, TextTokenizer? Tokenizer, int Count, int Seed, string Where)
+{
+    /// <summary>Only these templates, each equally often, where the dataset has templates and knows any of them; null: all of its templates.</summary>
+    public IReadOnlyCollection<string>? Templates { get; init; }
+}

@@ -62,14 +62,24 @@ public sealed class GeneratedIoi : IDataset
         // The corruption draws from numbers of its own, so that the sentences are the same whatever it is.
         var random = new Random(input.Seed);
         var corruption = new Random(~input.Seed);
-        return [.. Enumerable.Range(0, input.Count).Select(index => Pair(tokenizer, names, indirectObjectFirst: index % 2 == 0, random, corruption))];
+        (string Template, bool IndirectObjectFirst)[] wanted = input.Templates is null ? [] : [.. Forms().Where(form => input.Templates.Contains(IoiTemplates.NameOf(form.Template, form.IndirectObjectFirst)))];
+        return
+        [
+            .. Enumerable.Range(0, input.Count).Select(index => wanted.Length == 0
+                ? Pair(tokenizer, names, template: null, indirectObjectFirst: index % 2 == 0, random, corruption)
+                : Pair(tokenizer, names, wanted[index % wanted.Length].Template, wanted[index % wanted.Length].IndirectObjectFirst, random, corruption)),
+        ];
     }
 
-    private PromptPair Pair(TextTokenizer tokenizer, string[] names, bool indirectObjectFirst, Random random, Random corruption)
+    private static IEnumerable<(string Template, bool IndirectObjectFirst)> Forms() =>
+        IoiTemplates.All.SelectMany(template => ((bool[])[true, false]).Select(indirectObjectFirst => (template, indirectObjectFirst)));
+
+    private PromptPair Pair(TextTokenizer tokenizer, string[] names, string? template, bool indirectObjectFirst, Random random, Random corruption)
     {
         int one = random.Next(names.Length), other = random.Next(names.Length - 1);
         string indirectObject = names[one], subject = names[other < one ? other : other + 1];
-        string template = Pick(IoiTemplates.All), place = Pick(IoiWords.Places), thing = Pick(IoiWords.Objects);
+        template ??= Pick(IoiTemplates.All);
+        string place = Pick(IoiWords.Places), thing = Pick(IoiWords.Objects);
         string[] first = indirectObjectFirst ? [indirectObject, subject] : [subject, indirectObject];
         string[] others = _threeNames ? Others(names.Except(first), corruption) : [];
         return new PromptPair(
