@@ -194,6 +194,15 @@ public sealed class Transformer : IDisposable
         return F.scaled_dot_product_attention(q, k, v, attn_mask: queries == 1 ? null! : CausalMask(queries, keys));
     }
 
+    /// <summary>b_V: the z of every head where all values are their bias, since a pattern's rows sum to 1. 0 in families without one.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <returns>[1, heads, 1, d_head]</returns>
+    public Tensor ValueBias(int layer)
+    {
+        Tensor bias = Weights.Layers[layer].QueryKeyValueBias?.narrow(0, QueryWidth + KeyWidth, KeyWidth) ?? zeros(KeyWidth, dtype: Dtype, device: Device);
+        return ForEveryQuery(SplitHeads(bias.reshape(1, 1, -1)));
+    }
+
     /// <summary>attn_out: what all heads write, from their z.</summary>
     /// <param name="layer">Layer, from 0.</param>
     /// <param name="z">[batch, heads, position, d_head]</param>

@@ -1,8 +1,11 @@
 using System.Diagnostics;
+using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Prompts;
+using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching;
 
@@ -17,6 +20,7 @@ public static class InMemorySweep
     /// <param name="budget">How much memory it may take beside the weights.</param>
     /// <param name="progress">Told after each batch how many patched runs it made.</param>
     /// <param name="cancellation">Looked at before each batch.</param>
+    /// <exception cref="InvalidInputException">An ablation has no other prompts for some pair.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static SweepRuns Run(
         Transformer model,
@@ -28,16 +32,53 @@ public static class InMemorySweep
         CancellationToken cancellation = default)
     {
         var patcher = new LayerPatcher(model, metric, budget);
-        return OverChunks(model, pairs, metric, budget, PatchChunk, cancellation);
+        AblationPlan? ablation = AblationPlan.Of(pairs, options);
+        if (ablation?.Faults("ablation") is { Count: > 0 } faults)
+        {
+            throw new InvalidInputException(faults);
+        }
+
+        IReadOnlyList<MeanZ> means = options.Ablation == Ablation.Mean ? ablation!.Means(model, 0, model.Config.Layers, budget, cancellation) : [];
+        try
+        {
+            return OverChunks(model, pairs, metric, budget, PatchChunk, cancellation);
+        }
+        finally
+        {
+            foreach (MeanZ mean in means)
+            {
+                mean.Dispose();
+            }
+        }
 
         IEnumerable<LayerPatches> PatchChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, IReadOnlyList<LayerActivations> layers)
         {
             KeysValues[] keysValues = [.. layers.Select(layer => layer.Base(options.Direction)).Select(run => new KeysValues(run.K, run.V))];
-            return layers.Select((activations, layer) => patcher.Patch(
-                new LayerInputs { Layer = layer, Measured = measured, Baselines = baselines, Activations = activations, Later = keysValues[(layer + 1)..] },
-                options,
-                progress,
-                cancellation));
+            IReadOnlyList<Tensor> resampled = options.Ablation == Ablation.Resample ? ablation!.Resampled(model, measured.Pairs, 0, layers.Count) : [];
+            try
+            {
+                foreach (var (layer, activations) in layers.Index())
+                {
+                    using Tensor? mean = means.Count > 0 ? ablation!.Mean(means[layer], measured.Pairs, activations.Base(options.Direction).Z) : null;
+                    var inputs = new LayerInputs
+                    {
+                        Layer = layer,
+                        Measured = measured,
+                        Baselines = baselines,
+                        Activations = activations,
+                        Later = keysValues[(layer + 1)..],
+                        AblatedZ = mean ?? (resampled.Count > 0 ? resampled[layer] : null),
+                    };
+                    yield return patcher.Patch(inputs, options, progress, cancellation);
+                }
+            }
+            finally
+            {
+                foreach (Tensor z in resampled)
+                {
+                    z.Dispose();
+                }
+            }
         }
     }
 

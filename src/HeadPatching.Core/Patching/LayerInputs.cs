@@ -21,7 +21,7 @@ public sealed record LayerInputs
     /// <summary>Keys and values of all later layers in the run that is patched, the next one first.</summary>
     public required IReadOnlyList<KeysValues> Later { get; init; }
 
-    /// <summary>With mean and resample ablation, the z that is put in, [pairs, heads, position, d_head].</summary>
+    /// <summary>With mean and resample ablation, the z that is put in (<see cref="Ablations.AblationPlan"/>), [pairs, heads, position, d_head].</summary>
     public Tensor? AblatedZ { get; init; }
 
     /// <summary>The heads to patch; null: all. The others' metric stays the unpatched one.</summary>

@@ -54,32 +54,31 @@ public sealed class LayerPatcher
         bool onlyLast = layer == _model.Config.Layers - 1 && point != StreamPoint.Pre; // nothing looks at what other positions have there
         int units = Units.Of(_model.Config, options.Patch), length = pairs[0].Length;
         int[] chosen = [.. inputs.OnlyHeads ?? [.. Enumerable.Range(0, units)]];
-        int?[] positions = options.Positions.IsEach ? [.. Enumerable.Range(0, length).Cast<int?>()] : [options.Positions.Resolve(length)];
+        IReadOnlyList<int?>[] places = [.. pairs.Select(options.Positions.In)];  // [pair][row]: the position that is replaced; null: all
         int[] firstDifference = [.. pairs.Select(pair => options.Ablation is null ? pair.FirstDifference : 0)];
         int earliest = firstDifference.Min();
         KeysValues?[] keysValues = [.. Enumerable.Repeat<KeysValues?>(null, layer), new KeysValues(patched.K, patched.V), .. inputs.Later];
 
-        // [pair][position][head]: the unpatched metric, until a patched run says otherwise.
-        double[][][] metric = [.. inputs.Baselines.Select(baseline => positions.Select(_ => Unpatched(baseline)).ToArray())];
+        // [pair][row][head]: the unpatched metric, until a patched run says otherwise.
+        double[][][] metric = [.. inputs.Baselines.Select((baseline, pair) => places[pair].Select(_ => Unpatched(baseline)).ToArray())];
         long runs = 0;
-        for (int i = 0; i < positions.Length && chosen.Length > 0; i++)
+        for (int row = 0; row < places.Max(place => place.Count) && chosen.Length > 0; row++)
         {
-            int? position = positions[i];
-            if ((position ?? length - 1) < earliest || (onlyLast && patch.OnlyOwnPosition && (position ?? length - 1) != length - 1))
+            // The pairs of a chunk may be patched at different positions, and some have fewer rows than others.
+            int[] changed = [.. Enumerable.Range(0, pairs.Count).Where(pair => row < places[pair].Count && Changes(pair, places[pair][row]))];
+            if (changed.Length == 0)
             {
-                continue; // The two runs are still the same there, or nothing after it looks at that position.
+                continue;
             }
 
-            double[] values = PatchAt(position, start: onlyLast ? length - 1 : position ?? earliest); // [head * pair]
-            for (int pair = 0; pair < pairs.Count; pair++)
+            int[]? positions = places[changed[0]][row] is null ? null : [.. places.Select((place, pair) => changed.Contains(pair) ? place[row]!.Value : -1)];
+            int start = onlyLast ? length - 1 : positions is null ? earliest : changed.Min(pair => positions[pair]);
+            double[] values = PatchAt(positions, start);                      // [head * pair]
+            foreach (int pair in changed)
             {
-                // Pairs of one chunk may first differ at different positions; what is before a pair's own difference is left as it was.
-                if ((position ?? length - 1) >= firstDifference[pair])
+                for (int unit = 0; unit < chosen.Length; unit++)
                 {
-                    for (int unit = 0; unit < chosen.Length; unit++)
-                    {
-                        metric[pair][i][chosen[unit]] = values[(unit * pairs.Count) + pair];
-                    }
+                    metric[pair][row][chosen[unit]] = values[(unit * pairs.Count) + pair];
                 }
             }
         }
@@ -90,19 +89,24 @@ public sealed class LayerPatcher
         {
             null => inputs.Activations.Source(options.Direction),
             Ablation.Zero => patched with { Z = zeros_like(patched.Z) },
+            Ablation.ValueBias => patched with { Z = _model.ValueBias(layer).expand(patched.Z.shape) },
             _ => patched with { Z = inputs.AblatedZ ?? throw new ArgumentException($"{options.Ablation} ablation needs the z that is put in.", nameof(inputs)) },
         };
 
         double[] Unpatched(Baseline baseline) =>
             [.. Enumerable.Repeat(options.Direction == Direction.Denoise ? baseline.Corrupted : baseline.Clean, units)];
 
-        double[] PatchAt(int? position, int start)
+        // Not where the two runs are still the same, nor where nothing after it looks at that position.
+        bool Changes(int pair, int? position) =>
+            (position ?? length - 1) >= firstDifference[pair] && !(onlyLast && patch.OnlyOwnPosition && (position ?? length - 1) != length - 1);
+
+        double[] PatchAt(int[]? positions, int start)
         {
             using var mode = inference_mode();
             using var scope = NewDisposeScope();
             int count = length - start;                                       // positions that are recomputed
             Tensor resid = patched.Stream(_model, layer, point, start);       // [pairs, count, d_model]
-            Func<int[], Tensor> change = patch.Change(_model, layer, source, patched, position, start);
+            Func<int[], Tensor> change = patch.Change(_model, layer, source, patched, positions, start);
             List<Tensor> batches = _batches.Run(
                 chosen.Length,
                 _budget.RunsPerBatch(_model, pairs.Count, count, length),

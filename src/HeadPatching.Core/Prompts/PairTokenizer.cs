@@ -115,6 +115,7 @@ public static class PairTokenizer
                 faults.Add(new Fault(FaultKinds.UnequalLength, where(null), UnequalLength(clean, corrupted)));
             }
 
+            IReadOnlyDictionary<string, int>? roles = ReadRoles(pair.Roles, clean ?? corrupted, where("roles"));
             foreach (int answer in correct?.Intersect(incorrect ?? []) ?? [])
             {
                 faults.Add(new Fault(
@@ -124,8 +125,26 @@ public static class PairTokenizer
             }
 
             return faults.Count == before && clean is not null && corrupted is not null && correct is not null && incorrect is not null
-                ? new TokenPair(index, clean, corrupted, TokenAnswers.Of(correct), TokenAnswers.Of(incorrect))
+                ? new TokenPair(index, clean, corrupted, TokenAnswers.Of(correct), TokenAnswers.Of(incorrect)) { Roles = roles, Template = pair.Template }
                 : null;
+        }
+
+        /// <summary>The positions of a pair's roles from 0; what is outside the prompt is added to the faults.</summary>
+        private Dictionary<string, int>? ReadRoles(IReadOnlyDictionary<string, int>? roles, IReadOnlyList<int>? prompt, string where)
+        {
+            if (roles is null || prompt is null)
+            {
+                return null;
+            }
+
+            int length = prompt.Count;
+            foreach (var (role, position) in roles.Where(role => role.Value < -length || role.Value >= length))
+            {
+                faults.Add(new Fault(
+                    FaultKinds.OutOfRange, $"{where}.{role}", $"There is no position {position} in {length} tokens, which are 0 to {length - 1} or {-length} to -1."));
+            }
+
+            return roles.ToDictionary(role => role.Key, role => role.Value < 0 ? length + role.Value : role.Value);
         }
 
         /// <summary>The ids of one side's answers, or null where one of them has a fault.</summary>

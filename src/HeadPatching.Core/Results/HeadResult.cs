@@ -42,4 +42,15 @@ public sealed record HeadResult(
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Position { get; init; }
+
+    /// <summary>
+    /// With positions <c>each-role</c>, and with <c>each</c> where pairs name roles and a position is not the same place in all of them: the role whose
+    /// effect this is (the one of largest |effect|).
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Role { get; init; }
+
+    /// <summary>With positions <c>each</c> or <c>each-role</c>: how many pairs have that position or role, over which the effect is.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Pairs { get; init; }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Patching.Interventions;
 using HeadPatching.Core.Prompts;
 
@@ -20,12 +21,14 @@ public static class SweepAssembler
     {
         Dictionary<int, double[][][]>? estimates = runs.Estimates is null ? null : MetricByPair(description.Model.Layers, pairs, runs, runs.Estimates);
         Dictionary<int, double[][][]> metric = estimates is null ? MetricByPair(description.Model.Layers, pairs, runs, runs.Layers) : ExactWhereRun(estimates, runs);
-        bool each = description.Options.Positions.IsEach;
+        bool each = description.Options.Positions.IsEach, eachRole = description.Options.Positions.IsEachRole;
         bool denoise = description.Options.Direction == Direction.Denoise;
         int units = metric[pairs[0].Index][0][0].Length; // heads, key/value heads, or one for the layer as a whole
         PairResult[] pairResults = [.. pairs.Select(Pair)];
         int longest = pairs.Max(pair => pair.Length);
         bool oneLength = pairs.All(pair => pair.Length == longest);
+        IReadOnlyList<Cell> cells = Cells.Of(description.Options.Positions, pairs), roles = Cells.OfRoles(description.Options.Positions, pairs);
+        IReadOnlyList<Cell> candidates = Cells.WithEnoughPairs(cells, pairs.Count); // for a head's strongest place
         HeadResult[] heads =
         [
             .. from layer in Enumerable.Range(0, description.Model.Layers)
@@ -46,6 +49,8 @@ public static class SweepAssembler
             Patch = description.Options.Patch,
             Positions = description.Options.Positions,
             Ablation = description.Options.Ablation,
+            AblationDetails = description.Options.Ablation is Ablation ablation ? AblationDetails.Of(ablation, description.Reference) : null,
+            Reference = description.Options.References is { } references ? new DatasetSummary(description.Reference ?? "reference", references.Count) : null,
             Method = description.Method,
             ScreenTop = description.ScreenTop,
             Receivers = description.Paths?.Receivers,
@@ -60,13 +65,15 @@ public static class SweepAssembler
             BootstrapResamples = Bootstrap.Resamples,
             Heads = heads,
             Heatmap = [.. heads.Chunk(units).Select(layer => layer.Select(head => head.PatchingEffect).ToArray())],
-            HeatmapByPosition = each && oneLength ? HeatmapByPosition() : null,
+            HeatmapByPosition = each && oneLength ? HeatmapBy(Cells.OfPositions(pairs)) : null,
+            Roles = roles.Count > 0 ? [.. roles.Select(cell => new RoleSummary(cell.Role!, cell.Rows.Count))] : null,
+            HeatmapByRole = roles.Count > 0 ? HeatmapBy(roles) : null,
             ImportantHeads =
             [
                 .. heads.Where(head => Math.Abs(head.PatchingEffect) > description.Threshold).OrderByDescending(head => Math.Abs(head.PatchingEffect)),
             ],
             Pairs = pairResults,
-            Warnings = [.. Warnings(pairResults, description.Metric)],
+            Warnings = [.. Warnings(pairResults, description.Metric), .. Cells.Warnings(description.Options.Positions, pairs), .. AblationPlan.Of(pairs, description.Options)?.Warnings() ?? []],
             Timings = new SweepTimings(
                 description.StartedAt,
                 description.FinishedAt,
@@ -82,7 +89,7 @@ public static class SweepAssembler
 
         PairResult Pair(TokenPair pair)
         {
-            double[][][] patched = metric[pair.Index];                        // [layer][position][head]
+            double[][][] patched = metric[pair.Index];                        // [layer][row][head]
             double from = From(pair.Index), to = To(pair.Index);
             double[][][] effect = [.. patched.Select(layer => layer.Select(position => position.Select(value => Effect.Of(value, from, to)).ToArray()).ToArray())];
             return new PairResult
@@ -99,12 +106,19 @@ public static class SweepAssembler
                 CleanMetric = runs.Baselines[pair.Index].Clean,
                 CorruptedMetric = runs.Baselines[pair.Index].Corrupted,
                 Degenerate = Math.Abs(to - from) < Effect.DegenerateBelow,
-                PatchedMetric = each ? null : [.. patched.Select(layer => layer[0])],
-                PatchingEffect = each ? null : [.. effect.Select(layer => layer[0])],
+                Roles = pair.Roles,
+                PatchedMetric = each || eachRole ? null : [.. patched.Select(layer => layer[0])],
+                PatchingEffect = each || eachRole ? null : [.. effect.Select(layer => layer[0])],
                 PatchedMetricByPosition = each ? patched : null,
                 PatchingEffectByPosition = each ? effect : null,
+                PatchedMetricByRole = eachRole ? ByRole(pair, patched) : null,
+                PatchingEffectByRole = eachRole ? ByRole(pair, effect) : null,
             };
         }
+
+        // [layer][row][head] to [layer][head] by role
+        static Dictionary<string, double[][]> ByRole(TokenPair pair, double[][][] of) =>
+            pair.RolesInOrder().Index().ToDictionary(role => role.Item.Name, role => of.Select(layer => layer[role.Index]).ToArray());
 
         string? Texts(TokenAnswers answers) => tokenText is null ? null : string.Join(" | ", answers.Ids.Select(tokenText));
 
@@ -120,14 +134,13 @@ public static class SweepAssembler
 
         HeadResult Head(int layer, int head, Dictionary<int, double[][][]>? of = null)
         {
-            // Position by position where each was patched; counted from the end, where all pairs have their answer, so that lengths may differ.
-            int?[] fromEnd = each ? [.. Enumerable.Range(1, longest).Select(n => (int?)-n)] : [null];
-            return fromEnd.Select(AtPosition).MaxBy(result => Math.Abs(result.PatchingEffect))!;
+            // Of equal ones the last, where the answer is read.
+            return candidates.Reverse().Select(AtPlace).MaxBy(result => Math.Abs(result.PatchingEffect))!;
 
-            HeadResult AtPosition(int? position)
+            HeadResult AtPlace(Cell place)
             {
-                TokenPair[] those = PairsAt(position);
-                double[] patched = [.. those.Select(pair => Patched(of ?? metric, pair, layer, head, position))];
+                TokenPair[] those = [.. place.Rows.Select(row => row.Pair)];
+                double[] patched = [.. place.Rows.Select(row => Patched(of ?? metric, row, layer, head))];
                 var (effect, error) = Effect.Over(
                     description.Aggregation, patched, [.. those.Select(pair => From(pair.Index))], [.. those.Select(pair => To(pair.Index))]);
                 return new HeadResult(
@@ -141,25 +154,25 @@ public static class SweepAssembler
                     those.Average(pair => runs.Baselines[pair.Index].Corrupted),
                     patched.Average())
                 {
-                    Position = position,
+                    Position = place.Position,
+                    Role = place.Role,
+                    Pairs = each || eachRole ? those.Length : null,
                 };
             }
         }
 
-        TokenPair[] PairsAt(int? position) => [.. pairs.Where(pair => position is null || pair.Length >= -position)];
+        static double Patched(Dictionary<int, double[][][]> of, (TokenPair Pair, int Row) at, int layer, int head) => of[at.Pair.Index][layer][at.Row][head];
 
-        double Patched(Dictionary<int, double[][][]> of, TokenPair pair, int layer, int head, int? position) => of[pair.Index][layer][position is int p ? pair.Length + p : 0][head];
-
-        // Heads on the same pairs share the draws: with positions each, those whose strongest position is the same.
+        // Heads on the same pairs share the draws: with positions each, those whose strongest place is the same.
         void AddIntervals()
         {
-            foreach (var those in heads.Index().GroupBy(one => one.Item.Position).ToList())
+            foreach (var those in heads.Index().GroupBy(one => (one.Item.Position, one.Item.Role)).ToList())
             {
-                TokenPair[] own = PairsAt(those.Key);
+                IReadOnlyList<(TokenPair Pair, int Row)> own = candidates.Single(cell => (cell.Position, cell.Role) == those.Key).Rows;
                 ConfidenceInterval?[] intervals = Bootstrap.Intervals(
                     description.Seed,
-                    [.. own.Select(pair => those.Select(one => Part(pair, Patched(metric, pair, one.Item.Layer, one.Index % units, those.Key)).Numerator).ToArray())],
-                    [.. own.Select(pair => Part(pair, patched: 0).Denominator)]);
+                    [.. own.Select(at => those.Select(one => Part(at.Pair, Patched(metric, at, one.Item.Layer, one.Index % units)).Numerator).ToArray())],
+                    [.. own.Select(at => Part(at.Pair, patched: 0).Denominator)]);
                 foreach (var (one, interval) in those.Zip(intervals))
                 {
                     heads[one.Index] = one.Item with { ConfidenceInterval = interval };
@@ -170,17 +183,17 @@ public static class SweepAssembler
                 Effect.Part(description.Aggregation, patched, From(pair.Index), To(pair.Index));
         }
 
-        double[][][] HeatmapByPosition()
+        // [layer][place][head]
+        double[][][] HeatmapBy(IReadOnlyList<Cell> places)
         {
-            double[] from = [.. pairs.Select(pair => From(pair.Index))], to = [.. pairs.Select(pair => To(pair.Index))];
             return
             [
-                .. Enumerable.Range(0, description.Model.Layers).Select(layer =>
-                    Enumerable.Range(0, longest).Select(position =>
-                        Enumerable.Range(0, units).Select(head =>
-                            Effect.Over(description.Aggregation, [.. pairs.Select(pair => metric[pair.Index][layer][position][head])], from, to).Effect)
-                        .ToArray())
-                    .ToArray()),
+                .. Enumerable.Range(0, description.Model.Layers).Select(layer => places.Select(place =>
+                {
+                    double[] from = [.. place.Rows.Select(row => From(row.Pair.Index))], to = [.. place.Rows.Select(row => To(row.Pair.Index))];
+                    return Enumerable.Range(0, units).Select(head =>
+                        Effect.Over(description.Aggregation, [.. place.Rows.Select(row => Patched(metric, row, layer, head))], from, to).Effect).ToArray();
+                }).ToArray()),
             ];
         }
     }

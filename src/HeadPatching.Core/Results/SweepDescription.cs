@@ -16,6 +16,9 @@ public sealed record SweepDescription
     /// <summary>The dataset's name.</summary>
     public required string Dataset { get; init; }
 
+    /// <summary>The name of the prompts that the options' references are; null where there are none.</summary>
+    public string? Reference { get; init; }
+
     /// <summary>What was patched, where and which way.</summary>
     public required PatchOptions Options { get; init; }
 

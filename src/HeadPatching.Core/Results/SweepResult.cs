@@ -27,6 +27,14 @@ public sealed record SweepResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public Ablation? Ablation { get; init; }
 
+    /// <summary>What was put in, in words; absent where it was the other run's.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? AblationDetails { get; init; }
+
+    /// <summary>The prompts whose z means are over or donors were drawn from; absent where those were the pairs themselves.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public DatasetSummary? Reference { get; init; }
+
     /// <summary>How the effects were found.</summary>
     public Method Method { get; init; }
 
@@ -84,6 +92,14 @@ public sealed record SweepResult
     /// <summary>With positions <c>each</c> and pairs of one length: the mean effects, [layer][position][head].</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double[][][]? HeatmapByPosition { get; init; }
+
+    /// <summary>With positions <c>each</c> or <c>each-role</c>: the roles that pairs name, and how many pairs name each.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<RoleSummary>? Roles { get; init; }
+
+    /// <summary>The mean effects by role, each at the pair's own position of it, [layer][role][head] in the order of <c>roles</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double[][][]? HeatmapByRole { get; init; }
 
     /// <summary>The heads with |effect| above <c>threshold</c>, largest |effect| first.</summary>
     public required IReadOnlyList<HeadResult> ImportantHeads { get; init; }

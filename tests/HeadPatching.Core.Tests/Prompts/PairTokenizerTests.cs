@@ -22,6 +22,18 @@ public class PairTokenizerTests
     }
 
     [Fact]
+    public void Roles_count_BOS_and_from_the_end_where_negative_and_must_be_within_the_prompt()
+    {
+        TokenPair pair = Assert.Single(Tokenize([Text("ab", "xy") with { Roles = new Dictionary<string, int> { ["A"] = 1, ["END"] = -1, ["BOS"] = -2 }, Template = "t" }]));
+        Assert.Equal([("BOS", 0), ("A", 1), ("END", 1)], pair.RolesInOrder());
+        Assert.Equal("t", pair.Template);
+
+        IReadOnlyList<Fault> faults = Faults([Text("ab", "xy") with { Roles = new Dictionary<string, int> { ["A"] = 2, ["B"] = -3, ["C"] = 0 } }]);
+        Assert.Equal([(FaultKinds.OutOfRange, "pairs[0].roles.A"), (FaultKinds.OutOfRange, "pairs[0].roles.B")], faults.Select(fault => (fault.Kind, fault.Where)));
+        Assert.Contains("0 to 1 or -2 to -1", faults[0].Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_model_without_BOS_gets_none()
     {
         TokenPair pair = Assert.Single(Tokenize([Text("ab", "xy")], config: TestConfig.With(400)));

@@ -39,6 +39,18 @@ public class PairsFileTests
     }
 
     [Fact]
+    public void Roles_and_templates_are_read_and_written_as_they_were()
+    {
+        using var folder = new TemporaryFolder();
+        const string Named = """{"clean":"a b","corrupted":[1,2],"correct":1,"incorrect":2,"roles":{"IO":2,"S1+1":0,"END":-1},"template":"[IO] x"}""";
+        IReadOnlyList<PromptPair> pairs = PairsFile.Read(folder.Write("pairs.jsonl", $"{Named}\n{Good}")).Pairs;
+        Assert.Equal(new Dictionary<string, int> { ["IO"] = 2, ["S1+1"] = 0, ["END"] = -1 }, pairs[0].Roles!);
+        Assert.Equal(("[IO] x", null, null), (pairs[0].Template, pairs[1].Template, pairs[1].Roles));
+        PairsFile.Write(folder["written.jsonl"], pairs);
+        Assert.Equal(Named, File.ReadLines(folder["written.jsonl"]).First());
+    }
+
+    [Fact]
     public void A_file_that_cannot_be_written_is_named()
     {
         using var folder = new TemporaryFolder();
@@ -74,6 +86,13 @@ public class PairsFileTests
     [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": null}""", FaultKinds.Malformed, ": incorrect", "An answer is")]
     [InlineData("""{"clean": "\ud83d", "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, ": clean", "surrogate")]
     [InlineData("""{"\ud83d": "a", "clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, "", "surrogate")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "roles": [1]}""", FaultKinds.Malformed, ": roles", "Roles are an object")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "roles": {}}""", FaultKinds.Malformed, ": roles", "Roles are an object")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "roles": {"S2": "3"}}""", FaultKinds.Malformed, ": roles.S2", "whole number")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "roles": {"each": 3}}""", FaultKinds.Malformed, ": roles", "\"each\" is no role's name")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "roles": {"2S": 3}}""", FaultKinds.Malformed, ": roles", "begins with a letter")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "roles": {"S": 1, "S": 2}}""", FaultKinds.Malformed, "", "S")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "template": 3}""", FaultKinds.Malformed, ": template", "A template is a text")]
     public void A_malformed_line_is_refused_with_its_number(string line, string kind, string property, string message)
     {
         using var folder = new TemporaryFolder();

@@ -78,7 +78,11 @@ public sealed class AttributionRun : IDisposable
         IReadOnlyList<TokenPair> pairs = measured.Pairs;
         int length = pairs[0].Length;
         bool denoise = options.Direction == Direction.Denoise;
-        options.Positions.Resolve(length);
+        foreach (TokenPair pair in pairs)
+        {
+            options.Positions.In(pair);
+        }
+
         if (!Patches.Contains(options.Patch))
         {
             throw new InvalidInputException(
@@ -189,11 +193,10 @@ public sealed class AttributionRun : IDisposable
             changes = [.. change.sum(-1).to(ScalarType.Float64).cpu().data<double>()];
         }
 
-        int?[] positions = _options.Positions.IsEach ? [.. Enumerable.Range(0, length).Cast<int?>()] : [_options.Positions.Resolve(length)];
-        double[][][] metric =
+        double[][][] metric =                                                 // [pair][row][unit]
         [
-            .. _pairs.Select((_, pair) => positions.Select(position =>
-                Enumerable.Range(0, units).Select(unit => _unpatched[pair] + ChangeAt(pair, unit, position)).ToArray()).ToArray()),
+            .. _pairs.Select((pair, index) => _options.Positions.In(pair).Select(position =>
+                Enumerable.Range(0, units).Select(unit => _unpatched[index] + ChangeAt(index, unit, position)).ToArray()).ToArray()),
         ];
         return new LayerPatches(
             layer, [.. _pairs.Select(pair => pair.Index)], metric, PatchedRuns: 0, _secondsPerLayer + Stopwatch.GetElapsedTime(started).TotalSeconds);
@@ -233,5 +236,5 @@ public sealed class AttributionRun : IDisposable
 
     /// <summary>[pairs, heads, position, d_head]</summary>
     private Tensor ZWithPatternOf(int layer, HeadActivations source, HeadActivations patched) =>
-        new ReplacePattern().ReplacedZ(_model, layer, source, patched, position: null, start: 0);
+        new ReplacePattern().ReplacedZ(_model, layer, source, patched, positions: null, start: 0);
 }

@@ -27,10 +27,10 @@ public sealed class HeadPatch : ILayerPatch
     public StreamPoint Point(ModelConfig config) => config.ParallelResidual ? StreamPoint.Post : StreamPoint.Mid;
 
     /// <inheritdoc/>
-    public Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, int? position, int start)
+    public Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start)
     {
         int heads = model.Config.Heads, units = _intervention.OfKeyValueHeads ? model.Config.KeyValueHeads : heads;
-        Tensor z = _intervention.ReplacedZ(model, layer, source, patched, position, start); // [pairs, heads, count, d_head]
+        Tensor z = _intervention.ReplacedZ(model, layer, source, patched, positions, start); // [pairs, heads, count, d_head]
         long pairs = z.shape[0], count = z.shape[2];
         Tensor change = z - patched.Z.From(start);
         Tensor output = model.Weights.Layers[layer].OutputWeight.unflatten(0, [heads, model.Config.HeadWidth]); // [heads, d_head, d_model]

@@ -26,8 +26,8 @@ public interface IIntervention
     /// <param name="layer">The layer.</param>
     /// <param name="source">The run whose activation is put in.</param>
     /// <param name="patched">The run that is patched.</param>
-    /// <param name="position">The one position to replace, or null for all.</param>
+    /// <param name="positions">The one position to replace in each pair (-1: none), or null for all.</param>
     /// <param name="start">z is wanted from this position on.</param>
     /// <returns>[pairs, heads, positions from <paramref name="start"/>, d_head]</returns>
-    Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, int? position, int start);
+    Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start);
 }

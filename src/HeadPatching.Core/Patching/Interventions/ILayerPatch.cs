@@ -23,11 +23,11 @@ public interface ILayerPatch
     /// <param name="layer">The layer.</param>
     /// <param name="source">The run whose activation is put in.</param>
     /// <param name="patched">The run that is patched.</param>
-    /// <param name="position">The one position to replace, or null for all.</param>
+    /// <param name="positions">The one position to replace in each pair (-1: none), or null for all.</param>
     /// <param name="start">The change is wanted from this position on.</param>
     /// <returns>
     /// What the patches of some heads write in addition, a new tensor at each call: heads -> [heads, pairs, positions from
     /// <paramref name="start"/>, d_model].
     /// </returns>
-    Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, int? position, int start);
+    Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start);
 }

@@ -38,16 +38,10 @@ public sealed class LayerComponent : ILayerPatch
     };
 
     /// <inheritdoc/>
-    public Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, int? position, int start)
+    public Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start)
     {
-        Tensor change = Component(model, layer, source, start) - Component(model, layer, patched, start); // [pairs, count, d_model]
-        if (position is int p)
-        {
-            Tensor everywhere = change;
-            change = zeros_like(everywhere);
-            change.select(1, p - start).copy_(everywhere.select(1, p - start));
-        }
-
+        Tensor everywhere = Component(model, layer, source, start) - Component(model, layer, patched, start); // [pairs, count, d_model]
+        Tensor change = Replacement.At(everywhere, zeros_like(everywhere), positions, start);
         return _ => change.unsqueeze(0).clone();
     }
 

@@ -16,6 +16,6 @@ public sealed class ReplaceK : IIntervention
     public bool OfKeyValueHeads => true;
 
     /// <inheritdoc/>
-    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, int? position, int start) =>
-        model.Attend(layer, patched.Q.From(start), Replacement.At(source.K, patched.K, position), patched.V);
+    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start) =>
+        model.Attend(layer, patched.Q.From(start), Replacement.At(source.K, patched.K, positions), patched.V);
 }

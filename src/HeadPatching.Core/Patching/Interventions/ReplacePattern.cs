@@ -13,10 +13,10 @@ public sealed class ReplacePattern : IIntervention
     public bool OnlyOwnPosition => true;
 
     /// <inheritdoc/>
-    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, int? position, int start)
+    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start)
     {
         Tensor pattern = Replacement.At(                                      // [pairs, heads, query, key]
-            model.Pattern(layer, source.Q.From(start), source.K), model.Pattern(layer, patched.Q.From(start), patched.K), position - start);
+            model.Pattern(layer, source.Q.From(start), source.K), model.Pattern(layer, patched.Q.From(start), patched.K), positions, start);
         return model.WeightedValues(pattern, patched.V);
     }
 }

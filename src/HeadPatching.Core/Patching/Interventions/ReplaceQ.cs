@@ -13,6 +13,6 @@ public sealed class ReplaceQ : IIntervention
     public bool OnlyOwnPosition => true;
 
     /// <inheritdoc/>
-    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, int? position, int start) =>
-        model.Attend(layer, Replacement.At(source.Q.From(start), patched.Q.From(start), position - start), patched.K, patched.V);
+    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start) =>
+        model.Attend(layer, Replacement.At(source.Q.From(start), patched.Q.From(start), positions, start), patched.K, patched.V);
 }

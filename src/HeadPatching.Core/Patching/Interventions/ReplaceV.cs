@@ -16,6 +16,6 @@ public sealed class ReplaceV : IIntervention
     public bool OfKeyValueHeads => true;
 
     /// <inheritdoc/>
-    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, int? position, int start) =>
-        model.Attend(layer, patched.Q.From(start), patched.K, Replacement.At(source.V, patched.V, position));
+    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start) =>
+        model.Attend(layer, patched.Q.From(start), patched.K, Replacement.At(source.V, patched.V, positions));
 }

@@ -13,6 +13,6 @@ public sealed class ReplaceZ : IIntervention
     public bool OnlyOwnPosition => true;
 
     /// <inheritdoc/>
-    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, int? position, int start) =>
-        Replacement.At(source.Z.From(start), patched.Z.From(start), position - start);
+    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start) =>
+        Replacement.At(source.Z.From(start), patched.Z.From(start), positions, start);
 }

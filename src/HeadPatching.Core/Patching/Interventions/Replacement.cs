@@ -5,20 +5,31 @@ namespace HeadPatching.Core.Patching.Interventions;
 /// <summary>What the interventions have in common.</summary>
 internal static class Replacement
 {
-    /// <summary>The source activation at one position or at all, the patched run's elsewhere.</summary>
-    /// <param name="source">[pairs, heads, position, ..]</param>
-    /// <param name="patched">[pairs, heads, position, ..]</param>
-    /// <param name="position">The one position, counted within the two tensors, or null for all.</param>
-    public static Tensor At(Tensor source, Tensor patched, int? position)
+    /// <summary>The source activation at one position of each pair or at all, the patched run's elsewhere.</summary>
+    /// <param name="source">[pairs, .., position, width]</param>
+    /// <param name="patched">Of the same shape.</param>
+    /// <param name="positions">The one position of each pair, or null for all; one before <paramref name="start"/> (-1: none) replaces nothing.</param>
+    /// <param name="start">The position that the two tensors begin with.</param>
+    public static Tensor At(Tensor source, Tensor patched, IReadOnlyList<int>? positions, int start = 0)
     {
-        if (position is not int p)
+        if (positions is null)
         {
             return source;
         }
 
-        Tensor replaced = patched.clone();
-        replaced.select(2, p).copy_(source.select(2, p));
-        return replaced;
+        long pairs = source.shape[0], count = source.shape[^2];
+        bool[] replaced = new bool[pairs * count];
+        for (int pair = 0; pair < pairs; pair++)
+        {
+            if (positions[pair] >= start)
+            {
+                replaced[(pair * count) + positions[pair] - start] = true;
+            }
+        }
+
+        // [pairs, 1, .., count, 1]
+        long[] shape = [pairs, .. Enumerable.Repeat(1L, source.shape.Length - 3), count, 1];
+        return where(tensor(replaced, device: source.device).reshape(shape), source, patched);
     }
 
     /// <summary>The tensor's positions from <paramref name="start"/> on.</summary>

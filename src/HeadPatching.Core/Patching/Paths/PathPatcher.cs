@@ -2,6 +2,7 @@ using System.Diagnostics;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Interventions;
 using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
 
@@ -85,32 +86,31 @@ public sealed class PathPatcher
         }
 
         int heads = config.Heads, length = pairs[0].Length;
-        int?[] positions = options.Positions.IsEach ? [.. Enumerable.Range(0, length).Cast<int?>()] : [options.Positions.Resolve(length)];
+        IReadOnlyList<int?>[] places = [.. pairs.Select(options.Positions.In)];  // [pair][row]: the position that is replaced; null: all
         int firstDifference = pairs.Min(pair => pair.FirstDifference);
 
         // No attention between the sender and these looks from one position at another, and the metric is read at the last.
         bool onlyLastPosition = receivers.All(receiver => receiver.IsLogits || (receiver.Layer == config.Layers - 1 && receiver.Input == ReceiverInput.Q));
 
-        // [pair][position][head]: the unpatched metric, until a patched run says otherwise.
-        double[][][] metric = [.. baselines.Select(baseline => positions.Select(_ => Unpatched(baseline)).ToArray())];
+        // [pair][row][head]: the unpatched metric, until a patched run says otherwise.
+        double[][][] metric = [.. baselines.Select((baseline, pair) => places[pair].Select(_ => Unpatched(baseline)).ToArray())];
         long runs = 0;
-        for (int i = 0; i < positions.Length && receivers.Length > 0; i++)
+        for (int row = 0; row < places.Max(place => place.Count) && receivers.Length > 0; row++)
         {
-            int? position = positions[i];
-            if ((position ?? length - 1) < firstDifference || (onlyLastPosition && (position ?? length - 1) != length - 1))
+            // The pairs of a chunk may be patched at different positions, and some have fewer rows than others.
+            int[] changed = [.. Enumerable.Range(0, pairs.Count).Where(pair => row < places[pair].Count && Changes(pair, places[pair][row]))];
+            if (changed.Length == 0)
             {
-                continue; // The two runs are still the same there, or nothing after it looks at that position.
+                continue;
             }
 
-            int start = onlyLastPosition ? length - 1 : position ?? firstDifference;
-            double[] values = PatchAt(start, replaced: position is null ? length - start : 1); // [head * pair]
-            for (int pair = 0; pair < pairs.Count; pair++)
+            int[]? positions = places[changed[0]][row] is null ? null : [.. places.Select((place, pair) => changed.Contains(pair) ? place[row]!.Value : -1)];
+            int start = onlyLastPosition ? length - 1 : positions is null ? firstDifference : changed.Min(pair => positions[pair]);
+            int end = positions is null ? length : changed.Max(pair => positions[pair]) + 1;
+            double[] values = PatchAt(positions, start, replaced: end - start); // [head * pair]
+            foreach (int pair in changed)
             {
-                // Pairs of one chunk may first differ at different positions; what is before a pair's own difference is left as it was.
-                if ((position ?? length - 1) >= pairs[pair].FirstDifference)
-                {
-                    metric[pair][i] = [.. Enumerable.Range(0, heads).Select(head => values[(head * pairs.Count) + pair])];
-                }
+                metric[pair][row] = [.. Enumerable.Range(0, heads).Select(head => values[(head * pairs.Count) + pair])];
             }
         }
 
@@ -119,11 +119,16 @@ public sealed class PathPatcher
         double[] Unpatched(Baseline baseline) =>
             [.. Enumerable.Repeat(options.Direction == Direction.Denoise ? baseline.Corrupted : baseline.Clean, heads)];
 
-        double[] PatchAt(int start, int replaced)
+        // Not where the two runs are still the same, nor where nothing after it looks at that position.
+        bool Changes(int pair, int? position) =>
+            (position ?? length - 1) >= pairs[pair].FirstDifference && !(onlyLastPosition && (position ?? length - 1) != length - 1);
+
+        double[] PatchAt(int[]? positions, int start, int replaced)
         {
             using var mode = inference_mode();
             using var scope = NewDisposeScope();
-            Tensor change = sourceZ.narrow(2, start, replaced) - layers[0].Z.narrow(2, start, replaced); // [pairs, heads, replaced, d_head]
+            Tensor z = layers[0].Z.narrow(2, start, replaced);
+            Tensor change = Replacement.At(sourceZ.narrow(2, start, replaced), z, positions, start) - z; // [pairs, heads, replaced, d_head]
             Tensor output = _model.Weights.Layers[senderLayer].OutputWeight.unflatten(0, [heads, config.HeadWidth]); // [heads, d_head, d_model]
             var sender = new SenderRun(_model, senderLayer, layers, options.FreezeMlps, start, replaced);
             var receiver = new ReceiverRun(_model, senderLayer, layers, start);

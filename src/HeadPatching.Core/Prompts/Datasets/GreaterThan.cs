@@ -60,20 +60,30 @@ public sealed class GreaterThan : IDataset
         string[] nouns = [.. Nouns.Where(noun => tokenizer.SingleToken($" {noun}") is not null)];
         nouns = nouns.Length > 0 ? nouns : Nouns;
         var random = new Random(input.Seed);
-        return [.. Enumerable.Range(0, input.Count).Select(_ => Pair(nouns[random.Next(nouns.Length)], years[random.Next(years.Length)], endings))];
+        return [.. Enumerable.Range(0, input.Count).Select(_ => Pair(tokenizer, nouns[random.Next(nouns.Length)], years[random.Next(years.Length)], endings))];
 
         bool IsCut(string century, string ending) =>
             tokenizer.SingleToken($" {century}") is int first && tokenizer.SingleToken(ending) is int second
             && tokenizer.Encode($" {century}{ending}").SequenceEqual([first, second]);
     }
 
-    private static PromptPair Pair(string noun, (string Century, string Ending) year, string[] endings)
+    private static PromptPair Pair(TextTokenizer tokenizer, string noun, (string Century, string Ending) year, string[] endings)
     {
         ILookup<bool, Answer> answers = endings.ToLookup(ending => string.CompareOrdinal(ending, year.Ending) > 0, Answer.Of);
+        string upToCentury = $"The {noun} lasted from the year {year.Century}";
         return new PromptPair(
-            Prompt.Of(Sentence(year.Ending)), Prompt.Of(Sentence(CorruptedEnding)), AnswerSet.Of([.. answers[true]]), AnswerSet.Of([.. answers[false]]));
+            Prompt.Of(Sentence(year.Ending)), Prompt.Of(Sentence(CorruptedEnding)), AnswerSet.Of([.. answers[true]]), AnswerSet.Of([.. answers[false]]))
+        {
+            // Named after the paper: a year is XX and YY.
+            Roles = tokenizer.RolesOf(
+                Sentence(year.Ending),
+                ("NOUN", $"The {noun}", 0),
+                ("XX1", upToCentury, 0),
+                ("YY", upToCentury, 1),
+                ("END", Sentence(year.Ending), 0)),
+        };
 
-        string Sentence(string ending) => $"The {noun} lasted from the year {year.Century}{ending} to the year {year.Century}";
+        string Sentence(string ending) => $"{upToCentury}{ending} to the year {year.Century}";
     }
 
     private static string TwoDigits(int number) => number.ToString("00", CultureInfo.InvariantCulture);

@@ -6,7 +6,9 @@ namespace HeadPatching.Core.Prompts.PairsFiles;
 /// <summary>Our own format, JSON Lines: one pair a line. Blank lines are skipped.</summary>
 internal static class JsonLinesReader
 {
-    private static readonly string[] Properties = ["clean", "corrupted", "correct", "incorrect"];
+    private const string Needed = "clean, corrupted, correct, incorrect";
+    private const string Optional = "roles, template";
+    private static readonly string[] Properties = [.. Needed.Split(", "), .. Optional.Split(", ")];
 
     /// <summary>Reads the pairs; what is wrong is added to the faults.</summary>
     public static IEnumerable<PlacedPair> Read(TextReader reader, string path, List<Fault> faults)
@@ -31,7 +33,7 @@ internal static class JsonLinesReader
             JsonElement root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object)
             {
-                faults.Add(new Fault(FaultKinds.Malformed, where, $"A pair is a JSON object with {string.Join(", ", Properties)}."));
+                faults.Add(new Fault(FaultKinds.Malformed, where, $"A pair is a JSON object with {Needed}."));
                 return null;
             }
 
@@ -40,15 +42,19 @@ internal static class JsonLinesReader
                 faults.Add(new Fault(
                     FaultKinds.UnknownProperty,
                     where,
-                    $"\"{property.Name}\" is not a property of a pair; these are: {string.Join(", ", Properties)}."));
+                    $"\"{property.Name}\" is not a property of a pair; these are: {Needed}; and where wanted {Optional}."));
             }
 
-            // All four are read before the faults are counted, so that one reading names all that is wrong with the line.
+            // All are read before the faults are counted, so that one reading names all that is wrong with the line.
             var pair = new PromptPair(
                 PairElement.Prompt(root, "clean", where, $"{where}: clean", faults),
                 PairElement.Prompt(root, "corrupted", where, $"{where}: corrupted", faults),
                 PairElement.Answers(root, "correct", where, $"{where}: correct", faults),
-                PairElement.Answers(root, "incorrect", where, $"{where}: incorrect", faults));
+                PairElement.Answers(root, "incorrect", where, $"{where}: incorrect", faults))
+            {
+                Roles = PairElement.Roles(root, $"{where}: roles", faults),
+                Template = PairElement.Template(root, $"{where}: template", faults),
+            };
             return faults.Count == before ? pair : null;
         }
         catch (JsonException e)

@@ -235,13 +235,13 @@ public class PathPatcherTests
         {
             TokenPair pair = pairs[patches.PairIndices[i]];
             using var slow = new HookedForward(model, pair, options);
-            Assert.Equal(options.Positions.IsEach ? pair.Length : 1, patches.PatchedMetric[i].Length);
+            Assert.Equal(options.Positions.In(pair).Count, patches.PatchedMetric[i].Length);
             for (int p = 0; p < patches.PatchedMetric[i].Length; p++)
             {
                 Assert.Equal(model.Config.Heads, patches.PatchedMetric[i][p].Length);
                 for (int head = 0; head < model.Config.Heads; head++)
                 {
-                    double expected = slow.PatchPath(patches.Layer, head, options.Positions.IsEach ? p : options.Positions.Resolve(pair.Length));
+                    double expected = slow.PatchPath(patches.Layer, head, options.Positions.In(pair)[p]);
                     largest = Math.Max(largest, Math.Abs(expected - patches.PatchedMetric[i][p][head]));
                     changed = Math.Max(changed, Math.Abs(expected - Unpatched(runs, patches.PairIndices[i], options)));
                 }

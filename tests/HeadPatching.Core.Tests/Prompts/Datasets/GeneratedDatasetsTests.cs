@@ -28,6 +28,7 @@ public class GeneratedDatasetsTests
 
     [Theory]
     [InlineData("ioi-generated")]
+    [InlineData("ioi-abc")]
     [InlineData("greater-than")]
     [InlineData("induction")]
     public void The_same_seed_gives_the_same_pairs_and_more_pairs_begin_with_them(string name)
@@ -54,6 +55,60 @@ public class GeneratedDatasetsTests
 
         static string[] Names(Prompt prompt) => [.. prompt.Text!.Split(' ', ',').Where(IoiWords.Names.Contains)];
         static string Word(AnswerSet answers) => answers.All.Single().Text![1..];
+    }
+
+    [Fact]
+    public void The_same_sentences_are_corrupted_with_three_other_names_that_come_once_each()
+    {
+        IReadOnlyList<PromptPair> swapped = Make("ioi-generated", Gpt2, Gpt2Tokenizer(), count: 200), abc = Make("ioi-abc", Gpt2, Gpt2Tokenizer(), count: 200);
+        Assert.All(swapped.Zip(abc), pair =>
+        {
+            Assert.Equal((pair.First.Clean, pair.First.Correct, pair.First.Incorrect, pair.First.Template), (pair.Second.Clean, pair.Second.Correct, pair.Second.Incorrect, pair.Second.Template));
+            string[] clean = pair.Second.Clean.Text!.Split(' '), corrupted = pair.Second.Corrupted.Text!.Split(' ');
+            int[] changed = [.. Enumerable.Range(0, clean.Length).Where(word => clean[word] != corrupted[word])];
+            string[] names = [.. changed.Select(word => corrupted[word].TrimEnd(','))];
+            Assert.Equal((3, 3), (names.Distinct().Count(), names.Length));
+            Assert.Empty(names.Intersect(clean));
+        });
+        Assert.True(abc.SelectMany(pair => pair.Corrupted.Text!.Split(' ')).Intersect(IoiWords.Names).Count() > 50);
+    }
+
+    [Theory]
+    [InlineData("ioi", "IO S1 S1+1 S2 END")]
+    [InlineData("ioi-order", "IO S1 S1+1 S2 END")]
+    [InlineData("ioi-generated", "IO S1 S1+1 S2 END")]
+    [InlineData("ioi-abc", "IO S1 S1+1 S2 END")]
+    [InlineData("greater-than", "NOUN XX1 YY END")]
+    [InlineData("induction", "A B END")]
+    public void Every_pair_names_its_roles_and_they_stand_where_they_should(string name, string roles)
+    {
+        TextTokenizer tokenizer = Gpt2Tokenizer();
+        foreach (ModelConfig config in new[] { Gpt2, Gpt2 with { BosId = null } })
+        {
+            IReadOnlyList<PromptPair> given = Make(name, config, tokenizer, count: 100);
+            Assert.All(given.Zip(Tokenize(given, config, tokenizer)), both =>
+            {
+                TokenPair pair = both.Second;
+                Assert.Equal(roles.Split(' ').Order(), pair.Roles!.Keys.Order());
+                Assert.Equal(pair.Length - 1, pair.PositionOf("END"));
+                int Token(string role, int after = 0) => pair.Clean[pair.PositionOf(role)!.Value + after];
+                if (name.StartsWith("ioi", StringComparison.Ordinal))
+                {
+                    Assert.Equal((pair.Correct.Ids[0], pair.Incorrect.Ids[0], pair.Incorrect.Ids[0]), (Token("IO"), Token("S1"), Token("S2")));
+                    Assert.True(pair.PositionOf("S1") < pair.PositionOf("S2") && pair.PositionOf("S1+1") == pair.PositionOf("S1") + 1);
+                    Assert.Equal(name is "ioi" or "ioi-generated" ? pair.PositionOf("S2") : Math.Min(pair.PositionOf("IO")!.Value, pair.PositionOf("S1")!.Value), pair.FirstDifference);
+                }
+                else if (name == "greater-than")
+                {
+                    Assert.Equal((pair.FirstDifference, Token("END")), (pair.PositionOf("YY"), Token("XX1")));
+                    Assert.Equal(both.First.Clean.Text!.Split(' ')[1], tokenizer.TokenText(Token("NOUN")).Trim());
+                }
+                else
+                {
+                    Assert.Equal((pair.FirstDifference, Token("END"), pair.Correct.Ids[0]), (pair.PositionOf("B"), Token("A"), Token("A", after: 1)));
+                }
+            });
+        }
     }
 
     [Fact]
