@@ -31,30 +31,38 @@ internal static class SweepCommand
             HelpName = "FOLDER",
             DefaultValueFactory = _ => "headpatch-out",
         };
+        var planOnly = new Option<bool>("--plan") { Description = "Print how the sweep is cut into activities, and what it would cost; run nothing" };
         var command = new Command("sweep", "Patch every head of every layer and measure how much of the behaviour each carries");
-        foreach (Option option in options.All.Append(store).Append(output))
+        foreach (Option option in options.All.Append(store).Append(output).Append(planOnly))
         {
             command.Options.Add(option);
         }
 
         command.SetAction((parsed, cancellation) =>
-            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), cancellation));
+            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), parsed.GetValue(planOnly), cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, CancellationToken cancellation)
+    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, bool planOnly, CancellationToken cancellation)
     {
         LibTorch.Load();
         var (request, places) = options.Read(parsed);
         IArtifactStore store = ArtifactStores.Open(location);
         var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()));
-        SweepPlan plan = await SweepPlanner.PlanAsync(request, TimeProvider.System.GetUtcNow(), catalog, places, cancellation);
+        PlannedSweep plan = await SweepPlanner.PlanAsync(request, TimeProvider.System.GetUtcNow(), catalog, places, cancellation);
+        if (planOnly)
+        {
+            PlanDisplay.Write(plan.Header);
+            return ExitCode.Done;
+        }
+
         OutFolder folder = OutFolder.Open(output);
         await store.CheckAsync(cancellation);
 
-        string id = SweepIds.OfContent(request, plan.Model.Fingerprint);
+        string id = SweepIds.OfContent(plan);
+        await new StoredPlans(store, catalog).WriteAsync(id, plan, cancellation); // as it is: the engine need not plan again
         await using var engine = new InProcessEngine(store, catalog);
-        SweepStatus status = await SweepDisplay.RunAsync(engine, plan, () => engine.RunAsync(id, request, cancellation));
+        SweepStatus status = await SweepDisplay.RunAsync(engine, plan.Header, () => engine.RunAsync(id, request, cancellation));
         if (status.Status != SweepState.Completed)
         {
             foreach (string line in status.Error!.Faults.Count > 0 ? status.Error.Faults.Select(fault => fault.ToString()) : [status.Error.Message])
@@ -90,7 +98,7 @@ internal static class SweepCommand
         if (status.Progress.TasksReused > 0)
         {
             AnsiConsole.WriteLine(FormattableString.Invariant(
-                $"{status.Progress.TasksReused} of {status.Progress.TasksTotal} layer results were there from an earlier run."));
+                $"{status.Progress.TasksReused} of {status.Progress.TasksTotal} stored runs were there from an earlier sweep."));
         }
 
         AnsiConsole.WriteLine();

@@ -28,11 +28,18 @@ public sealed record MemoryBudget(long Bytes)
     /// <param name="config">The model's shape.</param>
     /// <param name="dtype">The model's type.</param>
     /// <param name="length">The pairs' length, in tokens.</param>
-    public int PairsPerChunk(ModelConfig config, ScalarType dtype, int length)
+    public int PairsPerChunk(ModelConfig config, ScalarType dtype, int length) =>
+        (int)Math.Min(PairsCached(config, dtype, length), PairsPerChunkAtMost);
+
+    /// <summary>Of how many pairs of a length the activations fit into half of the budget, at least 1.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="dtype">The model's type.</param>
+    /// <param name="length">The pairs' length, in tokens.</param>
+    public long PairsCached(ModelConfig config, ScalarType dtype, int length)
     {
         // Both runs of every layer: resid_pre, q and z, k and v.
         long perPair = 2L * config.Layers * length * (config.Width + (2L * (config.Heads + config.KeyValueHeads) * config.HeadWidth)) * dtype.Bytes();
-        return (int)Math.Clamp(Bytes / 2 / perPair, 1, PairsPerChunkAtMost);
+        return Math.Max(Bytes / 2 / perPair, 1);
     }
 
     /// <summary>How many patched runs (heads) go into one batch, at least 1.</summary>

@@ -23,12 +23,7 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly LoadedModels _models;
-    private readonly PlanSweep _plan;
-    private readonly CacheActivations _cache;
-    private readonly EstimateEffects _estimate;
-    private readonly ScreenHeads _screen;
-    private readonly PatchLayer _patch;
-    private readonly AssembleSweep _assemble;
+    private readonly ActivityTable _activities;
     private readonly SemaphoreSlim _activitySlots;
     private readonly SemaphoreSlim _sweepSlots;
     private readonly ConcurrentDictionary<string, RunningSweep> _running = new();
@@ -49,12 +44,7 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
         _time = time ?? TimeProvider.System;
         _logger = logger ?? NullLogger<InProcessEngine>.Instance;
         _models = new LoadedModels(catalog, threads: Math.Max(1, Environment.ProcessorCount / _options.Parallelism));
-        _plan = new PlanSweep(store, catalog);
-        _cache = new CacheActivations(store, _models);
-        _estimate = new EstimateEffects(store, _models);
-        _screen = new ScreenHeads(store);
-        _patch = new PatchLayer(store, _models);
-        _assemble = new AssembleSweep(store, _time);
+        _activities = new ActivityTable(store, catalog, _models, _time);
         _activitySlots = new SemaphoreSlim(_options.Parallelism);
         _sweepSlots = new SemaphoreSlim(_options.Parallelism);
         _retry = new ResiliencePipelineBuilder { TimeProvider = _time }
@@ -75,8 +65,7 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
                             arguments.Outcome.Exception,
                             activity.Name,
                             activity.Input.SweepId,
-                            activity.Input.Chunk,
-                            activity.Input.Layer,
+                            activity.Input.Part,
                             arguments.AttemptNumber + 1,
                             arguments.RetryDelay);
                     }
@@ -252,7 +241,7 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
         await _activitySlots.WaitAsync(cancellationToken);
         try
         {
-            using Activity? span = SweepTelemetry.StartActivity(name, input.SweepId, input.Chunk, input.Layer, trace);
+            using Activity? span = SweepTelemetry.StartActivity(name, input.SweepId, input.Part, trace);
             ResilienceContext context = ResilienceContextPool.Shared.Get(cancellationToken);
             context.Properties.Set(RetriedActivity, (name, input));
             try
@@ -260,7 +249,7 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
                 long started = Stopwatch.GetTimestamp();
                 object output = await _retry.ExecuteAsync(
                     async resilience => await Task.Run(() => RunActivityAsync(name, input, resilience.CancellationToken), resilience.CancellationToken), context);
-                Log.ActivityDone(_logger, name, input.SweepId, input.Chunk, input.Layer, Stopwatch.GetElapsedTime(started).TotalSeconds);
+                Log.ActivityDone(_logger, name, input.SweepId, input.Part, Stopwatch.GetElapsedTime(started).TotalSeconds);
                 return (TOutput)output;
             }
             finally
@@ -274,16 +263,8 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
         }
     }
 
-    private async Task<object> RunActivityAsync(string name, ActivityInput input, CancellationToken cancellationToken) => name switch
-    {
-        ActivityNames.PlanSweep => await _plan.RunAsync(input, cancellationToken),
-        ActivityNames.CacheActivations => await _cache.RunAsync(input, cancellationToken),
-        ActivityNames.EstimateEffects => await _estimate.RunAsync(input, cancellationToken),
-        ActivityNames.ScreenHeads => await _screen.RunAsync(input, cancellationToken),
-        ActivityNames.PatchLayer => await _patch.RunAsync(input, runs => PatchedRunsMade?.Invoke(runs), cancellationToken),
-        ActivityNames.AssembleSweep => await _assemble.RunAsync(input, cancellationToken),
-        _ => throw new ArgumentOutOfRangeException(nameof(name), name, "There is no such activity."),
-    };
+    private Task<object> RunActivityAsync(string name, ActivityInput input, CancellationToken cancellationToken) =>
+        _activities.RunAsync(name, input, runs => PatchedRunsMade?.Invoke(runs), cancellationToken);
 
     private RunningSweep Start(StoredRequest stored)
     {

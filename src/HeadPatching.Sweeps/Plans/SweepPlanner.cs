@@ -1,9 +1,8 @@
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
@@ -16,9 +15,6 @@ namespace HeadPatching.Sweeps.Plans;
 /// <summary>Validates a request against its model and cuts it into activities. The same request on the same model gives the same plan.</summary>
 public static class SweepPlanner
 {
-    /// <summary>Part of the activations' fingerprint: to be raised when what is cached, or how it is computed, changes.</summary>
-    private const int ActivationsVersion = 2;
-
     /// <summary>Plans a sweep.</summary>
     /// <param name="request">What is asked for.</param>
     /// <param name="createdAt">When it was asked for.</param>
@@ -26,7 +22,7 @@ public static class SweepPlanner
     /// <param name="places">How faults name places.</param>
     /// <param name="cancellationToken">Ends the call, which may have to download the model.</param>
     /// <exception cref="InvalidInputException">The request cannot be swept; carries every fault that could be found.</exception>
-    public static async Task<SweepPlan> PlanAsync(
+    public static async Task<PlannedSweep> PlanAsync(
         SweepRequest request, DateTimeOffset createdAt, IModelCatalog catalog, FaultPlaces places, CancellationToken cancellationToken = default)
     {
         CheckOptions(request, places);
@@ -34,7 +30,7 @@ public static class SweepPlanner
         return Plan(request, createdAt, located, places);
     }
 
-    private static SweepPlan Plan(SweepRequest request, DateTimeOffset createdAt, LocatedModel located, FaultPlaces places)
+    private static PlannedSweep Plan(SweepRequest request, DateTimeOffset createdAt, LocatedModel located, FaultPlaces places)
     {
         string folder = located.Folder;
         ModelFolderSummary model = ModelFolder.Inspect(folder);
@@ -42,31 +38,30 @@ public static class SweepPlanner
         IReadOnlyList<TokenPair> pairs = Tokenize(request, Pairs(request, model.Config, tokenizer, places), model.Config, tokenizer, places);
         CheckPositions(request.Positions, pairs, places);
         CheckPatch(request, model.Config, places);
-        IReadOnlyList<int>? donors = request.Ablation == Ablation.Resample ? DonorsOf(pairs, request.Seed, places) : null;
+        if (AblationPlan.Of(pairs, request.PatchOptions())?.Faults(places.Option("ablation")) is { Count: > 0 } faults)
+        {
+            throw new InvalidInputException(faults);
+        }
 
         string device = Device(request.Device);
         string fingerprint = ModelFingerprint.Compute(folder);
-        var placeOf = pairs.Select((pair, place) => (pair.Index, Place: place)).ToDictionary(known => known.Index, known => known.Place);
-        PlannedChunk[] chunks =
-        [
-            .. Chunks.Split(pairs, model.Config, Dtypes.Parse(request.Dtype), Budget(request)).Select(chunk => new PlannedChunk(
-                [.. chunk.Select(pair => placeOf[pair.Index])],
-                $"activations/{fingerprint[..16]}-{request.Dtype}-{device}/{Fingerprint(chunk)}")),
-        ];
-        return new SweepPlan(
-            request,
+        var source = new ModelSource(located.Name, fingerprint, request.Dtype, device);
+        var cut = new SweepCut(model.Config, source, Budget(request), DeviceRates.OfThisHost());
+        var (parts, size) = cut.Cut(pairs, request.Method, ChunkWork.Exact(request), request.Method == Method.Exact ? null : ChunkWork.Estimate(request));
+        var header = new SweepPlan(
+            SweepPlan.CurrentSchema,
+            request with { Pairs = null, PairIndices = null },
+            request.DatasetName(),
             createdAt,
             new ModelSummary(ModelName(request.Model), fingerprint, model.Config.Layers, model.Config.Heads, request.Dtype, device)
             {
                 KeyValueHeads = model.Config.KeyValueHeads == model.Config.Heads ? null : model.Config.KeyValueHeads,
             },
-            new ModelSource(located.Name, fingerprint, request.Dtype, device),
-            pairs,
-            chunks,
-            tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText))
-        {
-            Donors = donors,
-        };
+            source,
+            pairs.Count,
+            WorkKeys.Pairs(pairs),
+            size);
+        return new PlannedSweep(header, parts, tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText));
     }
 
     /// <summary>What can be said of a request without looking at its model: cheap enough for before the answer to a call.</summary>
@@ -116,12 +111,18 @@ public static class SweepPlanner
     /// <summary>The memory budget of a request.</summary>
     public static MemoryBudget Budget(SweepRequest request) => new(request.MemoryMiB * 1048576L);
 
-
     private static IEnumerable<int> Tokens(IEnumerable<TokenPair> pairs) =>
         pairs.SelectMany(pair => pair.Clean.Concat(pair.Corrupted).Concat(pair.Correct.Ids).Concat(pair.Incorrect.Ids));
 
     private static void CheckPositions(Positions positions, IReadOnlyList<TokenPair> pairs, FaultPlaces places)
     {
+        TokenPair? unnamed = pairs.FirstOrDefault(pair => positions.IsEachRole ? pair.Roles is not { Count: > 0 } : positions.Role is string role && pair.PositionOf(role) is null);
+        if (unnamed is not null)
+        {
+            throw new InvalidInputException(
+                FaultKinds.OutOfRange, places.Option("positions"), $"Pair {unnamed.Index} does not name {(positions.IsEachRole ? "any role" : $"the role {positions.Role}")}.");
+        }
+
         if (positions.Index is not int index)
         {
             return;
@@ -155,32 +156,8 @@ public static class SweepPlanner
         }
     }
 
-    private static IReadOnlyList<int> DonorsOf(IReadOnlyList<TokenPair> pairs, int seed, FaultPlaces places)
-    {
-        IReadOnlyList<int> donors = Donors.Draw(pairs, seed);
-        int[] alone = [.. pairs.Where((_, place) => donors[place] < 0).Select(pair => pair.Index)];
-        return alone.Length == 0
-            ? donors
-            : throw new InvalidInputException(
-                FaultKinds.InvalidOption,
-                places.Option("ablation"),
-                $"Resample ablation takes z from another pair of the same length, and there is none for pair {string.Join(", ", alone.Take(10))}{(alone.Length > 10 ? $" and {alone.Length - 10} more" : "")}.");
-    }
-
     private static string Device(string device) => device == "auto" ? torch.cuda.is_available() ? "cuda" : "cpu" : device;
 
     /// <summary>A folder is shown by its own name: results are compared between machines.</summary>
     private static string ModelName(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(model));
-
-    /// <summary>What the cached activations and baselines of a chunk depend on, beside the model.</summary>
-    private static string Fingerprint(IReadOnlyList<TokenPair> chunk)
-    {
-        var text = new StringBuilder().Append(CultureInfo.InvariantCulture, $"{ActivationsVersion}\n");
-        foreach (TokenPair pair in chunk)
-        {
-            text.AppendJoin(' ', pair.Clean).Append('|').AppendJoin(' ', pair.Corrupted).Append(CultureInfo.InvariantCulture, $"|{pair.Correct}|{pair.Incorrect}\n");
-        }
-
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..32];
-    }
 }

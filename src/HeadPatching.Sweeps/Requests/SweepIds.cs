@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
-using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Plans;
 
 namespace HeadPatching.Sweeps.Requests;
 
@@ -17,9 +16,8 @@ public static class SweepIds
     /// <summary>The sweep of an <c>Idempotency-Key</c>: the same key, the same sweep.</summary>
     public static string OfKey(string idempotencyKey) => "k" + Hash(idempotencyKey);
 
-    /// <summary>The sweep of its content: the same request on the same weights is the same sweep, and goes on where it stopped.</summary>
-    public static string OfContent(SweepRequest request, string modelFingerprint) =>
-        "c" + Hash(JsonSerializer.Serialize(request, ResultJson.Compact) + modelFingerprint);
+    /// <summary>The sweep of its content: the same numbers shown the same way are the same sweep, and it goes on where it stopped.</summary>
+    public static string OfContent(PlannedSweep plan) => "c" + Hash(plan.Content());
 
     /// <summary>Whether a text has the form of an id; anything else names no sweep and never reaches the store.</summary>
     public static bool IsValid(string id) =>

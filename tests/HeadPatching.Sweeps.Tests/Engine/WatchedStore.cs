@@ -9,6 +9,9 @@ internal sealed class WatchedStore(IArtifactStore inner) : IArtifactStore
     /// <summary>Every artifact that was written whole, in order.</summary>
     public ConcurrentQueue<string> Written { get; } = [];
 
+    /// <summary>Every artifact that was asked for, in order.</summary>
+    public ConcurrentQueue<string> Opened { get; } = [];
+
     /// <summary>Is asked before each operation; what it throws, the operation throws.</summary>
     public Action<string> Before { get; set; } = _ => { };
 
@@ -23,6 +26,7 @@ internal sealed class WatchedStore(IArtifactStore inner) : IArtifactStore
     public Task<Stream?> OpenReadAsync(string name, CancellationToken cancellationToken = default)
     {
         Before(name);
+        Opened.Enqueue(name);
         return inner.OpenReadAsync(name, cancellationToken);
     }
 
@@ -36,6 +40,13 @@ internal sealed class WatchedStore(IArtifactStore inner) : IArtifactStore
         }
 
         return written;
+    }
+
+    public async Task WriteDerivedAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default)
+    {
+        Before(name);
+        await inner.WriteDerivedAsync(name, write, cancellationToken);
+        Written.Enqueue(name);
     }
 
     public Task<StoredText?> ReadTextAsync(string name, CancellationToken cancellationToken = default) => inner.ReadTextAsync(name, cancellationToken);

@@ -1,0 +1,79 @@
+using System.Text.Json;
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Requests;
+
+namespace HeadPatching.Sweeps.Plans;
+
+/// <summary>What is done with each chunk of pairs: one of the records below and no other.</summary>
+public abstract record ChunkWork
+{
+    private ChunkWork(Metric metric)
+    {
+        Metric = metric;
+    }
+
+    /// <summary>What is measured.</summary>
+    public Metric Metric { get; }
+
+    /// <summary>Whether what it puts in depends on all pairs of the sweep, not on a chunk alone.</summary>
+    public virtual bool NeedsAllPairs => false;
+
+    /// <summary>Everything that the numbers depend on beside the pairs, the activations and the layers: a part of the key of the runs.</summary>
+    public abstract string Text { get; }
+
+    /// <summary>The work that a request's patched runs, or paths, are.</summary>
+    public static ChunkWork Exact(SweepRequest request) => request.PathOptions() is PathOptions paths
+        ? new Paths(request.Metric, paths)
+        : new Heads(request.Metric, request.PatchOptions());
+
+    /// <summary>The work that a request's estimates are.</summary>
+    public static ChunkWork Estimate(SweepRequest request) => new Estimates(request.Metric, request.PatchOptions(), Gradient.FrozenNorms);
+
+    private string Joined(params object?[] parts) =>
+        $"{GetType().Name} {Metric.NameOf()} {string.Join(' ', parts.Select(part => JsonSerializer.Serialize(part, ResultJson.Compact)))}";
+
+    /// <summary>Patched runs, of every head or of some.</summary>
+    /// <param name="Measure">What is measured.</param>
+    /// <param name="Options">What is patched.</param>
+    public sealed record Heads(Metric Measure, PatchOptions Options) : ChunkWork(Measure)
+    {
+        /// <summary>The heads to run, by layer; null: all.</summary>
+        public IReadOnlyDictionary<int, int[]>? Only { get; init; }
+
+        /// <inheritdoc/>
+        public override bool NeedsAllPairs => Options.Ablation is Ablation.Mean or Ablation.Resample;
+
+        /// <inheritdoc/>
+        public override string Text => Joined(
+            Options.Patch,
+            Options.Ablation,
+            Options.Positions,
+            Options.Direction,
+            Options.References is null ? null : WorkKeys.Pairs(Options.References),
+            Options.Ablation == Ablation.Resample ? Options.Seed : null,
+            Only is null ? null : string.Join(';', Only.OrderBy(layer => layer.Key).Select(layer => $"{layer.Key}:{string.Join(',', layer.Value)}")));
+    }
+
+    /// <summary>Patched paths.</summary>
+    /// <param name="Measure">What is measured.</param>
+    /// <param name="Options">The paths.</param>
+    public sealed record Paths(Metric Measure, PathOptions Options) : ChunkWork(Measure)
+    {
+        /// <inheritdoc/>
+        public override string Text => Joined(string.Join(' ', Options.Receivers), Options.FreezeMlps, Options.Positions, Options.Direction);
+    }
+
+    /// <summary>Estimates of every patch from one gradient.</summary>
+    /// <param name="Measure">What is measured.</param>
+    /// <param name="Options">What is patched.</param>
+    /// <param name="Gradient">Which gradient.</param>
+    public sealed record Estimates(Metric Measure, PatchOptions Options, Gradient Gradient) : ChunkWork(Measure)
+    {
+        /// <inheritdoc/>
+        public override string Text => Joined(Options.Patch, Options.Positions, Options.Direction, Gradient);
+    }
+}
