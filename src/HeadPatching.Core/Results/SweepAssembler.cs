@@ -52,6 +52,7 @@ public static class SweepAssembler
             AblationDetails = description.Options.Ablation is Ablation ablation ? AblationDetails.Of(ablation, description.Reference) : null,
             Reference = description.Options.References is { } references ? new DatasetSummary(description.Reference ?? "reference", references.Count) : null,
             Method = description.Method,
+            Gradient = description.Gradient,
             ScreenTop = description.ScreenTop,
             Receivers = description.Paths?.Receivers,
             FreezeMlps = description.Paths?.FreezeMlps,

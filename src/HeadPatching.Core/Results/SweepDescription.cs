@@ -1,5 +1,6 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
 
 namespace HeadPatching.Core.Results;
@@ -24,6 +25,9 @@ public sealed record SweepDescription
 
     /// <summary>How the effects were found.</summary>
     public Method Method { get; init; } = Method.Exact;
+
+    /// <summary>With the methods <c>attribution</c> and <c>screen</c>, which gradient the estimates were made of.</summary>
+    public Gradient? Gradient { get; init; }
 
     /// <summary>With the method <c>screen</c>, how many heads were run after the estimate.</summary>
     public int? ScreenTop { get; init; }

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
 
 namespace HeadPatching.Core.Results;
@@ -37,6 +38,13 @@ public sealed record SweepResult
 
     /// <summary>How the effects were found.</summary>
     public Method Method { get; init; }
+
+    /// <summary>
+    /// With the methods <c>attribution</c> and <c>screen</c>, which gradient the estimates were made of: <c>frozen-norms</c>, in which the scale of
+    /// every norm is held fixed, or <c>plain</c>. Absent in results of versions that had the plain one alone.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Gradient? Gradient { get; init; }
 
     /// <summary>With the method <c>screen</c>, how many heads were run after the estimate.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

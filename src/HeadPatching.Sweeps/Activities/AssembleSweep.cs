@@ -117,6 +117,7 @@ public sealed class AssembleSweep
             Threshold = request.Threshold,
             Metric = MetricFor.Metric(request.Metric),
             Method = request.Method,
+            Gradient = request.EstimatedFrom(),
             ScreenTop = request.HeadsRunAfterScreen(),
             Paths = request.PathOptions(),
             Seed = request.Seed,

@@ -31,7 +31,7 @@ public abstract record ChunkWork
         : new Heads(request.Metric, request.PatchOptions());
 
     /// <summary>The work that a request's estimates are.</summary>
-    public static ChunkWork Estimate(SweepRequest request) => new Estimates(request.Metric, request.PatchOptions(), Gradient.FrozenNorms);
+    public static ChunkWork Estimate(SweepRequest request) => new Estimates(request.Metric, request.PatchOptions(), request.EstimatedFrom()!.Value);
 
     private string Joined(params object?[] parts) =>
         $"{GetType().Name} {Metric.NameOf()} {string.Join(' ', parts.Select(part => JsonSerializer.Serialize(part, ResultJson.Compact)))}";

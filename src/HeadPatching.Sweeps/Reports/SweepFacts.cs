@@ -61,8 +61,15 @@ internal static class SweepFacts
         return result.Method switch
         {
             Core.Patching.Method.Exact => null,
-            Core.Patching.Method.Attribution => "estimated from one gradient; nothing was run",
-            _ => $"{Counted(run, HeatmapTable.WithoutPositions(result).Unit)} run after an estimate of all",
+            Core.Patching.Method.Attribution => $"estimated from one gradient{Gradient()}; nothing was run",
+            _ => $"{Counted(run, HeatmapTable.WithoutPositions(result).Unit)} run after an estimate of all{Gradient()}",
+        };
+
+        string Gradient() => result.Gradient switch
+        {
+            Core.Patching.Attribution.Gradient.FrozenNorms => ", norms held fixed",
+            Core.Patching.Attribution.Gradient.Plain => ", the plain one",
+            _ => "",
         };
     }
 

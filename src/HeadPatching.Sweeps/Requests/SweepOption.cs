@@ -56,7 +56,10 @@ public sealed record SweepOption
     /// <summary>What a form calls it.</summary>
     public string? Label { get; init; }
 
-    /// <summary>When a form shows it: <c>method=screen</c>, or <c>receivers</c> for whenever that has a value; null for always.</summary>
+    /// <summary>
+    /// When a form shows it: <c>method=screen</c>, with <c>|</c> between several values, or <c>receivers</c> for whenever that has a value; null
+    /// for always.
+    /// </summary>
     public string? ShownWhen { get; init; }
 
     /// <summary>What a form says where there is no value; only of options that may be null.</summary>

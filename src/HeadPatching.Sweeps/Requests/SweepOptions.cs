@@ -104,6 +104,15 @@ public static class SweepOptions
                     : $"Estimates are of {string.Join(", ", AttributionRun.Patches.Select(patch => patch.NameOf()))}; patch is {r.Patch.NameOf()}. Use the method exact.",
             ],
         },
+        ChoiceOrNone("gradient", OptionType.Words.Of<Gradient>(gradient => gradient == Gradient.FrozenNorms ? "with the scale of every norm held fixed" : "the plain tangent"),
+            "With methods attribution and screen: the gradient with every norm's scale held fixed, or the plain one", r => r.Gradient, (r, value) => r with { Gradient = value }) with
+        {
+            DefaultText = Gradient.FrozenNorms.NameOf(),
+            Place = FormPlace.Advanced,
+            Label = "Gradient",
+            ShownWhen = "method=attribution|screen",
+            Rules = [r => r.Gradient is null || r.Method != Method.Exact ? null : "Only the methods attribution and screen have a gradient. Name one of them, or leave it out."],
+        },
         WholeOrNone("screenTop", new(1), "With method screen: how many heads are run after the estimate", r => r.ScreenTop, (r, value) => r with { ScreenTop = value }) with
         {
             DefaultText = "10",

@@ -1,5 +1,6 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 
@@ -39,6 +40,12 @@ public sealed record SweepRequest
     /// How effects are found: every patch run, all estimated from one gradient (attribution), or estimated and the largest run (screen).
     /// </summary>
     public Method Method { get; init; } = Method.Exact;
+
+    /// <summary>
+    /// With the methods <c>attribution</c> and <c>screen</c>, which gradient estimates are made of. Default: frozen-norms, in which the scale of
+    /// every norm is held fixed; plain is the tangent.
+    /// </summary>
+    public Gradient? Gradient { get; init; }
 
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate. At least 1. Default: 10.</summary>
     public int? ScreenTop { get; init; }
@@ -89,6 +96,9 @@ public sealed record SweepRequest
     public PathOptions? PathOptions() => Receivers is null
         ? null
         : new PathOptions { Receivers = Receivers, FreezeMlps = FreezeMlps, Positions = Positions, Direction = RunPatched() };
+
+    /// <summary>With the methods <c>attribution</c> and <c>screen</c>, which gradient estimates are made of; null otherwise.</summary>
+    public Gradient? EstimatedFrom() => Method == Method.Exact ? null : Gradient ?? Core.Patching.Attribution.Gradient.FrozenNorms;
 
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate; null otherwise.</summary>
     public int? HeadsRunAfterScreen() => Method == Method.Screen ? ScreenTop ?? 10 : null;

@@ -1,6 +1,7 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
@@ -36,6 +37,28 @@ public sealed class MethodTests : IDisposable
                 double[][] ours = pair.PatchedMetricByPosition?[layer.Layer] ?? [pair.PatchedMetric![layer.Layer]];
                 Assert.Equal(values.SelectMany(heads => heads), ours.SelectMany(heads => heads), (one, other) => Math.Abs(one - other) < 1e-12);
             }
+        }
+    }
+
+    [Fact]
+    public async Task The_gradient_is_the_one_asked_for_in_estimates_and_in_a_screen()
+    {
+        SweepRequest request = SmallSweeps.Request() with { Method = Method.Attribution };
+        SweepResult ofDefault = await _sweeps.SweepAsync(request);
+        SweepResult frozen = await _sweeps.SweepAsync(request with { Gradient = Gradient.FrozenNorms });
+        SweepResult plain = await _sweeps.SweepAsync(request with { Gradient = Gradient.Plain });
+        SweepResult screened = await _sweeps.SweepAsync(request with { Method = Method.Screen, ScreenTop = 2, Gradient = Gradient.Plain });
+        Assert.Equal<Gradient?>([Gradient.FrozenNorms, Gradient.FrozenNorms, Gradient.Plain, Gradient.Plain], [ofDefault.Gradient, frozen.Gradient, plain.Gradient, screened.Gradient]);
+        Assert.Equal(frozen.Heatmap, ofDefault.Heatmap);
+        Assert.NotEqual(frozen.Heatmap, plain.Heatmap);
+        Assert.Equal(plain.Heads.Select(head => head.PatchingEffect), screened.Heads.Select(head => head.EstimatedEffect!.Value));
+
+        using Transformer model = _sweeps.LoadModel();
+        SweepRuns expected = InMemorySweep.Estimate(
+            model, SmallSweeps.Pairs(plain), request.PatchOptions(), new LogitDifference(), MemoryBudget.Default, Gradient.Plain);
+        foreach (var (layer, index, values) in expected.Layers.SelectMany(layer => layer.PairIndices.Zip(layer.PatchedMetric, (index, metric) => (layer.Layer, index, metric[0]))))
+        {
+            Assert.Equal(values, plain.Pairs.Single(pair => pair.Index == index).PatchedMetric![layer], (one, other) => Math.Abs(one - other) < 1e-12);
         }
     }
 
@@ -99,6 +122,7 @@ public sealed class MethodTests : IDisposable
         { new SweepRequest { Method = Method.Attribution, Metric = Metric.Rank }, "metric" },
         { new SweepRequest { Method = Method.Attribution, Metric = Metric.KlDivergence, Direction = Direction.Noise }, "metric" },
         { new SweepRequest { ScreenTop = 3 }, "screenTop" },
+        { new SweepRequest { Gradient = Gradient.Plain }, "gradient" },
         { new SweepRequest { Method = Method.Screen, ScreenTop = 0 }, "screenTop" },
         { new SweepRequest { Receivers = [Receiver.Logits], Patch = Patch.Q }, "receivers" },
         { new SweepRequest { Receivers = [Receiver.Logits], Ablation = Ablation.Mean }, "receivers" },

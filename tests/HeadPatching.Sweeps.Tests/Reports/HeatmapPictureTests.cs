@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Xml.Linq;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Reports;
@@ -138,6 +139,9 @@ public sealed class HeatmapPictureTests
             Texts(result with { Receivers = [Receiver.Logits], FreezeMlps = true }), text => text.Contains("· paths to logits, MLPs frozen ·", StringComparison.Ordinal));
         Assert.Contains(
             Texts(result with { Method = Method.Attribution }), text => text.Contains("· estimated from one gradient; nothing was run ·", StringComparison.Ordinal));
+        Assert.Contains(
+            Texts(result with { Method = Method.Attribution, Gradient = Gradient.FrozenNorms }),
+            text => text.Contains("· estimated from one gradient, norms held fixed; nothing was run ·", StringComparison.Ordinal));
         Assert.Contains(Texts(ExampleSweep.Screened(3, 8, run: 5)), text => text.Contains("· 5 heads run after an estimate of all ·", StringComparison.Ordinal));
     }
 

@@ -364,7 +364,7 @@
 
     for (const field of form.querySelectorAll("[data-shown-when]")) {
       const [name, wanted] = field.dataset.shownWhen.split("=");
-      field.hidden = wanted === undefined ? byId(name).value.trim() === "" : byId(name).value !== wanted;
+      field.hidden = wanted === undefined ? byId(name).value.trim() === "" : !wanted.split("|").includes(byId(name).value);
       for (const input of field.querySelectorAll("[data-type]")) input.disabled = field.hidden; // a hidden field holds nothing up
     }
     const ablation = byId("ablation").value;
