@@ -140,6 +140,7 @@ internal static class DatasetCommand
             Index = pair.Index,
             CleanTokens = pair.Clean,
             CorruptedTokens = pair.Corrupted,
+            Roles = pair.Roles,
             Correct = pair.Correct,
             Incorrect = pair.Incorrect,
             CleanMetric = baselines[pair.Index].Clean,

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
 
@@ -30,7 +31,7 @@ internal sealed class RequestOptions
     public (SweepRequest Request, FaultPlaces Places) Read(ParseResult parsed)
     {
         var request = new SweepRequest();
-        PairsFile? file = null;
+        PairsFile? file = null, reference = null;
         foreach (var (option, onCommandLine) in _options)
         {
             if (parsed.GetValue(onCommandLine) is not object value)
@@ -43,13 +44,19 @@ internal sealed class RequestOptions
                 file = PairsFile.Read((string)value);
                 request = request with { Pairs = file.Pairs, Name = Path.GetFileName((string)value) };
             }
+            else if (option.Type is OptionType.PromptReference)
+            {
+                reference = BuiltInDatasets.Find((string)value) is null ? PairsFile.Read((string)value) : null;
+                request = request with { Reference = reference is null ? ReferencePrompts.Of((string)value) : ReferencePrompts.Of(reference.Pairs) };
+            }
             else
             {
                 request = option.Set(request, value);
             }
         }
 
-        return (request, new FaultPlaces(SweepOptions.FlagOf, file is null ? PairTokenizer.PathUnder("pairs") : file.Where));
+        Func<int, string?, string> pairs = file is null ? PairTokenizer.PathUnder("pairs") : file.Where;
+        return (request, reference is null ? new FaultPlaces(SweepOptions.FlagOf, pairs) : new FaultPlaces(SweepOptions.FlagOf, pairs) { ReferencePair = reference.Where });
     }
 
     /// <summary>An option of a command's own whose value is a whole number.</summary>

@@ -50,7 +50,6 @@ public sealed record HeadResult(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Role { get; init; }
 
-    /// <summary>With positions <c>each</c> or <c>each-role</c>: how many pairs have that position or role, over which the effect is.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public int? Pairs { get; init; }
+    /// <summary>Of how many pairs the effect is: those that have <c>position</c> or <c>role</c>.</summary>
+    public int Pairs { get; init; }
 }

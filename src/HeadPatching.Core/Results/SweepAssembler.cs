@@ -157,7 +157,7 @@ public static class SweepAssembler
                 {
                     Position = place.Position,
                     Role = place.Role,
-                    Pairs = each || eachRole ? those.Length : null,
+                    Pairs = those.Length,
                 };
             }
         }

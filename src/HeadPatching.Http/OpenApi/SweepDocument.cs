@@ -102,7 +102,11 @@ internal static class SweepDocument
         }
         else if (type == typeof(Positions))
         {
-            OneOf(schema, new OpenApiSchema { Type = JsonSchemaType.String, Enum = ["all", "each"] }, WholeNumber());
+            OneOf(schema, new OpenApiSchema { Type = JsonSchemaType.String, Pattern = Roles.NamePattern, Description = "all, each, each-role, or a role that the pairs name." }, WholeNumber());
+        }
+        else if (type == typeof(ReferencePrompts))
+        {
+            OneOf(schema, Text(), new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchemaReference("PromptPair") });
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Sweeps.Requests;
 
 namespace HeadPatching.Http.Pages;
@@ -37,8 +38,12 @@ internal static class OptionFields
             OptionType.PathReceivers => $"{label}<input type=\"text\" {named} data-type=\"list\" spellcheck=\"false\" placeholder=\"{Encoded(option.NoneLabel!)}\" aria-describedby=\"{option.Name}-hint\">"
                 + $"<p class=\"hint\" id=\"{option.Name}-hint\">{Encoded(option.Help)}: <code>{Encoded(option.Type.Form)}</code></p>",
             OptionType.PatchPositions => $"{label}<div class=\"beside\"><select {named} data-type=\"positions\">"
-                + "<option value=\"all\">all at once</option><option value=\"each\">each by itself</option><option value=\"one\">one</option></select>"
-                + "<input type=\"number\" id=\"position\" name=\"position\" step=\"1\" value=\"-1\" aria-label=\"Position; negative ones count from the end\" title=\"Negative ones count from the end\" hidden></div>",
+                + "<option value=\"all\">all at once</option><option value=\"each\">each by itself</option><option value=\"each-role\">each role</option>"
+                + "<option value=\"one\">one</option><option value=\"role\">one role</option></select>"
+                + "<input type=\"number\" id=\"position\" name=\"position\" step=\"1\" value=\"-1\" aria-label=\"Position; negative ones count from the end\" title=\"Negative ones count from the end\" hidden>"
+                + "<input type=\"text\" id=\"role\" name=\"role\" spellcheck=\"false\" placeholder=\"S2\" aria-label=\"Role that the pairs name\" hidden></div>",
+            OptionType.PromptReference => $"{label}<select {named} data-type=\"word\"><option value=\"\">{Encoded(option.NoneLabel!)}</option>"
+                + string.Concat(BuiltInDatasets.All.Select(dataset => $"<option value=\"{dataset.Name}\">{dataset.Name}</option>")) + "</select>",
             OptionType.ShortText => $"{label}<input type=\"text\" {named} data-type=\"text\" spellcheck=\"false\"{value}>",
             _ => throw new InvalidOperationException($"The form has no field for an option such as {option.Name}."),
         };

@@ -16,7 +16,8 @@ namespace HeadPatching.Http.Requests;
 internal sealed class SweepRequestReader
 {
     private const int Deepest = 16; // the request itself goes four deep
-    private static readonly string[] PairProperties = ["clean", "corrupted", "correct", "incorrect"];
+    private static readonly string[] NeededOfPair = ["clean", "corrupted", "correct", "incorrect"];
+    private static readonly string[] PairProperties = [.. NeededOfPair, "roles", "template"];
 
     private readonly RequestLimits _limits;
     private readonly FaultList _faults = new();
@@ -92,7 +93,8 @@ internal sealed class SweepRequestReader
         OptionType.Indices => Indices(value, option.Name),
         OptionType.PathReceivers => Receivers(value, option.Name),
         OptionType.PatchPositions => PositionsOf(value, option.Name),
-        OptionType.PromptPairs => Pairs(value),
+        OptionType.PromptPairs => Pairs(value, option.Name),
+        OptionType.PromptReference => value.ValueKind == JsonValueKind.Array ? ReferencePrompts.Of(Pairs(value, option.Name)) : Reference(value, option.Name),
         _ => throw new ArgumentOutOfRangeException(nameof(option), option.Type, null),
     };
 
@@ -127,25 +129,38 @@ internal sealed class SweepRequestReader
         }
     }
 
-    private PromptPair[] Pairs(JsonElement value)
+    private ReferencePrompts? Reference(JsonElement value, string path)
     {
-        if (!IsArray(value, "pairs", _limits.Pairs, "pairs"))
+        if (value.ValueKind == JsonValueKind.String)
+        {
+            return ShortText(value, path) is string dataset ? ReferencePrompts.Of(dataset) : null;
+        }
+
+        _faults.Add(FaultKinds.Malformed, path, "A reference is a dataset's name or an array of pairs.");
+        return null;
+    }
+
+    private PromptPair[] Pairs(JsonElement value, string path)
+    {
+        if (!IsArray(value, path, _limits.Pairs, "pairs"))
         {
             return [];
         }
 
         if (value.GetArrayLength() == 0)
         {
-            _faults.Add(FaultKinds.Missing, "pairs", "There is no pair to sweep.");
+            _faults.Add(FaultKinds.Missing, path, "There is no pair in it.");
         }
 
-        return [.. value.EnumerateArray().Select((pair, index) => Pair(pair, $"pairs[{index}]"))];
+        return [.. value.EnumerateArray().Select((pair, index) => Pair(pair, $"{path}[{index}]"))];
     }
 
     private PromptPair Pair(JsonElement value, string path)
     {
         Prompt clean = default, corrupted = default;
         AnswerSet correct = default, incorrect = default;
+        IReadOnlyDictionary<string, int>? roles = null;
+        string? template = null;
         if (value.ValueKind != JsonValueKind.Object)
         {
             _faults.Add(FaultKinds.Malformed, path, "A pair is an object with clean, corrupted, correct and incorrect.");
@@ -170,18 +185,53 @@ internal sealed class SweepRequestReader
                 case "incorrect":
                     incorrect = AnswersOf(property, $"{path}.{name}");
                     break;
+                case "roles":
+                    roles = IsNull(property) ? null : RolesOf(property, $"{path}.{name}");
+                    break;
+                case "template":
+                    template = IsNull(property) ? null : ShortText(property, $"{path}.{name}");
+                    break;
                 default:
                     _faults.Add(FaultKinds.UnknownProperty, $"{path}.{name}", $"A pair has no such property. Known: {string.Join(", ", PairProperties)}.");
                     break;
             }
         }
 
-        foreach (string missing in PairProperties.Except(seen))
+        foreach (string missing in NeededOfPair.Except(seen))
         {
             _faults.Add(FaultKinds.Missing, $"{path}.{missing}", $"The pair has no {missing}.");
         }
 
-        return new PromptPair(clean, corrupted, correct, incorrect);
+        return new PromptPair(clean, corrupted, correct, incorrect) { Roles = roles, Template = template };
+    }
+
+    private Dictionary<string, int>? RolesOf(JsonElement value, string path)
+    {
+        if (value.ValueKind != JsonValueKind.Object || !value.EnumerateObject().Any())
+        {
+            _faults.Add(FaultKinds.Malformed, path, "Roles are an object of token positions, such as {\"S2\": 10, \"END\": -1}.");
+            return null;
+        }
+
+        var roles = new Dictionary<string, int>();
+        foreach (var (name, position) in Properties(value, path))
+        {
+            if (!Roles.IsName(name))
+            {
+                _faults.Add(FaultKinds.Malformed, path, $"There is a name that no role can have. {Roles.NameForm}");
+            }
+            else if (WholeNumber(position, $"{path}.{name}") is int at)
+            {
+                roles[name] = at;
+            }
+        }
+
+        if (roles.Count > Roles.MostRoles)
+        {
+            _faults.Add(FaultKinds.TooLarge, path, $"There are {roles.Count} roles; at most {Roles.MostRoles} are allowed.");
+        }
+
+        return roles;
     }
 
     private Prompt PromptOf(JsonElement value, string path)
@@ -264,19 +314,19 @@ internal sealed class SweepRequestReader
 
     private Positions? PositionsOf(JsonElement value, string path)
     {
-        // A number within a string is the command line's form, not JSON's.
-        switch (TextOrNull(value))
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int index))
         {
-            case "all":
-                return Positions.All;
-            case "each":
-                return Positions.Each;
-            case null when value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int index):
-                return Positions.One(index);
-            default:
-                _faults.Add(FaultKinds.InvalidOption, path, "Positions are \"all\", \"each\" or a whole number (negative ones count from the end).");
-                return null;
+            return Positions.One(index);
         }
+
+        // A number within a string is the command line's form, not JSON's.
+        if (TextOrNull(value) is string text && Positions.TryParse(text, out Positions positions) && positions.Index is null)
+        {
+            return positions;
+        }
+
+        _faults.Add(FaultKinds.InvalidOption, path, Positions.Form);
+        return null;
     }
 
     private object? OneOf(OptionType.Words words, JsonElement value, string path)

@@ -194,7 +194,7 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
     public async Task<IReadOnlyList<MeanZ>> MeansAsync(ChunkWork.Heads work, CancellationToken cancellationToken)
     {
         _ablation ??= AblationPlan.Of(await plans.PairsAsync(sweepId, cancellationToken), work.Options)!;
-        string key = WorkKeys.Sums(plan.Source, plan.PairsKey, work.Text);
+        string key = WorkKeys.Sums(plan.Source, plan.PairsKey, work.Options.References, work.Options.Direction);
         if (await SumsArtifact.ReadAsync(store, lease, key, traffic, cancellationToken) is { } stored)
         {
             return [.. stored.Select(_ablation.MeanOf)];

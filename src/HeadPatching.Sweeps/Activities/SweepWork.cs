@@ -31,7 +31,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
     public Task<WorkReport> SumAsync(ActivityInput input, CancellationToken cancellationToken) =>
         WithModelAsync(input, async (plan, _, runner, cancel) =>
         {
-            foreach (IDisposable mean in await runner.MeansAsync((ChunkWork.Heads)ChunkWork.Exact(plan.Request), cancel))
+            foreach (IDisposable mean in await runner.MeansAsync((ChunkWork.Heads)plan.ExactWork(), cancel))
             {
                 mean.Dispose();
             }
@@ -59,7 +59,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
     /// <summary>The patched runs of a sweep: of the heads that the estimate chooses, where there is one.</summary>
     public async Task<ChunkWork> ExactWorkAsync(SweepPlan plan, string sweepId, CancellationToken cancellationToken)
     {
-        ChunkWork work = ChunkWork.Exact(plan.Request);
+        ChunkWork work = plan.ExactWork();
         return plan.Request.Method == Method.Screen && work is ChunkWork.Heads heads
             ? heads with { Only = (await ScreenAsync(sweepId, plan, cancellationToken)).ByLayer }
             : work;
@@ -87,7 +87,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
             {
                 SweepRequest request = plan.Request;
                 IReadOnlyList<TokenPair> pairs = await plans.PairsAsync(sweepId, cancellationToken);
-                var heads = Screen.Top(request.HeadsRunAfterScreen()!.Value, pairs, estimates, request.PatchOptions(), request.Aggregation);
+                var heads = Screen.Top(request.HeadsRunAfterScreen()!.Value, pairs, estimates, plan.PatchOptions(), request.Aggregation);
                 var byLayer = heads.GroupBy(one => one.Layer).ToDictionary(layer => layer.Key, layer => layer.Select(one => one.Head).Order().ToArray());
                 await store.WriteJsonIfAbsentAsync(name, new ScreenedHeads(byLayer), cancellationToken);
             }

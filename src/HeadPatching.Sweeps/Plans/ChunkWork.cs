@@ -3,6 +3,7 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Requests;
 
@@ -26,9 +27,12 @@ public abstract record ChunkWork
     public abstract string Text { get; }
 
     /// <summary>The work that a request's patched runs, or paths, are.</summary>
-    public static ChunkWork Exact(SweepRequest request) => request.PathOptions() is PathOptions paths
+    /// <param name="request">The request.</param>
+    /// <param name="references">The pairs of its reference, where it has one.</param>
+    /// <param name="pairsKey">The key of all pairs of the sweep.</param>
+    public static ChunkWork Exact(SweepRequest request, IReadOnlyList<TokenPair>? references, string pairsKey) => request.PathOptions() is PathOptions paths
         ? new Paths(request.Metric, paths)
-        : new Heads(request.Metric, request.PatchOptions());
+        : new Heads(request.Metric, request.PatchOptions() with { References = references }, pairsKey);
 
     /// <summary>The work that a request's estimates are.</summary>
     public static ChunkWork Estimate(SweepRequest request) => new Estimates(request.Metric, request.PatchOptions(), request.EstimatedFrom()!.Value);
@@ -39,7 +43,8 @@ public abstract record ChunkWork
     /// <summary>Patched runs, of every head or of some.</summary>
     /// <param name="Measure">What is measured.</param>
     /// <param name="Options">What is patched.</param>
-    public sealed record Heads(Metric Measure, PatchOptions Options) : ChunkWork(Measure)
+    /// <param name="PairsKey">The key of all pairs of the sweep.</param>
+    public sealed record Heads(Metric Measure, PatchOptions Options, string PairsKey) : ChunkWork(Measure)
     {
         /// <summary>The heads to run, by layer; null: all.</summary>
         public IReadOnlyDictionary<int, int[]>? Only { get; init; }
@@ -53,6 +58,7 @@ public abstract record ChunkWork
             Options.Ablation,
             Options.Positions,
             Options.Direction,
+            NeedsAllPairs ? PairsKey : null,
             Options.References is null ? null : WorkKeys.Pairs(Options.References),
             Options.Ablation == Ablation.Resample ? Options.Seed : null,
             Only is null ? null : string.Join(';', Only.OrderBy(layer => layer.Key).Select(layer => $"{layer.Key}:{string.Join(',', layer.Value)}")));

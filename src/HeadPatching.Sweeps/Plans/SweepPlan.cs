@@ -35,6 +35,18 @@ public sealed record SweepPlan(
 {
     /// <summary>The version of plans that are written now.</summary>
     public const int CurrentSchema = 2;
+
+    /// <summary>The pairs whose corrupted prompts means are over, or donors are drawn from; null: the swept pairs' own runs.</summary>
+    public IReadOnlyList<TokenPair>? References { get; init; }
+
+    /// <summary>What results call those.</summary>
+    public string? ReferenceTitle { get; init; }
+
+    /// <summary>What is patched, where and which way.</summary>
+    public PatchOptions PatchOptions() => Request.PatchOptions() with { References = References };
+
+    /// <summary>The patched runs, or paths.</summary>
+    public ChunkWork ExactWork() => ChunkWork.Exact(Request, References, PairsKey);
 }
 
 /// <summary>How a sweep is cut: what the workflow needs to fan out, small enough for any payload.</summary>
@@ -106,5 +118,7 @@ public sealed record PlannedSweep(SweepPlan Header, IReadOnlyList<PlannedPart> P
         Header.Source.Device,
         Numerics.Version,
         Header.PairsKey,
+        Header.References is null ? "" : WorkKeys.Pairs(Header.References),
+        Header.ReferenceTitle,
         TokenTexts is null ? "" : JsonSerializer.Serialize(TokenTexts.OrderBy(text => text.Key), ResultJson.Compact));
 }

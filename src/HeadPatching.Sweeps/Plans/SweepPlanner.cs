@@ -38,7 +38,8 @@ public static class SweepPlanner
         IReadOnlyList<TokenPair> pairs = Tokenize(request, Pairs(request, model.Config, tokenizer, places), model.Config, tokenizer, places);
         CheckPositions(request.Positions, pairs, places);
         CheckPatch(request, model.Config, places);
-        if (AblationPlan.Of(pairs, request.PatchOptions())?.Faults(places.Option("ablation")) is { Count: > 0 } faults)
+        IReadOnlyList<TokenPair>? references = References(request, model.Config, tokenizer, places);
+        if (AblationPlan.Of(pairs, request.PatchOptions() with { References = references })?.Faults(places.Option("ablation")) is { Count: > 0 } faults)
         {
             throw new InvalidInputException(faults);
         }
@@ -47,10 +48,12 @@ public static class SweepPlanner
         string fingerprint = ModelFingerprint.Compute(folder);
         var source = new ModelSource(located.Name, fingerprint, request.Dtype, device);
         var cut = new SweepCut(model.Config, source, Budget(request), DeviceRates.OfThisHost());
-        var (parts, size) = cut.Cut(pairs, request.Method, ChunkWork.Exact(request), request.Method == Method.Exact ? null : ChunkWork.Estimate(request));
+        string pairsKey = WorkKeys.Pairs(pairs);
+        ChunkWork exact = ChunkWork.Exact(request, references, pairsKey);
+        var (parts, size) = cut.Cut(pairs, request.Method, exact, request.Method == Method.Exact ? null : ChunkWork.Estimate(request));
         var header = new SweepPlan(
             SweepPlan.CurrentSchema,
-            request with { Pairs = null, PairIndices = null },
+            request with { Pairs = null, PairIndices = null, Reference = null },
             request.DatasetName(),
             createdAt,
             new ModelSummary(ModelName(request.Model), fingerprint, model.Config.Layers, model.Config.Heads, request.Dtype, device)
@@ -59,8 +62,12 @@ public static class SweepPlanner
             },
             source,
             pairs.Count,
-            WorkKeys.Pairs(pairs),
-            size);
+            pairsKey,
+            size)
+        {
+            References = references,
+            ReferenceTitle = request.Reference?.Title,
+        };
         return new PlannedSweep(header, parts, tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText));
     }
 
@@ -72,6 +79,11 @@ public static class SweepPlanner
         if (request.Pairs is null && BuiltInDatasets.Find(request.DatasetName()) is null)
         {
             faults.Add(BuiltInDatasets.Unknown(request.DatasetName(), places.Option("dataset")));
+        }
+
+        if (request.Reference?.Dataset is string reference && BuiltInDatasets.Find(reference) is null)
+        {
+            faults.Add(BuiltInDatasets.Unknown(reference, places.Option("reference")));
         }
 
         faults.AddRange(SweepOptions.All.SelectMany(option => option.Faults(request, places)));
@@ -108,6 +120,22 @@ public static class SweepPlanner
             request.Pairs is null ? PairTokenizer.PathUnder(request.DatasetName()) : places.Pair,
             places.Option("pairIndices"));
 
+    /// <summary>The pairs of a request's reference as a model sees them; null where it has none. A generated dataset makes 100 or as many as pairs are asked for.</summary>
+    /// <exception cref="InvalidInputException">There is no such dataset, it cannot make pairs for this model, or a pair has faults; carries all.</exception>
+    private static IReadOnlyList<TokenPair>? References(SweepRequest request, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places)
+    {
+        if (request.Reference is not ReferencePrompts reference)
+        {
+            return null;
+        }
+
+        string where = places.Option("reference");
+        IReadOnlyList<PromptPair> pairs = reference.Pairs ?? (BuiltInDatasets.Find(reference.Dataset!) ?? throw new InvalidInputException([BuiltInDatasets.Unknown(reference.Dataset!, where)]))
+            .Make(new DatasetInput(config, tokenizer, Math.Max(request.Count ?? 0, ReferencePrompts.FewestGenerated), request.Seed, where));
+        return PairTokenizer.Tokenize(
+            pairs, config, tokenizer, null, reference.Pairs is null ? PairTokenizer.PathUnder(reference.Dataset!) : places.ReferencePair, where);
+    }
+
     /// <summary>The memory budget of a request.</summary>
     public static MemoryBudget Budget(SweepRequest request) => new(request.MemoryMiB * 1048576L);
 
@@ -116,11 +144,9 @@ public static class SweepPlanner
 
     private static void CheckPositions(Positions positions, IReadOnlyList<TokenPair> pairs, FaultPlaces places)
     {
-        TokenPair? unnamed = pairs.FirstOrDefault(pair => positions.IsEachRole ? pair.Roles is not { Count: > 0 } : positions.Role is string role && pair.PositionOf(role) is null);
-        if (unnamed is not null)
+        if (positions.Role is not null || positions.IsEachRole)
         {
-            throw new InvalidInputException(
-                FaultKinds.OutOfRange, places.Option("positions"), $"Pair {unnamed.Index} does not name {(positions.IsEachRole ? "any role" : $"the role {positions.Role}")}.");
+            CheckRoles(positions.Role, pairs, places);
         }
 
         if (positions.Index is not int index)
@@ -138,6 +164,25 @@ public static class SweepPlanner
                     CultureInfo.InvariantCulture,
                     $"There is no position {index}: pair {shortest.Index} has {shortest.Length} tokens, positions 0 to {shortest.Length - 1} or {-shortest.Length} to -1."));
         }
+    }
+
+    private static void CheckRoles(string? role, IReadOnlyList<TokenPair> pairs, FaultPlaces places)
+    {
+        int[] without = [.. pairs.Where(pair => role is null ? pair.Roles is not { Count: > 0 } : pair.PositionOf(role) is null).Select(pair => pair.Index)];
+        if (without.Length == 0)
+        {
+            return;
+        }
+
+        string some = string.Join(", ", without.Take(10)) + (without.Length > 10 ? $" and {without.Length - 10} more" : "");
+        IReadOnlyList<string> known = Roles.Of(pairs);
+        throw new InvalidInputException(
+            FaultKinds.InvalidOption,
+            places.Option("positions"),
+            (role is null ? "Positions each-role need roles in every pair" : $"There is no position \"{role}\" in every pair")
+            + (without.Length == pairs.Count ? ", and no pair names one." : $": pair {some} names none such.")
+            + (known.Count > 0 ? $" Roles that pairs name: {string.Join(", ", known)}." : " Pairs name roles with \"roles\": {\"S2\": 10}.")
+            + $" {Positions.Form}");
     }
 
     private static void CheckPatch(SweepRequest request, ModelConfig config, FaultPlaces places)

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using HeadPatching.Core;
+using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Models;
@@ -68,9 +69,11 @@ public static class WorkKeys
     /// <summary>The key of the sums that means over all pairs are made of.</summary>
     /// <param name="model">The model.</param>
     /// <param name="pairs">The key of all pairs (<see cref="Pairs"/>).</param>
-    /// <param name="work">What is done (<see cref="ChunkWork.Text"/>).</param>
-    public static string Sums(ModelSource model, string pairs, string work) =>
-        Hash(new StringBuilder().Append(CultureInfo.InvariantCulture, $"sums\n{Numerics.Version}\n{Of(model)}\n{pairs}\n{work}"));
+    /// <param name="references">The pairs that the means are over instead; null: the pairs themselves.</param>
+    /// <param name="direction">Whose runs they are over.</param>
+    public static string Sums(ModelSource model, string pairs, IReadOnlyList<TokenPair>? references, Direction direction) =>
+        Hash(new StringBuilder().Append(
+            CultureInfo.InvariantCulture, $"sums\n{Numerics.Version}\n{Of(model)}\n{pairs}\n{(references is null ? "" : Pairs(references))}\n{direction}"));
 
     // The name is where a model is found, not what it is.
     private static string Of(ModelSource model) => $"{model.Fingerprint} {model.Dtype} {new string([.. model.Device.TakeWhile(c => c != ':')])}";

@@ -31,6 +31,8 @@ internal static class SweepFacts
         {
             "all" => "all positions",
             "each" => "each position",
+            "each-role" => "each role",
+            _ when result.Positions.Role is string role => $"position of {role}",
             _ => $"position {result.Positions}",
         });
         return facts;
@@ -45,12 +47,7 @@ internal static class SweepFacts
             return denoise ? "clean into corrupted" : "corrupted into clean";
         }
 
-        string replacement = ablation switch
-        {
-            Ablation.Zero => "zeros",
-            Ablation.Mean => "its mean over the dataset",
-            _ => "another pair's",
-        };
+        string replacement = result.AblationDetails ?? AblationDetails.Of(ablation, result.Reference?.Name);
         return $"{(denoise ? "corrupted" : "clean")} run, {result.Patch.NameOf()} replaced by {replacement}";
     }
 

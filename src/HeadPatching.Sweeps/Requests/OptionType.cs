@@ -202,7 +202,7 @@ public abstract record OptionType
     public sealed record PatchPositions : OptionType
     {
         /// <inheritdoc/>
-        public override string Form => "all|each|N";
+        public override string Form => "all|each|each-role|N|ROLE";
 
         /// <inheritdoc/>
         public override object? Parse(string text, Action<string> fault)
@@ -212,7 +212,7 @@ public abstract record OptionType
                 return positions;
             }
 
-            fault($"'{text}' is neither all, each nor a whole number.");
+            fault($"'{text}' is none. {Positions.Form}");
             return null;
         }
     }
@@ -225,5 +225,18 @@ public abstract record OptionType
 
         /// <summary>A file is read by who asks for it: its faults have lines.</summary>
         public override object? Parse(string text, Action<string> fault) => text;
+    }
+
+    /// <summary>Prompts to refer to: a dataset's name, or pairs; on the command line a file of them.</summary>
+    public sealed record PromptReference : OptionType
+    {
+        /// <inheritdoc/>
+        public override string Form => "NAME|FILE";
+
+        /// <summary>A file is read by who asks for it: its faults have lines.</summary>
+        public override object? Parse(string text, Action<string> fault) => text;
+
+        /// <inheritdoc/>
+        public override string Text(object value) => ((ReferencePrompts)value).Title;
     }
 }

@@ -50,7 +50,7 @@ public static class SweepOptions
             Place = FormPlace.Options,
             Label = "Patched activation",
         },
-        Of("positions", new OptionType.PatchPositions(), "Where: all at once, each in turn, or one position (negative from the end)",
+        Of("positions", new OptionType.PatchPositions(), "Where: all at once, each position or role in turn, one position (negative from the end), or each pair's own position of a role",
             r => r.Positions, (r, value) => r with { Positions = value }) with
         {
             Place = FormPlace.Options,
@@ -82,13 +82,24 @@ public static class SweepOptions
             Place = FormPlace.Options,
             Label = "Aggregation",
         },
-        ChoiceOrNone("ablation", OptionType.Words.Of<Ablation>(), "What replaces z instead of the other run's: zeros, the mean over the dataset, or another pair's",
+        ChoiceOrNone("ablation", OptionType.Words.Of<Ablation>(LabelOf), "What replaces z instead of the other run's: zeros (of z itself), the head's value bias (TransformerLens's zero), its mean over other pairs, or another pair's",
             r => r.Ablation, (r, value) => r with { Ablation = value }) with
         {
             Place = FormPlace.Advanced,
             Label = "Put in",
             NoneLabel = "the other run's activation",
             Rules = [r => r.Ablation is null || r.Patch == Patch.Z ? null : $"An ablation replaces a head's z; patch is {r.Patch.NameOf()}. Leave patch out, or make it z."],
+        },
+        Of<ReferencePrompts?>("reference", new OptionType.PromptReference(),
+            "With ablation mean and resample: the prompts that means are over and donors are drawn from, the corrupted ones of a dataset such as ioi-abc or of pairs; "
+            + "none: the swept pairs' own runs, each pair's without itself",
+            r => r.Reference, (r, value) => r with { Reference = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Taken from the prompts of",
+            NoneLabel = "the other pairs",
+            ShownWhen = "ablation",
+            Rules = [r => r.Reference is null || r.Ablation is Ablation.Mean or Ablation.Resample ? null : "Only the ablations mean and resample take z from other prompts. Choose one of them, or leave the reference out."],
         },
         Choice("method", OptionType.Words.Of<Method>(LabelOf), "Run every patch, estimate all from one gradient, or estimate and run the largest",
             r => r.Method, (r, value) => r with { Method = value }) with
@@ -180,6 +191,15 @@ public static class SweepOptions
         Patch.ResidPre => "resid_pre, the stream before it",
         Patch.ResidMid => "resid_mid, between attention and MLP",
         Patch.ResidPost => "resid_post, the stream after it",
+        _ => null,
+    };
+
+    private static string? LabelOf(Ablation ablation) => ablation switch
+    {
+        Ablation.Zero => "zeros",
+        Ablation.ValueBias => "its value bias",
+        Ablation.Mean => "its mean over others",
+        Ablation.Resample => "another pair's",
         _ => null,
     };
 

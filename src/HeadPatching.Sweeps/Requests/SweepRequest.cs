@@ -33,8 +33,14 @@ public sealed record SweepRequest
     /// <summary>Which activation is replaced.</summary>
     public Patch Patch { get; init; } = Patch.Z;
 
-    /// <summary>What is put in place of z instead of the other run's: zeros, the mean over the dataset, or another pair's; null: the other run's.</summary>
+    /// <summary>What is put in place of z instead of the other run's: zeros, its value bias, its mean over other pairs, or another pair's; null: the other run's.</summary>
     public Ablation? Ablation { get; init; }
+
+    /// <summary>
+    /// With mean and resample ablation: the prompts that means are over and donors are drawn from, the corrupted ones of a dataset (by its name) or
+    /// of pairs; null: the swept pairs' own runs, each pair's without itself.
+    /// </summary>
+    public ReferencePrompts? Reference { get; init; }
 
     /// <summary>
     /// How effects are found: every patch run, all estimated from one gradient (attribution), or estimated and the largest run (screen).
@@ -90,7 +96,7 @@ public sealed record SweepRequest
     public string DatasetName() => Pairs is null ? Dataset ?? "ioi" : Name ?? "pairs";
 
     /// <summary>What is patched, where and which way.</summary>
-    public PatchOptions PatchOptions() => new() { Patch = Patch, Ablation = Ablation, Positions = Positions, Direction = RunPatched() };
+    public PatchOptions PatchOptions() => new() { Patch = Patch, Ablation = Ablation, Positions = Positions, Direction = RunPatched(), Seed = Seed };
 
     /// <summary>With path patching, the paths; null otherwise.</summary>
     public PathOptions? PathOptions() => Receivers is null

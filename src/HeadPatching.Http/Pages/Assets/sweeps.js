@@ -358,8 +358,10 @@
     byId("count").disabled = !generated; // a hidden field holds nothing up
     byId("seed").disabled = !drawn;
     show(byId("dataset-description"), own ? "" : byId("dataset").selectedOptions[0].dataset.description);
-    byId("position").hidden = byId("positions").value !== "one";
-    const positions = byId("positions").value === "one" ? `position ${byId("position").value}` : byId("positions").selectedOptions[0].textContent;
+    const where = byId("positions").value;
+    byId("position").hidden = where !== "one";
+    byId("role").hidden = where !== "role";
+    const positions = where === "one" ? `position ${byId("position").value}` : where === "role" ? byId("role").value : byId("positions").selectedOptions[0].textContent;
     byId("options-summary").textContent = `${byId("patch").value} · ${positions} · ${byId("direction").value} · ${byId("metric").value} · ${byId("dtype").value}`;
 
     for (const field of form.querySelectorAll("[data-shown-when]")) {
@@ -416,6 +418,10 @@
         if (field.value === "") faults.push({ path: field.name, message: "Say a number." });
         return Number(field.value);
       case "positions":
+        if (field.value === "role") {
+          if (byId("role").value.trim() === "") faults.push({ path: field.name, message: "Say which role, such as S2." });
+          return byId("role").value.trim();
+        }
         if (field.value !== "one") return field.value;
         if (byId("position").value === "") faults.push({ path: field.name, message: "Say which position: a whole number; negative ones count from the end." });
         return Number(byId("position").value);

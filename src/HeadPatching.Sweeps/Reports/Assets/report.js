@@ -51,22 +51,46 @@
     const headResults = new Map(result.heads.map(head => [head.name, head]));
   const pairs = result.pairs;
   const pairsInAll = result.dataset.pairs;
-  const byPosition = result.positions === "each";
+  const byPosition = result.positions === "each" || result.positions === "each-role"; // a result for each of several places
+  // The places are roles where each was patched in turn, or where a position is not the same place in all pairs and they name roles.
+  const roles = result.positions === "each-role" || result.heads.some(head => head.role !== undefined) ? result.roles.map(role => role.name) : null;
 
   // What the grid's columns are: "heads", "key-value-heads", "layer" (one column) or "positions"; and what was patched: a head, a layer.
   const { kind, unit } = byId("heatmap").dataset;
   const units = `${unit}s`;
-  const columnsArePositions = kind === "positions";
+  const columnsArePositions = kind === "positions" || kind === "roles";
   const headsOf = result.heads.reduce((layers, head) => { (layers[head.layer] ??= []).push(head); return layers; }, []); // [layer][index]
   const headAt = (layer, column) => headsOf[layer][columnsArePositions ? 0 : column];
+  const placeWord = roles ? "role" : "position";
+  const FEW_PAIRS = 5;
   const signed = value => String(value).replace("-", "−");
 
   // ---- What the heatmap shows: the mean or one pair; with a result per position, the strongest position or one of them
 
   const view = { pair: null, position: null };
 
-  function tablesByPosition() { // [layer][position][head], or null
-    return (view.pair === null ? result.heatmapByPosition : view.pair.patchingEffectByPosition) ?? null;
+  function tablesByPosition() { // [layer][place][head], or null
+    if (view.pair !== null) return effectsByPlace(view.pair);
+    return (roles ? result.heatmapByRole : result.heatmapByPosition) ?? null;
+  }
+
+  function effectsByPlace(pair) { // [layer][place][head], or null; 0 at a role that the pair does not name
+    if (!roles) return pair.patchingEffectByPosition ?? null;
+    if (!hasEffects(pair)) return null;
+    return headsOf.map((heads, layer) => roles.map(role => pair.roles?.[role] === undefined
+      ? heads.map(() => 0)
+      : (pair.patchingEffectByRole?.[role][layer] ?? pair.patchingEffectByPosition[layer][pair.roles[role]])));
+  }
+
+  function patchedAt(pair, layer, place, index) {
+    if (place === null) return pair.patchedMetric?.[layer][index];
+    if (!roles) return pair.patchedMetricByPosition[layer][place][index];
+    const role = roles[place];
+    return pair.patchedMetricByRole?.[role]?.[layer][index] ?? pair.patchedMetricByPosition?.[layer][pair.roles?.[role]]?.[index];
+  }
+
+  function hasEffects(pair) {
+    return Boolean(pair.patchingEffect || pair.patchingEffectByPosition || pair.patchingEffectByRole);
   }
 
   function strongestOver(table) { // [layer][position][head] to [layer][head]
@@ -78,7 +102,7 @@
     if (columnsArePositions) return tablesByPosition().map(positions => positions.map(row => row[0]));
     if (view.position !== null) return tablesByPosition().map(positions => positions[view.position]);
     if (view.pair === null) return result.heatmap;
-    return view.pair.patchingEffect ?? strongestOver(view.pair.patchingEffectByPosition);
+    return view.pair.patchingEffect ?? strongestOver(effectsByPlace(view.pair));
   }
 
   // One scale for all positions, so that moving the slider compares like with like.
@@ -110,7 +134,7 @@
       cell.classList.toggle("strong", strength > 0.75);
       cell.style.setProperty("--strength", `${(strength * 100).toFixed(2)}%`);
       cell.classList.toggle("estimated", head.estimated === true);
-      const where = columnsArePositions ? `, position ${positionName(Number(column))}` : "";
+      const where = columnsArePositions ? `, ${placeWord} ${positionName(Number(column))}` : "";
       cell.setAttribute("aria-label", `${head.name}${where}, effect ${number(effect)}${head.estimated ? ", estimated" : ""}`);
       if (hasValues) cell.textContent = number(Math.abs(effect) < 0.005 ? 0 : effect, 2);
     }
@@ -139,18 +163,16 @@
       definition(list, "Clean metric", number(head.cleanMetric));
       definition(list, "Corrupted metric", number(head.corruptedMetric));
       definition(list, head.estimated ? "Patched metric (estimated)" : "Patched metric", number(head.patchedMetric));
-      if (head.position !== undefined && !columnsArePositions) definition(list, "Strongest at position", strongestPosition(head));
+      if (byPosition && !columnsArePositions) definition(list, `Strongest at ${placeWord}`, strongestPosition(head));
     } else {
       definition(list, "Clean metric", number(ofAllPairs ? head.cleanMetric : view.pair.cleanMetric));
       definition(list, "Corrupted metric", number(ofAllPairs ? head.corruptedMetric : view.pair.corruptedMetric));
       const index = headsOf[head.layer].indexOf(head);
-      const patched = ofAllPairs ? undefined : position === null
-        ? view.pair.patchedMetric?.[head.layer][index]
-        : view.pair.patchedMetricByPosition[head.layer][position][index];
+      const patched = ofAllPairs ? undefined : patchedAt(view.pair, head.layer, position, index);
       if (patched !== undefined) definition(list, head.estimated ? "Patched metric (estimated)" : "Patched metric", number(patched));
     }
     const scope = ofAllPairs ? `over ${plural(pairsInAll, "pair", "pairs")}` : `pair ${view.pair.index}`;
-    const where = position === null ? "" : `, position ${columnsArePositions ? positionName(position) : position}`;
+    const where = position === null ? "" : `, ${placeWord} ${columnsArePositions || roles ? positionName(position) : position}`;
     byId("detail").replaceChildren(
       element("h3", "", head.name),
       element("p", "", head.hookPoint, element("br"), `${scope}${where}`),
@@ -159,13 +181,16 @@
 
   // The column where the head's own numbers are: its own, or its strongest position.
   function columnOf(head) {
-    return columnsArePositions ? result.heatmapByPosition[head.layer].length + head.position : head.head ?? 0;
+    if (!columnsArePositions) return head.head ?? 0;
+    return roles ? roles.indexOf(head.role) : result.heatmapByPosition[head.layer].length + head.position;
   }
 
   // Counted from the end, as the result has it, and from the start where all prompts have one length.
   function strongestPosition(head) {
     const length = result.heatmapByPosition?.[0].length;
-    return length === undefined ? signed(head.position) : `${length + head.position} (${signed(head.position)})`;
+    const few = head.pairs < FEW_PAIRS ? `, ${plural(head.pairs, "pair", "pairs")}` : "";
+    if (head.role !== undefined) return head.role + few;
+    return (length === undefined ? signed(head.position) : `${length + head.position} (${signed(head.position)})`) + few;
   }
 
   function settle(cell) {
@@ -221,7 +246,7 @@
     const how = result.aggregation === "ratio-of-means" ? "ratio of means" : "mean of ratios";
     choice.append(new Option(`All ${pairsInAll} (${how})`, ""));
     for (const [place, pair] of pairs.entries()) {
-      if (pair.patchingEffect || pair.patchingEffectByPosition) {
+      if (hasEffects(pair)) {
         choice.append(new Option(`Pair ${pair.index}: ${answer(pair, "correct")} / ${answer(pair, "incorrect")}`, String(place)));
       }
     }
@@ -252,7 +277,7 @@
 
   function setUpPositions() {
     if (columnsArePositions) {
-      labelPositions();
+      if (!roles) labelPositions();
       return;
     }
     const tables = byPosition ? tablesByPosition() : null;
@@ -274,6 +299,7 @@
   }
 
   function positionName(position) {
+    if (roles) return roles[position] + (result.roles[position].pairs < pairsInAll ? ` (${plural(result.roles[position].pairs, "pair", "pairs")})` : "");
     const pair = view.pair ?? pairs[0];
     const [clean, corrupted] = [pair?.cleanTokenTexts?.[position], pair?.corruptedTokenTexts?.[position]];
     if (clean === undefined || corrupted === undefined) return String(position);
@@ -304,7 +330,7 @@
       element("td", `number ${head.estimated ? "estimated-value" : ""}`, `${head.estimated ? "~ " : ""}${number(head.patchingEffect, 4)}`),
       element("td", "number", interval(head.confidenceInterval)),
       element("td", "number", number(head.patchedMetric)));
-    if (byPosition) row.append(element("td", "number", head.position === undefined ? "" : strongestPosition(head)));
+    if (byPosition) row.append(element("td", "number", strongestPosition(head)));
     return row;
   }
 
@@ -319,6 +345,7 @@
 
   function setUpRanking() {
     byId("ranking-position").hidden = !byPosition;
+    if (roles) byId("ranking-position").textContent = "Role";
     showRanking(HEADS_AT_FIRST);
     const important = byId("important");
     important.append(result.importantHeads.length === 0
@@ -413,6 +440,12 @@
     return made;
   }
 
+  // The roles of a pair at a position, as a token's hint says them.
+  function rolesAt(pair, position) {
+    const names = Object.entries(pair.roles ?? {}).filter(([, at]) => at === position).map(([name]) => name);
+    return names.length > 0 ? `, ${names.join(", ")}` : "";
+  }
+
   // The sentence once, with a fork wherever the two prompts differ.
   function tokensOf(pair) {
     const line = element("div", "tokens");
@@ -421,16 +454,17 @@
       const clean = pair.cleanTokenTexts?.[position] ?? String(cleanId);
       const corrupted = pair.corruptedTokenTexts?.[position] ?? String(corruptedId);
       line.append(cleanId === corruptedId
-        ? token(clean, "", `position ${position}, token ${cleanId}`)
+        ? token(clean, "", `position ${position}${rolesAt(pair, position)}, token ${cleanId}`)
         : element("span", "fork",
-          token(clean, "clean", `clean: position ${position}, token ${cleanId}`),
-          token(corrupted, "corrupted", `corrupted: position ${position}, token ${corruptedId}`)));
+          token(clean, "clean", `clean: position ${position}${rolesAt(pair, position)}, token ${cleanId}`),
+          token(corrupted, "corrupted", `corrupted: position ${position}${rolesAt(pair, position)}, token ${corruptedId}`)));
     });
     return line;
   }
 
   function strongestHeads(pair, count) {
-    const effects = pair.patchingEffect ?? (pair.patchingEffectByPosition ? strongestOver(pair.patchingEffectByPosition) : null);
+    const byPlace = effectsByPlace(pair);
+    const effects = pair.patchingEffect ?? (byPlace ? strongestOver(byPlace) : null);
     if (effects === null || pair.degenerate) return [];
     return effects
       .flatMap((row, layer) => row.map((effect, index) => ({ name: headsOf[layer][index].name, effect })))
@@ -460,7 +494,7 @@
       for (const head of strongest) heads.append(" ", headLink(head.name), ` ${number(head.effect, 2)}`);
       line.append(heads);
     }
-    if (pair.patchingEffect || pair.patchingEffectByPosition) {
+    if (hasEffects(pair)) {
       const show = element("button", "head-link", "show in heatmap");
       show.type = "button";
       show.addEventListener("click", () => {
@@ -532,6 +566,8 @@
       definition(list, "MLPs", result.freezeMlps ? "frozen: as they are in the run that is patched" : "recomputed: paths through them count");
     }
     definition(list, "Positions", result.positions);
+    if (result.ablationDetails) definition(list, "Put in", result.ablationDetails);
+    if (result.reference) definition(list, "Reference", `${result.reference.name}, ${plural(result.reference.pairs, "prompt", "prompts")}`);
     definition(list, "Direction", `${result.direction}: ${data.change}`);
     definition(list, "Metric", result.metric);
     if (result.normalisation) definition(list, "Effect", formula(result.normalisation));
