@@ -32,6 +32,7 @@ try
         threads: settings.TorchThreads > 0 ? settings.TorchThreads : Math.Max(1, Environment.ProcessorCount / 2)));
     builder.Services.AddSingleton<ActivityTable>();
     builder.Services.AddSingleton(new RequestLimits());
+    builder.Services.AddSingleton<BodyBudget>();
     builder.Services.AddSingleton<DurableHandlers>();
 
     IHost host = builder.Build();

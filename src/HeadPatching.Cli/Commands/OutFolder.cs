@@ -8,6 +8,7 @@ namespace HeadPatching.Cli.Commands;
 internal sealed class OutFolder
 {
     private const string Option = "--out";
+    private const string PartSuffix = ".part";
 
     private readonly string _folder;
 
@@ -24,6 +25,7 @@ internal sealed class OutFolder
         {
             string full = Path.GetFullPath(folder);
             Directory.CreateDirectory(full);
+            DeleteLeftovers(full);
             string probe = Path.Combine(full, $".headpatch-{Environment.ProcessId}");
             File.WriteAllText(probe, "");
             File.Delete(probe);
@@ -35,6 +37,19 @@ internal sealed class OutFolder
         }
     }
 
+    /// <summary>Deletes what was half copied by processes that died over it.</summary>
+    private static void DeleteLeftovers(string folder)
+    {
+        foreach (string part in Directory.GetFiles(folder, "*" + PartSuffix))
+        {
+            string writer = Path.GetFileNameWithoutExtension(part).Split('.')[^1];
+            if (ProcessIdentity.Parse(writer)?.HasEnded() == true)
+            {
+                File.Delete(part);
+            }
+        }
+    }
+
     /// <summary>Copies a finished sweep's files out of the store.</summary>
     /// <returns>The paths, results.json first.</returns>
     public async Task<IReadOnlyList<string>> TakeAsync(IArtifactStore store, string sweepId, CancellationToken cancellationToken)
@@ -42,7 +57,7 @@ internal sealed class OutFolder
         var waiting = new List<(string From, string To)>();
         foreach (string file in AssembleSweep.Files)
         {
-            string to = Path.Combine(_folder, file), from = $"{to}.{Environment.ProcessId}.part";
+            string to = Path.Combine(_folder, file), from = $"{to}.{ProcessIdentity.Current}{PartSuffix}";
             await using Stream stored = await store.RequireReadAsync(SweepArtifacts.Result(sweepId, file), cancellationToken);
             await using FileStream copy = File.Create(from);
             await stored.CopyToAsync(copy, cancellationToken);

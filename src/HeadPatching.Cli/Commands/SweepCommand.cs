@@ -3,6 +3,7 @@ using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Reports;
@@ -62,6 +63,11 @@ internal static class SweepCommand
         string id = SweepIds.OfContent(plan);
         await new StoredPlans(store, catalog).WriteAsync(id, plan, cancellation); // as it is: the engine need not plan again
         await using var engine = new InProcessEngine(store, catalog);
+        if (await engine.FindOwnerAsync(id, cancellation) is SweepOwner owner)
+        {
+            Console.WriteLine($"The same sweep runs already, in process {owner.ProcessId} on {owner.Machine}. It is followed to its end there; if that process ends, the sweep goes on here.");
+        }
+
         SweepStatus status = await SweepDisplay.RunAsync(engine, plan.Header, () => engine.RunAsync(id, request, cancellation));
         if (status.Status != SweepState.Completed)
         {

@@ -68,6 +68,34 @@ internal static class SweepDocument
         return Task.CompletedTask;
     }
 
+    /// <summary>The query of the list, which the handler reads itself.</summary>
+    public static Task DescribeListQuery(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    {
+        operation.Parameters ??= [];
+        operation.Parameters.Add(new OpenApiParameter
+        {
+            Name = ListQuery.LimitName,
+            In = ParameterLocation.Query,
+            Description = "The most sweeps of a page.",
+            Schema = new OpenApiSchema
+            {
+                Type = JsonSchemaType.Integer,
+                Format = "int32",
+                Minimum = "1",
+                Maximum = ListQuery.MostLimit.ToString(CultureInfo.InvariantCulture),
+                Default = ListQuery.DefaultLimit,
+            },
+        });
+        operation.Parameters.Add(new OpenApiParameter
+        {
+            Name = ListQuery.AfterName,
+            In = ParameterLocation.Query,
+            Description = "Where the page before ended; it is in that page's link next.",
+            Schema = Text(),
+        });
+        return Task.CompletedTask;
+    }
+
     /// <summary>Types with a JSON form of their own.</summary>
     private static void Describe(OpenApiSchema schema, Type type)
     {

@@ -98,7 +98,7 @@ public sealed class StoredPlans
         {
             return await _store.ReadJsonAsync<T>(name, cancellationToken);
         }
-        catch (JsonException)
+        catch (DamagedArtifactException)
         {
             return null;
         }

@@ -19,6 +19,9 @@ public static class SweepIds
     /// <summary>The sweep of its content: the same numbers shown the same way are the same sweep, and it goes on where it stopped.</summary>
     public static string OfContent(PlannedSweep plan) => "c" + Hash(plan.Content());
 
+    /// <summary>Whether the sweep's id is like no other; under an id that comes of a key or of content, a sweep may come anew once it was deleted.</summary>
+    public static bool IsNeverUsedAgain(string id) => id[0] == 'n';
+
     /// <summary>Whether a text has the form of an id; anything else names no sweep and never reaches the store.</summary>
     public static bool IsValid(string id) =>
         id.Length == 25 && id[0] is 'n' or 'k' or 'c' && id.Skip(1).All(character => char.IsAsciiHexDigitLower(character));

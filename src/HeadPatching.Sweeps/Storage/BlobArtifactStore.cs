@@ -188,15 +188,23 @@ public sealed class BlobArtifactStore : IArtifactStore
         string prefix, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         var options = new GetBlobsOptions { Prefix = ArtifactName.CheckedPrefix(prefix) };
-        var listing = _container.GetBlobsAsync(options, cancellationToken);
-        var pages = listing.AsPages(pageSizeHint: _listPageSize).GetAsyncEnumerator(cancellationToken);
-        await using (pages)
+        await foreach (var blob in ListedAsync(_container.GetBlobsAsync(options, cancellationToken), cancellationToken))
         {
-            while (await NextPageAsync(pages))
-            {
-                foreach (var blob in pages.Current.Values.Where(blob => ArtifactName.IsValid(blob.Name)))
-                    yield return new ArtifactInfo(blob.Name, blob.Properties.ContentLength ?? 0, blob.Properties.LastModified ?? default);
-            }
+            if (ArtifactName.IsValid(blob.Name))
+                yield return new ArtifactInfo(blob.Name, blob.Properties.ContentLength ?? 0, blob.Properties.LastModified ?? default);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<string> ListFoldersAsync(
+        string prefix, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        var folder = ArtifactName.CheckedPrefix(prefix);
+        var options = new GetBlobsByHierarchyOptions { Prefix = folder, Delimiter = "/" };
+        await foreach (var item in ListedAsync(_container.GetBlobsByHierarchyAsync(options, cancellationToken), cancellationToken))
+        {
+            if (item.IsPrefix && item.Prefix[folder.Length..^1] is var name && ArtifactName.IsValidSegment(name))
+                yield return name;
         }
     }
 
@@ -293,8 +301,23 @@ public sealed class BlobArtifactStore : IArtifactStore
         }
     }
 
+    private async IAsyncEnumerable<T> ListedAsync<T>(AsyncPageable<T> listing, [EnumeratorCancellation] CancellationToken cancellationToken)
+        where T : notnull
+    {
+        var pages = listing.AsPages(pageSizeHint: _listPageSize).GetAsyncEnumerator(cancellationToken);
+        await using (pages)
+        {
+            while (await NextPageAsync(pages))
+            {
+                foreach (var item in pages.Current.Values)
+                    yield return item;
+            }
+        }
+    }
+
     /// <summary>Goes to the next page; a container that is not there has none.</summary>
-    private static async Task<bool> NextPageAsync(IAsyncEnumerator<Page<BlobItem>> pages)
+    private static async Task<bool> NextPageAsync<T>(IAsyncEnumerator<Page<T>> pages)
+        where T : notnull
     {
         try
         {
