@@ -22,11 +22,16 @@ internal sealed class SweepCut
     /// <summary>Parts of a small sweep, so that several workers share it.</summary>
     private const int FewParts = 8;
 
-    /// <summary>Positions of a chunk, over its pairs: more gain nothing, on a CPU because of its cache.</summary>
-    private const int RowsOnCpu = 512, RowsOnGpu = 8192;
+    /// <summary>
+    /// Pairs of a chunk. More gain nothing on a CPU, whose caches they would leave; and the smaller the chunks, the more of them a sweep over more
+    /// pairs has in common with an earlier one.
+    /// </summary>
+    private const int MostPairsOnCpu = 8, MostPairsOnGpu = 256;
 
-    private const int MostPairsOfChunk = 256;
-    private const int MostChunksOfPart = 256;
+    /// <summary>Positions of a chunk, over its pairs: more gain nothing on a GPU.</summary>
+    private const int MostRows = 8192;
+
+    private const int MostChunksOfPart = 1024;
 
     private readonly ModelConfig _config;
     private readonly ModelSource _source;
@@ -110,9 +115,9 @@ internal sealed class SweepCut
         double most = new[]
         {
             _budget.PairsCached(_config, Dtypes.Parse(_source.Dtype), length),
-            (_source.IsOnGpu ? RowsOnGpu : RowsOnCpu) / (double)length,
+            MostRows / (double)length,
             PartSeconds * _rate / perPair,
-            MostPairsOfChunk,
+            _source.IsOnGpu ? MostPairsOnGpu : MostPairsOnCpu,
         }.Min();
         return 1 << (int)Math.Log2(Math.Max(most, 1));
     }

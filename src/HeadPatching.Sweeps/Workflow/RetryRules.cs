@@ -35,7 +35,6 @@ public sealed record RetryRules
         // Azure's SDK gathers all its own tries in one; those that it gave up for taking too long say that they were cancelled.
         AggregateException tries => tries.InnerExceptions.All(one => one is OperationCanceledException || IsWorthRetrying(one)),
         RequestFailedException failed => IsPassing(failed),
-        DamagedArtifactException => false,
         AuthenticationFailedException => exception is not CredentialUnavailableException,
         _ => exception is IOException or HttpRequestException or SocketException or TimeoutException,
     };
