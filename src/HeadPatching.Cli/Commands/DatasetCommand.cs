@@ -47,7 +47,7 @@ internal static class DatasetCommand
         show.SetAction((parsed, cancellation) =>
         {
             string given = parsed.GetRequiredValue(dataset);
-            PairsFile? file = BuiltInDatasets.Find(given) is null ? ReadFile(given) : null;
+            PairsFile? file = BuiltInDatasets.Find(given) is null ? ReadFile(given, given) : null;
             SweepRequest request = options.Read(parsed).Request with
             {
                 Dataset = file is null ? given : null,
@@ -75,10 +75,14 @@ internal static class DatasetCommand
         return ExitCode.Done;
     }
 
-    private static PairsFile ReadFile(string given) =>
+    /// <summary>The pairs file of what is no built-in dataset's name.</summary>
+    /// <param name="given">A path, or a misspelt name.</param>
+    /// <param name="where">The place of a misspelt name in a fault.</param>
+    /// <exception cref="InvalidInputException">It is neither, or the file cannot be read.</exception>
+    internal static PairsFile ReadFile(string given, string where) =>
         File.Exists(given) || Path.HasExtension(given)
             ? PairsFile.Read(given)
-            : throw new InvalidInputException([BuiltInDatasets.Unknown(given, given)]);
+            : throw new InvalidInputException([BuiltInDatasets.Unknown(given, where)]);
 
     private static async Task<int> ShowAsync(
         SweepRequest request, FaultPlaces places, int top, string? output, string? store, CancellationToken cancellation)

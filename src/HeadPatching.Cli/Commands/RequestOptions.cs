@@ -46,7 +46,7 @@ internal sealed class RequestOptions
             }
             else if (option.Type is OptionType.PromptReference)
             {
-                reference = BuiltInDatasets.Find((string)value) is null ? PairsFile.Read((string)value) : null;
+                reference = BuiltInDatasets.Find((string)value) is null ? DatasetCommand.ReadFile((string)value, option.Flag!) : null;
                 request = request with { Reference = reference is null ? ReferencePrompts.Of((string)value) : ReferencePrompts.Of(reference.Pairs) };
             }
             else

@@ -70,7 +70,7 @@ public static class RankedTable
 
     // Over few pairs says so: such a place is shown only where no other has more.
     private static string Where(HeadResult head) =>
-        (head.Role ?? (head.Position is { } position ? Number(position, "0") : "")) + (head.Pairs < Cells.FewPairs ? $" (n={Number(head.Pairs, "0")})" : "");
+        (head.Role ?? (head.Position is { } position ? Number(position, "0") : "")) + (head.Pairs is > 0 and < Cells.FewPairs ? $" (n={Number(head.Pairs, "0")})" : "");
 
     private static string Bar(double effect, double largest)
     {

@@ -75,10 +75,12 @@ public static class Cells
     public static IEnumerable<string> Warnings(Positions positions, IReadOnlyList<TokenPair> pairs)
     {
         IReadOnlyList<Cell> cells = Of(positions, pairs);
-        if (cells.Count > 1 && cells[0].Role is null && Roles.Misalignment(pairs) is string why)
+        bool fromEnd = positions.Index < -1 || (positions.IsEach && cells[0].Role is null); // at -1 all pairs have their answer
+        if (fromEnd && Roles.Misalignment(pairs) is string why)
         {
-            yield return $"A position counted from the end need not be the same place in every pair: {why}. Results by position mix what stands there; "
-                + "name roles (\"roles\": {\"S2\": 10}) and use positions each-role or a role.";
+            IReadOnlyList<string> roles = Roles.Of(pairs);
+            string instead = roles.Count > 0 ? $"These pairs name roles: {string.Join(", ", roles)}." : "Name roles (\"roles\": {\"S2\": 10}), and use positions each-role or a role.";
+            yield return $"A position counted from the end need not be the same place in every pair: {why}. {instead}";
         }
 
         Cell[] few = [.. cells.Except(WithEnoughPairs(cells, pairs.Count)).OrderByDescending(cell => cell.Rows.Count)];

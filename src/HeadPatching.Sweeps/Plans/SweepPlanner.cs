@@ -174,15 +174,13 @@ public static class SweepPlanner
             return;
         }
 
-        string some = string.Join(", ", without.Take(10)) + (without.Length > 10 ? $" and {without.Length - 10} more" : "");
+        string what = role is null ? "a role" : $"the role \"{role}\"";
+        string who = without.Length == pairs.Count
+            ? $"No pair names {what}."
+            : $"Not every pair names {what}; these do not: {string.Join(", ", without.Take(10))}{(without.Length > 10 ? $" and {without.Length - 10} more" : "")}.";
         IReadOnlyList<string> known = Roles.Of(pairs);
-        throw new InvalidInputException(
-            FaultKinds.InvalidOption,
-            places.Option("positions"),
-            (role is null ? "Positions each-role need roles in every pair" : $"There is no position \"{role}\" in every pair")
-            + (without.Length == pairs.Count ? ", and no pair names one." : $": pair {some} names none such.")
-            + (known.Count > 0 ? $" Roles that pairs name: {string.Join(", ", known)}." : " Pairs name roles with \"roles\": {\"S2\": 10}.")
-            + $" {Positions.Form}");
+        string roles = known.Count > 0 ? $"Roles that pairs name: {string.Join(", ", known)}." : "Pairs name roles with \"roles\": {\"S2\": 10}.";
+        throw new InvalidInputException(FaultKinds.InvalidOption, places.Option("positions"), $"{who} {roles} {Positions.Form}");
     }
 
     private static void CheckPatch(SweepRequest request, ModelConfig config, FaultPlaces places)

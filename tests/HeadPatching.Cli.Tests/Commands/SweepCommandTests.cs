@@ -119,8 +119,8 @@ public class SweepCommandTests
         }
 
         string[] lines = await File.ReadAllLinesAsync(folder["out/heads.csv"]);
-        Assert.EndsWith(",patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position", lines[0], StringComparison.Ordinal);
-        Assert.All(lines, line => Assert.Equal(14, line.Split(',').Length));
+        Assert.EndsWith(",patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role", lines[0], StringComparison.Ordinal);
+        Assert.All(lines, line => Assert.Equal(16, line.Split(',').Length));
     }
 
     [Theory]
@@ -129,6 +129,10 @@ public class SweepCommandTests
     [InlineData("--receivers L2H6.v,L2H0.v", "Path patching of z to L2H6.v, L2H0.v", null)]
     [InlineData("--receivers logits --freeze-mlps", "Path patching of z to logits", "L2H6")]
     [InlineData("--ablation resample --seed 4", "Resample ablation of z", "L2H6")]
+    [InlineData("--ablation value-bias", "Value-bias ablation of z", "L2H6")]
+    [InlineData("--ablation mean --reference ioi-abc", "Mean ablation of z", "L2H6")]
+    [InlineData("--patch v --positions S2 --dataset ioi-generated", "positions S2", "L2H6")]
+    [InlineData("--patch resid_pre --positions each-role --dataset ioi-generated", "positions each-role", "L1")]
     [InlineData("--patch resid_post", "Activation patching of resid_post, layer by layer", "L2")]
     public async Task Every_kind_of_sweep_says_what_it_is_and_finds_the_circuit(string options, string title, string? strongest)
     {
@@ -160,19 +164,24 @@ public class SweepCommandTests
         { "--pairs vocabulary.jsonl", "vocabulary.jsonl:1: corrupted: Outside the model's vocabulary, ids 0 to 699: 700" },
         { "--pairs long.jsonl", "long.jsonl:1: clean: " },
         { "--dataset ioi --pairs answer.jsonl", "--dataset: Give a dataset or pairs, not both" },
-        { "--count 5", "--count: Only a generated dataset takes a number of pairs: ioi-generated, greater-than, induction" },
+        { "--count 5", "--count: Only a generated dataset takes a number of pairs: ioi-generated, ioi-abc, greater-than, induction" },
         { "--dataset induction --count many", "--count: 'many' is not a whole number" },
         { "--dataset induction --count 10001", "--count: The number of pairs is 1 to 10000" },
         { "--dataset greater-than", "--dataset: greater-than needs years of two tokens" },
         { "--pairs prompts.json", "prompts.json: prompts[0].corrupt: The prompt is empty" },
         { "--pairs data.csv", "data.csv:2: incorrect_idx: It is the same token as the correct answer" },
         { "--patch w", "--patch: there is no 'w'. Known: z, pattern, v, q, k, attn_out, mlp_out, resid_pre, resid_mid, resid_post." },
-        { "--positions some", "--positions: 'some' is neither all, each nor a whole number" },
+        { "--positions some", "--positions: No pair names the role \"some\". Roles that pairs name: IO, S1, S1+1, S2, END. Positions are all, each, each-role, a whole number" },
+        { "--positions 2.5", "--positions: '2.5' is none. Positions are" },
+        { "--ablation mean --reference nowhere", "--reference: There is no built-in dataset \"nowhere\"" },
+        { "--ablation mean --reference vocabulary.jsonl", "vocabulary.jsonl:1: corrupted: Outside" },
+        { "--ablation zero --reference ioi", "--reference: Only the ablations mean and resample" },
+        { "--ablation mean --pair-indices 2", "--ablation: Mean ablation takes the mean of z over other prompts" },
         { "--positions 15", "--positions: There is no position 15: pair 0 has 15 tokens" },
         { "--direction up", "--direction: there is no 'up'" },
         { "--aggregation sum", "--aggregation: there is no 'sum'" },
         { "--metric accuracy", "--metric: there is no 'accuracy'. Known: logit-difference, log-probability, probability, rank, kl-divergence." },
-        { "--ablation half", "--ablation: there is no 'half'. Known: zero, mean, resample." },
+        { "--ablation half", "--ablation: there is no 'half'. Known: zero, value-bias, mean, resample." },
         { "--ablation zero --patch q", "--ablation: An ablation replaces a head's z; patch is q" },
         { "--method guess", "--method: there is no 'guess'. Known: exact, attribution, screen." },
         { "--method attribution --patch mlp_out", "--method: Estimates are of z, pattern, v, q, k; patch is mlp_out" },

@@ -46,6 +46,48 @@ public sealed class ReportInBrowserTests(Chromium chromium)
         Assert.Empty(watched.Errors);
     }
 
+    [Theory]
+    [InlineData("each")]
+    [InlineData("each-role")]
+    public async Task Roles_are_walked_through_where_positions_are_not_the_same_place(string positions)
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        var result = await SweepAsync(server, $$"""{"patch": "resid_pre", "positions": "{{positions}}", "dataset": "ioi-generated"}""");
+        await OpenAsync(page, result);
+
+        await Expect(page.Locator("#heatmap .cell")).ToHaveCountAsync(3 * 5);
+        await Expect(page.Locator("#heatmap-title")).ToHaveTextAsync("Patching effect of each layer at each role");
+        await Expect(page.Locator(".axis-column")).ToHaveTextAsync("Role");
+        await Expect(page.Locator("#ranking-position")).ToHaveTextAsync("Role");
+        await Expect(page.Locator("#ranking tbody tr").First.Locator("td").Last).ToHaveTextAsync("S2");
+        await AssertCellsAsync(page, (layer, role) => result["heatmapByRole"]![layer]![role]![0]!.GetValue<double>());
+        await page.SelectOptionAsync("#pair-choice", "1");
+        var pair = result["pairs"]![1]!;
+        await AssertCellsAsync(page, (layer, role) =>
+        {
+            string name = result["roles"]![role]!["name"]!.GetValue<string>();
+            return positions == "each"
+                ? pair["patchingEffectByPosition"]![layer]![pair["roles"]![name]!.GetValue<int>()]![0]!.GetValue<double>()
+                : pair["patchingEffectByRole"]![name]![layer]![0]!.GetValue<double>();
+        });
+        await page.SelectOptionAsync("#pair-choice", "");
+        await page.Locator("#ranking .head-link").First.ClickAsync();
+        await Expect(page.Locator(".cell[data-layer='1'][data-column='3']")).ToBeFocusedAsync();
+        await Expect(page.Locator("#detail")).ToContainTextAsync("role S2");
+        Assert.Empty(watched.Errors);
+
+        // Heads at each role: the slider goes through the roles.
+        var heads = await SweepAsync(server, $$"""{"patch": "v", "positions": "{{positions}}", "dataset": "ioi-generated"}""");
+        await OpenAsync(page, heads);
+        await page.CheckAsync("#one-position");
+        await page.Locator("#position").FillAsync("3");
+        await Expect(page.Locator("#position-name")).ToHaveTextAsync("S2");
+        await AssertCellsAsync(page, (layer, head) => heads["heatmapByRole"]![layer]![3]![head]!.GetValue<double>());
+        Assert.Empty(watched.Errors);
+    }
+
     [Fact]
     public async Task Layers_as_a_whole_are_one_column_for_all_pairs_and_for_one()
     {

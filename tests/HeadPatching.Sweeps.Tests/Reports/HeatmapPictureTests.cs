@@ -90,6 +90,25 @@ public sealed class HeatmapPictureTests
         Assert.Contains(texts, text => text.EndsWith("each position, the strongest shown", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public void Layers_patched_at_each_role_are_shown_as_layers_by_roles()
+    {
+        var result = ExampleSweep.OfLayers(3, Patch.ResidPre, eachPosition: true);
+        string[] names = ["IO", "S1", "S1+1", "S2", "a_role_with_a_name_of_32_letters"];
+        var texts = Texts(result with
+        {
+            Positions = Positions.EachRole,
+            HeatmapByPosition = null,
+            HeatmapByRole = [.. result.HeatmapByPosition!.Select(layer => layer[..5])],
+            Roles = [.. names.Select(name => new RoleSummary(name, 5))],
+        });
+
+        Assert.Contains("Role", texts);
+        Assert.All(names, name => Assert.Contains(name, texts));
+        Assert.DoesNotContain(texts, text => text.Contains("strongest", StringComparison.Ordinal));
+        Assert.Contains(texts, text => text.EndsWith("· each role", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData(3)]
     [InlineData(12)]

@@ -53,14 +53,13 @@ public sealed class AblationPlan
             return [];
         }
 
-        string some = string.Join(", ", alone.Take(10)) + (alone.Length > 10 ? $" and {alone.Length - 10} more" : "");
         string what = _ablation == Ablation.Mean ? "Mean ablation takes the mean of z over" : "Resample ablation takes z from";
         return
         [
             new Fault(
                 FaultKinds.InvalidOption,
                 where,
-                $"{what} other prompts{(_references is null ? "" : " of the reference")}, and there is none that is at least half as long and not the same for pair {some}. "
+                $"{what} other prompts{(_references is null ? "" : " of the reference")}, and there is none that is at least half as long and not the same for {Some(alone)}. "
                 + "Use more pairs, or a reference."),
         ];
     }
@@ -158,12 +157,12 @@ public sealed class AblationPlan
                 $"At {few.Length} of {all.Length} positions of the pairs the mean is over fewer than {MeanPlaces.Few} {others}, at the least {fewest.Mean.Others} (pair {fewest.Pair.Index}, position {fewest.Position}).");
         }
 
-        var fromStart = all.Where(mean => mean.Mean.FromStart).ToArray();
+        var fromStart = all.Where(mean => mean.Mean.FromStart).GroupBy(mean => mean.Pair.Index).ToArray();
         if (fromStart.Length > 0)
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"{fromStart.Length} positions ({fromStart.DistinctBy(mean => mean.Pair.Index).Count()} pairs) are further from the end than any of the {others} reaches: their means are aligned from the first token.");
+                $"None of the {others} is as long as {Some(fromStart.Select(pair => pair.Key))}: the means at {fromStart.Sum(pair => pair.Count())} positions there are aligned from the first token.");
         }
 
         int templated = _pairs.Count(pair => pair.Template is not null);
@@ -182,8 +181,14 @@ public sealed class AblationPlan
         int[] other = [.. _pairs.Where((_, place) => giving[place].Length != _prompts[place].Length).Select(pair => pair.Index)];
         if (other.Length > 0)
         {
-            string some = string.Join(", ", other.Take(10)) + (other.Length > 10 ? $" and {other.Length - 10} more" : "");
-            yield return $"The donor of pair {some} is of another length: its z is aligned by role where both prompts name it, otherwise from the end.";
+            yield return $"There is no other prompt of the length or template of {Some(other)}: the donor is of another length, its z aligned by role where both prompts name it, otherwise from the end.";
         }
+    }
+
+    /// <summary>Such as <c>pair 3</c> or <c>pairs 3, 7 and 5 more</c>.</summary>
+    private static string Some(IEnumerable<int> pairs)
+    {
+        int[] all = [.. pairs];
+        return $"pair{(all.Length == 1 ? "" : "s")} {string.Join(", ", all.Take(10))}{(all.Length > 10 ? $" and {all.Length - 10} more" : "")}";
     }
 }

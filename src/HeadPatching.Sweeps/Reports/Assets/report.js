@@ -188,7 +188,7 @@
   // Counted from the end, as the result has it, and from the start where all prompts have one length.
   function strongestPosition(head) {
     const length = result.heatmapByPosition?.[0].length;
-    const few = head.pairs < FEW_PAIRS ? `, ${plural(head.pairs, "pair", "pairs")}` : "";
+    const few = head.pairs > 0 && head.pairs < FEW_PAIRS ? `, ${plural(head.pairs, "pair", "pairs")}` : "";
     if (head.role !== undefined) return head.role + few;
     return (length === undefined ? signed(head.position) : `${length + head.position} (${signed(head.position)})`) + few;
   }
