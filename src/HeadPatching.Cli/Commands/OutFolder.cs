@@ -1,3 +1,4 @@
+using System.Text.Json;
 using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Storage;
@@ -11,10 +12,12 @@ internal sealed class OutFolder
     private const string PartSuffix = ".part";
 
     private readonly string _folder;
+    private readonly string _given;
 
-    private OutFolder(string folder)
+    private OutFolder(string folder, string given)
     {
         _folder = folder;
+        _given = given;
     }
 
     /// <summary>Makes the folder and sees that it can be written, before any work is done for it.</summary>
@@ -29,7 +32,7 @@ internal sealed class OutFolder
             string probe = Path.Combine(full, $".headpatch-{Environment.ProcessId}");
             File.WriteAllText(probe, "");
             File.Delete(probe);
-            return new OutFolder(full);
+            return new OutFolder(full, folder);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
@@ -47,6 +50,18 @@ internal sealed class OutFolder
             {
                 File.Delete(part);
             }
+        }
+    }
+
+    /// <summary>Sees that no other sweep's results would be written over.</summary>
+    /// <exception cref="InvalidInputException">The folder holds results, and not this sweep's.</exception>
+    public void CheckFree(string sweepId)
+    {
+        string known = Path.Combine(_folder, AssembleSweep.Files[0]);
+        if (File.Exists(known) && SweepIdOf(known) != sweepId)
+        {
+            throw new InvalidInputException(
+                FaultKinds.CannotWrite, Option, $"The folder '{_given}' holds the results of another sweep. Name another one, or write over them with --force.");
         }
     }
 
@@ -70,5 +85,19 @@ internal sealed class OutFolder
         }
 
         return [.. waiting.Select(file => file.To)];
+    }
+
+    /// <summary>Whose results they are; null where the file is none of ours.</summary>
+    private static string? SweepIdOf(string results)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(results));
+            return document.RootElement.GetProperty("sweepId").GetString();
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            return null;
+        }
     }
 }

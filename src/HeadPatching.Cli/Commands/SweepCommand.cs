@@ -32,19 +32,20 @@ internal static class SweepCommand
             HelpName = "FOLDER",
             DefaultValueFactory = _ => "headpatch-out",
         };
+        var force = new Option<bool>("--force") { Description = "Write over another sweep's results in that folder" };
         var planOnly = new Option<bool>("--plan") { Description = "Print how the sweep is cut into activities, and what it would cost; run nothing" };
         var command = new Command("sweep", "Patch every head of every layer and measure how much of the behaviour each carries");
-        foreach (Option option in options.All.Append(store).Append(output).Append(planOnly))
+        foreach (Option option in options.All.Concat([store, output, force, planOnly]))
         {
             command.Options.Add(option);
         }
 
         command.SetAction((parsed, cancellation) =>
-            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), parsed.GetValue(planOnly), cancellation));
+            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), parsed.GetValue(force), parsed.GetValue(planOnly), cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, bool planOnly, CancellationToken cancellation)
+    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, bool force, bool planOnly, CancellationToken cancellation)
     {
         LibTorch.Load();
         var (request, places) = options.Read(parsed);
@@ -61,6 +62,11 @@ internal static class SweepCommand
         await store.CheckAsync(cancellation);
 
         string id = SweepIds.OfContent(plan);
+        if (!force)
+        {
+            folder.CheckFree(id);
+        }
+
         await new StoredPlans(store, catalog).WriteAsync(id, plan, cancellation); // as it is: the engine need not plan again
         await using var engine = new InProcessEngine(store, catalog);
         if (await engine.FindOwnerAsync(id, cancellation) is SweepOwner owner)

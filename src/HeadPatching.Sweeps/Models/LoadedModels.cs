@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using TorchSharp;
@@ -147,6 +146,9 @@ public sealed class LoadedModels : IDisposable
         /// number for each thread of the process, and a thread of the pool may come from other work with another one; asking for it first
         /// makes a thread that has none yet take the process's.
         /// </summary>
+        /// <exception cref="InvalidOperationException">
+        /// The work made a tensor outside every dispose scope, which the garbage collector may free while libtorch reads it: its result is not given.
+        /// </exception>
         public T Use<T>(Func<Transformer, T> work)
         {
             if (torch.get_num_threads() != _owner._threads)
@@ -156,8 +158,9 @@ public sealed class LoadedModels : IDisposable
 
             long outside = MadeOutsideScopes;
             T result = work(_model);
-            Debug.Assert(outside == MadeOutsideScopes, "A tensor was made outside every dispose scope: the garbage collector may free it while libtorch reads it.");
-            return result;
+            return outside == MadeOutsideScopes
+                ? result
+                : throw new InvalidOperationException("A tensor was made outside every dispose scope: the garbage collector may free it while libtorch reads it.");
         }
 
         /// <inheritdoc/>

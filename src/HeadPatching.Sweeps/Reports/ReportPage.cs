@@ -64,6 +64,8 @@ public static partial class ReportPage
             ["axis"] = table.Axis ?? "",
             ["kind"] = table.Columns.NameOf(),
             ["columns"] = Number(columns),
+            ["rows"] = Number(layers),
+            ["width"] = columns <= 8 ? "narrow" : columns <= LargestWithValues ? "medium" : "wide",
             ["cell-size"] = Number(CellSize(layers, columns)),
             ["row-count"] = Number(layers + 1),
             ["column-count"] = Number(columns + 1),

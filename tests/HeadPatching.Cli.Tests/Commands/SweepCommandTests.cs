@@ -166,7 +166,7 @@ public class SweepCommandTests
         { "--dataset ioi --pairs answer.jsonl", "--dataset: Give a dataset or pairs, not both" },
         { "--count 5", "--count: Only a generated dataset takes a number of pairs: ioi-generated, ioi-abc, greater-than, induction" },
         { "--dataset induction --count many", "--count: 'many' is not a whole number" },
-        { "--dataset induction --count 10001", "--count: The number of pairs is 1 to 10000" },
+        { "--dataset induction --count 10001", "--count: The number is 1 to 10000; it is 10001" },
         { "--dataset greater-than", "--dataset: greater-than needs years of two tokens" },
         { "--pairs prompts.json", "prompts.json: prompts[0].corrupt: The prompt is empty" },
         { "--pairs data.csv", "data.csv:2: incorrect_idx: It is the same token as the correct answer" },
@@ -196,16 +196,34 @@ public class SweepCommandTests
         { "--seed 2147483648", "--seed: '2147483648' is not a whole number" },
         { "--pair-indices 0,7", "--pair-indices: There is no pair 7" },
         { "--pair-indices a", "--pair-indices: 'a' is not a whole number" },
-        { "--dtype float8", "--dtype: There is no type 'float8'" },
-        { "--device tpu", "--device: There is no device 'tpu'" },
+        { "--dtype float8", "--dtype: there is no 'float8'. Known: float32, float64, bfloat16" },
+        { "--device tpu", "--device: there is no 'tpu'. Known: auto, cpu, cuda" },
         { "--threshold much", "--threshold: 'much' is not a number" },
-        { "--threshold -1", "--threshold: The threshold is a number from 0 on" },
-        { "--top 0", "--top: The number of heads to rank is at least 1" },
+        { "--threshold -1", "--threshold: The value is a number from 0 on" },
+        { "--top 0", "--top: The number is at least 1; it is 0" },
         { "--out taken/out", "--out: The folder 'taken/out' cannot be written" },
         { "--store taken/store", "--store: " },
         { "--store UseDevelopmentStorage=maybe", "--store: " },
         { "--unknown", "'--unknown'" },
     };
+
+    [Fact]
+    public async Task Another_sweep_s_results_are_written_over_only_when_asked()
+    {
+        using var folder = new TemporaryFolder();
+        string[] first = ["sweep", "--store", "store", "--out", "out"], second = [.. first, "--patch", "v"];
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, first)).ExitCode);
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, first)).ExitCode); // its own
+        string results = await File.ReadAllTextAsync(folder["out/results.json"]);
+
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, second);
+        Assert.Equal(2, exitCode);
+        Assert.Contains("--out: The folder 'out' holds the results of another sweep. Name another one, or write over them with --force.", error, StringComparison.Ordinal);
+        Assert.Equal(results, await File.ReadAllTextAsync(folder["out/results.json"]));
+
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, [.. second, "--force"])).ExitCode);
+        Assert.Contains("\"patch\": \"v\"", await File.ReadAllTextAsync(folder["out/results.json"]), StringComparison.Ordinal);
+    }
 
     [Theory]
     [MemberData(nameof(BadInput))]

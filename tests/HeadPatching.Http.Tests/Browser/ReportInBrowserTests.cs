@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Reports;
+using HeadPatching.Sweeps.Tests.Reports;
 using HeadPatching.Testing;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
@@ -211,6 +212,60 @@ public sealed class ReportInBrowserTests(Chromium chromium)
         await Expect(watched.Page.Locator("#heatmap .cell.estimated")).ToHaveCountAsync(0);
     }
 
+    [Theory]
+    [InlineData(360)]
+    [InlineData(600)]
+    [InlineData(880)]
+    [InlineData(1280)]
+    [InlineData(1920)]
+    public async Task All_heads_of_a_wide_model_are_in_view_at_every_width(int width)
+    {
+        await using var watched = await chromium.OpenAsync();
+        await watched.Page.SetViewportSizeAsync(width, 900);
+        await OpenAsync(watched.Page, ExampleSweep.Of(layers: 32, heads: 32));
+
+        await AssertAllColumnsInViewAsync(watched.Page);
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task Print_keeps_the_colours_and_all_columns()
+    {
+        await using var watched = await chromium.OpenAsync();
+        await watched.Page.SetViewportSizeAsync(718, 1000); // A4 between its margins
+        await watched.Page.EmulateMediaAsync(new() { Media = Media.Print });
+        await OpenAsync(watched.Page, ExampleSweep.Of(layers: 40, heads: 40));
+
+        await AssertAllColumnsInViewAsync(watched.Page);
+        Assert.Equal("exact", await watched.Page.Locator(".cell").First.EvaluateAsync<string>("cell => getComputedStyle(cell).printColorAdjust"));
+        Assert.Equal("visible", await watched.Page.Locator(".heatmap-scroll").EvaluateAsync<string>("scroll => getComputedStyle(scroll).overflowX"));
+    }
+
+    [Fact]
+    public async Task Effects_of_nearly_nothing_have_pale_colours()
+    {
+        await using var watched = await chromium.OpenAsync();
+        await OpenAsync(watched.Page, ExampleSweep.From([[0.001, -0.002], [0.003, 0.004]]));
+
+        await Expect(watched.Page.Locator("#heatmap .cell.strong")).ToHaveCountAsync(0);
+        await Expect(watched.Page.Locator("#legend-high")).ToHaveTextAsync("0.10");
+        await Expect(watched.Page.Locator(".cell[data-layer='1'][data-column='1']")).ToHaveAttributeAsync("style", "--strength: 4.00%;");
+    }
+
+    private static async Task AssertAllColumnsInViewAsync(IPage page)
+    {
+        // The last cell against the frame that would else scroll, and the page against its window.
+        await Expect(page.Locator("#detail h3")).ToHaveCountAsync(1);
+        Assert.True(await page.EvaluateAsync<bool>("""
+            () => {
+              const frame = document.querySelector(".heatmap-scroll").getBoundingClientRect();
+              const cells = [...document.querySelectorAll("#heatmap .cell")].map(cell => cell.getBoundingClientRect());
+              return cells.every(cell => cell.width > 5 && cell.left >= frame.left && cell.right <= frame.right + 1)
+                && document.documentElement.scrollWidth <= window.innerWidth;
+            }
+            """));
+    }
+
     private static async Task AssertCellsAsync(IPage page, Func<int, int, double> effect)
     {
         foreach (var cell in await page.Locator("#heatmap .cell").AllAsync())
@@ -230,13 +285,15 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     }
 
     /// <summary>Opens the report of a result, as a file.</summary>
-    private static async Task OpenAsync(IPage page, JsonNode result)
+    private static Task OpenAsync(IPage page, JsonNode result) => OpenAsync(page, result.Deserialize<SweepResult>(ResultJson.Compact)!);
+
+    private static async Task OpenAsync(IPage page, SweepResult result)
     {
         using var folder = new TemporaryFolder();
         var file = folder["report.html"];
         await using (var report = File.Create(file))
         {
-            ReportPage.Write(result.Deserialize<SweepResult>(ResultJson.Compact)!, report);
+            ReportPage.Write(result, report);
         }
 
         await page.GotoAsync(new Uri(file).AbsoluteUri);

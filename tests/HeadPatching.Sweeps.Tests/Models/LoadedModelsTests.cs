@@ -2,6 +2,7 @@ using System.Diagnostics;
 using HeadPatching.Core.Models;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Testing;
+using TorchSharp;
 
 namespace HeadPatching.Sweeps.Tests.Models;
 
@@ -71,6 +72,25 @@ public sealed class LoadedModelsTests : IDisposable
         Assert.Equal(3, models.Loads);
         (await models.LendAsync(sources[1], Stop)).Dispose();
         Assert.Equal(4, models.Loads);
+    }
+
+    /// <summary>In every build, and so in every test that runs a sweep: what is found here is found nowhere else before the process dies of it.</summary>
+    [Fact]
+    public async Task Work_that_makes_a_tensor_outside_every_scope_gives_no_result()
+    {
+        using var models = new LoadedModels(new FolderCatalog(_folder), threads: 1);
+        using LoadedModels.Lease lease = await models.LendAsync(WriteModel("small"), Stop);
+
+        Assert.Throws<InvalidOperationException>(() => lease.Use(_ =>
+        {
+            using torch.Tensor outside = torch.ones(1);
+            return outside.item<float>();
+        }));
+        Assert.Equal(1f, lease.Use(_ =>
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            return torch.ones(1).item<float>();
+        }));
     }
 
     public void Dispose() => _folder.Dispose();

@@ -9,6 +9,7 @@
   const HEADS_AT_FIRST = 20;
   const MOST_IMPORTANT_NAMED = 40;
   const PAIRS_AT_A_TIME = 20;
+  const LEAST_LIMIT = 0.1; // of the colours, as in the pictures
 
   // ---- Small helpers
 
@@ -105,10 +106,10 @@
     return view.pair.patchingEffect ?? strongestOver(effectsByPlace(view.pair));
   }
 
-  // One scale for all positions, so that moving the slider compares like with like.
+  // One scale for all positions, so that moving the slider compares like with like; never so fine that effects of nearly 0 are strong.
   function shownLimit(effects) {
     const values = view.position === null ? effects.flat() : tablesByPosition().flat(2);
-    return values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) || 1;
+    return values.reduce((largest, value) => Math.max(largest, Math.abs(value)), LEAST_LIMIT);
   }
 
   // ---- Heatmap

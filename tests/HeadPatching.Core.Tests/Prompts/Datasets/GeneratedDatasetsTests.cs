@@ -9,8 +9,6 @@ namespace HeadPatching.Core.Tests.Prompts.Datasets;
 /// <summary>The generated datasets on GPT-2's own tokenizer, and on models for which they cannot be made.</summary>
 public class GeneratedDatasetsTests
 {
-    private static TextTokenizer? _gpt2; // takes a second to load
-
     private static readonly ModelConfig Gpt2 = TestConfig.With(vocabulary: 50257, bosId: 50256);
 
     [Theory]
@@ -19,7 +17,7 @@ public class GeneratedDatasetsTests
     [InlineData("induction")]
     public void Every_pair_can_be_swept_on_GPT_2(string name)
     {
-        TextTokenizer tokenizer = Gpt2Tokenizer();
+        TextTokenizer tokenizer = Gpt2Files.Tokenizer();
         IReadOnlyList<TokenPair> pairs = Tokenize(Make(name, Gpt2, tokenizer, count: 500), Gpt2, tokenizer);
         Assert.Equal(500, pairs.Count);
         Assert.All(pairs, pair => Assert.Equal(1, pair.Clean.Zip(pair.Corrupted).Count(token => token.First != token.Second)));
@@ -33,9 +31,9 @@ public class GeneratedDatasetsTests
     [InlineData("induction")]
     public void The_same_seed_gives_the_same_pairs_and_more_pairs_begin_with_them(string name)
     {
-        TextTokenizer tokenizer = Gpt2Tokenizer();
+        TextTokenizer tokenizer = Gpt2Files.Tokenizer();
         string[] pairs = Prompts(Make(name, Gpt2, tokenizer, count: 50, seed: 3));
-        Assert.Equal(pairs, Prompts(Make(name, Gpt2, Gpt2Tokenizer(), count: 50, seed: 3)));
+        Assert.Equal(pairs, Prompts(Make(name, Gpt2, Gpt2Files.Tokenizer(), count: 50, seed: 3)));
         Assert.Equal(pairs[..20], Prompts(Make(name, Gpt2, tokenizer, count: 20, seed: 3)));
         Assert.NotEqual(pairs, Prompts(Make(name, Gpt2, tokenizer, count: 50, seed: 4)));
     }
@@ -43,7 +41,7 @@ public class GeneratedDatasetsTests
     [Fact]
     public void Ioi_sentences_name_the_receiver_first_in_every_other_pair_and_the_other_name_gives_in_the_corrupted_one()
     {
-        IReadOnlyList<PromptPair> pairs = Make("ioi-generated", Gpt2, Gpt2Tokenizer(), count: 200);
+        IReadOnlyList<PromptPair> pairs = Make("ioi-generated", Gpt2, Gpt2Files.Tokenizer(), count: 200);
         Assert.All(pairs.Index(), pair =>
         {
             string[] names = Names(pair.Item.Clean), corrupted = Names(pair.Item.Corrupted);
@@ -60,7 +58,7 @@ public class GeneratedDatasetsTests
     [Fact]
     public void The_same_sentences_are_corrupted_with_three_other_names_that_come_once_each()
     {
-        IReadOnlyList<PromptPair> swapped = Make("ioi-generated", Gpt2, Gpt2Tokenizer(), count: 200), abc = Make("ioi-abc", Gpt2, Gpt2Tokenizer(), count: 200);
+        IReadOnlyList<PromptPair> swapped = Make("ioi-generated", Gpt2, Gpt2Files.Tokenizer(), count: 200), abc = Make("ioi-abc", Gpt2, Gpt2Files.Tokenizer(), count: 200);
         Assert.All(swapped.Zip(abc), pair =>
         {
             Assert.Equal((pair.First.Clean, pair.First.Correct, pair.First.Incorrect, pair.First.Template), (pair.Second.Clean, pair.Second.Correct, pair.Second.Incorrect, pair.Second.Template));
@@ -82,7 +80,7 @@ public class GeneratedDatasetsTests
     [InlineData("induction", "A B END")]
     public void Every_pair_names_its_roles_and_they_stand_where_they_should(string name, string roles)
     {
-        TextTokenizer tokenizer = Gpt2Tokenizer();
+        TextTokenizer tokenizer = Gpt2Files.Tokenizer();
         foreach (ModelConfig config in new[] { Gpt2, Gpt2 with { BosId = null } })
         {
             IReadOnlyList<PromptPair> given = Make(name, config, tokenizer, count: 100);
@@ -112,9 +110,11 @@ public class GeneratedDatasetsTests
     }
 
     [Fact]
-    public void All_names_and_words_are_one_token_of_GPT_2() =>
-        Assert.All(
-            IoiWords.Names.Concat(IoiWords.Places).Concat(IoiWords.Objects), word => Assert.Single(Gpt2Tokenizer().Encode($" {word}")));
+    public void All_names_and_words_are_one_token_of_GPT_2()
+    {
+        TextTokenizer tokenizer = Gpt2Files.Tokenizer(); // outside Assert.All, which would take a skipped test for a failed one
+        Assert.All(IoiWords.Names.Concat(IoiWords.Places).Concat(IoiWords.Objects), word => Assert.Single(tokenizer.Encode($" {word}")));
+    }
 
     [Fact]
     public void Only_names_that_are_one_token_are_used_and_two_are_enough()
@@ -140,7 +140,7 @@ public class GeneratedDatasetsTests
     [Fact]
     public void Greater_than_has_every_ending_as_an_answer_on_its_own_side_of_the_year()
     {
-        TextTokenizer tokenizer = Gpt2Tokenizer();
+        TextTokenizer tokenizer = Gpt2Files.Tokenizer();
         IReadOnlyList<PromptPair> pairs = Make("greater-than", Gpt2, tokenizer, count: 300);
         Assert.All(pairs, pair =>
         {
@@ -222,12 +222,6 @@ public class GeneratedDatasetsTests
     {
         Fault fault = Refused("induction", TestConfig.With(vocabulary - 1, bosId: 0, context), tokenizer: null);
         Assert.Equal((FaultKinds.UnsupportedModel, "dataset"), (fault.Kind, fault.Where));
-    }
-
-    private static TextTokenizer Gpt2Tokenizer()
-    {
-        string folder = TextTokenizerTests.Gpt2TokenizerFolder();
-        return _gpt2 ??= TextTokenizer.Load(folder)!;
     }
 
     private static TextTokenizer Load(TemporaryFolder folder, string[] merges)

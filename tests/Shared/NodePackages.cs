@@ -3,15 +3,15 @@ using System.Diagnostics;
 
 namespace HeadPatching.Testing;
 
-/// <summary>The folder tests/azurite, where npm installs the Azurite that its package-lock.json names.</summary>
-internal static class AzuriteInstallation
+/// <summary>The folder tests/node, where npm installs what its package-lock.json names: Azurite, and a package that holds GPT-2's vocabulary.</summary>
+internal static class NodePackages
 {
-    /// <summary>Installs it where that has not been done yet, one test process at a time.</summary>
+    /// <summary>Installs them where that has not been done yet, one test process at a time.</summary>
     /// <returns>The folder.</returns>
-    /// <exception cref="AzuriteUnavailableException">npm is not there, or failed.</exception>
+    /// <exception cref="NodeUnavailableException">npm is not there, or failed.</exception>
     public static async Task<string> EnsureAsync(CancellationToken cancellationToken)
     {
-        var folder = Path.Combine(RepositoryRoot(), "tests", "azurite");
+        var folder = Path.Combine(RepositoryRoot(), "tests", "node");
         if (IsInstalled(folder))
             return folder;
         using (await LockAsync(folder, cancellationToken))
@@ -62,11 +62,11 @@ internal static class AzuriteInstallation
             var errors = npm.StandardError.ReadToEndAsync(cancellationToken);
             await npm.WaitForExitAsync(cancellationToken);
             if (npm.ExitCode != 0)
-                throw new AzuriteUnavailableException($"npm could not install Azurite:\n{await output}{await errors}");
+                throw new NodeUnavailableException($"npm could not install the packages of tests/node:\n{await output}{await errors}");
         }
         catch (Win32Exception exception)
         {
-            throw new AzuriteUnavailableException($"npm cannot be run: {exception.Message}");
+            throw new NodeUnavailableException($"npm cannot be run: {exception.Message}");
         }
     }
 
@@ -81,3 +81,6 @@ internal static class AzuriteInstallation
         throw new InvalidOperationException("The tests do not run from within the repository.");
     }
 }
+
+/// <summary>Node.js or its packages cannot be had on this machine; the message says why. Tests that need them are skipped.</summary>
+public sealed class NodeUnavailableException(string message) : Exception(message);
