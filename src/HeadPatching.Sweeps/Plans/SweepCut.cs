@@ -102,9 +102,9 @@ internal sealed class SweepCut
             _budget.Bytes));
     }
 
-    /// <summary>Pairs of one length whose first difference is at about the same place, in the order of the dataset, so many at a time.</summary>
+    /// <summary>Pairs of one length whose first difference is in the same quarter, in the order of the dataset, so many at a time.</summary>
     private IEnumerable<TokenPair[]> Chunks(IReadOnlyList<TokenPair> pairs) => pairs
-        .GroupBy(pair => (pair.Length, Place: 8 * pair.FirstDifference / pair.Length))
+        .GroupBy(pair => (pair.Length, Quarter: 4 * pair.FirstDifference / pair.Length))
         .OrderBy(group => group.Key)
         .SelectMany(group => group.OrderBy(pair => pair.Index).Chunk(PairsPerChunk(group.Key.Length)));
 

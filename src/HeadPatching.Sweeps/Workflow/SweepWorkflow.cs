@@ -155,7 +155,8 @@ public static class SweepWorkflow
         var gate = new Lock(); // in-process, tasks end on any thread
         var failed = new TaskCompletionSource();
         Task all = Task.WhenAll(tasks.Select(FollowAsync).ToArray());
-        await await Task.WhenAny(all, failed.Task);
+        await Task.WhenAny(all, failed.Task);
+        await (failed.Task.IsFaulted ? failed.Task : all);
 
         async Task FollowAsync(Task<T> task)
         {

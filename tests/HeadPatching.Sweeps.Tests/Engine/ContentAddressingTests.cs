@@ -150,7 +150,15 @@ public sealed class ContentAddressingTests : IDisposable
                 Delete("losing", lost);
             }
         };
+        id = SweepIds.New();
+        Assert.Equal(SweepState.Completed, (await RunAsync(losing, id, request)).Status);
+        losing.Before = _ => { };
         Assert.Equal(expected.ToJsonString(), (await NumbersAsync(losing, request)).ToJsonString());
+
+        // After: what the finished sweep has lost is there again when it is run again.
+        Delete("losing", lost);
+        Assert.Equal(SweepState.Completed, (await RunAsync(losing, id, request)).Status);
+        Assert.True(await losing.ExistsAsync(SweepArtifacts.Result(id, "results.json"), TestContext.Current.CancellationToken));
     }
 
     [Theory]
