@@ -22,6 +22,7 @@ root.Subcommands.Add(Make("sweep", "All positions at once: one patched run a hea
 root.Subcommands.Add(Make("positions", "Each position in turn: one patched run a head, pair and position.", eachPosition: true));
 root.Subcommands.Add(OfModel("estimates", "How far estimates from a gradient are from the exact effects.", EstimateErrors.Run));
 root.Subcommands.Add(OfModel("precision", "How far effects in float32 and bfloat16 are from those in float64.", PrecisionErrors.Run));
+root.Subcommands.Add(Overhead());
 return root.Parse(args).Invoke();
 
 Command OfModel(string name, string description, Func<ModelWithPairs, int> run)
@@ -33,6 +34,19 @@ Command OfModel(string name, string description, Func<ModelWithPairs, int> run)
     {
         LibTorch.Load();
         return run(ModelWithPairs.Open(parsed.GetRequiredValue(model), parsed.GetValue(pairsFile)));
+    });
+    return command;
+}
+
+Command Overhead()
+{
+    var model = new Option<string>("--model") { DefaultValueFactory = _ => DemoModelFolder.Built };
+    var count = new Option<int>("--pairs") { DefaultValueFactory = _ => 2000 };
+    var command = new Command("overhead", "A whole sweep through engine and local store against the same in memory, over generated pairs.") { model, count };
+    command.SetAction(async (parsed, cancellation) =>
+    {
+        LibTorch.Load();
+        return await SweepOverhead.RunAsync(parsed.GetRequiredValue(model), parsed.GetValue(count), cancellation);
     });
     return command;
 }

@@ -196,7 +196,7 @@ public class DurableSweepTests
         Assert.Single(keyed, submission => submission.Outcome == SubmissionOutcome.Accepted);
         Assert.Equal(SubmissionOutcome.Conflict, (await durable.Host.SubmitAsync(new SweepRequest { Top = 3 }, "key", null)).Outcome);
         Assert.Equal(SweepState.Completed, (await durable.EndAsync(keyed[0].Status.Id)).Status);
-        Assert.Equal(3, (await durable.Host.ListAsync()).Count);
+        Assert.Equal(3, (await durable.Host.ListAsync()).Total);
     }
 
     private static async Task<string> ResultAsync(IArtifactStore store, string id)

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
@@ -77,6 +78,48 @@ public sealed class StoredPlans
             new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = cancellationToken },
             async (part, cancel) => await WriteAsync(SweepArtifacts.Part(sweepId, part.Index), part.Item, cancel));
         await WriteAsync(SweepArtifacts.Plan(sweepId), plan.Header, cancellationToken);
+    }
+
+    /// <summary>The artifacts under keys that a sweep of the store refers to, as far as its plan is there; the plan is not made again for it.</summary>
+    public async IAsyncEnumerable<string> ReferredAsync(string sweepId, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (await ReadAsync<SweepPlan>(SweepArtifacts.Plan(sweepId), cancellationToken) is not { SchemaVersion: SweepPlan.CurrentSchema } plan)
+        {
+            yield break;
+        }
+
+        ChunkWork exact = plan.ExactWork();
+        if (exact is ChunkWork.Heads heads)
+        {
+            if (await ReadAsync<ScreenedHeads>(SweepArtifacts.Screen(sweepId), cancellationToken) is ScreenedHeads screened)
+            {
+                exact = heads with { Only = screened.ByLayer };
+            }
+
+            if (plan.Size.NeedsSums)
+            {
+                yield return SweepArtifacts.Sums(WorkKeys.Sums(plan.Source, plan.PairsKey, heads.Options.References, heads.Options.Direction));
+            }
+        }
+
+        for (int index = 0; index < plan.Size.Parts; index++)
+        {
+            if (await ReadAsync<PlannedPart>(SweepArtifacts.Part(sweepId, index), cancellationToken) is not PlannedPart part)
+            {
+                continue;
+            }
+
+            foreach (PlannedChunk chunk in part.Chunks)
+            {
+                yield return SweepArtifacts.Activations(chunk.Activations);
+                yield return SweepArtifacts.Runs(part.KeyOf(chunk, exact));
+                if (plan.Request.Method != Core.Patching.Method.Exact)
+                {
+                    PlannedPart whole = part with { FirstLayer = 0, LastLayer = plan.Model.Layers - 1 };
+                    yield return SweepArtifacts.Runs(whole.KeyOf(chunk, ChunkWork.Estimate(plan.Request)));
+                }
+            }
+        }
     }
 
     private async Task<PlannedSweep> PlanAgainAsync(string sweepId, CancellationToken cancellationToken)

@@ -190,6 +190,32 @@ public sealed class ContentAddressingTests : IDisposable
     }
 
     [Fact]
+    public async Task Pruning_takes_what_no_sweep_refers_to_and_leaves_the_rest()
+    {
+        WatchedStore store = Store();
+        string kept = SweepIds.New(), deleted = SweepIds.New();
+        await RunAsync(store, kept, Small with { Method = Method.Screen, ScreenTop = 3 });
+        await RunAsync(store, deleted, Small with { Patch = Patch.K });
+        CancellationToken stop = TestContext.Current.CancellationToken;
+        var plans = new StoredPlans(store, new ModelCatalog(_folder["models"]));
+        Assert.Empty(await StorePruning.UnusedAsync(store, plans, DateTimeOffset.MaxValue, stop));
+
+        await store.DeletePrefixAsync(SweepArtifacts.Folder(deleted), stop);
+        Assert.Empty(await StorePruning.UnusedAsync(store, plans, DateTimeOffset.UnixEpoch, stop));
+        IReadOnlyList<ArtifactInfo> unused = await StorePruning.UnusedAsync(store, plans, DateTimeOffset.MaxValue, stop);
+        Assert.NotEmpty(unused);
+        Assert.All(unused, artifact => Assert.StartsWith("runs/", artifact.Name, StringComparison.Ordinal)); // the activations are the other sweep's too
+
+        foreach (ArtifactInfo artifact in unused)
+        {
+            await store.DeleteAsync(artifact.Name, stop);
+        }
+
+        SweepStatus again = await SweepAsync(store, Small with { Method = Method.Screen, ScreenTop = 3 });
+        Assert.Equal((again.Progress.TasksTotal, 0), (again.Progress.TasksReused, again.Progress.ForwardPasses));
+    }
+
+    [Fact]
     public async Task Timings_say_what_was_done_and_what_was_reused()
     {
         WatchedStore store = Store();
