@@ -76,7 +76,7 @@ internal static class SweepOverhead
         using Transformer model = ModelFolder.Load(folder, Dtypes.Parse(request.Dtype), CPU);
         TextTokenizer? tokenizer = TextTokenizer.Load(folder);
         IReadOnlyList<TokenPair> pairs = SweepPlanner.Tokenize(
-            request, SweepPlanner.Pairs(request, model.Config, tokenizer, FaultPlaces.JsonPaths), model.Config, tokenizer, FaultPlaces.JsonPaths);
+            request, SweepPlanner.Pairs(request, model.Config, tokenizer, FaultPlaces.JsonPaths), model.Config, tokenizer, FaultPlaces.JsonPaths, cancellation).Pairs;
         InMemorySweep.Run(model, [.. pairs.Take(8)], request.PatchOptions(), new LogitDifference(), SweepPlanner.Budget(request), cancellation: cancellation);
         long started = Stopwatch.GetTimestamp();
         InMemorySweep.Run(model, pairs, request.PatchOptions(), new LogitDifference(), SweepPlanner.Budget(request), cancellation: cancellation);

@@ -27,7 +27,7 @@ internal static class DatasetCommand
         list.SetAction(_ => List());
 
         var dataset = new Argument<string>("NAME|FILE") { Description = "A built-in dataset's name, or a pairs file" };
-        RequestOptions options = RequestOptions.Of("model", "count", "seed");
+        RequestOptions options = RequestOptions.Of("model", "count", "seed", "bos", "skipInvalid");
         Option<int> top = RequestOptions.Whole("--top", "How many pairs to show; the summary is of all", 10);
         var output = new Option<string?>("--out") { Description = "Also write the pairs as JSON Lines, to edit and to sweep with --pairs", HelpName = "FILE" };
         var store = new Option<string?>("--store")
@@ -98,16 +98,17 @@ internal static class DatasetCommand
         using LocatedModel located = await new ModelCatalog(DefaultFolders.Models, foldersToo: true, stored)
             .LocateAsync(request.Model, places.Option("model"), cancellation);
         TextTokenizer? tokenizer = TextTokenizer.Load(located.Folder);
-        ModelConfig config = ModelFolder.Inspect(located.Folder).Config;
+        ModelConfig config = ModelFolder.Inspect(located.Folder).Config.WithBos(request.Bos, places.Option("bos"));
         IReadOnlyList<PromptPair> given = SweepPlanner.Pairs(request, config, tokenizer, places);
-        IReadOnlyList<TokenPair> pairs = SweepPlanner.Tokenize(request, given, config, tokenizer, places);
+        TokenizedPairs tokenized = SweepPlanner.Tokenize(request, given, config, tokenizer, places, cancellation);
+        await LeftOutPairs.SayAsync(tokenized.LeftOutCount, tokenized.LeftOut);
         if (output is not null)
         {
             PairsFile.Write(output, given);
         }
 
         using Transformer model = ModelFolder.Load(located.Folder, torch.ScalarType.Float32, torch.CPU);
-        PairResult[] results = [.. Measure(model, pairs, cancellation)];
+        PairResult[] results = [.. Measure(model, tokenized.Pairs, cancellation)];
         AnsiConsole.Write(PairsTable.Of(results.Take(top), tokenizer is null ? null : tokenizer.TokenText));
         Summarise(request, results, top);
         if (output is not null)
@@ -149,7 +150,7 @@ internal static class DatasetCommand
             Incorrect = pair.Incorrect,
             CleanMetric = baselines[pair.Index].Clean,
             CorruptedMetric = baselines[pair.Index].Corrupted,
-            Degenerate = Math.Abs(baselines[pair.Index].Clean - baselines[pair.Index].Corrupted) < Effect.DegenerateBelow,
+            Degenerate = PairConditioning.IsDegenerate(baselines[pair.Index].Clean - baselines[pair.Index].Corrupted),
         });
     }
 
@@ -167,7 +168,8 @@ internal static class DatasetCommand
             $"{request.Model}, clean: prefers the right answer on {right} of {pairs.Length} pairs ({100.0 * right / pairs.Length:0.#} %)."));
         AnsiConsole.WriteLine(FormattableString.Invariant(
             $"Logit difference, mean: clean {pairs.Average(pair => pair.CleanMetric):F3}, corrupted {pairs.Average(pair => pair.CorruptedMetric):F3}."));
-        foreach (string warning in SweepAssembler.Warnings(pairs, new LogitDifference()))
+        var conditioning = new PairConditioning(request.Aggregation, pairs.Select(pair => (pair.Index, new Baseline(pair.CleanMetric, pair.CorruptedMetric))));
+        foreach (string warning in SweepAssembler.Warnings(pairs, new LogitDifference(), conditioning))
         {
             AnsiConsole.MarkupLineInterpolated($"[yellow]Warning: {warning}[/]");
         }

@@ -40,19 +40,6 @@ internal sealed class OutFolder
         }
     }
 
-    /// <summary>Deletes what was half copied by processes that died over it.</summary>
-    private static void DeleteLeftovers(string folder)
-    {
-        foreach (string part in Directory.GetFiles(folder, "*" + PartSuffix))
-        {
-            string writer = Path.GetFileNameWithoutExtension(part).Split('.')[^1];
-            if (ProcessIdentity.Parse(writer)?.HasEnded() == true)
-            {
-                File.Delete(part);
-            }
-        }
-    }
-
     /// <summary>Sees that no other sweep's results would be written over.</summary>
     /// <exception cref="InvalidInputException">The folder holds results, and not this sweep's.</exception>
     public void CheckFree(string sweepId)
@@ -85,6 +72,19 @@ internal sealed class OutFolder
         }
 
         return [.. waiting.Select(file => file.To)];
+    }
+
+    /// <summary>Deletes what was half copied by processes that died over it.</summary>
+    private static void DeleteLeftovers(string folder)
+    {
+        foreach (string part in Directory.GetFiles(folder, "*" + PartSuffix))
+        {
+            string writer = Path.GetFileNameWithoutExtension(part).Split('.')[^1];
+            if (ProcessIdentity.Parse(writer)?.HasEnded() == true)
+            {
+                File.Delete(part);
+            }
+        }
     }
 
     /// <summary>Whose results they are; null where the file is none of ours.</summary>

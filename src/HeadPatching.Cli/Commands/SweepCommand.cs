@@ -52,6 +52,7 @@ internal static class SweepCommand
         IArtifactStore store = ArtifactStores.Open(location);
         var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()));
         PlannedSweep plan = await SweepPlanner.PlanAsync(request, TimeProvider.System.GetUtcNow(), catalog, places, cancellation);
+        await LeftOutPairs.SayAsync(plan.Header.LeftOutCount, plan.Header.LeftOut);
         if (planOnly)
         {
             PlanDisplay.Write(plan.Header);
@@ -103,7 +104,7 @@ internal static class SweepCommand
         }
 
         string important = result.ImportantHeads.Count == 0 ? "none" : string.Join(", ", result.ImportantHeads.Select(head => head.Name));
-        AnsiConsole.WriteLine(FormattableString.Invariant($"{char.ToUpperInvariant(heatmap.Unit[0])}{heatmap.Unit[1..]}s above {result.Threshold}: {important}"));
+        AnsiConsole.WriteLine(FormattableString.Invariant($"{char.ToUpperInvariant(heatmap.Unit[0])}{heatmap.Unit[1..]}s above {result.Threshold}{(result.Heads.Any(head => head.ConfidenceInterval is not null) ? ", intervals without 0" : "")}: {important}"));
         AnsiConsole.WriteLine(FormattableString.Invariant(
             $"Clean metric {result.Pairs.Average(pair => pair.CleanMetric):G4}, corrupted {result.Pairs.Average(pair => pair.CorruptedMetric):G4} ({result.Metric}, mean of {result.Pairs.Count} pairs)"));
         AnsiConsole.WriteLine($"Effect = {result.Normalisation}");

@@ -1,6 +1,9 @@
 namespace HeadPatching.Core.Faults;
 
-/// <summary>The kinds of fault. The slugs are part of the contract (problem+json types end in them): add, never rename.</summary>
+/// <summary>
+/// The kinds of fault. The slugs are part of the contract (over HTTP, the <c>kind</c> of each of a problem's <c>errors</c>; a problem's own <c>type</c> is
+/// another thing): add, never rename.
+/// </summary>
 public static class FaultKinds
 {
     /// <summary>A file or folder is missing or cannot be read.</summary>
@@ -20,6 +23,9 @@ public static class FaultKinds
 
     /// <summary>Prompts are text and the model folder has no tokenizer that can be read.</summary>
     public const string NoTokenizer = "no-tokenizer";
+
+    /// <summary>The tokenizer's own rule for splitting a text takes longer than it may.</summary>
+    public const string SlowTokenizer = "slow-tokenizer";
 
     /// <summary>Clean and corrupted prompt have different token counts.</summary>
     public const string UnequalLength = "unequal-length";

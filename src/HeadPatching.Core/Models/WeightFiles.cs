@@ -13,6 +13,7 @@ public sealed class WeightFiles : IDisposable
 {
     private const string SingleName = "model.safetensors";
     private const string IndexName = "model.safetensors.index.json";
+    private const int LongestFileName = 255; // of every common file system
 
     private readonly string _folder;
     private readonly IReadOnlyList<SafetensorsFile> _files;
@@ -239,6 +240,14 @@ public sealed class WeightFiles : IDisposable
                 indexPath,
                 $"weight_map names the shard {Untrusted.Show(shard)}; "
                 + "a shard must be a .safetensors file in the same folder, named without a path.");
+        }
+
+        if (shard.Length > LongestFileName)
+        {
+            throw new InvalidInputException(
+                FaultKinds.Malformed,
+                indexPath,
+                $"weight_map names a shard with a name of {shard.Length} characters, which no file can have: {Untrusted.Show(shard)}.");
         }
 
         var path = Path.Combine(folder, shard);

@@ -22,14 +22,24 @@ public enum Ablation
 /// <summary>What ablations are, in words.</summary>
 public static class AblationDetails
 {
-    /// <summary>What is put in, such as <c>zeros</c>, as results say it.</summary>
+    /// <summary>What is put in, as results say it, with which of two zeros it is.</summary>
     /// <param name="ablation">The ablation.</param>
     /// <param name="reference">The name of the prompts that means and donors are taken from; null: the swept pairs themselves.</param>
-    public static string Of(Ablation ablation, string? reference) => ablation switch
+    public static string Of(Ablation ablation, string? reference) => InShort(ablation, reference) + ablation switch
     {
-        Ablation.Zero => "zeros (z itself; the head's value bias goes too)",
-        Ablation.ValueBias => "its value bias (zero where value biases are folded into b_O, as in TransformerLens)",
-        Ablation.Mean => reference is null ? "its mean over the other pairs" : $"its mean over {reference}",
+        Ablation.Zero => ", of z itself: the head's value bias goes too",
+        Ablation.ValueBias => ": zeros where value biases are folded into b_O, as TransformerLens folds them by default",
+        Ablation.Mean when reference is null => ", each pair's without itself",
+        _ => "",
+    };
+
+    /// <summary>What is put in, in a few words: <c>zeros</c>.</summary>
+    /// <inheritdoc cref="Of"/>
+    public static string InShort(Ablation ablation, string? reference) => ablation switch
+    {
+        Ablation.Zero => "zeros",
+        Ablation.ValueBias => "its value bias",
+        Ablation.Mean => $"its mean over {reference ?? "the other pairs"}",
         _ => reference is null ? "another pair's" : $"a prompt's of {reference}",
     };
 }

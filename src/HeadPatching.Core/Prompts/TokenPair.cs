@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using HeadPatching.Core.Faults;
 
 namespace HeadPatching.Core.Prompts;
 
@@ -48,3 +49,14 @@ public sealed record TokenPair(int Index, IReadOnlyList<int> Clean, IReadOnlyLis
     public IReadOnlyList<(string Name, int Position)> RolesInOrder() =>
         Roles is null ? [] : [.. Roles.Select(role => (role.Key, role.Value)).OrderBy(role => role.Value).ThenBy(role => role.Key, StringComparer.Ordinal)];
 }
+
+/// <summary>Pairs as the model sees them, without those that cannot be swept.</summary>
+/// <param name="Pairs">Those that can, at least one.</param>
+/// <param name="LeftOutCount">How many were left out.</param>
+/// <param name="LeftOut">Those that were left out, the first 100 of them.</param>
+public sealed record TokenizedPairs(IReadOnlyList<TokenPair> Pairs, int LeftOutCount, IReadOnlyList<LeftOutPair> LeftOut);
+
+/// <summary>A pair that cannot be swept.</summary>
+/// <param name="Index">Its index in the dataset or pairs file, from 0.</param>
+/// <param name="Fault">What is wrong with it, and where; the first where it is several things.</param>
+public sealed record LeftOutPair(int Index, Fault Fault);

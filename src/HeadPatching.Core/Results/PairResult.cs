@@ -43,7 +43,7 @@ public sealed record PairResult
     /// <summary>The corrupted run's metric.</summary>
     public required double CorruptedMetric { get; init; }
 
-    /// <summary>Whether clean and corrupted metric are so close (within 1e-6) that its effects are set to 0.</summary>
+    /// <summary>Whether clean and corrupted metric are so close (within 1e-6) that there is no effect: 0 stands for it here.</summary>
     public required bool Degenerate { get; init; }
 
     /// <summary>Positions by their roles, from 0; absent where the pair names none.</summary>

@@ -3,6 +3,7 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Core.Results;
 
@@ -58,6 +59,10 @@ public sealed record SweepResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? FreezeMlps { get; init; }
 
+    /// <summary>Whether texts began with the model's BOS, <c>always</c> or <c>never</c>; absent where that was as the model's family has it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Bos? Bos { get; init; }
+
     /// <summary>Where it was replaced.</summary>
     public required Positions Positions { get; init; }
 
@@ -87,9 +92,9 @@ public sealed record SweepResult
     /// <summary>The seed of everything that is drawn at random: the same seed, the same numbers.</summary>
     public int Seed { get; init; }
 
-    /// <summary>How many times pairs were drawn for each <c>confidenceInterval</c>; absent in results of versions that have none.</summary>
+    /// <summary>What kind of interval each <c>confidenceInterval</c> is, in words; absent in results of versions before it.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public int? BootstrapResamples { get; init; }
+    public string? Intervals { get; init; }
 
     /// <summary>Every head (or key/value head, or layer as a whole), layer by layer.</summary>
     public required IReadOnlyList<HeadResult> Heads { get; init; }
@@ -109,8 +114,15 @@ public sealed record SweepResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double[][][]? HeatmapByRole { get; init; }
 
-    /// <summary>The heads with |effect| above <c>threshold</c>, largest |effect| first.</summary>
+    /// <summary>
+    /// The heads with |effect| above <c>threshold</c> whose interval leaves out 0, largest |effect| first; a head without an interval goes
+    /// by the threshold alone.
+    /// </summary>
     public required IReadOnlyList<HeadResult> ImportantHeads { get; init; }
+
+    /// <summary>The pairs that have no part in the effects over pairs; absent in results of versions before it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<ExcludedPair>? ExcludedPairs { get; init; }
 
     /// <summary>Every pair with its own numbers.</summary>
     public required IReadOnlyList<PairResult> Pairs { get; init; }

@@ -134,7 +134,7 @@ internal static class SweepDocument
         }
         else if (type == typeof(ReferencePrompts))
         {
-            OneOf(schema, Text(), new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchemaReference("PromptPair") });
+            OneOf(schema, Text(), new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.Object, Description = "A pair, as in pairs." } });
         }
     }
 

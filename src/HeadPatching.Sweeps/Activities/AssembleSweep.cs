@@ -122,6 +122,8 @@ public sealed class AssembleSweep
             ScreenTop = request.HeadsRunAfterScreen(),
             Paths = request.PathOptions(),
             Seed = request.Seed,
+            Bos = request.Bos == Bos.Auto ? null : request.Bos,
+            Warnings = plan.LeftOutWarning() is string leftOut ? [leftOut] : [],
             StartedAt = plan.CreatedAt,
             FinishedAt = _time.GetUtcNow(),
             SoftwareVersion = Version,

@@ -47,6 +47,27 @@ public sealed record SweepPlan(
 
     /// <summary>The patched runs, or paths.</summary>
     public ChunkWork ExactWork() => ChunkWork.Exact(Request, References, PairsKey);
+
+    /// <summary>How many of the pairs that were asked for cannot be swept and were left out.</summary>
+    public int LeftOutCount { get; init; }
+
+    /// <summary>Those that were left out, the first 100 of them.</summary>
+    public IReadOnlyList<LeftOutPair> LeftOut { get; init; } = [];
+
+    /// <summary>What to say of the pairs that were left out; null where none was.</summary>
+    public string? LeftOutWarning()
+    {
+        if (LeftOutCount == 0)
+        {
+            return null;
+        }
+
+        const int Named = 20, Explained = 3;
+        string which = string.Join(", ", LeftOut.Take(Named).Select(pair => pair.Index)) + (LeftOutCount > Named ? $" and {LeftOutCount - Named} more" : "");
+        // The first sentence says what is wrong; what follows lists tokens.
+        string why = string.Join(" ", LeftOut.Take(Explained).Select(pair => pair.Fault.ToString().Split(". ")[0].TrimEnd('.') + "."));
+        return $"{LeftOutCount} of {LeftOutCount + PairCount} pairs cannot be swept and were left out: {which}. {(LeftOutCount > Explained ? "The first: " : "")}{why}";
+    }
 }
 
 /// <summary>How a sweep is cut: what the workflow needs to fan out, small enough for any payload.</summary>
@@ -120,5 +141,6 @@ public sealed record PlannedSweep(SweepPlan Header, IReadOnlyList<PlannedPart> P
         Header.PairsKey,
         Header.References is null ? "" : WorkKeys.Pairs(Header.References),
         Header.ReferenceTitle,
+        Header.LeftOutWarning(),
         TokenTexts is null ? "" : JsonSerializer.Serialize(TokenTexts.OrderBy(text => text.Key), ResultJson.Compact));
 }

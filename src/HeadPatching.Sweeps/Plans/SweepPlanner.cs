@@ -27,18 +27,21 @@ public static class SweepPlanner
     {
         CheckOptions(request, places);
         using LocatedModel located = await catalog.LocateAsync(request.Model, places.Option("model"), cancellationToken);
-        return Plan(request, createdAt, located, places);
+        return Plan(request, createdAt, located, places, cancellationToken);
     }
 
-    private static PlannedSweep Plan(SweepRequest request, DateTimeOffset createdAt, LocatedModel located, FaultPlaces places)
+    private static PlannedSweep Plan(
+        SweepRequest request, DateTimeOffset createdAt, LocatedModel located, FaultPlaces places, CancellationToken cancellationToken)
     {
         string folder = located.Folder;
         ModelFolderSummary model = ModelFolder.Inspect(folder);
         TextTokenizer? tokenizer = TextTokenizer.Load(folder);
-        IReadOnlyList<TokenPair> pairs = Tokenize(request, Pairs(request, model.Config, tokenizer, places), model.Config, tokenizer, places);
+        ModelConfig prompts = model.Config.WithBos(request.Bos, places.Option("bos"));
+        TokenizedPairs tokenized = Tokenize(request, Pairs(request, prompts, tokenizer, places), prompts, tokenizer, places, cancellationToken);
+        IReadOnlyList<TokenPair> pairs = tokenized.Pairs;
         CheckPositions(request.Positions, pairs, places);
         CheckPatch(request, model.Config, places);
-        IReadOnlyList<TokenPair>? references = References(request, model.Config, tokenizer, places);
+        IReadOnlyList<TokenPair>? references = References(request, prompts, tokenizer, places);
         if (AblationPlan.Of(pairs, request.PatchOptions() with { References = references })?.Faults(places.Option("ablation")) is { Count: > 0 } faults)
         {
             throw new InvalidInputException(faults);
@@ -65,6 +68,8 @@ public static class SweepPlanner
             pairsKey,
             size)
         {
+            LeftOutCount = tokenized.LeftOutCount,
+            LeftOut = tokenized.LeftOut,
             References = references,
             ReferenceTitle = request.Reference?.Title,
         };
@@ -93,7 +98,7 @@ public static class SweepPlanner
         }
     }
 
-    /// <summary>The pairs of a request: its own, or those that its dataset makes for a model.</summary>
+    /// <summary>The pairs of a request: its own, or those that its dataset makes for a model (with its BOS as the request wants it).</summary>
     /// <exception cref="InvalidInputException">There is no such dataset, or it cannot make pairs for this model.</exception>
     public static IReadOnlyList<PromptPair> Pairs(SweepRequest request, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places)
     {
@@ -108,17 +113,17 @@ public static class SweepPlanner
         return dataset.Make(new DatasetInput(config, tokenizer, request.Count ?? BuiltInDatasets.DefaultCount, request.Seed, where));
     }
 
-    /// <summary>The pairs of a request as a model sees them: those that it chooses.</summary>
-    /// <exception cref="InvalidInputException">Carries every fault of every pair.</exception>
-    public static IReadOnlyList<TokenPair> Tokenize(
-        SweepRequest request, IReadOnlyList<PromptPair> pairs, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places) =>
-        PairTokenizer.Tokenize(
-            pairs,
-            config,
-            tokenizer,
-            request.PairIndices,
-            request.Pairs is null ? PairTokenizer.PathUnder(request.DatasetName()) : places.Pair,
-            places.Option("pairIndices"));
+    /// <summary>The pairs of a request as a model sees them: those that it chooses, and where it says so without those that cannot be swept.</summary>
+    /// <exception cref="InvalidInputException">Carries the faults of the pairs.</exception>
+    public static TokenizedPairs Tokenize(
+        SweepRequest request, IReadOnlyList<PromptPair> pairs, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places, CancellationToken cancellationToken = default)
+    {
+        Func<int, string?, string> where = request.Pairs is null ? PairTokenizer.PathUnder(request.DatasetName()) : places.Pair;
+        string whereIndices = places.Option("pairIndices");
+        return request.SkipInvalid
+            ? PairTokenizer.TokenizeValid(pairs, config, tokenizer, request.PairIndices, where, whereIndices, cancellationToken)
+            : new TokenizedPairs(PairTokenizer.Tokenize(pairs, config, tokenizer, request.PairIndices, where, whereIndices, cancellationToken), 0, []);
+    }
 
     /// <summary>The pairs of a request's reference as a model sees them; null where it has none. A generated dataset makes 100 or as many as pairs are asked for.</summary>
     /// <exception cref="InvalidInputException">There is no such dataset, it cannot make pairs for this model, or a pair has faults; carries all.</exception>

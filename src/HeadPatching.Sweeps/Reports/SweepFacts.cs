@@ -1,4 +1,5 @@
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 
 namespace HeadPatching.Sweeps.Reports;
@@ -35,6 +36,11 @@ internal static class SweepFacts
             _ when result.Positions.Role is string role => $"position of {role}",
             _ => $"position {result.Positions}",
         });
+        if (result.Bos is { } bos)
+        {
+            facts.Add(bos == Bos.Always ? "BOS before texts" : "no BOS before texts");
+        }
+
         return facts;
     }
 
@@ -47,7 +53,7 @@ internal static class SweepFacts
             return denoise ? "clean into corrupted" : "corrupted into clean";
         }
 
-        string replacement = result.AblationDetails ?? AblationDetails.Of(ablation, result.Reference?.Name);
+        string replacement = AblationDetails.InShort(ablation, result.Reference?.Name);
         return $"{(denoise ? "corrupted" : "clean")} run, {result.Patch.NameOf()} replaced by {replacement}";
     }
 

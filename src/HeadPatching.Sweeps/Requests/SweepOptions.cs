@@ -13,6 +13,8 @@ namespace HeadPatching.Sweeps.Requests;
 /// <summary>The options of a sweep, in the order of the help.</summary>
 public static class SweepOptions
 {
+    private const int LongestName = 255; // what a file's name may have
+
     private static readonly string[] Generated = [.. BuiltInDatasets.All.Where(dataset => dataset.IsGenerated).Select(dataset => dataset.Name)];
 
     /// <summary>All of them.</summary>
@@ -35,7 +37,7 @@ public static class SweepOptions
         {
             Flag = null,
             DefaultText = "pairs",
-            Rules = [r => r.Name is null or { Length: > 0 and <= 100 } ? null : "The name of the pairs has 1 to 100 characters."],
+            Rules = [r => r.Name is null or { Length: > 0 and <= LongestName } ? null : $"The name of the pairs has 1 to {LongestName} characters."],
         },
         WholeOrNone("count", new(1, BuiltInDatasets.MostPairs), "How many pairs a generated dataset makes", r => r.Count, (r, value) => r with { Count = value }) with
         {
@@ -43,6 +45,18 @@ public static class SweepOptions
             Rules = [r => r.Count is null || MayCount(r) ? null : $"Only a generated dataset takes a number of pairs: {string.Join(", ", Generated)}."],
         },
         Of<IReadOnlyList<int>?>("pairIndices", new OptionType.Indices(), "Only these pairs, from 0", r => r.PairIndices, (r, value) => r with { PairIndices = value }),
+        Of("skipInvalid", new OptionType.Flag(), "Leave out pairs that cannot be swept, such as those of unequal length, and say which (otherwise they refuse the sweep)",
+            r => r.SkipInvalid, (r, value) => r with { SkipInvalid = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Leave out pairs that cannot be swept",
+        },
+        Choice("bos", OptionType.Words.Of<Bos>(bos => bos == Bos.Auto ? "as the model's family has it" : null),
+            "Whether texts begin with the model's BOS; auto is as its family has it (token ids are taken as they are)", r => r.Bos, (r, value) => r with { Bos = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "BOS before texts",
+        },
         Whole("seed", new(), "Seed of everything drawn at random", r => r.Seed, (r, value) => r with { Seed = value }),
         Choice("patch", OptionType.Words.Of<Patch>(LabelOf, patch => patch.IsOfLayer() ? "of each layer as a whole" : "of each head"),
             "Which activation is replaced", r => r.Patch, (r, value) => r with { Patch = value }) with
@@ -77,7 +91,7 @@ public static class SweepOptions
                     : $"At the clean run the divergence from the clean run has no slope, so every estimate would be 0; the method is {r.Method.NameOf()}. Use denoise, or the method exact.",
             ],
         },
-        Choice("aggregation", OptionType.Words.Of<Aggregation>(), "How pairs come together", r => r.Aggregation, (r, value) => r with { Aggregation = value }) with
+        Choice("aggregation", OptionType.Words.Of<Aggregation>(), "How pairs come together: the mean of their effects over the well-conditioned pairs or over all, or the effect of their means", r => r.Aggregation, (r, value) => r with { Aggregation = value }) with
         {
             Place = FormPlace.Options,
             Label = "Aggregation",
@@ -161,7 +175,7 @@ public static class SweepOptions
         {
             Rules = [r => r.Device != "cuda" || torch.cuda.is_available() ? null : "This machine has no CUDA device that this build can use. Use cpu or auto."],
         },
-        Of("threshold", new OptionType.Number(0), "Heads with |effect| above it are important", r => r.Threshold, (r, value) => r with { Threshold = value }) with
+        Of("threshold", new OptionType.Number(0), "Heads with |effect| above it are important, unless their interval holds 0", r => r.Threshold, (r, value) => r with { Threshold = value }) with
         {
             Place = FormPlace.Options,
             Label = "Important beyond ±",

@@ -30,6 +30,12 @@ public sealed record SweepRequest
     /// <summary>Only these pairs, by index; null: all.</summary>
     public IReadOnlyList<int>? PairIndices { get; init; }
 
+    /// <summary>Whether pairs that cannot be swept are left out and said; otherwise one of them refuses the sweep.</summary>
+    public bool SkipInvalid { get; init; }
+
+    /// <summary>Whether text prompts begin with the model's BOS.</summary>
+    public Bos Bos { get; init; }
+
     /// <summary>Which activation is replaced.</summary>
     public Patch Patch { get; init; } = Patch.Z;
 
@@ -75,9 +81,9 @@ public sealed record SweepRequest
     public Metric Metric { get; init; } = Metric.LogitDifference;
 
     /// <summary>How pairs come together.</summary>
-    public Aggregation Aggregation { get; init; } = Aggregation.MeanOfRatios;
+    public Aggregation Aggregation { get; init; } = Aggregation.WellConditionedMean;
 
-    /// <summary>Heads with |effect| above it are important. From 0 on.</summary>
+    /// <summary>Heads with |effect| above it are important, unless their interval holds 0. From 0 on.</summary>
     public double Threshold { get; init; } = 0.1;
 
     /// <summary>How many heads a ranked table shows. At least 1. The result has all heads whatever it is.</summary>

@@ -25,7 +25,7 @@ public class SweepCommandTests
         Assert.Equal("all", root.GetProperty("positions").GetString());
         Assert.Equal("denoise", root.GetProperty("direction").GetString());
         Assert.Equal("logit-difference", root.GetProperty("metric").GetString());
-        Assert.Equal("mean-of-ratios", root.GetProperty("aggregation").GetString());
+        Assert.Equal("well-conditioned-mean", root.GetProperty("aggregation").GetString());
         Assert.Equal("ioi-demo", root.GetProperty("model").GetProperty("name").GetString());
         Assert.Equal("float32", root.GetProperty("model").GetProperty("dtype").GetString());
         Assert.Equal("ioi", root.GetProperty("dataset").GetProperty("name").GetString());
@@ -107,7 +107,7 @@ public class SweepCommandTests
         Assert.False(root.GetProperty("metricDetails").GetProperty("higherIsBetter").GetBoolean());
         Assert.Equal("nats", root.GetProperty("metricDetails").GetProperty("unit").GetString());
         Assert.Equal("(patched - corrupted) / (clean - corrupted)", root.GetProperty("normalisation").GetString());
-        Assert.Equal((7, 2000), (root.GetProperty("seed").GetInt32(), root.GetProperty("bootstrapResamples").GetInt32()));
+        Assert.Equal(7, root.GetProperty("seed").GetInt32());
         Assert.All(root.GetProperty("pairs").EnumerateArray(), pair => Assert.InRange(pair.GetProperty("cleanMetric").GetDouble(), 0, 1e-5));
         Assert.All(root.GetProperty("pairs").EnumerateArray(), pair => Assert.True(pair.GetProperty("corruptedMetric").GetDouble() > 0.1));
         Assert.Equal("L2H6", root.GetProperty("importantHeads")[0].GetProperty("name").GetString());
@@ -121,6 +121,47 @@ public class SweepCommandTests
         string[] lines = await File.ReadAllLinesAsync(folder["out/heads.csv"]);
         Assert.EndsWith(",patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role", lines[0], StringComparison.Ordinal);
         Assert.All(lines, line => Assert.Equal(16, line.Split(',').Length));
+    }
+
+    /// <summary>
+    /// The five pairs of ioi, and one whose corruption changes nothing: dividing by its 0.015 made L0H6, which does nothing, the first of the
+    /// ranking with -1.03.
+    /// </summary>
+    [Fact]
+    public async Task One_pair_without_a_difference_does_not_rule_the_ranking_and_is_warned_of()
+    {
+        using var folder = new TemporaryFolder();
+        await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "ioi", "--out", "pairs.jsonl");
+        await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "ioi-order", "--out", "order.jsonl");
+        string ofOrder = (await File.ReadAllLinesAsync(folder["order.jsonl"]))[1];
+        await File.AppendAllTextAsync(folder["pairs.jsonl"], ofOrder + "\n");
+
+        JsonElement ours = await SweepAsync("well-conditioned-mean");
+        Assert.Equal("L2H6", Strongest(ours));
+        Assert.Equal("L2H6", ours.GetProperty("importantHeads")[0].GetProperty("name").GetString());
+        Assert.All(ours.GetProperty("heads").EnumerateArray(), head => Assert.Equal(5, head.GetProperty("pairs").GetInt32()));
+        JsonElement excluded = Assert.Single(ours.GetProperty("excludedPairs").EnumerateArray());
+        Assert.Equal((5, "ill-conditioned"), (excluded.GetProperty("index").GetInt32(), excluded.GetProperty("reason").GetString()));
+        Assert.Contains(ours.GetProperty("warnings").EnumerateArray(), warning => warning.GetString()!.StartsWith("Pair 5: clean and corrupted are 0.0", StringComparison.Ordinal));
+
+        // The original's number, by its name, with a warning.
+        JsonElement originals = await SweepAsync("mean-of-ratios", "--aggregation", "mean-of-ratios");
+        Assert.Equal("L0H6", Strongest(originals));
+        Assert.Empty(originals.GetProperty("excludedPairs").EnumerateArray());
+        Assert.Contains(originals.GetProperty("warnings").EnumerateArray(), warning => warning.GetString()!.Contains("it may rule the mean", StringComparison.Ordinal));
+
+        async Task<JsonElement> SweepAsync(string aggregation, params string[] options)
+        {
+            var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
+                folder.Path, ["sweep", "--store", "store", "--out", aggregation, "--pairs", "pairs.jsonl", .. options]);
+            Assert.Equal((0, ""), (exitCode, error.Trim()));
+            using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder[$"{aggregation}/results.json"]));
+            Assert.Equal(aggregation, results.RootElement.GetProperty("aggregation").GetString());
+            return results.RootElement.Clone();
+        }
+
+        static string Strongest(JsonElement results) =>
+            results.GetProperty("heads").EnumerateArray().MaxBy(head => Math.Abs(head.GetProperty("patchingEffect").GetDouble())).GetProperty("name").GetString()!;
     }
 
     [Theory]
@@ -223,6 +264,35 @@ public class SweepCommandTests
 
         Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, [.. second, "--force"])).ExitCode);
         Assert.Contains("\"patch\": \"v\"", await File.ReadAllTextAsync(folder["out/results.json"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Pairs_that_cannot_be_swept_are_left_out_when_asked_and_said_by_their_lines()
+    {
+        using var folder = new TemporaryFolder();
+        string name = new string('n', 200) + ".jsonl"; // as long as a file's name may be
+        const string Good = """{"clean": "When Mary and John went to the store, John gave a drink to", "corrupted": "When Mary and John went to the store, Mary gave a drink to", "correct": " Mary", "incorrect": " John"}""";
+        string unequal = Good.Replace("store, Mary", "Mary", StringComparison.Ordinal), long2 = Good.Replace("\" Mary\"", "\" Mary and\"", StringComparison.Ordinal);
+        folder.Write(name, $"{Good}\n{unequal}\n\n{long2}\n{Good}\n");
+        string[] sweep = ["sweep", "--pairs", name, "--store", "store", "--out", "out"];
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, sweep);
+        Assert.Equal(2, exitCode);
+        Assert.Equal(2, error.Trim().Split('\n').Length);
+
+        (exitCode, string output, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--skip-invalid"]);
+        Assert.Equal(0, exitCode);
+        string[] lines = error.Trim().Split('\n');
+        Assert.Equal(2, lines.Length);
+        Assert.StartsWith($"Left out: {name}:2: Clean has 15 tokens", lines[0], StringComparison.Ordinal);
+        Assert.StartsWith($"Left out: {name}:4: correct: The answer is 2 tokens", lines[1], StringComparison.Ordinal);
+        Assert.Contains("2 of 4 pairs cannot be swept and were left out: 1, 2.", output.ReplaceLineEndings("").Replace("  ", " ", StringComparison.Ordinal), StringComparison.Ordinal);
+        using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
+        Assert.Equal([0, 3], results.RootElement.GetProperty("pairs").EnumerateArray().Select(pair => pair.GetProperty("index").GetInt32()));
+        Assert.Equal(name, results.RootElement.GetProperty("dataset").GetProperty("name").GetString());
+
+        (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", name, "--skip-invalid", "--bos", "never");
+        Assert.Equal((0, 2), (exitCode, error.Trim().Split('\n').Length));
+        Assert.Contains("2 pairs of 14 tokens", output, StringComparison.Ordinal);
     }
 
     [Theory]

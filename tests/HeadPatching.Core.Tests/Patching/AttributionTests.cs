@@ -51,7 +51,7 @@ public class AttributionTests
     {
         using var golden = new GoldenModel("gpt2-golden-a", ScalarType.Float64);
         var options = new PatchOptions { Patch = patch, Positions = Positions.Each, Direction = direction };
-        IMetric[] metrics = [new LogitDifference(), new KlDivergence()];
+        IMetric[] metrics = [new LogitDifference(), new ProbabilityDifference(), new KlDivergence()];
         SweepRuns[] runs = [.. metrics.Select(metric => InMemorySweep.Estimate(golden.Model, golden.Pairs, options, metric, MemoryBudget.Default, Gradient.Plain))];
         var differences = new Differences();
         for (int layer = 0; layer < golden.Model.Config.Layers; layer++)

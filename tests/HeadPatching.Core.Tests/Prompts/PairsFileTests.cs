@@ -152,5 +152,44 @@ public class PairsFileTests
         Assert.Contains("not UTF-8", Assert.Single(Faults(path)).Message);
     }
 
+    /// <summary>It is not read to its end: a line of a gigabyte would take four in memory.</summary>
+    [Theory]
+    [InlineData("pairs.jsonl", ":2", "The line has more than 64 Mi characters")]
+    [InlineData("pairs.csv", "", "Is a quotation mark not closed?")]
+    public void A_line_that_is_far_too_long_is_refused_with_its_number(string name, string where, string message)
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.Write(name, name.EndsWith("csv", StringComparison.Ordinal) ? "clean,corrupted,correct_idx,incorrect_idx\n\"" : Good + "\n");
+        using (FileStream file = File.OpenWrite(path))
+        {
+            file.Seek(0, SeekOrigin.End);
+            byte[] megabyte = [.. Enumerable.Repeat((byte)'a', 1 << 20)];
+            for (int i = 0; i < 140; i++)
+            {
+                file.Write(megabyte);
+            }
+        }
+
+        long before = GC.GetTotalAllocatedBytes();
+        Fault fault = Assert.Single(Faults(path));
+        Assert.Equal((FaultKinds.TooLarge, path + where), (fault.Kind, fault.Where));
+        Assert.Contains(message, fault.Message);
+        Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 1L << 30);
+    }
+
+    [Theory]
+    [InlineData("\n")]
+    [InlineData("\r\n")]
+    [InlineData("\r")]
+    public void Lines_may_end_as_any_system_ends_them_and_be_longer_than_what_is_read_at_once(string end)
+    {
+        using var folder = new TemporaryFolder();
+        string[] lines = [.. Enumerable.Range(0, 300).Select(i => Good.Replace("a b", new string('x', i * 700 % 200_000)))];
+        PairsFile file = PairsFile.Read(folder.Write("pairs.jsonl", string.Join(end, lines)));
+        Assert.Equal(lines.Length, file.Pairs.Count);
+        Assert.All(file.Pairs.Index(), pair => Assert.Equal(pair.Index * 700 % 200_000, pair.Item.Clean.Text!.Length));
+        Assert.EndsWith(":300", file.Where(299, null));
+    }
+
     private static IReadOnlyList<Fault> Faults(string path) => Assert.Throws<InvalidInputException>(() => PairsFile.Read(path)).Faults;
 }

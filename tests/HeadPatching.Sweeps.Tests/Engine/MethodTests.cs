@@ -3,6 +3,7 @@ using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Requests;
@@ -112,6 +113,27 @@ public sealed class MethodTests : IDisposable
             Pairs = [.. request.Pairs!.Select(pair => pair with { Clean = pair.Corrupted, Corrupted = pair.Clean })],
         });
         Assert.Equal(swapped.Heatmap[0], noised.Heatmap[0], (one, other) => Math.Abs(one - other) < 1e-9);
+    }
+
+    /// <summary>The same numbers as of the good pairs alone; which are left out is said, and no list grows with how many there are.</summary>
+    [Fact]
+    public async Task Pairs_that_cannot_be_swept_change_no_number_where_they_are_left_out()
+    {
+        SweepRequest request = SmallSweeps.Request();
+        SweepResult alone = await _sweeps.SweepAsync(request);
+        var bad = new PromptPair(Prompt.Of([1, 2, 3]), Prompt.Of([1, 2]), Answer.Of(1), Answer.Of(2));
+        SweepRequest mixed = request with { Pairs = [.. Enumerable.Repeat(bad, 300), .. request.Pairs!, bad with { Correct = Answer.Of(999) }], SkipInvalid = true };
+        SweepResult result = await _sweeps.SweepAsync(mixed);
+        Assert.Equal(Enumerable.Range(300, 15), result.Pairs.Select(pair => pair.Index));
+        Assert.Equal(alone.Heatmap, result.Heatmap);
+        Assert.StartsWith("301 of 316 pairs cannot be swept and were left out: 0, 1, 2, ", result.Warnings[0], StringComparison.Ordinal);
+        Assert.Contains(" and 281 more. The first: pairs[0]: Clean has 3 tokens and corrupted 2; they must have equally many.", result.Warnings[0], StringComparison.Ordinal);
+        Assert.InRange(result.Warnings[0].Length, 100, 1000);
+
+        SweepStatus refused = await _sweeps.RunAsync(mixed with { SkipInvalid = false });
+        Assert.Equal(SweepState.Failed, refused.Status);
+        Assert.InRange(refused.Error!.Faults.Count, 2, 101);
+        Assert.Equal(SweepState.Failed, (await _sweeps.RunAsync(mixed with { Pairs = [bad, bad] })).Status);
     }
 
     public static TheoryData<SweepRequest, string> Impossible { get; } = new()

@@ -19,6 +19,7 @@ public static class Screen
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
         IReadOnlyList<Cell> places = Cells.WithEnoughPairs(Cells.Of(options.Positions, pairs), pairs.Count);
+        var overPairs = new EffectOverPairs(aggregation, options.Direction, estimates.Baselines.Keys, estimates.Baselines);
         return
         [
             .. estimates.Layers
@@ -36,12 +37,7 @@ public static class Screen
         {
             Dictionary<int, double[][]> metric = chunks.SelectMany(patches => patches.PairIndices.Zip(patches.PatchedMetric)).ToDictionary(pair => pair.First, pair => pair.Second);
             return Enumerable.Range(0, metric[pairs[0].Index][0].Length).Select(head => places.Max(place =>
-            {
-                Baseline[] baselines = [.. place.Rows.Select(row => estimates.Baselines[row.Pair.Index])];
-                double[] clean = [.. baselines.Select(baseline => baseline.Clean)], corrupted = [.. baselines.Select(baseline => baseline.Corrupted)];
-                var (from, to) = options.Direction == Direction.Denoise ? (corrupted, clean) : (clean, corrupted);
-                return Math.Abs(Effect.Over(aggregation, [.. place.Rows.Select(row => metric[row.Pair.Index][row.Row][head])], from, to).Effect);
-            }));
+                Math.Abs(overPairs.Of(place.Rows.Select(row => (row.Pair.Index, metric[row.Pair.Index][row.Row][head]))).Effect)));
         }
     }
 }

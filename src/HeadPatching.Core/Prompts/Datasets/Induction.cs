@@ -68,7 +68,7 @@ public sealed class Induction : IDataset
     /// </summary>
     private static IEnumerable<int> OrdinaryTokens(DatasetInput input)
     {
-        return Enumerable.Range(0, input.Config.Vocabulary).Where(id => id != input.Config.BosId && (input.Tokenizer is null || IsOrdinary(id)));
+        return Enumerable.Range(0, input.Config.Vocabulary).Where(id => id != input.Config.BosId && id != input.Config.UnusedBosId && (input.Tokenizer is null || IsOrdinary(id)));
 
         bool IsOrdinary(int id)
         {

@@ -5,14 +5,15 @@ namespace HeadPatching.Core.Prompts.Datasets;
 /// <summary>What a tokenizer makes of a dataset's words: which are one token, as answers and what stands in their place must be, and where words stand.</summary>
 internal static class SingleTokens
 {
-    /// <summary>The token that a text is, or null where it is several or cannot be encoded.</summary>
+    /// <summary>The token that a text is in the middle of another, or null where it is several or cannot be encoded.</summary>
+    /// <exception cref="InvalidInputException">The tokenizer takes too long, as it would with every text.</exception>
     public static int? SingleToken(this TextTokenizer tokenizer, string text)
     {
         try
         {
-            return tokenizer.Encode(text) is [int only] ? only : null;
+            return tokenizer.EncodeWithin(text) is [int only] ? only : null;
         }
-        catch (InvalidInputException)
+        catch (InvalidInputException e) when (e.Faults[0].Kind != FaultKinds.SlowTokenizer)
         {
             return null;
         }

@@ -1,5 +1,7 @@
+using System.Text;
 using System.Text.Json;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Models;
 
 namespace HeadPatching.Core.Prompts.PairsFiles;
 
@@ -11,9 +13,9 @@ internal static class JsonLinesReader
     private static readonly string[] Properties = [.. Needed.Split(", "), .. Optional.Split(", ")];
 
     /// <summary>Reads the pairs; what is wrong is added to the faults.</summary>
-    public static IEnumerable<PlacedPair> Read(TextReader reader, string path, List<Fault> faults)
+    public static IEnumerable<PlacedPair> Read(BoundedText text, string path, List<Fault> faults)
     {
-        for (int number = 1; reader.ReadLine() is string line; number++)
+        for (int number = 1; text.ReadLine(number) is string line; number++)
         {
             string where = $"{path}:{number}";
             if (!string.IsNullOrWhiteSpace(line) && ReadPair(line, where, faults) is PromptPair pair)
@@ -27,9 +29,10 @@ internal static class JsonLinesReader
     private static PromptPair? ReadPair(string line, string where, List<Fault> faults)
     {
         int before = faults.Count;
+        byte[] utf8 = Encoding.UTF8.GetBytes(line);
         try
         {
-            using JsonDocument document = JsonDocument.Parse(line, PairElement.NoDuplicates);
+            using JsonDocument document = JsonDocument.Parse(utf8, PairElement.NoDuplicates);
             JsonElement root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object)
             {
@@ -63,9 +66,8 @@ internal static class JsonLinesReader
             string reason = e.Message.Split(" LineNumber:")[0];
             faults.Add(new Fault(FaultKinds.Malformed, where, $"The line is not one JSON object (at byte {e.BytePositionInLine + 1}): {reason}"));
         }
-        catch (InvalidOperationException)
+        catch (InvalidOperationException) when (!StrictJson.IsText(utf8))
         {
-            // Half of a character written as an escape, "\ud83d" alone, in a property's name.
             faults.Add(new Fault(FaultKinds.Malformed, where, "The line holds half of a surrogate pair, which is not text."));
         }
 

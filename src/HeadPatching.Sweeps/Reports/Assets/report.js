@@ -172,7 +172,7 @@
       const patched = ofAllPairs ? undefined : patchedAt(view.pair, head.layer, position, index);
       if (patched !== undefined) definition(list, head.estimated ? "Patched metric (estimated)" : "Patched metric", number(patched));
     }
-    const scope = ofAllPairs ? `over ${plural(pairsInAll, "pair", "pairs")}` : `pair ${view.pair.index}`;
+    const scope = ofAllPairs ? `over ${plural(head.pairs ?? pairsInAll, "pair", "pairs")}` : `pair ${view.pair.index}`;
     const where = position === null ? "" : `, ${placeWord} ${columnsArePositions || roles ? positionName(position) : position}`;
     byId("detail").replaceChildren(
       element("h3", "", head.name),
@@ -244,8 +244,7 @@
 
   function setUpChoices() {
     const choice = byId("pair-choice");
-    const how = result.aggregation === "ratio-of-means" ? "ratio of means" : "mean of ratios";
-    choice.append(new Option(`All ${pairsInAll} (${how})`, ""));
+    choice.append(new Option(`All ${pairsInAll} (${result.aggregation})`, ""));
     for (const [place, pair] of pairs.entries()) {
       if (hasEffects(pair)) {
         choice.append(new Option(`Pair ${pair.index}: ${answer(pair, "correct")} / ${answer(pair, "incorrect")}`, String(place)));
@@ -312,6 +311,8 @@
 
   const ranked = [...result.heads].sort((one, other) => Math.abs(other.patchingEffect) - Math.abs(one.patchingEffect));
 
+  const important = new Set(result.importantHeads.map(head => head.name));
+
   function headLink(name) {
     const head = headResults.get(name);
     const link = element("button", "head-link", name);
@@ -324,7 +325,7 @@
   function rankingRow(head, index, largest) {
     const bar = element("span", `bar ${head.patchingEffect < 0 ? "negative" : "positive"}`);
     bar.style.width = `${(Math.abs(head.patchingEffect) / largest * 100).toFixed(2)}%`;
-    const row = element("tr", Math.abs(head.patchingEffect) > result.threshold ? "" : "unimportant",
+    const row = element("tr", important.has(head.name) ? "" : "unimportant",
       element("td", "number", String(index + 1)),
       element("td", "", headLink(head.name)),
       element("td", "bar-column", bar),
@@ -348,16 +349,15 @@
     byId("ranking-position").hidden = !byPosition;
     if (roles) byId("ranking-position").textContent = "Role";
     showRanking(HEADS_AT_FIRST);
-    const important = byId("important");
-    important.append(result.importantHeads.length === 0
-      ? `No ${unit} has an effect beyond ±${result.threshold}.`
-      : `Important (beyond ±${result.threshold}):`);
-    important.append(...result.importantHeads.slice(0, MOST_IMPORTANT_NAMED).map(head => headLink(head.name)));
+    const line = byId("important");
+    const rule = `beyond ±${result.threshold}${result.heads.some(head => head.confidenceInterval) ? ", with an interval that leaves out 0" : ""}`;
+    line.append(result.importantHeads.length === 0 ? `No ${unit} has an effect ${rule}.` : `Important (${rule}):`);
+    line.append(...result.importantHeads.slice(0, MOST_IMPORTANT_NAMED).map(head => headLink(head.name)));
     const more = result.importantHeads.length - MOST_IMPORTANT_NAMED;
-    if (more > 0) important.append(`and ${more} more`);
+    if (more > 0) line.append(`and ${more} more`);
     if (result.heads.some(head => head.estimated)) {
       byId("estimated-note").hidden = false;
-      important.append("Effects with ~ are estimates and were not run.");
+      line.append("Effects with ~ are estimates and were not run.");
     }
   }
 
@@ -484,9 +484,11 @@
       labelled("incorrect", answer(pair, "incorrect")),
       labelled("clean metric", number(pair.cleanMetric)),
       labelled("corrupted metric", number(pair.corruptedMetric)));
-    if (pair.degenerate) {
-      const badge = element("span", "badge", "degenerate");
-      badge.title = "Clean and corrupted metric are so close that its effects are set to 0.";
+    const excluded = result.excludedPairs?.find(one => one.index === pair.index);
+    if (pair.degenerate || excluded) {
+      const badge = element("span", "badge", pair.degenerate ? "degenerate" : excluded.reason);
+      badge.title = `Clean and corrupted metric are ${pair.degenerate ? "the same: it has no effects" : "close beside the other pairs'"}${
+        excluded ? "; it is left out of the effects over pairs" : ""}.`;
       line.append(badge);
     }
     const strongest = strongestHeads(pair, 3);
@@ -573,7 +575,7 @@
     definition(list, "Metric", result.metric);
     if (result.normalisation) definition(list, "Effect", formula(result.normalisation));
     definition(list, "Aggregation", result.aggregation);
-    if (result.bootstrapResamples) definition(list, "95 % intervals", `percentile bootstrap over pairs, ${plural(result.bootstrapResamples, "draw", "draws")}, seed ${result.seed}`);
+    if (result.intervals) definition(list, "Intervals", result.intervals);
     definition(list, "Threshold", String(result.threshold));
     definition(list, "Started", time(timings.startedAt));
     definition(list, "Finished", `${time(timings.finishedAt)} (after ${duration(seconds)})`);

@@ -159,9 +159,10 @@ public class GeneratedDatasetsTests
     }
 
     [Fact]
-    public void A_tokenizer_that_does_not_cut_years_in_two_is_refused()
+    public void A_tokenizer_that_cuts_years_neither_in_two_nor_into_digits_is_refused()
     {
-        Fault fault = Refused("greater-than", TestConfig.With(400), SmallTokenizer.Load());
+        using var folder = new TemporaryFolder();
+        Fault fault = Refused("greater-than", TestConfig.With(400), Load(folder, [.. Enumerable.Range(1, 7).Select(digit => $"1 {digit}")]));
         Assert.Equal((FaultKinds.AnswerNotOneToken, "dataset"), (fault.Kind, fault.Where));
         Assert.Contains("years of two tokens", fault.Message);
     }

@@ -1,11 +1,14 @@
 using System.Text;
+using ADRaffy.ENSNormalize;
 using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Prompts;
+namespace HeadPatching.Core.Prompts.Tokenizers;
 
 /// <summary>The spelling of GPT-2, GPT-NeoX, Llama 3 and Qwen: a character of <see cref="ByteLevelAlphabet"/> for each byte of UTF-8.</summary>
 internal sealed class ByteLevelSpelling : ISpelling
 {
+    private const char FirstComposing = '\u0300'; // below it, every text is in normal form C
+
     private readonly IReadOnlyList<PieceSplitter> _splitters;
     private readonly bool _composed;
     private readonly HashSet<byte> _missingBytes;
@@ -13,7 +16,7 @@ internal sealed class ByteLevelSpelling : ISpelling
 
     /// <summary>Makes a spelling.</summary>
     /// <param name="splitters">What splits a text; each splits the pieces of the one before.</param>
-    /// <param name="composed">Whether the text must be in Unicode's normal form C.</param>
+    /// <param name="composed">Whether text is brought into Unicode's normal form C.</param>
     /// <param name="vocabulary">The vocabulary.</param>
     public ByteLevelSpelling(IReadOnlyList<PieceSplitter> splitters, bool composed, BytePairVocabulary vocabulary)
     {
@@ -25,19 +28,14 @@ internal sealed class ByteLevelSpelling : ISpelling
     }
 
     /// <inheritdoc/>
-    public IEnumerable<string> Pieces(string text, bool atStart)
-    {
-        RefuseMissingBytes(text);
-        if (_composed && ComposedText.FirstDoubt(text) is Rune doubt)
-        {
-            throw new InvalidInputException(
-                FaultKinds.NoTokenizer,
-                "",
-                $"The tokenizer wants text in Unicode's normal form C, and the character U+{doubt.Value:X4} may have to be another there; "
-                + "write the text with composed characters, or give token ids.");
-        }
+    // string.Normalize would need ICU, a native library that this program does without: in invariant globalization it composes nothing.
+    public string Normalize(string text, Standing standing) => _composed && text.Any(c => c >= FirstComposing) ? ENSNormalize.NF.NFC(text) : text;
 
-        IEnumerable<string> pieces = [text];
+    /// <inheritdoc/>
+    public IEnumerable<string> Pieces(string normalized, Standing standing)
+    {
+        RefuseMissingBytes(normalized);
+        IEnumerable<string> pieces = [normalized];
         foreach (PieceSplitter splitter in _splitters)
         {
             pieces = pieces.SelectMany(splitter.Split);

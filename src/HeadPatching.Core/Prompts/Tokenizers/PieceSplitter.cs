@@ -1,12 +1,20 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Prompts;
+namespace HeadPatching.Core.Prompts.Tokenizers;
 
 /// <summary>Splits text by a regular expression into the pieces within which byte-pair encoding merges: its matches, and what is between them.</summary>
 internal sealed partial class PieceSplitter
 {
+    /// <summary>
+    /// How long one match, and one whole text, may take. A pattern comes from outside, and one with nested repetitions can take time that
+    /// doubles with each character: (a|aa)+b. Any real one splits a megabyte in less than a second.
+    /// </summary>
+    private static readonly TimeSpan LongestMatch = TimeSpan.FromSeconds(2), LongestSplit = TimeSpan.FromSeconds(10);
+
     /// <summary>
     /// What means the same to .NET and to the engine that tokenizer.json is written for (Oniguruma): groups, choices, repetitions, plain ASCII
     /// characters, and classes of Unicode's letters, numbers and white space. Not ^, $, . and \w, and no class within a class.
@@ -41,7 +49,9 @@ internal sealed partial class PieceSplitter
 
         try
         {
-            return new PieceSplitter(new Regex(pattern, RegexOptions.CultureInvariant));
+            // Not RegexOptions.NonBacktracking, which needs no bound on time: up to .NET 10 it drops matches of patterns that begin with
+            // something optional, as " ?\p{L}+" does (dotnet/runtime#130176), and a token would be wrong without a word.
+            return new PieceSplitter(new Regex(pattern, RegexOptions.CultureInvariant, LongestMatch));
         }
         catch (ArgumentException)
         {
@@ -75,8 +85,14 @@ internal sealed partial class PieceSplitter
     private IEnumerable<(int Start, int End)> Pieces(string text, Func<int, int> placeOf)
     {
         int done = 0;
-        foreach (Match match in _pattern.Matches(text))
+        long started = Stopwatch.GetTimestamp();
+        for (Match match = First(text); match.Success; match = Next(match))
         {
+            if (Stopwatch.GetElapsedTime(started) > LongestSplit)
+            {
+                throw TooSlow(text.Length);
+            }
+
             if (match.Index > done)
             {
                 yield return (placeOf(done), placeOf(match.Index));
@@ -95,6 +111,36 @@ internal sealed partial class PieceSplitter
             yield return (placeOf(done), placeOf(text.Length));
         }
     }
+
+    private Match First(string text)
+    {
+        try
+        {
+            return _pattern.Match(text);
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            throw TooSlow(text.Length);
+        }
+    }
+
+    private static Match Next(Match match)
+    {
+        try
+        {
+            return match.NextMatch();
+        }
+        catch (RegexMatchTimeoutException e)
+        {
+            throw TooSlow(e.Input.Length);
+        }
+    }
+
+    private static InvalidInputException TooSlow(int length) => new(
+        FaultKinds.SlowTokenizer,
+        "",
+        $"{TokenizerJson.FileName} is not supported: its pre_tokenizer.pattern, a regular expression, takes too long to split a text of {length} characters; "
+        + "such a pattern can take twice as long with each further one. Token-id prompts work.");
 
     [GeneratedRegex(@"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+", RegexOptions.CultureInvariant)]
     private static partial Regex Gpt2Pieces();

@@ -1,7 +1,8 @@
 using System.Text.Json;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Models;
 
-namespace HeadPatching.Core.Prompts;
+namespace HeadPatching.Core.Prompts.Tokenizers;
 
 /// <summary>The tokens and merges of a byte-pair encoding.</summary>
 /// <param name="Tokens">The tokens as the vocabulary writes them, with their ids.</param>
@@ -17,6 +18,14 @@ internal sealed record BytePairVocabulary(IReadOnlyDictionary<string, int> Token
     /// <exception cref="InvalidInputException">A file cannot be read or is malformed.</exception>
     public static BytePairVocabulary ReadFiles(string vocabularyPath, string mergesPath)
     {
+        foreach (string path in new[] { vocabularyPath, mergesPath })
+        {
+            if (new FileInfo(path) is { Exists: true, Length: > StrictJson.LongestFile } file)
+            {
+                throw new InvalidInputException(FaultKinds.TooLarge, path, $"The file has {file.Length} bytes, which is more than {StrictJson.LongestFile}; it cannot be what its name says.");
+            }
+        }
+
         Dictionary<string, int> tokens = ReadTokens(vocabularyPath);
         return new BytePairVocabulary(tokens, ReadMerges(mergesPath, tokens), Path.GetFileName(vocabularyPath));
     }

@@ -2,7 +2,7 @@ using System.Text;
 using HeadPatching.Core.Faults;
 using Microsoft.ML.Tokenizers;
 
-namespace HeadPatching.Core.Prompts;
+namespace HeadPatching.Core.Prompts.Tokenizers;
 
 /// <summary>Byte-pair encoding of one piece of text after another (Sennrich et al. 2016). May be used from several threads at once.</summary>
 internal sealed class BytePairEncoder

@@ -2,7 +2,7 @@ using System.Text.Json;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 
-namespace HeadPatching.Core.Prompts;
+namespace HeadPatching.Core.Prompts.Tokenizers;
 
 /// <summary>
 /// Reads a <c>tokenizer.json</c>, the form of Hugging Face's tokenizers: byte-pair encodings in the byte-level spelling (GPT-2, GPT-NeoX,
@@ -70,7 +70,8 @@ internal static class TokenizerJson
                 vocabulary,
                 new BytePairEncoder(vocabulary, wholeTokensFirst),
                 new ByteLevelSpelling([.. splits.SelectMany(Splitters)], composed, vocabulary),
-                ReadAddedTokens(root, path, vocabulary, content => !composed || ComposedText.FirstDoubt(content) is null));
+                ReadAddedTokens(root, path, vocabulary),
+                composes: composed);
         }
 
         if (!Flag(model, "byte_fallback", false))
@@ -87,7 +88,7 @@ internal static class TokenizerJson
             vocabulary,
             new BytePairEncoder(vocabulary, wholeTokensFirst, byteFallback: true),
             ReadMarkedSpaces(normalizers, splits),
-            ReadAddedTokens(root, path, vocabulary, _ => normalizers.Count == 0));
+            ReadAddedTokens(root, path, vocabulary));
     }
 
     private static BytePairVocabulary ReadVocabulary(JsonElement model, string path)
@@ -137,12 +138,11 @@ internal static class TokenizerJson
     /// <param name="root">The whole file.</param>
     /// <param name="path">Its path.</param>
     /// <param name="vocabulary">The model's own tokens, which may be among the added ones.</param>
-    /// <param name="normalizesToItself">Whether the normalizer leaves a token's text, and where it can be found, as they are.</param>
-    private static AddedTokens ReadAddedTokens(JsonElement root, string path, BytePairVocabulary vocabulary, Func<string, bool> normalizesToItself)
+    private static List<AddedToken> ReadAddedTokens(JsonElement root, string path, BytePairVocabulary vocabulary)
     {
         if (!root.TryGetProperty("added_tokens", out JsonElement list) || list.ValueKind == JsonValueKind.Null)
         {
-            return AddedTokens.None;
+            return [];
         }
 
         var tokens = new List<AddedToken>();
@@ -166,13 +166,10 @@ internal static class TokenizerJson
             }
 
             known[id] = content;
-            bool normalized = Flag(item, "normalized", true);
-            string? rule = Array.Find(Surroundings, rule => Flag(item, rule, false))
-                ?? (normalized && !normalizesToItself(content) ? "normalized" : null);
-            tokens.Add(new AddedToken(id, content, normalized, rule));
+            tokens.Add(new AddedToken(id, content, Flag(item, "normalized", true), Array.Find(Surroundings, rule => Flag(item, rule, false))));
         }
 
-        return new AddedTokens(tokens);
+        return tokens;
     }
 
     /// <summary>What a pre-tokenizer of a byte-level tokenizer splits by.</summary>
@@ -227,7 +224,7 @@ internal static class TokenizerJson
                     }
                 }
 
-                return new MarkedSpaceSpelling(content[0], types.Length == 2 ? LeadingMark.Always : LeadingMark.Never, splitAtMarks: false);
+                return new MarkedSpaceSpelling(content[0], types.Length == 2 ? LeadingMark.Always : LeadingMark.Never, byNormalizer: true, splitAtMarks: false);
 
             case ["Metaspace"] when normalizers.Count == 0:
                 JsonElement metaspace = splits[0];
@@ -245,7 +242,7 @@ internal static class TokenizerJson
                     throw Unsupported($"pre_tokenizer is {Untrusted.Show(metaspace.GetRawText())}, which contradicts itself.");
                 }
 
-                return new MarkedSpaceSpelling(mark[0], leading, Flag(metaspace, "split", true));
+                return new MarkedSpaceSpelling(mark[0], leading, byNormalizer: false, Flag(metaspace, "split", true));
 
             default:
                 throw Unsupported(
