@@ -1,4 +1,3 @@
-using System.Text.Json;
 using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Storage;
 
@@ -69,7 +68,7 @@ public sealed class StoredModels
             StoredModel? model = await _store.ReadJsonAsync<StoredModel>(manifest, cancellationToken);
             return model is null ? null : model.IsSound ? new NamedModel(name, model) : throw Unreadable();
         }
-        catch (JsonException)
+        catch (DamagedArtifactException)
         {
             throw Unreadable();
         }

@@ -111,10 +111,9 @@ public sealed class BlobArtifactStore : IArtifactStore
 
             await using (stream)
             {
-                var whole = new MemoryStream((int)stream.Length);
-                await stream.CopyToAsync(whole, cancellationToken);
-                whole.Position = 0;
-                return whole;
+                // One request gets one version, whichever it is, however often it is replaced.
+                BlobDownloadResult whole = await blob.DownloadContentAsync(cancellationToken);
+                return whole.Content.ToStream();
             }
         });
     }

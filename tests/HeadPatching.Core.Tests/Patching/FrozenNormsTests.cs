@@ -168,6 +168,7 @@ public class FrozenNormsTests
                     LogitDifference => logits[correct] - logits[incorrect],
                     LogProbability => logProbabilities[correct],
                     Probability => Math.Exp(logProbabilities[correct]),
+                    ProbabilityDifference => Math.Exp(logProbabilities[correct]) - Math.Exp(logProbabilities[incorrect]),
                     KlDivergence => clean.Zip(logProbabilities, (p, q) => Math.Exp(p) * (p - q)).Sum(),
                     _ => throw new NotSupportedException(metric.Name),
                 }),
