@@ -23,14 +23,13 @@ internal static class RawHttp
         return await reader.ReadToEndAsync(patience.Token);
     }
 
-    /// <summary>Sends what may not be HTTP, ends its side of the connection, and reads the answer.</summary>
+    /// <summary>Sends what may not be HTTP, and reads the answer until the server closes the connection.</summary>
     public static async Task<string> SendAsync(Uri server, string request)
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         using TcpClient client = await ConnectAsync(server, patience.Token);
         NetworkStream stream = client.GetStream();
         await stream.WriteAsync(Encoding.ASCII.GetBytes(request), patience.Token);
-        client.Client.Shutdown(SocketShutdown.Send);
         using var reader = new StreamReader(stream);
         return await reader.ReadToEndAsync(patience.Token);
     }

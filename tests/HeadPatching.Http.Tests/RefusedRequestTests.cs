@@ -53,6 +53,8 @@ public sealed class RefusedRequestTests(ApiFixture api)
         { """{"method": "guess"}""", ["method invalid-option"] },
         { """{"method": "screen", "screenTop": 0}""", ["screenTop invalid-option"] },
         { """{"screenTop": 5}""", ["screenTop invalid-option"] },
+        { """{"gradient": "plain"}""", ["gradient invalid-option"] },
+        { """{"method": "attribution", "gradient": "tangent"}""", ["gradient invalid-option"] },
         { """{"method": "attribution", "patch": "resid_pre"}""", ["method invalid-option"] },
         { """{"method": "attribution", "metric": "rank"}""", ["metric invalid-option"] },
         { """{"receivers": "logits"}""", ["receivers malformed"] },

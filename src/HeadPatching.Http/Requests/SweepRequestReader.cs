@@ -263,7 +263,7 @@ internal sealed class SweepRequestReader
         }
 
         return IsArray(value, path, _limits.Answers, "answers")
-            ? AnswerSet.Of([.. value.EnumerateArray().Select((answer, i) => AnswerOf(answer, $"{path}[{i}]"))])
+            ? AnswerSet.Of([.. value.EnumerateArray().Select((answer, i) => IsWhole(answer, out int id) ? Answer.Of(id) : AnswerOf(answer, $"{path}[{i}]"))])
             : default;
     }
 
@@ -358,7 +358,14 @@ internal sealed class SweepRequestReader
     }
 
     private IEnumerable<int> WholeNumbers(JsonElement array, string path) =>
-        array.EnumerateArray().Select((item, index) => WholeNumber(item, $"{path}[{index}]") ?? 0);
+        array.EnumerateArray().Select((item, index) => IsWhole(item, out int number) ? number : WholeNumber(item, $"{path}[{index}]") ?? 0);
+
+    // A body may hold a million token ids; only of one that is wrong the path is spelt out.
+    private static bool IsWhole(JsonElement value, out int number)
+    {
+        number = 0;
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out number);
+    }
 
     private int? WholeNumber(JsonElement value, string path)
     {

@@ -47,9 +47,9 @@ internal sealed class SweepRunner
         try
         {
             lease = await _activities.RetryAsync(stop => _leases.TryTakeAsync(sweep.Id, stop), sweep.HostStopping);
-            if (lease is not null && await _activities.RetryAsync(stop => BeginAsync(sweep, stop), sweep.HostStopping) is StoredRequest request)
+            if (lease is not null && await _activities.RetryAsync(stop => BeginAsync(sweep, stop), sweep.HostStopping) is Beginning beginning)
             {
-                await RunToEndAsync(sweep, lease, request);
+                await RunToEndAsync(sweep, lease, beginning.TraceParent);
             }
         }
         catch (OperationCanceledException) when (sweep.HostStopping.IsCancellationRequested)
@@ -66,8 +66,8 @@ internal sealed class SweepRunner
     }
 
     /// <summary>Stores the first status of a run: running, or what became of the sweep otherwise.</summary>
-    /// <returns>The request to run; null where there is nothing to run.</returns>
-    private async Task<StoredRequest?> BeginAsync(RunningSweep sweep, CancellationToken cancellationToken)
+    /// <returns>What to run; null where there is nothing to run.</returns>
+    private async Task<Beginning?> BeginAsync(RunningSweep sweep, CancellationToken cancellationToken)
     {
         if (sweep.Restart)
         {
@@ -83,7 +83,7 @@ internal sealed class SweepRunner
                 return null;
             }
 
-            var (request, next) = await NextAsync(sweep, known, cancellationToken);
+            var (traceParent, next) = await NextAsync(sweep, known, cancellationToken);
             if (next is null)
             {
                 await _store.DeleteLeftoversAsync(sweep.Id, cancellationToken); // it was deleted before the lease was taken, which now is all there is
@@ -94,13 +94,13 @@ internal sealed class SweepRunner
             if (await _store.TryReplaceStatusAsync(next, text?.ETag, cancellationToken))
             {
                 Set(sweep, next);
-                return next.HasEnded ? null : request;
+                return next.HasEnded ? null : new Beginning(traceParent);
             }
         }
     }
 
     /// <summary>The status that a sweep has once it is taken up; null where there is no such sweep.</summary>
-    private async Task<(StoredRequest? Request, SweepStatus? Next)> NextAsync(RunningSweep sweep, SweepStatus? known, CancellationToken cancellationToken)
+    private async Task<(string? TraceParent, SweepStatus? Next)> NextAsync(RunningSweep sweep, SweepStatus? known, CancellationToken cancellationToken)
     {
         try
         {
@@ -111,7 +111,7 @@ internal sealed class SweepRunner
 
             SweepStatus queued = SweepStatus.Queued(request);
             bool cancelled = await _store.ExistsAsync(SweepArtifacts.CancelMark(sweep.Id), cancellationToken);
-            return (request, cancelled ? Ended(known ?? queued, SweepState.Cancelled) : queued with { Status = SweepState.Running });
+            return (request.TraceParent, cancelled ? Ended(known ?? queued, SweepState.Cancelled) : queued with { Status = SweepState.Running });
         }
         catch (DamagedArtifactException e)
         {
@@ -133,14 +133,14 @@ internal sealed class SweepRunner
         }
     }
 
-    private async Task RunToEndAsync(RunningSweep sweep, SweepLease lease, StoredRequest stored)
+    private async Task RunToEndAsync(RunningSweep sweep, SweepLease lease, string? traceParent)
     {
         long started = Stopwatch.GetTimestamp();
-        using Activity? span = SweepTelemetry.StartSweep(sweep.Id, stored.TraceParent);
+        using Activity? span = SweepTelemetry.StartSweep(sweep.Id, traceParent);
         var writer = new StatusWriter(_store, _options.StatusInterval, sweep.Lose, _logger);
         Task watch = WatchAsync(sweep, lease);
         SweepStatus? end = null; // none where the host stops: the sweep is left as it is, for the next host to go on with
-        Log.SweepStarted(_logger, sweep.Id, stored.Request.Patch.ToString(), stored.Request.Model, stored.Request.DatasetName());
+        Log.SweepStarted(_logger, sweep.Id, sweep.Status!.Patch.ToString()!, sweep.Status.Model, sweep.Status.Dataset);
         try
         {
             using FairSlots.Share share = _activities.Join();
@@ -254,4 +254,7 @@ internal sealed class SweepRunner
     }
 
     private SweepStatus Ended(SweepStatus status, SweepState state) => status with { Status = state, FinishedAt = _time.GetUtcNow() };
+
+    /// <summary>What is needed of a request to run it. The request itself may be large, and lies in the store.</summary>
+    private sealed record Beginning(string? TraceParent);
 }

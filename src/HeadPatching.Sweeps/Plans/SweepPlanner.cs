@@ -41,7 +41,7 @@ public static class SweepPlanner
         IReadOnlyList<TokenPair> pairs = tokenized.Pairs;
         CheckPositions(request.Positions, pairs, places);
         CheckPatch(request, model.Config, places);
-        IReadOnlyList<TokenPair>? references = References(request, prompts, tokenizer, places);
+        IReadOnlyList<TokenPair>? references = References(request, prompts, tokenizer, places, cancellationToken);
         if (AblationPlan.Of(pairs, request.PatchOptions() with { References = references })?.Faults(places.Option("ablation")) is { Count: > 0 } faults)
         {
             throw new InvalidInputException(faults);
@@ -68,10 +68,10 @@ public static class SweepPlanner
             pairsKey,
             size)
         {
-            LeftOutCount = tokenized.LeftOutCount,
-            LeftOut = tokenized.LeftOut,
             References = references,
             ReferenceTitle = request.Reference?.Title,
+            LeftOutCount = tokenized.LeftOutCount,
+            LeftOut = tokenized.LeftOut,
         };
         return new PlannedSweep(header, parts, tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText));
     }
@@ -127,7 +127,8 @@ public static class SweepPlanner
 
     /// <summary>The pairs of a request's reference as a model sees them; null where it has none. A generated dataset makes 100 or as many as pairs are asked for.</summary>
     /// <exception cref="InvalidInputException">There is no such dataset, it cannot make pairs for this model, or a pair has faults; carries all.</exception>
-    private static IReadOnlyList<TokenPair>? References(SweepRequest request, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places)
+    private static IReadOnlyList<TokenPair>? References(
+        SweepRequest request, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places, CancellationToken cancellationToken)
     {
         if (request.Reference is not ReferencePrompts reference)
         {
@@ -138,7 +139,7 @@ public static class SweepPlanner
         IReadOnlyList<PromptPair> pairs = reference.Pairs ?? (BuiltInDatasets.Find(reference.Dataset!) ?? throw new InvalidInputException([BuiltInDatasets.Unknown(reference.Dataset!, where)]))
             .Make(new DatasetInput(config, tokenizer, Math.Max(request.Count ?? 0, ReferencePrompts.FewestGenerated), request.Seed, where));
         return PairTokenizer.Tokenize(
-            pairs, config, tokenizer, null, reference.Pairs is null ? PairTokenizer.PathUnder(reference.Dataset!) : places.ReferencePair, where);
+            pairs, config, tokenizer, null, reference.Pairs is null ? PairTokenizer.PathUnder(reference.Dataset!) : places.ReferencePair, where, cancellationToken);
     }
 
     /// <summary>The memory budget of a request.</summary>

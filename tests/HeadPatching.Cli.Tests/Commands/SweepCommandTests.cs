@@ -1,4 +1,5 @@
 using System.Text.Json;
+using HeadPatching.Sweeps.Storage;
 using HeadPatching.Testing;
 
 namespace HeadPatching.Cli.Tests.Commands;
@@ -394,6 +395,50 @@ public class SweepCommandTests
         var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, arguments);
         Assert.Equal(0, exitCode);
         Assert.Contains("layer results were there from an earlier run", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_same_sweep_at_the_same_time_is_run_once_and_the_second_command_says_that_it_follows_it()
+    {
+        using var folder = new TemporaryFolder();
+        string[] arguments = ["sweep", "--model", "large", "--pairs", LargeSweep(folder), "--store", "store"];
+        using HeadpatchProcess first = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "first"]);
+        await UntilAsync(() => first.HasExited || Layers(folder["store"]).Length >= 2);
+        var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, [.. arguments, "--out", "second"]);
+        Assert.Equal((0, 0), (await first.ExitAsync(), exitCode));
+        Assert.Contains("The same sweep runs already, in process", output, StringComparison.Ordinal);
+        Assert.Equal(await File.ReadAllTextAsync(folder["first/results.json"]), await File.ReadAllTextAsync(folder["second/results.json"]));
+    }
+
+    [Fact]
+    public async Task Where_the_process_that_ran_it_dies_the_one_that_followed_goes_on()
+    {
+        using var folder = new TemporaryFolder();
+        string[] arguments = ["sweep", "--model", "large", "--pairs", LargeSweep(folder), "--store", "store"];
+        using HeadpatchProcess first = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "first"]);
+        await UntilAsync(() => first.HasExited || Layers(folder["store"]).Length >= 2);
+        using HeadpatchProcess second = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "second"]);
+        await UntilAsync(() => second.HasExited || second.Output.Contains("runs already", StringComparison.Ordinal));
+        first.Kill();
+        Assert.Equal(0, await second.ExitAsync());
+        Assert.Contains("layer results were there from an earlier run", second.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_a_process_left_half_copied_that_died_over_it_goes_with_the_next_sweep()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder["out"]);
+        string living = $"{ProcessIdentity.Current}", dead = $"{ProcessIdentity.Current with { Id = int.MaxValue }}";
+        foreach (string file in (string[])[$"results.json.{dead}.part", $"heads.csv.{living}.part", "mine.part"])
+        {
+            folder.Write(Path.Combine("out", file), "half");
+        }
+
+        var (exitCode, _, _) = await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--store", "store", "--out", "out", "--pair-indices", "0");
+        Assert.Equal(0, exitCode);
+        Assert.Equal(
+            ((string[])[$"heads.csv.{living}.part", "mine.part"]).Order(), Directory.GetFiles(folder["out"], "*.part").Select(path => Path.GetFileName(path)).Order());
     }
 
     /// <summary>A model and pairs that keep two cores busy for some seconds: 5 chunks of pairs by 6 layers.</summary>

@@ -163,7 +163,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         await page.GotoAsync(server.Address.AbsoluteUri);
 
         await StartAsync();
-        Assert.Empty(bodies[0].EnumerateObject().Select(property => property.Name).Intersect(["ablation", "method", "screenTop", "receivers", "freezeMlps", "seed", "count"]));
+        Assert.Empty(bodies[0].EnumerateObject().Select(property => property.Name).Intersect(["ablation", "method", "gradient", "screenTop", "receivers", "freezeMlps", "seed", "count"]));
 
         // The fault above opened the fold and stands beside its field.
         await Expect(page.Locator("#advanced")).ToHaveAttributeAsync("open", "");
@@ -185,12 +185,15 @@ public sealed class SweepsPageTests(Chromium chromium)
         await StartAsync();
         Assert.Equal("screen", bodies[2].GetProperty("method").GetString());
         Assert.Equal(5, bodies[2].GetProperty("screenTop").GetInt32());
+        Assert.Equal("frozen-norms", bodies[2].GetProperty("gradient").GetString());
         Assert.False(bodies[2].TryGetProperty("receivers", out _));
         Assert.False(bodies[2].TryGetProperty("freezeMlps", out _));
 
         await page.SelectOptionAsync("#method", "attribution");
+        await page.SelectOptionAsync("#gradient", "plain");
         await StartAsync();
         Assert.Equal("attribution", bodies[3].GetProperty("method").GetString());
+        Assert.Equal("plain", bodies[3].GetProperty("gradient").GetString());
         Assert.False(bodies[3].TryGetProperty("screenTop", out _));
 
         async Task StartAsync()
@@ -392,6 +395,57 @@ public sealed class SweepsPageTests(Chromium chromium)
             var red = await page.EvaluateAsync<int>("parseInt(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])");
             Assert.Equal(scheme == ColorScheme.Dark, red < 128);
         }
+    }
+
+    [Fact]
+    public async Task Every_phase_and_state_has_words_of_its_own_and_long_lists_come_a_page_at_a_time()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        var asked = new List<string>();
+        await page.RouteAsync(new Regex("/api/sweeps\\?"), async route =>
+        {
+            asked.Add(new Uri(route.Request.Url).Query);
+            int limit = int.Parse(asked[^1]["?limit=".Length..], System.Globalization.CultureInfo.InvariantCulture);
+            var sweeps = Enumerable.Range(0, Math.Min(limit, 120)).Select(Sweep);
+            await route.FulfillAsync(new()
+            {
+                ContentType = "application/json",
+                Body = JsonSerializer.Serialize(new { sweeps, total = 120, underWay = 1, next = limit < 120 ? "/api/sweeps?limit=1&after=x" : null }),
+            });
+        });
+        await page.GotoAsync(server.Address.AbsoluteUri);
+        await Expect(page.Locator(".sweep")).ToHaveCountAsync(50);
+        await Expect(page.Locator("#counts")).ToHaveTextAsync("1 of 120 sweeps under way");
+
+        var estimating = page.Locator(".sweep").First;
+        await Expect(estimating.Locator(".progress-text")).ToHaveTextAsync("Estimates from a gradient · 2 of 4 chunks of pairs");
+        await Expect(estimating.Locator("progress")).ToHaveAttributeAsync("value", new Regex("^0\\.3"));
+        var damaged = page.Locator(".sweep").Nth(1);
+        await Expect(damaged.Locator(".state")).ToHaveTextAsync("damaged");
+        await Expect(damaged.Locator(".failure")).ToContainTextAsync("status.json cannot be read");
+        await Expect(damaged.Locator(".stop")).ToHaveTextAsync("Delete");
+
+        await page.ClickAsync("#more");
+        await Expect(page.Locator(".sweep")).ToHaveCountAsync(100);
+        await page.ClickAsync("#more");
+        await Expect(page.Locator(".sweep")).ToHaveCountAsync(120);
+        await Expect(page.Locator("#more")).ToBeHiddenAsync();
+        Assert.Empty(watched.Errors);
+
+        static object Sweep(int index) => new
+        {
+            id = $"n{index:x24}",
+            status = index switch { 0 => "running", 1 => "damaged", _ => "completed" },
+            model = "ioi-demo",
+            dataset = "ioi",
+            patch = "z",
+            createdAt = DateTimeOffset.UnixEpoch.AddDays(20_000).AddSeconds(-index),
+            finishedAt = index == 0 ? (DateTimeOffset?)null : DateTimeOffset.UnixEpoch.AddDays(20_001),
+            progress = new { phase = "estimating", layersDone = 0, layersTotal = 3, chunksCached = 4, chunksTotal = 4, chunksEstimated = 2, tasksDone = 0, tasksTotal = 12, tasksReused = 0 },
+            error = index == 1 ? new { message = "The artifact sweeps/x/status.json cannot be read: it is empty.", faultCount = 0, faults = Array.Empty<object>() } : null,
+        };
     }
 
     private static async Task TabToAsync(IPage page, string id)

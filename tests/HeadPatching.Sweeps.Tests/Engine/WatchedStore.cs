@@ -12,7 +12,13 @@ internal sealed class WatchedStore(IArtifactStore inner) : IArtifactStore
     /// <summary>Every artifact that was asked for, in order.</summary>
     public ConcurrentQueue<string> Opened { get; } = [];
 
-    /// <summary>Is asked before each operation; what it throws, the operation throws.</summary>
+    /// <summary>Every text that was read, and every folder that was listed with all that is in it.</summary>
+    public ConcurrentQueue<string> Read { get; } = [];
+
+    /// <inheritdoc cref="Read"/>
+    public ConcurrentQueue<string> Listed { get; } = [];
+
+    /// <summary>Is asked before each operation on artifacts that are written once; what it throws, the operation throws.</summary>
     public Action<string> Before { get; set; } = _ => { };
 
     public Task CheckAsync(CancellationToken cancellationToken = default) => inner.CheckAsync(cancellationToken);
@@ -49,14 +55,26 @@ internal sealed class WatchedStore(IArtifactStore inner) : IArtifactStore
         Written.Enqueue(name);
     }
 
-    public Task<StoredText?> ReadTextAsync(string name, CancellationToken cancellationToken = default) => inner.ReadTextAsync(name, cancellationToken);
+    /// <summary>Is asked before each operation on texts that are replaced.</summary>
+    public Action<string> BeforeText { get; set; } = _ => { };
+
+    public Task<StoredText?> ReadTextAsync(string name, CancellationToken cancellationToken = default)
+    {
+        BeforeText(name);
+        Read.Enqueue(name);
+        return inner.ReadTextAsync(name, cancellationToken);
+    }
 
     public Task ReplaceTextAsync(string name, string text, CancellationToken cancellationToken = default) => inner.ReplaceTextAsync(name, text, cancellationToken);
 
     public Task<bool> TryReplaceTextAsync(string name, string text, string? etag, CancellationToken cancellationToken = default) =>
         inner.TryReplaceTextAsync(name, text, etag, cancellationToken);
 
-    public IAsyncEnumerable<ArtifactInfo> ListAsync(string prefix, CancellationToken cancellationToken = default) => inner.ListAsync(prefix, cancellationToken);
+    public IAsyncEnumerable<ArtifactInfo> ListAsync(string prefix, CancellationToken cancellationToken = default)
+    {
+        Listed.Enqueue(prefix);
+        return inner.ListAsync(prefix, cancellationToken);
+    }
 
     public IAsyncEnumerable<string> ListFoldersAsync(string prefix, CancellationToken cancellationToken = default) => inner.ListFoldersAsync(prefix, cancellationToken);
 

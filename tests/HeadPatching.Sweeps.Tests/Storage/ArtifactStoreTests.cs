@@ -172,6 +172,30 @@ public abstract class ArtifactStoreTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_folders_of_a_folder_are_listed_without_what_is_in_them()
+    {
+        string[] folders = [.. Enumerable.Range(0, 20).Select(i => $"{i:00}")];
+        foreach (var folder in folders.Reverse())
+            await WriteAsync($"sweeps/{folder}/layers/0.json", "x");
+        await WriteAsync("sweeps/artifact.json", "x");
+        await WriteAsync("sweeps2/30/x", "x");
+
+        Assert.Equal(folders, await FoldersAsync("sweeps"));
+        Assert.Equal(folders, await FoldersAsync("sweeps/"));
+        Assert.Equal(["layers"], await FoldersAsync("sweeps/03"));
+        Assert.Empty(await FoldersAsync("sweeps/03/layers"));
+        Assert.Empty(await FoldersAsync("none"));
+        Assert.Equal(["sweeps", "sweeps2"], await FoldersAsync(""));
+        await Store.DeletePrefixAsync("sweeps/03", Stop);
+        await Store.DeleteAsync("sweeps2/30/x", Stop);
+        Assert.DoesNotContain("03", await FoldersAsync("sweeps"));
+        Assert.Empty(await FoldersAsync("sweeps2"));
+        await Assert.ThrowsAsync<ArgumentException>(() => FoldersAsync("../sweeps"));
+
+        async Task<List<string>> FoldersAsync(string prefix) => await Store.ListFoldersAsync(prefix, Stop).ToListAsync(Stop);
+    }
+
+    [Fact]
     public async Task Deleting_a_folder_takes_all_below_it_and_nothing_beside_it()
     {
         foreach (var name in (string[])["sweeps/ab/plan.json", "sweeps/ab/layers/0.json", "sweeps/ab12/plan.json", "sweeps/ab.json"])

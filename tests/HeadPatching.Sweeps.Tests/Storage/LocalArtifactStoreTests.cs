@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Storage;
 
@@ -53,6 +54,34 @@ public sealed class LocalArtifactStoreTests : ArtifactStoreTests
         File.SetLastWriteTimeUtc(half, DateTime.UtcNow.AddDays(-2));
         _ = new LocalArtifactStore(_folder);
         Assert.False(File.Exists(half));
+    }
+
+    [Fact]
+    public async Task What_a_dead_process_left_goes_at_the_next_start_and_what_a_living_one_writes_stays()
+    {
+        using var dead = Process.Start("sleep", "0");
+        var ended = ProcessIdentity.Current with { Id = dead.Id, Started = 1 };
+        await dead.WaitForExitAsync(Stop);
+        string Left(ProcessIdentity writer) => Path.Combine(WorkFolder, $"{writer}.{Guid.NewGuid():n}.tmp");
+        string file = Left(ended), folder = Left(ended), living = Left(ProcessIdentity.Current), elsewhere = Left(ended with { Table = "0123456789ab" });
+        string reused = Left(ProcessIdentity.Current with { Started = ProcessIdentity.Current.Started - 1 }); // the id was another process's before
+        foreach (var path in (string[])[file, living, elsewhere, reused])
+            await File.WriteAllTextAsync(path, "half", Stop);
+        Directory.CreateDirectory(Path.Combine(folder, "layers"));
+
+        _ = new LocalArtifactStore(_folder);
+        Assert.Equal(
+            ((string[])[living, elsewhere]).Order(), Directory.EnumerateFileSystemEntries(WorkFolder).Where(entry => Path.GetFileName(entry) != "lock").Order());
+    }
+
+    [Fact]
+    public void A_process_is_known_by_its_text_and_seen_to_live()
+    {
+        Assert.Equal(ProcessIdentity.Current, ProcessIdentity.Parse(ProcessIdentity.Current.ToString()));
+        Assert.False(ProcessIdentity.Current.HasEnded());
+        Assert.True((ProcessIdentity.Current with { Id = int.MaxValue }).HasEnded());
+        Assert.False((ProcessIdentity.Current with { Table = "another", Id = int.MaxValue }).HasEnded());
+        Assert.All((string?[])[null, "", "a-b-c", "a-1", "a-1-2-3", "a--1-2"], text => Assert.Null(ProcessIdentity.Parse(text)));
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Plans;
@@ -127,6 +129,30 @@ public class SweepWorkflowTests
         Assert.DoesNotContain("AssembleSweep", context.Calls);
     }
 
+    [Fact]
+    public async Task Waiting_for_very_many_activities_takes_one_step_each()
+    {
+        const int Groups = 40_000;
+        var context = new Recorder(Groups, bands: 1, Method.Attribution) { Pending = new() };
+        var stopwatch = Stopwatch.StartNew();
+        Task<SweepSummary> run = Task.Run(() => SweepWorkflow.RunAsync(context), TestContext.Current.CancellationToken);
+        while (!run.IsCompleted)
+        {
+            // The last one first, a batch at a time: what is left to wait for stays long.
+            while (context.Pending!.TryPop(out Action? end))
+            {
+                end();
+            }
+
+            Assert.InRange(stopwatch.Elapsed.TotalSeconds, 0, 60);
+            await Task.Delay(1, TestContext.Current.CancellationToken);
+        }
+
+        await run;
+        Assert.Equal((2 * Groups, 2 * Groups), (context.Reports[^1].ChunksCached, context.Reports[^1].ChunksEstimated));
+        TestContext.Current.TestOutputHelper?.WriteLine($"{Groups} activities in {stopwatch.Elapsed.TotalSeconds:F2} s.");
+    }
+
     /// <summary>Plans of groups of two chunks each.</summary>
     private sealed class Recorder(int groups, int bands, Method method = Method.Exact) : ISweepContext
     {
@@ -146,11 +172,20 @@ public class SweepWorkflowTests
 
         public Action<string> OnCall { get; set; } = _ => { };
 
+        /// <summary>Where it is given, the activities of parts end only when it is told so, by these.</summary>
+        public ConcurrentStack<Action>? Pending { get; init; }
+
         public async Task<TOutput> CallAsync<TOutput>(string activity, ActivityInput input)
         {
             string call = typeof(TOutput) == typeof(WorkReport) ? $"{activity} {input.Part}" : activity;
             Calls.Add(call);
-            await Task.CompletedTask;
+            if (Pending is not null && activity is (ActivityNames.CacheActivations or ActivityNames.EstimateEffects))
+            {
+                var ended = new TaskCompletionSource();
+                Pending.Push(ended.SetResult);
+                await ended.Task;
+            }
+
             OnCall(call);
             Done = input.Done ?? Done;
             object output = activity switch

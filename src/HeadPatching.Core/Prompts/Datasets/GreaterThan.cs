@@ -102,7 +102,7 @@ public sealed class GreaterThan : IDataset
         string upToCentury = $"The {noun} lasted from the year {year.Century}";
         return new PromptPair(Prompt.Of(Sentence(year.Ending)), Prompt.Of(Sentence(CorruptedEnding)), year.Right, year.Wrong)
         {
-            // Named after the paper: a year is XX and YY.
+            // Named after the paper: a year is XX and YY. Where each digit is a token, YY is the first of the two.
             Roles = tokenizer.RolesOf(
                 Sentence(year.Ending),
                 ("NOUN", $"The {noun}", 0),

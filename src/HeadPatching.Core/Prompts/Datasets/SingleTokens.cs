@@ -33,23 +33,26 @@ internal static class SingleTokens
     /// </summary>
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="text">The text.</param>
+    /// <exception cref="InvalidInputException">The tokenizer takes too long, as it would with every text.</exception>
     /// <param name="places">Each role, the beginning of the text that ends in its word, and how many tokens after that word's last it stands.</param>
     public static IReadOnlyDictionary<string, int>? RolesOf(this TextTokenizer tokenizer, string text, params (string Role, string UpTo, int After)[] places)
     {
-        if (tokenizer.Unsupported is not null)
-        {
-            return null; // That is said where the text is tokenised.
-        }
-
         var roles = new Dictionary<string, int>();
-        IReadOnlyList<int> all = tokenizer.Encode(text);
-        foreach (var (role, upTo, after) in places)
+        try
         {
-            IReadOnlyList<int> ids = tokenizer.Encode(upTo);
-            if (all.Take(ids.Count).SequenceEqual(ids))
+            IReadOnlyList<int> all = tokenizer.Encode(text);
+            foreach (var (role, upTo, after) in places)
             {
-                roles[role] = ids.Count - 1 + after - all.Count;
+                IReadOnlyList<int> ids = tokenizer.Encode(upTo);
+                if (all.Take(ids.Count).SequenceEqual(ids))
+                {
+                    roles[role] = ids.Count - 1 + after - all.Count;
+                }
             }
+        }
+        catch (InvalidInputException e) when (e.Faults[0].Kind != FaultKinds.SlowTokenizer)
+        {
+            return null; // What is wrong with the text is said where the pair is tokenised.
         }
 
         return roles.Count > 0 ? roles : null;
