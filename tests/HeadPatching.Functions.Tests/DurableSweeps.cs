@@ -50,7 +50,7 @@ internal sealed class DurableSweeps : IAsyncDisposable
                 Interlocked.Increment(ref sweeps._orchestratorRuns);
                 return SweepOrchestrator.RunAsync(context);
             });
-            registry.AddOrchestratorFunc(SweepOrchestrator.PartsName, SweepOrchestrator.RunPartsAsync);
+            registry.AddOrchestratorFunc(SweepOrchestrator.PartsName, context => SweepOrchestrator.RunPartsAsync(context));
             Add(ActivityNames.PlanSweep, activities.PlanAsync);
             Add(ActivityNames.CacheActivations, activities.CacheAsync);
             Add(ActivityNames.SumActivations, activities.SumAsync);

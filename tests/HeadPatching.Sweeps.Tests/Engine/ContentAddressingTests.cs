@@ -267,7 +267,7 @@ public sealed class ContentAddressingTests : IDisposable
         return status;
     }
 
-    private async Task<JsonNode> NumbersAsync(IArtifactStore store, SweepRequest request)
+    private async Task<JsonNode> NumbersAsync(WatchedStore store, SweepRequest request)
     {
         SweepStatus status = await SweepAsync(store, request);
         await using Stream stream = (await store.OpenReadAsync(SweepArtifacts.Result(status.Id, "results.json")))!;
