@@ -2,6 +2,8 @@ using System.Diagnostics;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Core.Patching;
@@ -27,18 +29,14 @@ public static class InMemorySweep
         Action<long>? progress = null,
         CancellationToken cancellation = default)
     {
-        var patcher = new LayerPatcher(model, metric, budget);
-        return OverChunks(model, pairs, metric, budget, PatchChunk, cancellation);
+        var patcher = new BandPatcher(model, metric, budget);
+        return OverChunks(model, pairs, metric, budget, options.Ablation is not null, PatchChunk, cancellation);
 
-        IEnumerable<LayerPatches> PatchChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, IReadOnlyList<LayerActivations> layers)
-        {
-            KeysValues[] keysValues = [.. layers.Select(layer => layer.Base(options.Direction)).Select(run => new KeysValues(run.K, run.V))];
-            return layers.Select((activations, layer) => patcher.Patch(
-                new LayerInputs { Layer = layer, Measured = measured, Baselines = baselines, Activations = activations, Later = keysValues[(layer + 1)..] },
-                options,
-                progress,
-                cancellation));
-        }
+        IEnumerable<LayerPatches> PatchChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations) => patcher.Patch(
+            new BandInputs { First = 0, Last = model.Config.Layers - 1, Measured = measured, Baselines = baselines, Activations = activations },
+            options,
+            progress,
+            cancellation);
     }
 
     /// <summary>Estimates what <see cref="Run"/> would give; see <see cref="AttributionRun"/>.</summary>
@@ -58,12 +56,12 @@ public static class InMemorySweep
         MemoryBudget budget,
         CancellationToken cancellation = default)
     {
-        return OverChunks(model, pairs, metric, budget, EstimateChunk, cancellation);
+        return OverChunks(model, pairs, metric, budget, fromFirstPosition: false, EstimateChunk, cancellation);
 
-        List<LayerPatches> EstimateChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, IReadOnlyList<LayerActivations> layers)
+        List<LayerPatches> EstimateChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
         {
             using var run = AttributionRun.Start(model, metric, measured, baselines, options, budget, cancellation);
-            return [.. layers.Select((activations, layer) => run.Estimate(layer, activations))];
+            return [.. Enumerable.Range(0, model.Config.Layers).Select(layer => run.Estimate(layer, activations))];
         }
     }
 
@@ -73,7 +71,8 @@ public static class InMemorySweep
         IReadOnlyList<TokenPair> pairs,
         IMetric metric,
         MemoryBudget budget,
-        Func<MeasuredPairs, IReadOnlyList<Baseline>, IReadOnlyList<LayerActivations>, IEnumerable<LayerPatches>> patch,
+        bool fromFirstPosition,
+        Func<MeasuredPairs, IReadOnlyList<Baseline>, ChunkActivations, IEnumerable<LayerPatches>> patch,
         CancellationToken cancellation)
     {
         var baselines = new Dictionary<int, Baseline>();
@@ -82,30 +81,25 @@ public static class InMemorySweep
         foreach (IReadOnlyList<TokenPair> chunk in Chunks.Split(pairs, model.Config, model.Dtype, budget))
         {
             cancellation.ThrowIfCancellationRequested();
-            var layers = new List<LayerActivations>();
-            try
+            var layers = new Dictionary<int, LayerActivations>();
+            int start = fromFirstPosition ? 0 : CachingRun.StartOf(chunk);
+            using var activations = new ChunkActivations(start, layers);
+            long started = Stopwatch.GetTimestamp();
+            using var run = new CachingRun(model, chunk, start);
+            while (layers.Count < model.Config.Layers)
             {
-                long started = Stopwatch.GetTimestamp();
-                using var run = new CachingRun(model, chunk);
-                while (layers.Count < model.Config.Layers)
-                {
-                    layers.Add(run.NextLayer());
-                }
-
-                using FinalResiduals final = run.Final();
-                IReadOnlyList<Baseline> chunkBaselines = final.Baselines(model, metric, chunk);
-                foreach (var (pair, baseline) in chunk.Zip(chunkBaselines))
-                {
-                    baselines[pair.Index] = baseline;
-                }
-
-                cacheSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
-                patches.AddRange(patch(new MeasuredPairs(chunk, final.Clean), chunkBaselines, layers));
+                layers[layers.Count] = run.NextLayer();
             }
-            finally
+
+            using FinalResiduals final = run.Final();
+            IReadOnlyList<Baseline> chunkBaselines = final.Baselines(model, metric, chunk);
+            foreach (var (pair, baseline) in chunk.Zip(chunkBaselines))
             {
-                layers.ForEach(layer => layer.Dispose());
+                baselines[pair.Index] = baseline;
             }
+
+            cacheSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
+            patches.AddRange(patch(new MeasuredPairs(chunk, final.Clean), chunkBaselines, activations));
         }
 
         return new SweepRuns(baselines, patches, cacheSeconds);

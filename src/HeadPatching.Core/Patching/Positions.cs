@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Core.Patching;
 
@@ -50,20 +51,25 @@ public readonly record struct Positions
         }
     }
 
-    /// <summary>The one position within a prompt, from 0; null where not one position is asked for.</summary>
-    /// <param name="length">The prompt's length, in tokens.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The prompt has no such position.</exception>
-    public int? Resolve(int length)
+    /// <summary>Where the patches of a pair are made, one after another: what the rows of its results are.</summary>
+    /// <returns>The positions, from 0; null where it is all at once.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The pair has no such position.</exception>
+    public IReadOnlyList<int?> In(TokenPair pair)
     {
-        if (Index is not int index)
+        if (IsEach)
         {
-            return null;
+            return [.. Enumerable.Range(0, pair.Length).Cast<int?>()];
         }
 
-        int position = index < 0 ? length + index : index;
-        return position >= 0 && position < length
-            ? position
-            : throw new ArgumentOutOfRangeException(nameof(length), length, $"There is no position {index} in {length} tokens.");
+        if (Index is not int index)
+        {
+            return [null];
+        }
+
+        int position = index < 0 ? pair.Length + index : index;
+        return position >= 0 && position < pair.Length
+            ? [position]
+            : throw new ArgumentOutOfRangeException(nameof(pair), index, $"There is no position {index} in the {pair.Length} tokens of pair {pair.Index}.");
     }
 
     /// <inheritdoc/>

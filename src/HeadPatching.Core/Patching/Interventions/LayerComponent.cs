@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Caching;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Interventions;
@@ -38,14 +39,12 @@ public sealed class LayerComponent : ILayerPatch
     };
 
     /// <inheritdoc/>
-    public Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, int? position, int start)
+    public Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start)
     {
         Tensor change = Component(model, layer, source, start) - Component(model, layer, patched, start); // [pairs, count, d_model]
-        if (position is int p)
+        if (where is not null)
         {
-            Tensor everywhere = change;
-            change = zeros_like(everywhere);
-            change.select(1, p - start).copy_(everywhere.select(1, p - start));
+            change = change * where.From(start).unsqueeze(-1);
         }
 
         return _ => change.unsqueeze(0).clone();
@@ -54,8 +53,8 @@ public sealed class LayerComponent : ILayerPatch
     /// <summary>The component in one run, from a position on, [pairs, positions, d_model].</summary>
     private Tensor Component(Transformer model, int layer, HeadActivations run, int start) => _patch switch
     {
-        Patch.AttnOut => model.AttentionOut(layer, run.Z.From(start)),
-        Patch.MlpOut => model.MlpOut(layer, run.Stream(model, layer, model.Config.ParallelResidual ? StreamPoint.Pre : StreamPoint.Mid, start)),
-        _ => run.Stream(model, layer, Point(model.Config), start),
+        Patch.AttnOut => model.AttentionOut(layer, run.Z(start)),
+        Patch.MlpOut => model.MlpOut(layer, run.Stream(model.Config.ParallelResidual ? StreamPoint.Pre : StreamPoint.Mid, start)),
+        _ => run.Stream(Point(model.Config), start),
     };
 }

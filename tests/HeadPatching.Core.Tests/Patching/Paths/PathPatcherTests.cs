@@ -159,7 +159,10 @@ public class PathPatcherTests
         long runs = 0;
         SweepRuns halved = PathSweep.Run(golden.Model, golden.Pairs, options, metric: metric, progress: batch => runs += batch);
         AssertSame(halved, PathSweep.Run(golden.Model, golden.Pairs, options));
-        Assert.Equal(1, metric.Failures);
+        int failures = metric.Failures;
+        Assert.InRange(failures, 1, 10);
+        PathSweep.Run(golden.Model, golden.Pairs, options, metric: metric);
+        Assert.Equal(failures, metric.Failures);
         Assert.Equal(golden.Pairs.Count * (golden.Model.Config.Layers - 1) * heads, runs);
 
         var error = Assert.Throws<InsufficientMemoryException>(() => PathSweep.Run(golden.Model, golden.Pairs, options, metric: new SmallDevice(0)));
@@ -241,7 +244,7 @@ public class PathPatcherTests
                 Assert.Equal(model.Config.Heads, patches.PatchedMetric[i][p].Length);
                 for (int head = 0; head < model.Config.Heads; head++)
                 {
-                    double expected = slow.PatchPath(patches.Layer, head, options.Positions.IsEach ? p : options.Positions.Resolve(pair.Length));
+                    double expected = slow.PatchPath(patches.Layer, head, options.Positions.In(pair)[p]);
                     largest = Math.Max(largest, Math.Abs(expected - patches.PatchedMetric[i][p][head]));
                     changed = Math.Max(changed, Math.Abs(expected - Unpatched(runs, patches.PairIndices[i], options)));
                 }

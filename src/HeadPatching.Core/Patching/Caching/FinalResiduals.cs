@@ -3,7 +3,7 @@ using HeadPatching.Core.Models;
 using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
 
-namespace HeadPatching.Core.Patching;
+namespace HeadPatching.Core.Patching.Caching;
 
 /// <summary>Where the two runs over a chunk end: resid_post of the last layer at the last position, of which every metric is a function.</summary>
 /// <param name="Clean">[pairs, d_model]</param>
