@@ -1,4 +1,8 @@
 using System.Diagnostics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Caching;
+using HeadPatching.Core.Prompts;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -50,34 +54,7 @@ internal static class Floor
         }
     }
 
-    /// <summary>The operations of our algorithm over all pairs: every product and every attention score, nothing for norms and activations.</summary>
-    public static double Operations(Workload w)
-    {
-        double d = w.Width, mlp = 16 * d * d;                                 // a position's MLP: two products of d x 4d
-        double qkv = 6 * d * d, kv = 4 * d * d, q = 2 * d * d, output = 2 * d * d;
-        double Attention(double queries) => 4 * queries * w.Tokens * d;       // scores and their sum, each 2 d a key
-
-        double caching = 2 * w.Layers * ((w.Tokens * (qkv + output + mlp)) + Attention(w.Tokens));
-        double patching = 0;
-        foreach (int start in w.EachPosition ? Enumerable.Range(w.FirstDifference, w.Tokens - w.FirstDifference) : [w.FirstDifference])
-        {
-            double n = w.Tokens - start;
-            for (int layer = 0; layer < w.Layers; layer++)
-            {
-                bool last = layer == w.Layers - 1;
-                if (last && w.EachPosition && n > 1)
-                {
-                    continue;                                                 // nothing looks at an earlier position's z after the last layer
-                }
-
-                double own = last ? 1 : n;                                    // the patched layer: the head's own write, and the MLP
-                double perRun = own * ((2 * d * d / w.Heads) + mlp);
-                perRun += Math.Max(0, w.Layers - layer - 2) * ((n * (qkv + output + mlp)) + Attention(n));
-                perRun += last ? 0 : (n * kv) + q + output + mlp + Attention(1);
-                patching += w.Heads * perRun;
-            }
-        }
-
-        return w.Pairs * (caching + patching);
-    }
+    /// <summary>The operations of our algorithm over all pairs, in the chunks that they run in; see <see cref="Cost"/>.</summary>
+    public static double Operations(ModelConfig config, IReadOnlyList<IReadOnlyList<TokenPair>> chunks, PatchOptions options) => chunks.Sum(chunk =>
+        Cost.OfCaching(config, chunk.Count, chunk[0].Length, CachingRun.StartOf(chunk)) + Cost.OfBand(config, options, chunk, 0, config.Layers - 1));
 }

@@ -34,8 +34,9 @@ internal static class SweepBenchmark
         double peakMemoryMiB = PeakMemoryMiB();
         double rateAfter = Floor.MatmulRate(device, dtype);
         double rate = (rateBefore + rateAfter) / 2;
-        double achievedRate = Floor.Operations(workload) / (oursSeconds * pairs.Count);
-        double floorSeconds = Floor.Operations(workload) / rate / pairs.Count;
+        double operations = Floor.Operations(model.Config, Chunks.Split(pairs, model.Config, dtype, MemoryBudget.Default), options);
+        double achievedRate = operations / (oursSeconds * pairs.Count);
+        double floorSeconds = operations / rate / pairs.Count;
 
         InMemorySweep.Estimate(model, [.. pairs.Take(1)], options, new LogitDifference(), MemoryBudget.Default);
         started = Stopwatch.GetTimestamp();
@@ -63,7 +64,7 @@ internal static class SweepBenchmark
         Row("(b) one full pass a run, clean run cached", perHead);
         Row("(c) ours", oursSeconds);
         Row("(d) ours, estimated by attribution patching", estimateSeconds);
-        Row($"floor: {Floor.Operations(workload) / pairs.Count / 1e9:F1} GFLOP a pair at {rate / 1e9:F0} GFLOP/s", floorSeconds);
+        Row($"floor: {operations / pairs.Count / 1e9:F1} GFLOP a pair at {rate / 1e9:F0} GFLOP/s", floorSeconds);
         AnsiConsole.Write(table);
         Console.WriteLine(FormattableString.Invariant(
             $"(a) and (b): {sampled.Length} of {all.Length} runs of the first pair, scaled to all. {Floor.MatmulSize(device)}^3 product before {rateBefore / 1e9:F0}, after {rateAfter / 1e9:F0} GFLOP/s."));

@@ -25,6 +25,9 @@ public sealed record MemoryBudget(long Bytes)
     /// <summary>A batch of more tiles than this gains nothing on a CPU, and is longer in coming.</summary>
     private const long TilesPerBatchOnCpu = 8;
 
+    /// <summary>More pairs than this in a chunk gain nothing: all heads of some layers over so many fill any device.</summary>
+    private const int PairsPerChunkAtMost = 64;
+
     /// <summary>1 GiB.</summary>
     public static MemoryBudget Default { get; } = new(1L << 30);
 
@@ -36,36 +39,33 @@ public sealed record MemoryBudget(long Bytes)
     {
         // Both runs of every layer: resid_pre and z, and q, k and v where a patch makes them.
         long perPair = 2L * config.Layers * length * (config.Width + (2L * (config.Heads + config.KeyValueHeads) * config.HeadWidth)) * dtype.Bytes();
-        return (int)Math.Clamp(Bytes / 2 / perPair, 1, int.MaxValue);
+        return (int)Math.Clamp(Bytes / 2 / perPair, 1, PairsPerChunkAtMost);
     }
 
-    /// <summary>How many pairs run forwards and backwards as one batch, at least 1.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="length">The pairs' length, in tokens.</param>
-    public int PairsPerBackward(Transformer model, int length) => CutBackward(model, int.MaxValue, length, Batch(model)).Count;
-
     /// <summary>What a batch may take: half of the budget, or of the card's free memory.</summary>
-    internal BatchMemory Batch(Transformer model)
+    /// <param name="model">The model; null for one on a CPU.</param>
+    internal BatchMemory Batch(Transformer? model)
     {
-        long half = (model.FreeDeviceMemory ?? Bytes) / 2;
+        long half = (model?.FreeDeviceMemory ?? Bytes) / 2;
         return new BatchMemory(half / 2, half / 2);
     }
 
     /// <summary>Cuts a batch of patched runs: their streams are held, and a step of the layers goes through some of them at a time.</summary>
-    /// <param name="model">The model.</param>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="dtype">The model's type.</param>
+    /// <param name="onCpu">Whether it computes on a CPU.</param>
     /// <param name="runs">Runs to do, each over all pairs.</param>
     /// <param name="pairs">Pairs in the chunk.</param>
     /// <param name="positions">Positions that are recomputed.</param>
     /// <param name="length">Positions of the prompt.</param>
     /// <param name="memory">What the batch may take.</param>
-    internal static BatchCut Cut(Transformer model, int runs, int pairs, int positions, int length, BatchMemory memory)
+    internal static BatchCut Cut(ModelConfig config, ScalarType dtype, bool onCpu, int runs, int pairs, int positions, int length, BatchMemory memory)
     {
-        long held = (long)positions * model.Config.Width * model.Dtype.Bytes();
-        long step = StepBytes(model.Config, model.Dtype, positions, length);
+        long held = (long)positions * config.Width * dtype.Bytes(), step = StepBytes(config, dtype, positions, length); // of one patched prompt
         long tile = Math.Max(1, memory.Step / step), count = memory.Held / held / pairs;
-        if (model.Device.type == TorchSharp.DeviceType.CPU)
+        if (onCpu)
         {
-            long hidden = (model.Config.GatedMlp ? 2L : 1L) * model.Config.MlpWidth * model.Dtype.Bytes();
+            long hidden = (config.GatedMlp ? 2L : 1L) * config.MlpWidth * dtype.Bytes();
             tile = Math.Min(tile, Math.Max(1, Math.Max(LeastRowsOnCpu, HiddenBytesOnCpu / hidden) / positions));
             count = Math.Min(count, TilesPerBatchOnCpu * tile / pairs);
         }
@@ -92,7 +92,7 @@ public sealed record MemoryBudget(long Bytes)
     /// <param name="dtype">The model's type.</param>
     /// <param name="positions">Positions that are recomputed.</param>
     /// <param name="length">Positions of the prompt.</param>
-    internal static long StepBytes(ModelConfig config, ScalarType dtype, int positions, int length)
+    private static long StepBytes(ModelConfig config, ScalarType dtype, int positions, int length)
     {
         long headWidths = (long)config.Heads * config.HeadWidth;
         long attention = (4L * (config.Width + headWidths) * positions) + (2L * headWidths * length); // norm, q, k, v, z and out; then all keys and values

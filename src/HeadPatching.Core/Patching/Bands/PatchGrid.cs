@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Prompts;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Bands;
@@ -168,7 +169,7 @@ internal sealed class PatchGrid(
                 model,
                 runs.Length,
                 budget.Batch(model),
-                (count, memory) => MemoryBudget.Cut(model, count, pairs.Count, length - start, length, memory),
+                (count, memory) => MemoryBudget.Cut(model.Config, model.Dtype, model.Device.type == DeviceType.CPU, count, pairs.Count, length - start, length, memory),
                 (first, batch) => RunBatch(place, start, runs[first..(first + batch.Count)], batch.Tile),
                 cause => OutOfMemory.OfOneHead(runs[0].Layer, pairs.Count, length, model.Device, cause),
                 cancellation);

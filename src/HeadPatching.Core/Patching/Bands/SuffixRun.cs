@@ -77,7 +77,7 @@ public sealed class SuffixRun(
         void Attention(int layer, Tensor from, Tensor to)
         {
             KeysValues? earlier = alive > 0 && start > 0 ? before(layer) : null; // [pairs, key/value heads, start, d_head]
-            InTiles((run, runs, pair, count) =>
+            InTiles(tile, (run, runs, pair, count) =>
             {
                 Tensor pre = Tile(from, run, runs, pair, count);              // [runs * count, positions, d_model]
                 Tensor? k = earlier?.K.narrow(0, pair, count), v = earlier?.V.narrow(0, pair, count);
@@ -104,7 +104,8 @@ public sealed class SuffixRun(
         {
             if (!model.Config.ParallelResidual)
             {
-                InTiles((run, runs, pair, count) =>
+                // Of one position of each prompt there are as many more.
+                InTiles((int)Math.Min(int.MaxValue, (long)tile * (length - start) / resid.shape[2]), (run, runs, pair, count) =>
                 {
                     Tensor mid = Tile(resid, run, runs, pair, count);         // [runs * count, positions, d_model]
                     mid.AddInPlace(model.MlpOut(layer, mid));
@@ -113,9 +114,9 @@ public sealed class SuffixRun(
         }
 
         // Whole runs, as many as a tile holds and equally many in each; or, where it does not hold one, some pairs of a run.
-        void InTiles(Action<int, int, int, int> compute)
+        void InTiles(int prompts, Action<int, int, int, int> compute)
         {
-            int runsAtOnce = Even(alive, Math.Max(1, tile / pairs)), pairsAtOnce = Even(pairs, Math.Min(pairs, tile));
+            int runsAtOnce = Even(alive, Math.Max(1, prompts / pairs)), pairsAtOnce = Even(pairs, Math.Min(pairs, prompts));
             for (int run = 0; run < alive; run += runsAtOnce)
             {
                 for (int pair = 0; pair < pairs; pair += pairsAtOnce)

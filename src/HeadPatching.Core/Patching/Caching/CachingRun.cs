@@ -65,17 +65,27 @@ public sealed class CachingRun : IDisposable
 
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
-        int layer = LayersDone++;
-        bool last = LayersDone == _model.Config.Layers;
-        KeysValues? prefix = NextOfPrefix(layer, last);
+        int layer = LayersDone;
+        bool last = layer == _model.Config.Layers - 1;
+        var (prefix, prefixPost) = NextOfPrefix(layer, last);
         var (q, k, v) = _model.QueryKeyValue(layer, _resid);                  // [2 * pairs, heads or key/value heads, live, d_head]
         Tensor z = _model.Attend(layer, q, WithPrefix(prefix?.K, k), WithPrefix(prefix?.V, v)); // [2 * pairs, heads, live, d_head]
         var activations = new LayerActivations(Run(0), Run(_pairs.Count), prefix);
 
         // After the last layer only the last position is looked at.
         Tensor residPost = last ? _model.ResidPost(layer, Last(_resid, 1), Last(z, 2)) : _model.ResidPost(layer, _resid, z);
+
+        // Nothing can fail any more: until here the scope frees what there is, and the run is where it was.
+        foreach (var (_, tensor) in activations.Tensors())
+        {
+            tensor.DetachFromDisposeScope();
+        }
+
+        _prefix?.Dispose();
+        _prefix = prefixPost?.DetachFromDisposeScope();
         _resid.Dispose();
         _resid = residPost.DetachFromDisposeScope();
+        LayersDone++;
         return activations;
 
         RunActivations Run(int first) => new(Half(_resid, first), Half(z, first));
@@ -95,7 +105,8 @@ public sealed class CachingRun : IDisposable
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
         Tensor last = _resid.select(1, -1);                                   // [2 * pairs, d_model]
-        return new FinalResiduals(Half(last, 0), Half(last, _pairs.Count));
+        Tensor clean = Half(last, 0), corrupted = Half(last, _pairs.Count);
+        return new FinalResiduals(clean.DetachFromDisposeScope(), corrupted.DetachFromDisposeScope());
     }
 
     /// <inheritdoc/>
@@ -106,18 +117,15 @@ public sealed class CachingRun : IDisposable
     }
 
     /// <summary>Runs the layer over the positions before the first difference. Of the last layer nothing but its keys and values is looked at.</summary>
-    private KeysValues? NextOfPrefix(int layer, bool last)
+    private (KeysValues? Own, Tensor? ResidPost) NextOfPrefix(int layer, bool last)
     {
         if (_prefix is null)
         {
-            return null;
+            return (null, null);
         }
 
         var (q, k, v) = _model.QueryKeyValue(layer, _prefix);                 // [pairs, heads or key/value heads, start, d_head]
-        Tensor? residPost = last ? null : _model.ResidPost(layer, _prefix, _model.Attend(layer, q, k, v));
-        _prefix.Dispose();
-        _prefix = residPost?.DetachFromDisposeScope();
-        return new KeysValues(Copy(k), Copy(v));
+        return (new KeysValues(Copy(k), Copy(v)), last ? null : _model.ResidPost(layer, _prefix, _model.Attend(layer, q, k, v)));
     }
 
     /// <summary>Both runs' keys or values after the prefix's: [2 * pairs, key/value heads, position, d_head]</summary>
@@ -127,5 +135,5 @@ public sealed class CachingRun : IDisposable
     private Tensor Half(Tensor both, int first) => Copy(both.narrow(0, first, _pairs.Count));
 
     /// <summary>A copy in the order of its shape, so that nothing holds the memory of both runs, or of q, k and v together.</summary>
-    private static Tensor Copy(Tensor part) => (part.is_contiguous() ? part.clone() : part.contiguous()).DetachFromDisposeScope();
+    private static Tensor Copy(Tensor part) => part.is_contiguous() ? part.clone() : part.contiguous();
 }

@@ -17,7 +17,9 @@ public sealed record FinalResiduals(Tensor Clean, Tensor Corrupted) : IDisposabl
         using var scope = NewDisposeScope();
         Tensor measured = metric.Measure(model, stack([Clean, Corrupted]), new MeasuredPairs(pairs, Clean)); // [2, pairs]
         double[] values = [.. measured.to(ScalarType.Float64).cpu().data<double>()];
-        return [.. Enumerable.Range(0, pairs.Count).Select(i => new Baseline(values[i], values[pairs.Count + i]))];
+
+        // Where the prompts are the same, so are the runs; two rows of one product may still differ by rounding.
+        return [.. pairs.Select((pair, i) => new Baseline(values[i], pair.FirstDifference == pair.Length ? values[i] : values[pairs.Count + i]))];
     }
 
     /// <inheritdoc/>
