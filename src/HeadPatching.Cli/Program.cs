@@ -3,8 +3,16 @@ using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using HeadPatching.Cli;
 using HeadPatching.Cli.Commands;
+using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Faults;
 
+if (OpenFileLimit.Fault() is string tooFew)
+{
+    Console.Error.WriteLine(tooFew);
+    return ExitCode.Failed;
+}
+
+PlainText.Guard();
 var root = new RootCommand(
     "Head-level activation patching: which attention heads carry a behaviour. 'headpatch sweep' with no options sweeps the demo model.");
 root.Subcommands.Add(SweepCommand.Create());
@@ -46,6 +54,7 @@ catch (OperationCanceledException)
 }
 catch (Exception e)
 {
-    await Console.Error.WriteLineAsync($"{e.GetType().Name}: {e.Message}");
+    Exception cause = e is TypeInitializationException ? e.GetBaseException() : e; // the first says nothing but that there is one
+    await Console.Error.WriteLineAsync($"{cause.GetType().Name}: {cause.Message}");
     return ExitCode.Failed;
 }

@@ -37,6 +37,7 @@ try
     builder.Services.AddSingleton<PatchLayer>();
     builder.Services.AddSingleton<AssembleSweep>();
     builder.Services.AddSingleton(new RequestLimits());
+    builder.Services.AddSingleton<BodyBudget>();
     builder.Services.AddSingleton<DurableHandlers>();
 
     IHost host = builder.Build();

@@ -22,6 +22,7 @@ public static class SweepApi
     public static IServiceCollection AddSweepApi(this IServiceCollection services)
     {
         services.TryAddSingleton(new RequestLimits());
+        services.AddSingleton<BodyBudget>();
         services.AddSingleton<SweepHandlers>();
         services.ConfigureHttpJsonOptions(options =>
         {
@@ -50,17 +51,20 @@ public static class SweepApi
             .Accepts<SweepRequest>(Json)
             .Answers<SweepAccepted>(StatusCodes.Status202Accepted, "The sweep is there. Location is its status; Retry-After says when to look.")
             .Refuses(StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest)
-            .Refuses(StatusCodes.Status409Conflict, ProblemTypes.IdempotencyConflict)
+            .Refuses(StatusCodes.Status409Conflict, ProblemTypes.IdempotencyConflict, ProblemTypes.SweepDamaged)
             .Refuses(StatusCodes.Status413PayloadTooLarge, ProblemTypes.BodyTooLarge)
             .Refuses(StatusCodes.Status415UnsupportedMediaType, ProblemTypes.UnsupportedMediaType)
+            .Refuses(StatusCodes.Status429TooManyRequests, ProblemTypes.TooManySweeps, ProblemTypes.TooManyBodies)
             .MayFail()
             .AddOpenApiOperationTransformer(SweepDocument.DescribeIdempotencyKey);
 
         api.MapGet("/sweeps", (HttpRequest request, SweepHandlers handlers) => handlers.ListAsync(request))
             .WithName("listSweeps")
-            .WithSummary("Lists every sweep, newest first")
-            .Answers<SweepList>(StatusCodes.Status200OK, "The sweeps.")
-            .MayFail();
+            .WithSummary("Lists the sweeps, newest first, a page at a time")
+            .Answers<SweepList>(StatusCodes.Status200OK, "A page of them; next leads to the next.")
+            .Refuses(StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest)
+            .MayFail()
+            .AddOpenApiOperationTransformer(SweepDocument.DescribeListQuery);
 
         api.MapGet("/sweeps/{id}", (string id, HttpRequest request, SweepHandlers handlers) => handlers.FindAsync(request, id))
             .WithName("getSweep")
@@ -83,7 +87,7 @@ public static class SweepApi
                 .WithName(part.Operation)
                 .WithSummary(part.Summary)
                 .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep)
-                .Refuses(StatusCodes.Status409Conflict, ProblemTypes.SweepNotCompleted, ProblemTypes.SweepFailed, ProblemTypes.SweepCancelled)
+                .Refuses(StatusCodes.Status409Conflict, ProblemTypes.SweepNotCompleted, ProblemTypes.SweepFailed, ProblemTypes.SweepCancelled, ProblemTypes.SweepDamaged)
                 .MayFail();
             Type? schema = part == SweepPart.Results ? typeof(SweepResult) : typeof(Stream);
             route.WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, schema, [part.ContentType.Split(';')[0]]) { Description = part.Summary });

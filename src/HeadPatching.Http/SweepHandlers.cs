@@ -25,19 +25,22 @@ public sealed class SweepHandlers
 {
     private const string SecondsToNextLook = "1";
     private const string SecondsToStoresReturn = "10";
+    private const string SecondsToShorterQueue = "30";
     private static readonly TimeSpan LongestHealthCheck = TimeSpan.FromSeconds(5);
 
     private readonly ISweepHost _host;
     private readonly IModelCatalog _catalog;
     private readonly RequestLimits _limits;
+    private readonly BodyBudget _bodies;
     private readonly ILogger<SweepHandlers> _logger;
 
     /// <summary>Makes the handlers of a host.</summary>
-    public SweepHandlers(ISweepHost host, IModelCatalog catalog, RequestLimits limits, ILogger<SweepHandlers> logger)
+    public SweepHandlers(ISweepHost host, IModelCatalog catalog, RequestLimits limits, BodyBudget bodies, ILogger<SweepHandlers> logger)
     {
         _host = host;
         _catalog = catalog;
         _limits = limits;
+        _bodies = bodies;
         _logger = logger;
     }
 
@@ -50,6 +53,7 @@ public sealed class SweepHandlers
         }
 
         string? key = IdempotencyKey.Read(request, _limits);
+        using IDisposable room = await _bodies.TakeAsync(request, stop);
         ReadOnlyMemory<byte> body = await BoundedBody.ReadAsync(request, _limits.BodyBytes, stop);
         SweepRequest sweep = await SweepRequestReader.ReadAsync(body, _limits, _catalog, stop);
         string? trace = Activity.Current?.Id ?? request.Headers.TraceParent;
@@ -66,7 +70,12 @@ public sealed class SweepHandlers
 
     /// <summary>GET /api/sweeps</summary>
     public Task<IResult> ListAsync(HttpRequest request) => GuardedAsync(request, async stop =>
-        Json(new SweepList([.. (await _host.ListAsync(stop)).Select(status => SweepAnswer.Of(status, request.PathBase))])));
+    {
+        ListQuery query = ListQuery.Read(request.Query);
+        SweepPage page = await _host.ListAsync(query.Limit, query.After, stop);
+        string? next = page.Next is null ? null : $"{request.PathBase}/api/sweeps?{ListQuery.LimitName}={query.Limit}&{ListQuery.AfterName}={page.Next}";
+        return Json(new SweepList([.. page.Sweeps.Select(status => SweepAnswer.Of(status, request.PathBase))], page.Total, page.UnderWay, next));
+    });
 
     /// <summary>GET /api/sweeps/{id}</summary>
     public Task<IResult> FindAsync(HttpRequest request, string id) => GuardedAsync(request, async stop =>
@@ -206,6 +215,21 @@ public sealed class SweepHandlers
         {
             headers.Connection = "close"; // what is left of the body is not read
             return Problem.BodyTooLarge(_limits.BodyBytes);
+        }
+        catch (QueueFullException e)
+        {
+            headers.RetryAfter = SecondsToShorterQueue;
+            return Problem.TooManySweeps(e.MostQueued);
+        }
+        catch (NoRoomForBodyException)
+        {
+            headers.RetryAfter = SecondsToNextLook;
+            headers.Connection = "close"; // the body is not read
+            return Problem.TooManyBodies();
+        }
+        catch (DamagedArtifactException e)
+        {
+            return Problem.Damaged(e.Message);
         }
         catch (BadHttpRequestException e)
         {

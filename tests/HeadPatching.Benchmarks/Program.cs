@@ -2,6 +2,7 @@ using System.CommandLine;
 using HeadPatching.Benchmarks;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Native;
+using HeadPatching.DemoModel;
 using static TorchSharp.torch;
 
 var layers = new Option<int>("--layers") { DefaultValueFactory = _ => 12 };
@@ -16,10 +17,30 @@ var dtype = new Option<string>("--dtype") { DefaultValueFactory = _ => "float32"
 deviceName.AcceptOnlyFromAmong("cpu", "cuda");
 dtype.AcceptOnlyFromAmong([.. Dtypes.Names]);
 
-var root = new RootCommand("Measures head patching against the ways it is done today, and against the machine's own limit.");
+var coveragePairs = new Option<int>("--pairs") { DefaultValueFactory = _ => 3000 };
+var samples = new Option<int>("--samples") { DefaultValueFactory = _ => 1000 };
+var draws = new Option<int>("--draws") { DefaultValueFactory = _ => 2000 };
+
+var root = new RootCommand("Measures head patching against the ways it is done today, and against the machine's own limit; and whether its intervals cover.");
 root.Subcommands.Add(Make("sweep", "All positions at once: one patched run a head and pair.", eachPosition: false));
 root.Subcommands.Add(Make("positions", "Each position in turn: one patched run a head, pair and position.", eachPosition: true));
+root.Subcommands.Add(MakeCoverage());
+root.Subcommands.Add(OfModel("estimates", "How far estimates from a gradient are from the exact effects.", EstimateErrors.Run));
+root.Subcommands.Add(OfModel("precision", "How far effects in float32 and bfloat16 are from those in float64.", PrecisionErrors.Run));
 return root.Parse(args).Invoke();
+
+Command OfModel(string name, string description, Func<ModelWithPairs, int> run)
+{
+    var model = new Option<string>("--model") { DefaultValueFactory = _ => DemoModelFolder.Built };
+    var pairsFile = new Option<string?>("--pairs");
+    var command = new Command(name, description) { model, pairsFile };
+    command.SetAction(parsed =>
+    {
+        LibTorch.Load();
+        return run(ModelWithPairs.Open(parsed.GetRequiredValue(model), parsed.GetValue(pairsFile)));
+    });
+    return command;
+}
 
 Command Make(string name, string description, bool eachPosition)
 {
@@ -44,6 +65,17 @@ Command Make(string name, string description, bool eachPosition)
             parsed.GetValue(pairs),
             eachPosition);
         return SweepBenchmark.Run(workload, device(where), Dtypes.Parse(parsed.GetRequiredValue(dtype)));
+    });
+    return command;
+}
+
+Command MakeCoverage()
+{
+    var command = new Command("coverage", "How often intervals over few pairs hold the effect over all of the demo model's.") { coveragePairs, samples, draws };
+    command.SetAction(parsed =>
+    {
+        LibTorch.Load();
+        return CoverageBenchmark.Run(parsed.GetValue(coveragePairs), parsed.GetValue(samples), parsed.GetValue(draws));
     });
     return command;
 }

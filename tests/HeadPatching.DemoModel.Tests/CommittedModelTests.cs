@@ -62,6 +62,46 @@ public sealed class CommittedModelTests : IDisposable
         Assert.True(effects.Count(effect => Math.Abs(effect.Value) <= 0.05) >= effects.Count - 5);
     }
 
+    [Theory]
+    [InlineData("each")]
+    [InlineData("each-role")]
+    [InlineData("S2")]
+    public void The_values_of_the_strongest_head_matter_at_the_second_subject_wherever_that_stands(string positions)
+    {
+        // 100 sentences of 140 templates: at one position counted from the end it is no more than 0.416, for there stands something else in most of them.
+        Assert.True(Positions.TryParse(positions, out Positions where));
+        SweepResult result = Sweep(Pairs("ioi-generated", count: 100), new PatchOptions { Patch = Patch.V, Positions = where });
+        HeadResult strongest = result.Heads.MaxBy(head => Math.Abs(head.PatchingEffect))!;
+        Assert.Equal(("L2H6", positions == "S2" ? null : "S2"), (strongest.Name, strongest.Role));
+        Assert.Equal(0.582, strongest.PatchingEffect, 1e-3);
+        if (positions != "S2")
+        {
+            Assert.Equal(["IO", "S1", "S1+1", "S2", "END"], result.Roles!.Select(role => role.Name));
+            Assert.DoesNotContain(result.Warnings, warning => warning.Contains("counted from the end", StringComparison.Ordinal));
+        }
+    }
+
+    [Theory]
+    [InlineData(20)]
+    [InlineData(100)]
+    public void Generated_sentences_of_all_lengths_can_be_ablated(int count)
+    {
+        foreach (Ablation ablation in new[] { Ablation.Mean, Ablation.Resample })
+        {
+            SweepResult result = Sweep(Pairs("ioi-generated", count), new PatchOptions { Ablation = ablation, Direction = Direction.Noise });
+            Assert.Equal("L2H6", result.Heads.MaxBy(head => Math.Abs(head.PatchingEffect))!.Name);
+            Assert.All(result.Pairs, pair => Assert.True(Math.Abs(pair.PatchingEffect![2][6]) > 1e-6)); // none is given its own z
+        }
+    }
+
+    [Fact]
+    public void The_mean_of_five_sentences_is_without_the_sentence_itself()
+    {
+        SweepResult result = Sweep(Pairs("ioi"), new PatchOptions { Ablation = Ablation.Mean, Direction = Direction.Noise });
+        Assert.Equal(0.384, result.Heads.Single(head => head.Name == "L2H6").PatchingEffect, 1e-3);
+        Assert.Contains(result.Warnings, warning => warning.Contains("fewer than 5 other pairs, at the least 4", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Its_files_are_small() =>
         Assert.InRange(new DirectoryInfo(DemoModelFolder.Built).EnumerateFiles().Sum(file => file.Length), 1, 5_000_000);
@@ -75,6 +115,22 @@ public sealed class CommittedModelTests : IDisposable
         pairIndices: null,
         PairTokenizer.PathUnder("dataset"),
         pairIndicesWhere: "pairIndices");
+
+    private SweepResult Sweep(IReadOnlyList<TokenPair> pairs, PatchOptions options) => SweepAssembler.Assemble(
+        new SweepDescription
+        {
+            SweepId = "test",
+            Model = new ModelSummary("ioi-demo", "", _model.Config.Layers, _model.Config.Heads, "float32", "cpu"),
+            Dataset = "test",
+            Options = options,
+            Metric = new LogitDifference(),
+            StartedAt = default,
+            FinishedAt = default,
+            SoftwareVersion = "test",
+        },
+        pairs,
+        InMemorySweep.Run(_model, pairs, options, new LogitDifference(), MemoryBudget.Default),
+        tokenText: null);
 
     /// <summary>Each head's effect, the mean over the pairs.</summary>
     private static IEnumerable<(string Head, double Value)> Effects(SweepRuns runs) =>

@@ -111,6 +111,41 @@ public class DurableSweepTests
     }
 
     [Fact]
+    public async Task What_another_attempt_would_not_mend_is_not_retried()
+    {
+        await using DurableSweeps durable = await DurableSweeps.StartAsync();
+        int attempts = 0;
+        durable.Before = (name, input) =>
+        {
+            if (name == ActivityNames.CacheActivations)
+            {
+                Interlocked.Increment(ref attempts);
+                durable.Store.DeleteAsync(SweepArtifacts.Plan(input.SweepId)).GetAwaiter().GetResult();
+            }
+        };
+        Submission submission = await durable.Host.SubmitAsync(new SweepRequest(), null, null);
+        SweepStatus status = await durable.EndAsync(submission.Status.Id);
+        Assert.Equal(SweepState.Failed, status.Status);
+        Assert.Equal($"The artifact sweeps/{status.Id}/plan.json is missing from the store.", status.Error!.Message);
+        Assert.Equal(1, attempts);
+    }
+
+    [Fact]
+    public async Task Faults_that_show_only_when_the_model_runs_are_in_the_status_too()
+    {
+        await using DurableSweeps durable = await DurableSweeps.StartAsync();
+        int attempts = 0;
+        durable.Before = (name, _) => attempts += name == ActivityNames.CacheActivations ? 1 : 0;
+        PromptPair[] pairs = [new PromptPair(Prompt.Of([1, 2, 3]), Prompt.Of([1, 4, 3]), Answer.Of(5), Answer.Of(6))];
+        Submission submission = await durable.Host.SubmitAsync(new SweepRequest { Model = "broken", Pairs = pairs }, null, null);
+        SweepStatus status = await durable.EndAsync(submission.Status.Id);
+        Assert.Equal(SweepState.Failed, status.Status);
+        Fault fault = Assert.Single(status.Error!.Faults);
+        Assert.Equal((FaultKinds.InvalidWeights, "The tensor 'wte.weight' holds a NaN or an infinite number; the file is damaged, or its training failed."), (fault.Kind, fault.Message));
+        Assert.Equal(1, attempts);
+    }
+
+    [Fact]
     public async Task A_cancelled_sweep_stops_and_its_running_activities_see_the_mark()
     {
         await using DurableSweeps durable = await DurableSweeps.StartAsync();
@@ -161,7 +196,7 @@ public class DurableSweepTests
         Assert.Single(keyed, submission => submission.Outcome == SubmissionOutcome.Accepted);
         Assert.Equal(SubmissionOutcome.Conflict, (await durable.Host.SubmitAsync(new SweepRequest { Top = 3 }, "key", null)).Outcome);
         Assert.Equal(SweepState.Completed, (await durable.EndAsync(keyed[0].Status.Id)).Status);
-        Assert.Equal(3, (await durable.Host.ListAsync()).Count);
+        Assert.Equal(3, (await durable.Host.ListAsync()).Total);
     }
 
     private static async Task<string> ResultAsync(IArtifactStore store, string id)

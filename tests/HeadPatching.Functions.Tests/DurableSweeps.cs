@@ -36,6 +36,7 @@ internal sealed class DurableSweeps : IAsyncDisposable
         var sweeps = new DurableSweeps();
         string models = sweeps._folder["models"];
         RandomModelFolder.Write(Path.Combine(models, "large"), layers: 4, heads: 8, width: 256, vocabulary: 300, context: 64, seed: 3);
+        WriteModelWithNaN(Path.Combine(models, "broken"));
         var store = new LocalArtifactStore(sweeps._folder["store"]);
         var catalog = new ModelCatalog(models);
         sweeps._models = new LoadedModels(catalog, threads: 1); // the embedded engine has as many: sums in float32 depend on it
@@ -78,6 +79,15 @@ internal sealed class DurableSweeps : IAsyncDisposable
         });
         sweeps.Host = new DurableSweepHost(sweeps._durable.Client, store, TimeProvider.System);
         return sweeps;
+    }
+
+    /// <summary>A small model, of whose file the last number, one of wte.weight's, is none.</summary>
+    private static void WriteModelWithNaN(string folder)
+    {
+        RandomModelFolder.Write(folder, layers: 1, heads: 2, width: 16, vocabulary: 20, context: 8, seed: 3);
+        using FileStream stream = File.Open(Path.Combine(folder, "model.safetensors"), FileMode.Open);
+        stream.Seek(-sizeof(float), SeekOrigin.End);
+        stream.Write(BitConverter.GetBytes(float.NaN));
     }
 
     /// <summary>Waits until a sweep has ended.</summary>

@@ -9,8 +9,11 @@ namespace HeadPatching.Http.Tests;
 /// </summary>
 public sealed class ApiFixture : IAsyncLifetime
 {
-    /// <summary>How many activities, and so sweeps, run at once on the server started here.</summary>
+    /// <summary>How many activities run at once on the server started here.</summary>
     public const int Parallelism = 2;
+
+    /// <summary>How many sweeps share them.</summary>
+    public const int SweepsAtOnce = 4;
 
     private readonly TemporaryFolder _folder = new();
     private Server? _server;

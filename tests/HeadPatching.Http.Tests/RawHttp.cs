@@ -23,6 +23,18 @@ internal static class RawHttp
         return await reader.ReadToEndAsync(patience.Token);
     }
 
+    /// <summary>Sends what may not be HTTP, ends its side of the connection, and reads the answer.</summary>
+    public static async Task<string> SendAsync(Uri server, string request)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(120));
+        using TcpClient client = await ConnectAsync(server, patience.Token);
+        NetworkStream stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(request), patience.Token);
+        client.Client.Shutdown(SocketShutdown.Send);
+        using var reader = new StreamReader(stream);
+        return await reader.ReadToEndAsync(patience.Token);
+    }
+
     /// <summary>The status of an answer.</summary>
     public static async Task<string> StatusAsync(Uri server, string requestLine) => (await AnswerAsync(server, requestLine)).Split(' ')[1];
 

@@ -33,6 +33,17 @@ public sealed class RefusedRequestTests(ApiFixture api)
         { """{"threshold": 1e999}""", ["threshold invalid-option"] },
         { """{"positions": "3"}""", ["positions invalid-option"] },
         { """{"positions": [1]}""", ["positions invalid-option"] },
+        { """{"positions": "a role"}""", ["positions invalid-option"] },
+        { """{"positions": "all", "reference": "ioi"}""", ["reference invalid-option"] },
+        { """{"ablation": "mean", "reference": "abc"}""", ["reference unknown-dataset"] },
+        { """{"ablation": "mean", "reference": 3}""", ["reference malformed"] },
+        { """{"ablation": "mean", "reference": []}""", ["reference missing"] },
+        { """{"ablation": "mean", "reference": [{"clean": [1]}]}""", ["reference[0].corrupted missing", "reference[0].correct missing", "reference[0].incorrect missing"] },
+        {
+            """{"pairs": [{"clean": [1], "corrupted": [2], "correct": 3, "incorrect": 4, "roles": {"S2": "1", "each": 2, "A": 0.5}, "template": 5}]}""",
+            ["pairs[0].roles.S2 malformed", "pairs[0].roles malformed", "pairs[0].roles.A malformed", "pairs[0].template malformed"]
+        },
+        { """{"pairs": [{"clean": [1], "corrupted": [2], "correct": 3, "incorrect": 4, "roles": [1]}]}""", ["pairs[0].roles malformed"] },
         { """{"direction": "sideways"}""", ["direction invalid-option"] },
         { """{"aggregation": "meanOfRatios"}""", ["aggregation invalid-option"] },
         { """{"metric": "accuracy"}""", ["metric invalid-option"] },

@@ -24,7 +24,8 @@ internal sealed partial class Server : IDisposable
     {
         // Downloaded models go to the user's data; a test has a user of its own.
         var data = new Dictionary<string, string> { ["XDG_DATA_HOME"] = Directory.CreateDirectory(Path.Combine(folder, "data")).FullName };
-        HeadpatchProcess process = HeadpatchProcess.Start(folder, data, ["serve", "--urls", "http://127.0.0.1:0", .. arguments]);
+        string[] urls = arguments.Contains("--urls") ? [] : ["--urls", "http://127.0.0.1:0"];
+        HeadpatchProcess process = HeadpatchProcess.Start(folder, data, ["serve", .. urls, .. arguments]);
         for (int tries = 0; tries < 2400; tries++)
         {
             Match listening = ListeningLine().Match(process.Output);

@@ -74,7 +74,7 @@ internal sealed class SweepApiClient : IDisposable
 
     /// <summary>Waits for a sweep's end, however it ends.</summary>
     public Task<JsonElement> WaitForEndAsync(string id) =>
-        WaitAsync(id, status => status.GetProperty("status").GetString() is "completed" or "failed" or "cancelled");
+        WaitAsync(id, status => status.GetProperty("status").GetString() is "completed" or "failed" or "cancelled" or "damaged");
 
     /// <summary>Waits for a sweep that must complete.</summary>
     /// <returns>Its results.</returns>

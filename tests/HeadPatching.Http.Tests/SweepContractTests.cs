@@ -106,6 +106,21 @@ public sealed class SweepContractTests(ApiFixture api)
     }
 
     [Fact]
+    public async Task Pairs_that_cannot_be_swept_are_left_out_where_the_request_says_so_and_the_result_names_them()
+    {
+        const string Good = """{"clean": "When Mary and John went to the store, John gave a drink to", "corrupted": "When Mary and John went to the store, Mary gave a drink to", "correct": " Mary", "incorrect": " John"}""";
+        string body = UnequalPair.Replace("\"pairs\": [", $"\"skipInvalid\": true, \"bos\": \"never\", \"pairs\": [{Good}, ", StringComparison.Ordinal);
+        JsonElement results = await api.Client.ResultsAsync(await api.Client.StartAsync(body));
+        Assert.Equal([0], results.GetProperty("pairs").EnumerateArray().Select(pair => pair.GetProperty("index").GetInt32()));
+        Assert.Equal(1, results.GetProperty("dataset").GetProperty("pairs").GetInt32());
+        Assert.Equal(14, results.GetProperty("pairs")[0].GetProperty("cleanTokens").GetArrayLength()); // no BOS
+        Assert.Equal("never", results.GetProperty("bos").GetString());
+        string warning = results.GetProperty("warnings")[0].GetString()!;
+        Assert.StartsWith("1 of 2 pairs cannot be swept and were left out: 1. pairs[1]: Clean has 14 tokens and corrupted 3;", warning, StringComparison.Ordinal);
+        Assert.DoesNotContain("[3", warning, StringComparison.Ordinal); // what is wrong, not every token of it
+    }
+
+    [Fact]
     public async Task Every_kind_of_sweep_completes()
     {
         string[] bodies =
@@ -116,7 +131,13 @@ public sealed class SweepContractTests(ApiFixture api)
             """{"patch": "k", "memoryMiB": 16, "name": "mine", "model": "ioi-demo", "pairs": [{"clean": "When Mary and John went to the store, John gave a drink to", "corrupted": "When Mary and John went to the store, Mary gave a drink to", "correct": " Mary", "incorrect": " John"}]}""",
             """{"metric": "log-probability", "seed": -1}""",
             """{"metric": "probability", "direction": "noise"}""",
+            """{"metric": "probability-difference", "method": "screen", "bos": "always", "skipInvalid": false}""",
             """{"ablation": "mean"}""",
+            """{"ablation": "value-bias"}""",
+            """{"ablation": "mean", "dataset": "ioi-generated", "reference": "ioi-abc"}""",
+            """{"ablation": "resample", "reference": [{"clean": [699, 1, 2, 3, 4, 5, 6, 7], "corrupted": [699, 3, 2, 3, 4, 5, 6, 7], "correct": 5, "incorrect": 6, "template": "t", "roles": {"END": -1}}]}""",
+            """{"positions": "S2", "dataset": "ioi-generated", "count": 30, "reference": null}""",
+            """{"positions": "each-role", "dataset": "ioi-generated", "receivers": ["logits"]}""",
             """{"ablation": "resample", "seed": 3, "direction": "denoise"}""",
             """{"method": "attribution", "positions": "each"}""",
             """{"method": "screen", "screenTop": 2, "patch": "pattern"}""",

@@ -15,7 +15,7 @@ public sealed class AzuriteFixture : IAsyncDisposable
         {
             return await _server.Value;
         }
-        catch (AzuriteUnavailableException exception)
+        catch (NodeUnavailableException exception)
         {
             Assert.Skip($"Azurite cannot be had on this machine: {exception.Message}");
             throw;

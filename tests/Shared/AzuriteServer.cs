@@ -47,10 +47,10 @@ public sealed partial class AzuriteServer : IAsyncDisposable
         + $"TableEndpoint={new Uri(TableAddress, Account)};";
 
     /// <summary>Starts one, after <c>npm ci</c> where that has not been done yet.</summary>
-    /// <exception cref="AzuriteUnavailableException">There is no Node or npm here, or npm could not install it.</exception>
+    /// <exception cref="NodeUnavailableException">There is no Node or npm here, or npm could not install it.</exception>
     public static async Task<AzuriteServer> StartAsync(CancellationToken cancellationToken)
     {
-        var folder = await AzuriteInstallation.EnsureAsync(cancellationToken);
+        var folder = await NodePackages.EnsureAsync(cancellationToken);
         var key = Convert.ToBase64String(RandomNumberGenerator.GetBytes(64));
         var start = new ProcessStartInfo("node")
         {
@@ -62,7 +62,7 @@ public sealed partial class AzuriteServer : IAsyncDisposable
         };
         string[] arguments =
         [
-            "start.js", "--blobPort", "0", "--queuePort", "0", "--tablePort", "0",
+            "azurite.js", "--blobPort", "0", "--queuePort", "0", "--tablePort", "0",
             "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry",
         ];
         foreach (var argument in arguments)
@@ -94,7 +94,7 @@ public sealed partial class AzuriteServer : IAsyncDisposable
         }
         catch (Win32Exception exception)
         {
-            throw new AzuriteUnavailableException($"node cannot be run: {exception.Message}");
+            throw new NodeUnavailableException($"node cannot be run: {exception.Message}");
         }
     }
 

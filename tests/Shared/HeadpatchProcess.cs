@@ -48,6 +48,16 @@ internal sealed class HeadpatchProcess : IDisposable
     /// <summary>Whether it has ended.</summary>
     public bool HasExited => _process.HasExited;
 
+    /// <summary>The most memory that it has had so far, in MiB (Linux: VmHWM).</summary>
+    public long PeakMemoryMiB
+    {
+        get
+        {
+            string line = File.ReadLines($"/proc/{_process.Id}/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
+            return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], System.Globalization.CultureInfo.InvariantCulture) >> 10;
+        }
+    }
+
     /// <summary>Starts it.</summary>
     public static HeadpatchProcess Start(string folder, params string[] arguments) => new(folder, arguments, environment: null);
 
@@ -79,9 +89,12 @@ internal sealed class HeadpatchProcess : IDisposable
     }
 
     /// <summary>What Ctrl-C does.</summary>
-    public void Interrupt()
+    public void Interrupt() => Signal("INT");
+
+    /// <summary>Sends a signal, such as STOP: the process stands still, as one whose machine is overloaded or asleep, until CONT.</summary>
+    public void Signal(string name)
     {
-        using var kill = Process.Start("sh", ["-c", $"kill -INT {_process.Id}"]);
+        using var kill = Process.Start("sh", ["-c", $"kill -{name} {_process.Id}"]);
         kill.WaitForExit();
     }
 

@@ -5,6 +5,7 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
@@ -20,8 +21,6 @@ namespace HeadPatching.Cli.Commands;
 /// <summary><c>headpatch dataset list|show</c>: which datasets there are, and what a model makes of one's pairs before anything is patched.</summary>
 internal static class DatasetCommand
 {
-    private static readonly SweepRequest Defaults = new();
-
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
@@ -29,15 +28,8 @@ internal static class DatasetCommand
         list.SetAction(_ => List());
 
         var dataset = new Argument<string>("NAME|FILE") { Description = "A built-in dataset's name, or a pairs file" };
-        var model = new Option<string>("--model")
-        {
-            Description = "The model that runs the pairs: a name or a folder",
-            HelpName = "NAME|FOLDER",
-            DefaultValueFactory = _ => Defaults.Model,
-        };
-        Option<int?> count = SweepOptions.Count();
-        Option<int> seed = SweepOptions.Whole("--seed", "Seed of a generated dataset's pairs", Defaults.Seed);
-        Option<int> top = SweepOptions.Whole("--top", "How many pairs to show; the summary is of all", 10);
+        RequestOptions options = RequestOptions.Of("model", "count", "seed", "bos", "skipInvalid");
+        Option<int> top = RequestOptions.Whole("--top", "How many pairs to show; the summary is of all", 10);
         var output = new Option<string?>("--out") { Description = "Also write the pairs as JSON Lines, to edit and to sweep with --pairs", HelpName = "FILE" };
         var store = new Option<string?>("--store")
         {
@@ -46,23 +38,25 @@ internal static class DatasetCommand
         };
         var show = new Command("show", "Show pairs with their tokens, and how the clean and corrupted prompts come out on a model")
         {
-            dataset, model, count, seed, top, output, store,
+            dataset, top, output, store,
         };
+        foreach (Option option in options.All)
+        {
+            show.Options.Add(option);
+        }
+
         show.SetAction((parsed, cancellation) =>
         {
             string given = parsed.GetRequiredValue(dataset);
-            PairsFile? file = BuiltInDatasets.Find(given) is null ? ReadFile(given) : null;
-            var request = new SweepRequest
+            PairsFile? file = BuiltInDatasets.Find(given) is null ? ReadFile(given, given) : null;
+            SweepRequest request = options.Read(parsed).Request with
             {
-                Model = parsed.GetRequiredValue(model),
                 Dataset = file is null ? given : null,
                 Pairs = file?.Pairs,
                 Name = file is null ? null : Path.GetFileName(given),
-                Count = parsed.GetValue(count),
-                Seed = parsed.GetValue(seed),
             };
             var places = new FaultPlaces(
-                property => property is "dataset" or "name" ? given : SweepOptions.OptionOf(property), file is null ? PairTokenizer.PathUnder("pairs") : file.Where);
+                property => property is "dataset" or "name" ? given : SweepOptions.FlagOf(property), file is null ? PairTokenizer.PathUnder("pairs") : file.Where);
             return ShowAsync(request, places, parsed.GetValue(top), parsed.GetValue(output), parsed.GetValue(store), cancellation);
         });
         return new Command("dataset", "Look at built-in datasets and pairs files") { list, show };
@@ -82,10 +76,14 @@ internal static class DatasetCommand
         return ExitCode.Done;
     }
 
-    private static PairsFile ReadFile(string given) =>
+    /// <summary>The pairs file of what is no built-in dataset's name.</summary>
+    /// <param name="given">A path, or a misspelt name.</param>
+    /// <param name="where">The place of a misspelt name in a fault.</param>
+    /// <exception cref="InvalidInputException">It is neither, or the file cannot be read.</exception>
+    internal static PairsFile ReadFile(string given, string where) =>
         File.Exists(given) || Path.HasExtension(given)
             ? PairsFile.Read(given)
-            : throw new InvalidInputException([BuiltInDatasets.Unknown(given, given)]);
+            : throw new InvalidInputException([BuiltInDatasets.Unknown(given, where)]);
 
     private static async Task<int> ShowAsync(
         SweepRequest request, FaultPlaces places, int top, string? output, string? store, CancellationToken cancellation)
@@ -101,16 +99,17 @@ internal static class DatasetCommand
         using LocatedModel located = await new ModelCatalog(DefaultFolders.Models, foldersToo: true, stored)
             .LocateAsync(request.Model, places.Option("model"), cancellation);
         TextTokenizer? tokenizer = TextTokenizer.Load(located.Folder);
-        ModelConfig config = ModelFolder.Inspect(located.Folder).Config;
+        ModelConfig config = ModelFolder.Inspect(located.Folder).Config.WithBos(request.Bos, places.Option("bos"));
         IReadOnlyList<PromptPair> given = SweepPlanner.Pairs(request, config, tokenizer, places);
-        IReadOnlyList<TokenPair> pairs = SweepPlanner.Tokenize(request, given, config, tokenizer, places);
+        TokenizedPairs tokenized = SweepPlanner.Tokenize(request, given, config, tokenizer, places, cancellation);
+        await LeftOutPairs.SayAsync(tokenized.LeftOutCount, tokenized.LeftOut);
         if (output is not null)
         {
             PairsFile.Write(output, given);
         }
 
         using Transformer model = ModelFolder.Load(located.Folder, torch.ScalarType.Float32, torch.CPU);
-        PairResult[] results = [.. Measure(model, pairs, cancellation)];
+        PairResult[] results = [.. Measure(model, tokenized.Pairs, cancellation)];
         AnsiConsole.Write(PairsTable.Of(results.Take(top), tokenizer is null ? null : tokenizer.TokenText));
         Summarise(request, results, top);
         if (output is not null)
@@ -128,7 +127,7 @@ internal static class DatasetCommand
         var baselines = new Dictionary<int, Baseline>();
         foreach (IReadOnlyList<TokenPair> chunk in Chunks.Split(pairs, model.Config, model.Dtype, MemoryBudget.Default))
         {
-            using var run = new CachingRun(model, chunk);
+            using var run = new CachingRun(model, chunk, CachingRun.StartOf(chunk));
             while (run.LayersDone < model.Config.Layers)
             {
                 cancellation.ThrowIfCancellationRequested();
@@ -147,11 +146,12 @@ internal static class DatasetCommand
             Index = pair.Index,
             CleanTokens = pair.Clean,
             CorruptedTokens = pair.Corrupted,
+            Roles = pair.Roles,
             Correct = pair.Correct,
             Incorrect = pair.Incorrect,
             CleanMetric = baselines[pair.Index].Clean,
             CorruptedMetric = baselines[pair.Index].Corrupted,
-            Degenerate = Math.Abs(baselines[pair.Index].Clean - baselines[pair.Index].Corrupted) < Effect.DegenerateBelow,
+            Degenerate = PairConditioning.IsDegenerate(baselines[pair.Index].Clean - baselines[pair.Index].Corrupted),
         });
     }
 
@@ -169,7 +169,8 @@ internal static class DatasetCommand
             $"{request.Model}, clean: prefers the right answer on {right} of {pairs.Length} pairs ({100.0 * right / pairs.Length:0.#} %)."));
         AnsiConsole.WriteLine(FormattableString.Invariant(
             $"Logit difference, mean: clean {pairs.Average(pair => pair.CleanMetric):F3}, corrupted {pairs.Average(pair => pair.CorruptedMetric):F3}."));
-        foreach (string warning in SweepAssembler.Warnings(pairs, new LogitDifference()))
+        var conditioning = new PairConditioning(request.Aggregation, pairs.Select(pair => (pair.Index, new Baseline(pair.CleanMetric, pair.CorruptedMetric))));
+        foreach (string warning in SweepAssembler.Warnings(pairs, new LogitDifference(), conditioning))
         {
             AnsiConsole.MarkupLineInterpolated($"[yellow]Warning: {warning}[/]");
         }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Models;
@@ -54,10 +55,35 @@ internal static class ModelCommand
         Console.WriteLine($"context      {config.Context} tokens, vocabulary {config.Vocabulary}");
         Console.WriteLine($"weights      {model.Parameters} in {string.Join(", ", model.WeightFiles)}");
         Console.WriteLine(FormattableString.Invariant($"memory       {model.Parameters * 4 / 1048576.0:F0} MiB as float32"));
-        string bos = config.BosId?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "none";
-        Console.WriteLine($"tokenizer    {(tokenizer is null ? "none: prompts must be token ids" : tokenizer.Unsupported ?? $"{tokenizer.VocabularySize} tokens, BOS {bos}")}");
+        Console.WriteLine($"tokenizer    {(tokenizer is null ? "none: prompts must be token ids" : Trial(tokenizer) ?? $"{tokenizer.VocabularySize} tokens, {Bos(config)}")}");
         Console.WriteLine($"fingerprint  {ModelFingerprint.Compute(folder)}");
         Console.WriteLine("This model can be swept.");
         return ExitCode.Done;
+    }
+
+    private static string Bos(ModelConfig config) => config switch
+    {
+        { BosId: int bos } => FormattableString.Invariant($"BOS {bos}"),
+        { UnusedBosId: int bos } => FormattableString.Invariant($"BOS none ({bos} with --bos always)"),
+        _ => "BOS none",
+    };
+
+    /// <summary>Why the tokenizer cannot be used for text; null where it can.</summary>
+    private static string? Trial(TextTokenizer tokenizer)
+    {
+        if (tokenizer.Unsupported is not null)
+        {
+            return tokenizer.Unsupported;
+        }
+
+        try
+        {
+            tokenizer.TryOut();
+            return null;
+        }
+        catch (InvalidInputException e)
+        {
+            return e.Message;
+        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Storage;
@@ -8,12 +9,15 @@ namespace HeadPatching.Cli.Commands;
 internal sealed class OutFolder
 {
     private const string Option = "--out";
+    private const string PartSuffix = ".part";
 
     private readonly string _folder;
+    private readonly string _given;
 
-    private OutFolder(string folder)
+    private OutFolder(string folder, string given)
     {
         _folder = folder;
+        _given = given;
     }
 
     /// <summary>Makes the folder and sees that it can be written, before any work is done for it.</summary>
@@ -24,14 +28,27 @@ internal sealed class OutFolder
         {
             string full = Path.GetFullPath(folder);
             Directory.CreateDirectory(full);
+            DeleteLeftovers(full);
             string probe = Path.Combine(full, $".headpatch-{Environment.ProcessId}");
             File.WriteAllText(probe, "");
             File.Delete(probe);
-            return new OutFolder(full);
+            return new OutFolder(full, folder);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
             throw new InvalidInputException(FaultKinds.CannotWrite, Option, $"The folder '{folder}' cannot be written: {e.Message}");
+        }
+    }
+
+    /// <summary>Sees that no other sweep's results would be written over.</summary>
+    /// <exception cref="InvalidInputException">The folder holds results, and not this sweep's.</exception>
+    public void CheckFree(string sweepId)
+    {
+        string known = Path.Combine(_folder, AssembleSweep.Files[0]);
+        if (File.Exists(known) && SweepIdOf(known) != sweepId)
+        {
+            throw new InvalidInputException(
+                FaultKinds.CannotWrite, Option, $"The folder '{_given}' holds the results of another sweep. Name another one, or write over them with --force.");
         }
     }
 
@@ -42,7 +59,7 @@ internal sealed class OutFolder
         var waiting = new List<(string From, string To)>();
         foreach (string file in AssembleSweep.Files)
         {
-            string to = Path.Combine(_folder, file), from = $"{to}.{Environment.ProcessId}.part";
+            string to = Path.Combine(_folder, file), from = $"{to}.{ProcessIdentity.Current}{PartSuffix}";
             await using Stream stored = await store.RequireReadAsync(SweepArtifacts.Result(sweepId, file), cancellationToken);
             await using FileStream copy = File.Create(from);
             await stored.CopyToAsync(copy, cancellationToken);
@@ -55,5 +72,32 @@ internal sealed class OutFolder
         }
 
         return [.. waiting.Select(file => file.To)];
+    }
+
+    /// <summary>Deletes what was half copied by processes that died over it.</summary>
+    private static void DeleteLeftovers(string folder)
+    {
+        foreach (string part in Directory.GetFiles(folder, "*" + PartSuffix))
+        {
+            string writer = Path.GetFileNameWithoutExtension(part).Split('.')[^1];
+            if (ProcessIdentity.Parse(writer)?.HasEnded() == true)
+            {
+                File.Delete(part);
+            }
+        }
+    }
+
+    /// <summary>Whose results they are; null where the file is none of ours.</summary>
+    private static string? SweepIdOf(string results)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(results));
+            return document.RootElement.GetProperty("sweepId").GetString();
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            return null;
+        }
     }
 }

@@ -19,7 +19,7 @@ internal static class ServeCommand
         };
         var store = new Option<string>("--store")
         {
-            Description = "Where sweeps are kept: a folder, or Azure Storage's connection string or account URL",
+            Description = "Where sweeps are kept: a folder (made private to you where it is not there yet), or Azure Storage's connection string or account URL",
             HelpName = "FOLDER|CONNECTION",
             DefaultValueFactory = _ => DefaultFolders.Store("serve"),
         };
@@ -29,15 +29,27 @@ internal static class ServeCommand
             Description = "How many activities run at once. Default: the number of cores, at most 4.",
             HelpName = "N",
         };
-        parallelism.Validators.Add(result =>
+        Bound(parallelism, most: 256);
+        var queued = new Option<int?>("--max-queued")
         {
-            if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, out int number) && number is < 1 or > 256)
-            {
-                result.AddError("--parallelism: At least 1, at most 256.");
-            }
-        });
+            Description = "How many sweeps may wait for their turn; beyond, requests are answered 429 (default: 1000)",
+            HelpName = "N",
+        };
+        Bound(queued, most: 1_000_000);
+        var connections = new Option<int?>("--max-connections")
+        {
+            Description = $"How many connections are open at once; beyond, they are closed (default: {ServeOptions.DefaultMostConnections})",
+            HelpName = "N",
+        };
+        Bound(connections, most: 100_000);
+        var hosts = new Option<string[]>("--allowed-hosts")
+        {
+            Description = "Names by which other machines may ask for this one, beside its own name and addresses; * for any",
+            HelpName = "NAME",
+            AllowMultipleArgumentsPerToken = true,
+        };
 
-        var command = new Command("serve", "Serve the HTTP API and its page on this machine") { urls, store, models, parallelism };
+        var command = new Command("serve", "Serve the HTTP API and its page on this machine") { urls, store, models, parallelism, queued, connections, hosts };
 
         // Not an asynchronous action: for one, the library would end the process on Ctrl-C before the server has stopped by itself.
         command.SetAction(parsed => Run(new ServeOptions
@@ -46,14 +58,28 @@ internal static class ServeCommand
             Store = parsed.GetRequiredValue(store),
             Models = parsed.GetValue(models) ?? DefaultFolders.Models,
             Parallelism = parsed.GetValue(parallelism),
+            MostQueued = parsed.GetValue(queued),
+            MostConnections = parsed.GetValue(connections) ?? ServeOptions.DefaultMostConnections,
+            AllowedHosts = parsed.GetValue(hosts) ?? [],
         }));
         return command;
     }
 
+    private static void Bound(Option<int?> option, int most) => option.Validators.Add(result =>
+    {
+        if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, out int number) && (number < 1 || number > most))
+        {
+            result.AddError($"{option.Name}: At least 1, at most {most}.");
+        }
+    });
+
     private static int Run(ServeOptions options)
     {
         LibTorch.Load();
-        SweepServer.RunAsync(options, addresses => Console.WriteLine($"Listening on {string.Join(", ", addresses)}. Ctrl-C ends it.")).GetAwaiter().GetResult();
+        SweepServer.RunAsync(
+            options,
+            warning => Console.Error.WriteLine($"Warning: {warning}"),
+            addresses => Console.WriteLine($"Listening on {string.Join(", ", addresses)}. Ctrl-C ends it.")).GetAwaiter().GetResult();
         return ExitCode.Done;
     }
 }

@@ -3,6 +3,7 @@ using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Reports;
@@ -18,7 +19,7 @@ internal static class SweepCommand
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
-        var options = new SweepOptions();
+        RequestOptions options = RequestOptions.Every();
         var store = new Option<string>("--store")
         {
             Description = "Where activations and finished layers are kept: a folder, or Azure Storage's connection string or account URL",
@@ -31,29 +32,41 @@ internal static class SweepCommand
             HelpName = "FOLDER",
             DefaultValueFactory = _ => "headpatch-out",
         };
+        var force = new Option<bool>("--force") { Description = "Write over another sweep's results in that folder" };
         var command = new Command("sweep", "Patch every head of every layer and measure how much of the behaviour each carries");
-        foreach (Option option in options.All.Append(store).Append(output))
+        foreach (Option option in options.All.Concat([store, output, force]))
         {
             command.Options.Add(option);
         }
 
         command.SetAction((parsed, cancellation) =>
-            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), cancellation));
+            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), parsed.GetValue(force), cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(SweepOptions options, ParseResult parsed, string location, string output, CancellationToken cancellation)
+    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, bool force, CancellationToken cancellation)
     {
         LibTorch.Load();
         var (request, places) = options.Read(parsed);
         IArtifactStore store = ArtifactStores.Open(location);
         var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()));
         SweepPlan plan = await SweepPlanner.PlanAsync(request, TimeProvider.System.GetUtcNow(), catalog, places, cancellation);
+        await LeftOutPairs.SayAsync(plan.LeftOutCount, plan.LeftOut);
         OutFolder folder = OutFolder.Open(output);
         await store.CheckAsync(cancellation);
 
         string id = SweepIds.OfContent(request, plan.Model.Fingerprint);
+        if (!force)
+        {
+            folder.CheckFree(id);
+        }
+
         await using var engine = new InProcessEngine(store, catalog);
+        if (await engine.FindOwnerAsync(id, cancellation) is SweepOwner owner)
+        {
+            Console.WriteLine($"The same sweep runs already, in process {owner.ProcessId} on {owner.Machine}. It is followed to its end there; if that process ends, the sweep goes on here.");
+        }
+
         SweepStatus status = await SweepDisplay.RunAsync(engine, plan, () => engine.RunAsync(id, request, cancellation));
         if (status.Status != SweepState.Completed)
         {
@@ -83,7 +96,7 @@ internal static class SweepCommand
         }
 
         string important = result.ImportantHeads.Count == 0 ? "none" : string.Join(", ", result.ImportantHeads.Select(head => head.Name));
-        AnsiConsole.WriteLine(FormattableString.Invariant($"{char.ToUpperInvariant(heatmap.Unit[0])}{heatmap.Unit[1..]}s above {result.Threshold}: {important}"));
+        AnsiConsole.WriteLine(FormattableString.Invariant($"{char.ToUpperInvariant(heatmap.Unit[0])}{heatmap.Unit[1..]}s above {result.Threshold}{(result.Heads.Any(head => head.ConfidenceInterval is not null) ? ", intervals without 0" : "")}: {important}"));
         AnsiConsole.WriteLine(FormattableString.Invariant(
             $"Clean metric {result.Pairs.Average(pair => pair.CleanMetric):G4}, corrupted {result.Pairs.Average(pair => pair.CorruptedMetric):G4} ({result.Metric}, mean of {result.Pairs.Count} pairs)"));
         AnsiConsole.WriteLine($"Effect = {result.Normalisation}");

@@ -121,6 +121,7 @@ internal sealed partial class HubRepository : IDisposable
             }
 
             string? wrong = file.Length is not null && LengthOf(path) != file.Length ? $"has {LengthOf(path)} bytes where the hub announced {file.Length}"
+                : file.Length is null && LengthOf(path) > HubFile.LongestText ? $"has more than {HubFile.LongestText} bytes, and the hub did not say how many"
                 : file.Sha256 is not null && await FileHash.Sha256Async(path, cancellationToken) != file.Sha256 ? $"has another SHA-256 than the hub announced ({file.Sha256})"
                 : null;
             if (wrong is null)
@@ -159,7 +160,7 @@ internal sealed partial class HubRepository : IDisposable
             await using Stream content = await answer.Content.ReadAsStreamAsync(cancellationToken);
             byte[] buffer = new byte[1 << 17];
             long length = goesOn ? from : 0;
-            while (length <= (file.Length ?? long.MaxValue))
+            while (length <= (file.Length ?? HubFile.LongestText))
             {
                 silence.CancelAfter(LongestSilence);
                 int read = await content.ReadAsync(buffer, silence.Token);

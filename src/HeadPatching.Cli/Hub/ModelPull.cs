@@ -12,6 +12,7 @@ internal sealed class ModelPull
 {
     private const string Config = "config.json";
     private const string Weights = "model.safetensors";
+    private const int LongestName = 200; // a file system takes 255, and .part is put behind it
     private const string Index = "model.safetensors.index.json";
     private static readonly string[] Tokenizer =
         ["vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
@@ -38,11 +39,16 @@ internal sealed class ModelPull
         HubFile weights = await _repository.FindAsync(Weights, cancellationToken) ?? await _repository.FindAsync(Index, cancellationToken)
             ?? throw new InvalidInputException(
                 FaultKinds.NotFound, "HUB_ID", $"The repository has no safetensors: neither {Weights} nor {Index}. Weights in other forms can run code and are not fetched.");
-        if (weights.Name == Index && File.Exists(Path.Combine(_folder, Weights)))
+        var tokenizer = new List<HubFile>();
+        foreach (string name in Tokenizer)
         {
-            throw new InvalidInputException(FaultKinds.CannotWrite, "--to", $"'{_folder}' holds the {Weights} of another model. Name an empty folder.");
+            if (await _repository.FindAsync(name, cancellationToken) is HubFile file)
+            {
+                tokenizer.Add(file);
+            }
         }
 
+        RefuseOthers([weights.Name, .. tokenizer.Select(file => file.Name)]);
         Directory.CreateDirectory(_folder);
         var files = new List<HubFile> { weights, config };
         await FetchAsync(weights, cancellationToken);
@@ -57,13 +63,10 @@ internal sealed class ModelPull
             }
         }
 
-        foreach (string name in Tokenizer)
+        foreach (HubFile file in tokenizer)
         {
-            if (await _repository.FindAsync(name, cancellationToken) is HubFile file)
-            {
-                await FetchAsync(file, cancellationToken);
-                files.Insert(0, file);
-            }
+            await FetchAsync(file, cancellationToken);
+            files.Insert(0, file);
         }
 
         await FetchAsync(config, cancellationToken);
@@ -71,8 +74,24 @@ internal sealed class ModelPull
         return [.. files.Select(file => file.Name)];
     }
 
+    /// <summary>Weights and tokenizers that are in the folder and not in the repository are another model's, and would be read as this one's.</summary>
+    private void RefuseOthers(IReadOnlyCollection<string> own)
+    {
+        string[] others = [.. Tokenizer.Append(Weights).Except(own).Where(name => File.Exists(Path.Combine(_folder, name)))];
+        if (others.Length > 0)
+        {
+            throw new InvalidInputException(
+                FaultKinds.CannotWrite, "--to", $"'{_folder}' holds what the repository does not have, and is another model's: {string.Join(", ", others)}. Name an empty folder.");
+        }
+    }
+
     private async Task FetchAsync(HubFile file, CancellationToken cancellationToken)
     {
+        if (file.Refusal is string refusal)
+        {
+            throw new InvalidInputException(FaultKinds.TooLarge, file.Name, refusal);
+        }
+
         _progress.Begin(file.Name, file.Length ?? 0);
         string whole = Path.Combine(_folder, file.Name);
         if (file.Sha256 is not null && File.Exists(whole) && await FileHash.Sha256Async(whole, cancellationToken) == file.Sha256)
@@ -113,9 +132,10 @@ internal sealed class ModelPull
             // Said below.
         }
 
-        throw new InvalidInputException(FaultKinds.Malformed, Index, "weight_map does not name .safetensors files of the same folder for its tensors.");
+        throw new InvalidInputException(
+            FaultKinds.Malformed, Index, $"weight_map does not name .safetensors files of the same folder, with names of at most {LongestName} characters, for its tensors.");
     }
 
     private static bool IsShard(string name) =>
-        name.EndsWith(".safetensors", StringComparison.Ordinal) && name[0] != '.' && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-');
+        name.Length <= LongestName && name.EndsWith(".safetensors", StringComparison.Ordinal) && name[0] != '.' && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-');
 }

@@ -35,6 +35,12 @@ public static class PairsTable
                 new Text($"{pair.Index}"), new Text("clean"), Tokens(pair.CleanTokens, pair.CorruptedTokens, text), Answers(pair.Correct, text), Metric(pair.CleanMetric));
             table.AddRow(
                 new Text(""), new Text("corrupted"), Tokens(pair.CorruptedTokens, pair.CleanTokens, text), Answers(pair.Incorrect, text), Metric(pair.CorruptedMetric));
+            if (pair.Roles is { } roles)
+            {
+                string where = string.Join("  ", roles.OrderBy(role => role.Value).Select(role => $"{role.Key} {role.Value}·{text(pair.CleanTokens[role.Value]).Trim()}"));
+                table.AddRow(new Text(""), new Text("roles"), new Text(where), new Text(""), new Text(""));
+            }
+
             table.AddEmptyRow();
         }
 

@@ -22,14 +22,14 @@ public static class RankedTable
     {
         var ranked = heads.OrderByDescending(head => Math.Abs(head.PatchingEffect)).Take(top).ToList();
         var largest = ranked.Count > 0 ? Math.Abs(ranked[0].PatchingEffect) : 0;
-        var hasPositions = ranked.Exists(head => head.Position is not null);
+        var hasPositions = ranked.Exists(head => head.Position is not null || head.Role is not null);
 
         var table = new Table().Border(TableBorder.Simple);
         table.AddColumn(new TableColumn("#").RightAligned().NoWrap());
         table.AddColumn(new TableColumn(ranked.Exists(head => head.Head is null) ? "layer" : "head").NoWrap());
         if (hasPositions)
         {
-            table.AddColumn(new TableColumn("position").RightAligned().NoWrap());
+            table.AddColumn(new TableColumn(ranked.Exists(head => head.Role is not null) ? "role" : "position").RightAligned().NoWrap());
         }
 
         table.AddColumn(new TableColumn("effect").RightAligned().NoWrap());
@@ -55,7 +55,7 @@ public static class RankedTable
             };
             if (hasPositions)
             {
-                cells.Insert(2, new Text(head.Position is { } position ? Number(position, "0") : ""));
+                cells.Insert(2, new Text(Where(head)));
             }
             else
             {
@@ -67,6 +67,10 @@ public static class RankedTable
 
         return ranked.Exists(head => head.Estimated) ? new Rows(table, new Text("~ estimated from one gradient, not run")) : table;
     }
+
+    // Over few pairs says so: such a place is shown only where no other has more.
+    private static string Where(HeadResult head) =>
+        (head.Role ?? (head.Position is { } position ? Number(position, "0") : "")) + (head.Pairs is > 0 and < Cells.FewPairs ? $" (n={Number(head.Pairs, "0")})" : "");
 
     private static string Bar(double effect, double largest)
     {

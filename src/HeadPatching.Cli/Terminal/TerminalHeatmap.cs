@@ -1,4 +1,3 @@
-using System.Globalization;
 using HeadPatching.Sweeps.Reports;
 using Spectre.Console;
 using Spectre.Console.Rendering;
@@ -25,7 +24,10 @@ public sealed class TerminalHeatmap : Renderable
     private readonly double[][] _heatmap;
     private readonly int _columns;
     private readonly string _letter;
+    private readonly Func<int, string> _label;
     private readonly int _rowLabel;
+    private readonly int _step;
+    private readonly bool _named;
 
     /// <summary>Makes the heatmap of a result.</summary>
     public TerminalHeatmap(HeatmapTable table)
@@ -33,7 +35,10 @@ public sealed class TerminalHeatmap : Renderable
         _heatmap = table.Effects;
         _columns = table.Width;
         _letter = table.Letter;
+        _label = table.LabelOf;
+        _named = table.Columns == HeatmapColumns.Roles;
         _rowLabel = Math.Max($"L{_heatmap.Length - 1}".Length, _letter.Length) + 1;
+        _step = _named ? Enumerable.Range(0, _columns).Max(column => _label(column).Length) + 1 : _columns <= MostColumnsApart ? CellWidth + 1 : CellWidth;
     }
 
     /// <inheritdoc/>
@@ -41,14 +46,13 @@ public sealed class TerminalHeatmap : Renderable
     {
         // Redirected output has no escape sequences, whatever colours the terminal behind it would have.
         var coloured = options.Ansi && options.ColorSystem != ColorSystem.NoColors;
-        var step = _columns <= MostColumnsApart ? CellWidth + 1 : CellWidth;
-        var columnsPerBlock = Math.Clamp((maxWidth - _rowLabel) / step, 1, _columns);
+        var columnsPerBlock = Math.Clamp((maxWidth - _rowLabel) / _step, 1, _columns);
         for (var first = 0; first < _columns; first += columnsPerBlock)
         {
             var end = Math.Min(first + columnsPerBlock, _columns);
-            if (_letter.Length > 0)
+            if (_letter.Length > 0 || _named)
             {
-                yield return new Segment(ColumnLabels(first, end, step), Label);
+                yield return new Segment(ColumnLabels(first, end), Label);
                 yield return Segment.LineBreak;
             }
 
@@ -58,7 +62,7 @@ public sealed class TerminalHeatmap : Renderable
                 for (var column = first; column < end; column++)
                 {
                     var (text, style) = CellOf(_heatmap[layer][column], coloured);
-                    yield return new Segment(text.PadRight(column < end - 1 ? step : CellWidth), style);
+                    yield return new Segment(text.PadRight(column < end - 1 ? _step : CellWidth), style);
                 }
 
                 yield return Segment.LineBreak;
@@ -94,13 +98,13 @@ public sealed class TerminalHeatmap : Renderable
     }
 
     // Numbers stand above their cells; where they would touch each other, only every second one does, or every third.
-    private string ColumnLabels(int first, int end, int step)
+    private string ColumnLabels(int first, int end)
     {
-        var digits = (_columns - 1).ToString(CultureInfo.InvariantCulture).Length;
-        var every = (digits / step) + 1;
+        var digits = _label(_columns - 1).Length;
+        var every = _named ? 1 : (digits / _step) + 1;
         var labels = Enumerable.Range(first, end - first)
             .Where(column => (column - first) % every == 0)
-            .Select(column => column.ToString(CultureInfo.InvariantCulture).PadRight(step * every));
+            .Select(column => _label(column).PadRight(_step * every));
         return _letter.PadRight(_rowLabel) + string.Concat(labels).TrimEnd();
     }
 }

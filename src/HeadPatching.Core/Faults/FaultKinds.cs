@@ -1,6 +1,9 @@
 namespace HeadPatching.Core.Faults;
 
-/// <summary>The kinds of fault. The slugs are part of the contract (problem+json types end in them): add, never rename.</summary>
+/// <summary>
+/// The kinds of fault. The slugs are part of the contract (over HTTP, the <c>kind</c> of each of a problem's <c>errors</c>; a problem's own <c>type</c> is
+/// another thing): add, never rename.
+/// </summary>
 public static class FaultKinds
 {
     /// <summary>A file or folder is missing or cannot be read.</summary>
@@ -15,11 +18,14 @@ public static class FaultKinds
     /// <summary>The model's architecture, activation or size is not one that is supported.</summary>
     public const string UnsupportedModel = "unsupported-model";
 
-    /// <summary>A model folder lacks a tensor, or a tensor has another shape than config.json says.</summary>
+    /// <summary>A model folder lacks a tensor, or a tensor has another shape than config.json says, or a number in it is not finite.</summary>
     public const string InvalidWeights = "invalid-weights";
 
     /// <summary>Prompts are text and the model folder has no tokenizer that can be read.</summary>
     public const string NoTokenizer = "no-tokenizer";
+
+    /// <summary>The tokenizer's own rule for splitting a text takes longer than it may.</summary>
+    public const string SlowTokenizer = "slow-tokenizer";
 
     /// <summary>Clean and corrupted prompt have different token counts.</summary>
     public const string UnequalLength = "unequal-length";
@@ -56,6 +62,9 @@ public static class FaultKinds
 
     /// <summary>More of something than the host allows.</summary>
     public const string TooLarge = "too-large";
+
+    /// <summary>The numbers of a run grow beyond what the type it is computed in can hold.</summary>
+    public const string NotFinite = "not-finite";
 
     /// <summary>A folder or file cannot be written.</summary>
     public const string CannotWrite = "cannot-write";

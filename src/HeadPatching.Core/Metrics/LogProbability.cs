@@ -23,7 +23,7 @@ public sealed class LogProbability : IMetric
         VocabularyLogits.Measure(model, resid, logits =>
         {
             // Of each pair, the log of the sum of exp(logit) over its right answers, less that over the vocabulary.
-            Tensor answers = stack(CorrectLogits.Of(logits, measured.Pairs).Select(own => own.logsumexp(-1)), -1); // [runs, pairs]
+            Tensor answers = AnswerLogits.Correct(logits, measured.Pairs, own => own.logsumexp(-1)); // [runs, pairs]
             return answers - logits.logsumexp(-1);
         });
 

@@ -12,9 +12,29 @@ public enum Metric
     /// <summary>The right answer's probability; see <see cref="Metrics.Probability"/>.</summary>
     Probability,
 
+    /// <summary>The right answer's probability less the wrong one's; see <see cref="Metrics.ProbabilityDifference"/>.</summary>
+    ProbabilityDifference,
+
     /// <summary>The right answer's rank, 0 at the top; see <see cref="Metrics.Rank"/>.</summary>
     Rank,
 
     /// <summary>KL(clean || run); see <see cref="Metrics.KlDivergence"/>.</summary>
     KlDivergence,
+}
+
+/// <summary>The implementation of each <see cref="Metrics.Metric"/>.</summary>
+public static class MetricFor
+{
+    /// <summary>Makes the metric.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not a value of the enumeration.</exception>
+    public static IMetric Metric(Metric metric) => metric switch
+    {
+        Metrics.Metric.LogitDifference => new LogitDifference(),
+        Metrics.Metric.LogProbability => new LogProbability(),
+        Metrics.Metric.Probability => new Probability(),
+        Metrics.Metric.ProbabilityDifference => new ProbabilityDifference(),
+        Metrics.Metric.Rank => new Rank(),
+        Metrics.Metric.KlDivergence => new KlDivergence(),
+        _ => throw new ArgumentOutOfRangeException(nameof(metric), metric, null),
+    };
 }

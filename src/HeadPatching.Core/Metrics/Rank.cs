@@ -22,7 +22,7 @@ public sealed class Rank : IMetric
     public Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured) =>
         VocabularyLogits.Measure(model, resid, logits =>
         {
-            Tensor best = stack(CorrectLogits.Of(logits, measured.Pairs).Select(own => own.amax([-1])), -1); // [runs, pairs]
+            Tensor best = AnswerLogits.Correct(logits, measured.Pairs, own => own.amax([-1])); // [runs, pairs]
             return logits.gt(best.unsqueeze(-1)).sum(-1).to(logits.dtype);
         });
 

@@ -30,6 +30,12 @@ public sealed record ModelConfig
     /// <summary>The most positions a prompt may have.</summary>
     public required int Context { get; init; }
 
+    /// <summary>
+    /// Whether <see cref="Context"/> is the width of the model's sliding window: up to it, attention over all positions before is the same,
+    /// and beyond it is not.
+    /// </summary>
+    public bool ContextIsSlidingWindow { get; init; }
+
     /// <summary>Number of token ids.</summary>
     public required int Vocabulary { get; init; }
 
@@ -66,8 +72,11 @@ public sealed record ModelConfig
     /// <summary>Whether the MLP's matrices have biases.</summary>
     public bool MlpBias { get; init; } = true;
 
-    /// <summary>The token id put before text prompts, or null where the model has none.</summary>
+    /// <summary>The token id put before text prompts, or null where none is.</summary>
     public int? BosId { get; init; }
+
+    /// <summary>The BOS that there is beside, though texts do not begin with it: Qwen's and Pythia's, or one that was asked to be left out.</summary>
+    public int? UnusedBosId { get; init; }
 
     /// <summary>Whether the unembedding is the embedding transposed.</summary>
     public required bool TiedUnembedding { get; init; }

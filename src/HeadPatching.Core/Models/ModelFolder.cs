@@ -12,7 +12,8 @@ public static class ModelFolder
     /// <param name="dtype">The type to compute in; weights stored in another are converted.</param>
     /// <param name="device">Where to compute.</param>
     /// <exception cref="InvalidInputException">
-    /// The folder, its config.json or its weights cannot be used; carries every fault that could be found.
+    /// The folder, its config.json or its weights cannot be used, a weight that is NaN or infinite among them; carries every fault that
+    /// could be found.
     /// </exception>
     public static Transformer Load(string folder, ScalarType dtype, Device device)
     {
@@ -21,6 +22,9 @@ public static class ModelFolder
         var weights = new FamilyWeights(files, config);
         ThrowIfAny(weights.Check());
         using var mode = no_grad();
+
+        // The model takes the weights out of the scope when it has them all; of a load that fails midway the scope frees what was read.
+        using var scope = NewDisposeScope();
         return new Transformer(config, weights.Read(dtype, device));
     }
 

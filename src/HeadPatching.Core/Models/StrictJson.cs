@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 using HeadPatching.Core.Faults;
 
 namespace HeadPatching.Core.Models;
@@ -9,6 +10,9 @@ namespace HeadPatching.Core.Models;
 /// </summary>
 internal static class StrictJson
 {
+    /// <summary>The most bytes of a file that is read whole: ten times the largest tokenizer there is.</summary>
+    public const long LongestFile = 256L << 20;
+
     private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
 
     /// <summary>Reads a JSON file; faults name <c>path:line</c>.</summary>
@@ -18,6 +22,11 @@ internal static class StrictJson
         byte[] bytes;
         try
         {
+            if (new FileInfo(path) is { Exists: true, Length: > LongestFile } file)
+            {
+                throw new InvalidInputException(FaultKinds.TooLarge, path, $"The file has {file.Length} bytes, which is more than {LongestFile}; it cannot be what its name says.");
+            }
+
             bytes = File.ReadAllBytes(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -60,11 +69,46 @@ internal static class StrictJson
                 : $"unexpected text at byte {e.BytePositionInLine + 1} of line {e.LineNumber + 1}.";
             throw new InvalidInputException(FaultKinds.Malformed, where(e.LineNumber + 1), $"{what} is not valid JSON: {detail}");
         }
+        catch (InvalidOperationException) when (!IsText(utf8.Span))
+        {
+            throw new InvalidInputException(FaultKinds.Malformed, where(null), $"{what} is not valid JSON: a string in it is not Unicode text.");
+        }
+    }
+
+    /// <summary>
+    /// Whether every string is Unicode text: no broken UTF-8, and no half of a surrogate pair, which an escape can stand for. System.Text.Json
+    /// finds that only when the string is asked for, and then throws what it also throws for a mistake in the program; this tells the two apart.
+    /// </summary>
+    /// <param name="utf8">Valid JSON, but for that.</param>
+    public static bool IsText(ReadOnlySpan<byte> utf8)
+    {
+        if (!Utf8.IsValid(utf8))
+        {
+            return false;
+        }
+
+        var reader = new Utf8JsonReader(utf8);
+        while (reader.Read())
+        {
+            if (reader.ValueIsEscaped && reader.TokenType is JsonTokenType.PropertyName or JsonTokenType.String && !CanBeRead(ref reader))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static bool CanBeRead(ref Utf8JsonReader reader)
+    {
+        try
+        {
+            _ = reader.GetString();
+            return true;
+        }
         catch (InvalidOperationException)
         {
-            // What System.Text.Json throws for strings that are no Unicode text: broken UTF-8, half a surrogate pair.
-            throw new InvalidInputException(
-                FaultKinds.Malformed, where(null), $"{what} is not valid JSON: a string in it is not Unicode text.");
+            return false;
         }
     }
 }

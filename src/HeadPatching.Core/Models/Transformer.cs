@@ -29,6 +29,8 @@ public sealed class Transformer : IDisposable
     private static readonly Scalar GeluCubic = (GeluLinear * 0.044715).ToScalar();
 
     private readonly RotaryTable? _rotary;
+    private readonly bool _frozenNorms;
+    private readonly bool _ownsWeights;
 
     /// <summary>Makes a model of its weights, which it owns from now on.</summary>
     /// <param name="config">The shape; must be that of the weights.</param>
@@ -37,17 +39,26 @@ public sealed class Transformer : IDisposable
     {
         Config = config;
         Weights = weights;
-        foreach (Tensor tensor in weights.All())
-        {
-            tensor.DetachFromDisposeScope();
-        }
-
         _rotary = config.Rotary is null ? null : new RotaryTable(config.Rotary, config.Context, Dtype, Device);
         if (Device.type == DeviceType.CUDA)
         {
             CudaDevice.ComputeInFullFloat32();
             FreeDeviceMemory = CudaDevice.FreeBytes(Device);
         }
+
+        // Last: until here a dispose scope that the weights were read in frees them if anything fails.
+        foreach (Tensor tensor in weights.All())
+        {
+            tensor.DetachFromDisposeScope();
+        }
+
+        _ownsWeights = true;
+    }
+
+    private Transformer(Transformer other, bool frozenNorms)
+    {
+        (Config, Weights, FreeDeviceMemory, _rotary) = (other.Config, other.Weights, other.FreeDeviceMemory, other._rotary);
+        _frozenNorms = frozenNorms;
     }
 
     /// <summary>The shape of the model.</summary>
@@ -67,6 +78,14 @@ public sealed class Transformer : IDisposable
     /// once: libtorch keeps the memory it has used, so that later the card looks full though it is not.
     /// </summary>
     public long? FreeDeviceMemory { get; }
+
+    /// <summary>
+    /// The same model, on the same weights, whose backward pass takes the scale of every norm (what it divides by; those of queries and
+    /// keys too) for a constant. The forward pass is the same. It is the LN-rule of layer-wise relevance propagation (Ali et al. 2022, "XAI
+    /// for Transformers: Better Explanations through Conservative Propagation").
+    /// </summary>
+    /// <returns>A view of this model, to be used no longer than it; there is nothing in it to dispose of.</returns>
+    public Transformer WithFrozenNorms() => new(this, frozenNorms: true);
 
     /// <summary>The whole pass, token ids to the logits of every position.</summary>
     /// <param name="ids">[batch, position] int64</param>
@@ -180,6 +199,15 @@ public sealed class Transformer : IDisposable
         return F.scaled_dot_product_attention(q, k, v, attn_mask: queries == 1 ? null! : CausalMask(queries, keys));
     }
 
+    /// <summary>b_V: the z of every head where all values are their bias, since a pattern's rows sum to 1. 0 in families without one.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <returns>[1, heads, 1, d_head]</returns>
+    public Tensor ValueBias(int layer)
+    {
+        Tensor bias = Weights.Layers[layer].QueryKeyValueBias?.narrow(0, QueryWidth + KeyWidth, KeyWidth) ?? zeros(KeyWidth, dtype: Dtype, device: Device);
+        return ForEveryQuery(SplitHeads(bias.reshape(1, 1, -1)));
+    }
+
     /// <summary>attn_out: what all heads write, from their z.</summary>
     /// <param name="layer">Layer, from 0.</param>
     /// <param name="z">[batch, heads, position, d_head]</param>
@@ -229,6 +257,11 @@ public sealed class Transformer : IDisposable
     /// <summary>Frees the weights.</summary>
     public void Dispose()
     {
+        if (!_ownsWeights)
+        {
+            return;
+        }
+
         foreach (Tensor tensor in Weights.All())
         {
             tensor.Dispose();
@@ -266,17 +299,35 @@ public sealed class Transformer : IDisposable
         return sharing == 1 ? x : x.unsqueeze(2).expand(-1, -1, sharing, -1, -1).flatten(1, 2);
     }
 
-    private Tensor Norm(Tensor x, Tensor weight, Tensor? bias) =>
-        Config.Norm == NormKind.Rms ? RmsNorm(x, weight) : F.layer_norm(x, [Config.Width], weight, bias, Config.NormEpsilon);
+    private Tensor Norm(Tensor x, Tensor weight, Tensor? bias)
+    {
+        if (Config.Norm == NormKind.Rms)
+        {
+            return RmsNorm(x, weight);
+        }
+
+        if (!_frozenNorms)
+        {
+            return F.layer_norm(x, [Config.Width], weight, bias, Config.NormEpsilon);
+        }
+
+        // The fused one has no part that could be taken for a constant. A LayerNorm is an RMSNorm of x - mean(x), with a shift.
+        Tensor exact = AtLeastFloat32(x);
+        Tensor normed = RmsNorm(exact - exact.mean([-1], keepdim: true), weight);
+        return bias is null ? normed : normed.Plus(bias);
+    }
 
     /// <summary>x / sqrt(mean(x^2) + epsilon) * weight, over the last dimension.</summary>
     private Tensor RmsNorm(Tensor x, Tensor weight)
     {
-        // In at least float32, as transformers and TransformerLens do: a bfloat16's square has too few digits for a mean.
-        Tensor exact = Dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
-        Tensor scale = exact.square().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_(); // [.., 1]
+        Tensor exact = AtLeastFloat32(x);
+        Tensor measured = _frozenNorms ? exact.detach() : exact;
+        Tensor scale = measured.square().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_(); // [.., 1]
         return (exact * scale).to(Dtype) * weight;
     }
+
+    /// <summary>What a norm computes in, as in transformers and TransformerLens: a bfloat16's square has too few digits for a mean.</summary>
+    private Tensor AtLeastFloat32(Tensor x) => Dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
 
     /// <summary>x W + b, for [.., in] and [in, out].</summary>
     private static Tensor Linear(Tensor x, Tensor weight, Tensor? bias)

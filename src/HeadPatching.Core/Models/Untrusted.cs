@@ -1,7 +1,7 @@
 namespace HeadPatching.Core.Models;
 
 /// <summary>Text out of a model's files, made fit for a one-line message on a terminal.</summary>
-internal static class Untrusted
+public static class Untrusted
 {
     private const int LongestShown = 100;
 

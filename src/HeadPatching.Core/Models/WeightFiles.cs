@@ -13,6 +13,7 @@ public sealed class WeightFiles : IDisposable
 {
     private const string SingleName = "model.safetensors";
     private const string IndexName = "model.safetensors.index.json";
+    private const int LongestFileName = 255; // of every common file system
 
     private readonly string _folder;
     private readonly IReadOnlyList<SafetensorsFile> _files;
@@ -124,6 +125,24 @@ public sealed class WeightFiles : IDisposable
     public Tensor Read(string name, ReadOnlySpan<long> expectedShape, ScalarType dtype, Device device) =>
         Check(name, expectedShape) is { } fault ? throw new InvalidInputException([fault]) : _fileOf[name].Read(name, dtype, device);
 
+    /// <summary>What is wrong with the values of a weight that was read; null where all are finite. One pass over them.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="weight">What <see cref="Read"/> gave.</param>
+    public Fault? CheckValues(string name, Tensor weight)
+    {
+        if (IsFinite(weight))
+        {
+            return null;
+        }
+
+        SafetensorsFile file = _fileOf[name];
+        using var scope = NewDisposeScope();
+        string what = IsFinite(file.Read(name, file.Tensors[name].Dtype.ToScalarType()!.Value, CPU))
+            ? $"holds numbers that are too large for {weight.dtype.Name()}; load it in float64"
+            : "holds a NaN or an infinite number; the file is damaged, or its training failed";
+        return new Fault(FaultKinds.InvalidWeights, file.Name, $"The tensor {Untrusted.Show(name)} {what}.");
+    }
+
     /// <summary>Closes the files.</summary>
     public void Dispose()
     {
@@ -131,6 +150,14 @@ public sealed class WeightFiles : IDisposable
         {
             file.Dispose();
         }
+    }
+
+    /// <summary>Whether no number is NaN or infinite: a NaN is what the least and the greatest of a tensor with one are.</summary>
+    private static bool IsFinite(Tensor tensor)
+    {
+        using var scope = NewDisposeScope();
+        var (least, greatest) = tensor.aminmax();
+        return stack([least, greatest]).isfinite().all().item<bool>();
     }
 
     private static WeightFiles OpenSharded(string folder)
@@ -213,6 +240,14 @@ public sealed class WeightFiles : IDisposable
                 indexPath,
                 $"weight_map names the shard {Untrusted.Show(shard)}; "
                 + "a shard must be a .safetensors file in the same folder, named without a path.");
+        }
+
+        if (shard.Length > LongestFileName)
+        {
+            throw new InvalidInputException(
+                FaultKinds.Malformed,
+                indexPath,
+                $"weight_map names a shard with a name of {shard.Length} characters, which no file can have: {Untrusted.Show(shard)}.");
         }
 
         var path = Path.Combine(folder, shard);

@@ -1,10 +1,13 @@
 using System.Diagnostics;
+using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Bands;
 using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
+using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching;
 
@@ -19,6 +22,7 @@ public static class InMemorySweep
     /// <param name="budget">How much memory it may take beside the weights.</param>
     /// <param name="progress">Told after each batch how many patched runs it made.</param>
     /// <param name="cancellation">Looked at before each batch.</param>
+    /// <exception cref="InvalidInputException">An ablation has no other prompts for some pair.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static SweepRuns Run(
         Transformer model,
@@ -30,13 +34,55 @@ public static class InMemorySweep
         CancellationToken cancellation = default)
     {
         var patcher = new BandPatcher(model, metric, budget);
-        return OverChunks(model, pairs, metric, budget, options.Ablation is not null, PatchChunk, cancellation);
+        AblationPlan? ablation = AblationPlan.Of(pairs, options);
+        if (ablation?.Faults("ablation") is { Count: > 0 } faults)
+        {
+            throw new InvalidInputException(faults);
+        }
 
-        IEnumerable<LayerPatches> PatchChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations) => patcher.Patch(
-            new BandInputs { First = 0, Last = model.Config.Layers - 1, Measured = measured, Baselines = baselines, Activations = activations },
-            options,
-            progress,
-            cancellation);
+        int layers = model.Config.Layers;
+        IReadOnlyList<MeanZ> means = options.Ablation == Ablation.Mean ? ablation!.Means(model, 0, layers, budget, cancellation) : [];
+        try
+        {
+            return OverChunks(model, pairs, metric, budget, fromFirstPosition: options.Ablation is not null, PatchChunk, cancellation);
+        }
+        finally
+        {
+            foreach (MeanZ mean in means)
+            {
+                mean.Dispose();
+            }
+        }
+
+        IReadOnlyList<LayerPatches> PatchChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
+        {
+            IReadOnlyList<Tensor> put = options.Ablation switch
+            {
+                Ablation.Mean => [.. means.Select((mean, layer) => ablation!.Mean(mean, measured.Pairs, activations.Layers[layer].Base(options.Direction).Z!))],
+                Ablation.Resample => ablation!.Resampled(model, measured.Pairs, 0, layers),
+                _ => [],
+            };
+            try
+            {
+                var inputs = new BandInputs
+                {
+                    First = 0,
+                    Last = layers - 1,
+                    Measured = measured,
+                    Baselines = baselines,
+                    Activations = activations,
+                    AblatedZ = put.Index().ToDictionary(z => z.Index, z => z.Item),
+                };
+                return patcher.Patch(inputs, options, progress, cancellation);
+            }
+            finally
+            {
+                foreach (Tensor z in put)
+                {
+                    z.Dispose();
+                }
+            }
+        }
     }
 
     /// <summary>Estimates what <see cref="Run"/> would give; see <see cref="AttributionRun"/>.</summary>
@@ -45,6 +91,7 @@ public static class InMemorySweep
     /// <param name="options">What to patch, where and which way.</param>
     /// <param name="metric">What is measured; it must have a gradient.</param>
     /// <param name="budget">How much memory it may take beside the weights.</param>
+    /// <param name="gradient">Which gradient.</param>
     /// <param name="cancellation">Looked at before each batch.</param>
     /// <exception cref="Faults.InvalidInputException">The patch has no estimate, or the metric no gradient.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
@@ -54,13 +101,14 @@ public static class InMemorySweep
         PatchOptions options,
         IMetric metric,
         MemoryBudget budget,
+        Gradient gradient = Gradient.FrozenNorms,
         CancellationToken cancellation = default)
     {
         return OverChunks(model, pairs, metric, budget, fromFirstPosition: false, EstimateChunk, cancellation);
 
         List<LayerPatches> EstimateChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
         {
-            using var run = AttributionRun.Start(model, metric, measured, baselines, options, budget, cancellation);
+            using var run = AttributionRun.Start(model, metric, measured, baselines, options, budget, gradient, cancellation);
             return [.. Enumerable.Range(0, model.Config.Layers).Select(layer => run.Estimate(layer, activations))];
         }
     }

@@ -1,3 +1,5 @@
+using HeadPatching.Core.Prompts;
+
 namespace HeadPatching.Core.Patching;
 
 /// <summary>What is patched, where, and which way.</summary>
@@ -14,4 +16,13 @@ public sealed record PatchOptions
 
     /// <summary>Which run is patched. Default: denoise, clean into corrupted.</summary>
     public Direction Direction { get; init; } = Direction.Denoise;
+
+    /// <summary>
+    /// With mean and resample ablation, the pairs whose corrupted prompts means are over and donors are drawn from; null: the swept pairs' own
+    /// runs.
+    /// </summary>
+    public IReadOnlyList<TokenPair>? References { get; init; }
+
+    /// <summary>With resample ablation, the seed that donors are drawn with.</summary>
+    public int Seed { get; init; }
 }

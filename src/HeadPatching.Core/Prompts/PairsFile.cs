@@ -36,7 +36,8 @@ public sealed class PairsFile
     /// <summary>Reads a pairs file.</summary>
     /// <param name="path">The file, in UTF-8; faults name it as it is given here.</param>
     /// <exception cref="InvalidInputException">
-    /// The file is missing, cannot be read, holds no pair, or is malformed. The first 20 faults are named, the rest counted.
+    /// The file is missing, cannot be read, holds no pair, has a line too long to be one (64 Mi characters), or is malformed. The first 20 faults
+    /// are named, the rest counted.
     /// </exception>
     public static PairsFile Read(string path)
     {
@@ -47,11 +48,12 @@ public sealed class PairsFile
             // Stops at bytes that are not UTF-8, where the default would put a replacement character into a prompt.
             var strictUtf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: true, throwOnInvalidBytes: true);
             using var reader = new StreamReader(path, strictUtf8);
+            var text = new BoundedText(reader, path);
             pairs.AddRange(Path.GetExtension(path).ToLowerInvariant() switch
             {
-                ".json" => AutoCircuitReader.Read(reader, path, faults),
-                ".csv" => EapIgReader.Read(reader, path, faults),
-                _ => JsonLinesReader.Read(reader, path, faults),
+                ".json" => AutoCircuitReader.Read(text, path, faults),
+                ".csv" => EapIgReader.Read(text, path, faults),
+                _ => JsonLinesReader.Read(text, path, faults),
             });
         }
         catch (DecoderFallbackException)

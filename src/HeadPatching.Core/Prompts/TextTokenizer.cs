@@ -1,6 +1,7 @@
 using System.Text;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Prompts.Tokenizers;
 
 namespace HeadPatching.Core.Prompts;
 
@@ -13,20 +14,31 @@ public sealed class TextTokenizer
     private const string VocabularyFile = "vocab.json";
     private const string MergesFile = "merges.txt";
 
+    /// <summary>The most bytes of UTF-8 that normal form C makes one of: three letters of a Korean syllable, 9 bytes, become 3.</summary>
+    private const int MostComposing = 3;
+
     private readonly BytePairEncoder? _encoder;
     private readonly ISpelling? _spelling;
-    private readonly AddedTokens _added = AddedTokens.None;
+    private readonly AddedTokens? _added;
     private readonly Dictionary<int, string> _tokens = [];
     private readonly int _longestToken = int.MaxValue;
 
-    internal TextTokenizer(BytePairVocabulary vocabulary, BytePairEncoder encoder, ISpelling spelling, AddedTokens added)
+    /// <summary>Puts a tokenizer together.</summary>
+    /// <param name="vocabulary">Tokens and merges.</param>
+    /// <param name="encoder">Merges within a piece.</param>
+    /// <param name="spelling">Makes pieces of a text.</param>
+    /// <param name="added">The tokens that are looked for in the text itself.</param>
+    /// <param name="composes">Whether the spelling composes characters, and so makes a text shorter than it is.</param>
+    internal TextTokenizer(
+        BytePairVocabulary vocabulary, BytePairEncoder encoder, ISpelling spelling, IReadOnlyList<AddedToken> added, bool composes = false)
     {
         _encoder = encoder;
         _spelling = spelling;
-        _added = added;
+        _added = new AddedTokens(added, spelling);
         _tokens = vocabulary.Tokens.ToDictionary(entry => entry.Value, entry => entry.Key);
-        _longestToken = Math.Max(1, vocabulary.Tokens.Keys.Concat(added.Contents.Values).Max(Encoding.UTF8.GetByteCount));
-        VocabularySize = _tokens.Keys.Concat(added.Contents.Keys).Max() + 1;
+        int longest = Math.Max(1, vocabulary.Tokens.Keys.Concat(_added.Contents.Values).Max(Encoding.UTF8.GetByteCount));
+        _longestToken = composes ? (int)Math.Min(int.MaxValue, (long)longest * MostComposing) : longest;
+        VocabularySize = _tokens.Keys.Concat(_added.Contents.Keys).Max() + 1;
     }
 
     private TextTokenizer(string unsupported) => Unsupported = unsupported;
@@ -80,7 +92,7 @@ public sealed class TextTokenizer
 
         BytePairVocabulary vocabulary = BytePairVocabulary.ReadFiles(vocabularyPath, mergesPath);
         var spelling = new ByteLevelSpelling([PieceSplitter.Gpt2], composed: false, vocabulary);
-        return new TextTokenizer(vocabulary, new BytePairEncoder(vocabulary), spelling, AddedTokens.None);
+        return new TextTokenizer(vocabulary, new BytePairEncoder(vocabulary), spelling, []);
     }
 
     /// <summary>
@@ -89,33 +101,18 @@ public sealed class TextTokenizer
     /// </summary>
     /// <param name="text">Any text; empty text has no tokens.</param>
     /// <exception cref="InvalidInputException">
-    /// The text cannot be encoded whole: the vocabulary lacks the token of a byte of it (full byte-level vocabularies lack none), it is not in
-    /// the normal form that the tokenizer wants, or the tokenizer is <see cref="Unsupported"/>.
+    /// The text cannot be encoded whole: the vocabulary lacks the token of a byte of it (full byte-level vocabularies lack none), it holds an
+    /// added token with a rule that is not supported, the tokenizer takes too long (<see cref="FaultKinds.SlowTokenizer"/>), or it is
+    /// <see cref="Unsupported"/>.
     /// </exception>
-    public IReadOnlyList<int> Encode(string text)
-    {
-        if (Unsupported is not null)
-        {
-            throw new InvalidInputException(FaultKinds.NoTokenizer, "", Unsupported);
-        }
+    public IReadOnlyList<int> Encode(string text) => Encode(text, Standing.AtStart);
 
-        var ids = new List<int>();
-        foreach ((string part, int? id, bool atStart) in _added.Split(text))
-        {
-            if (id is int added)
-            {
-                ids.Add(added);
-                continue;
-            }
-
-            foreach (string piece in _spelling!.Pieces(part, atStart))
-            {
-                _encoder!.Encode(piece, ids);
-            }
-        }
-
-        return ids;
-    }
+    /// <summary>
+    /// Token ids of a text as it is written in the middle of another, which is where an answer stands: no mark of a space is put before it, as
+    /// the tokenizers of Llama 2 and Mistral put one before every text.
+    /// </summary>
+    /// <inheritdoc cref="Encode(string)"/>
+    public IReadOnlyList<int> EncodeWithin(string text) => Encode(text, Standing.Within);
 
     /// <summary>
     /// A lower bound of how many tokens a text has, without encoding it: encoding takes time that grows with the square of the longest
@@ -128,7 +125,53 @@ public sealed class TextTokenizer
     /// <c>\n</c>). An id that has no token gives <c>[id]</c>.
     /// </summary>
     public string TokenText(int id) =>
-        _added.Contents.TryGetValue(id, out string? content) ? ByteLevelAlphabet.Readable(Encoding.UTF8.GetBytes(content))
+        _added?.Contents.TryGetValue(id, out string? content) == true ? ByteLevelAlphabet.Readable(Encoding.UTF8.GetBytes(content))
         : _tokens.TryGetValue(id, out string? token) ? _spelling!.Readable(token)
         : $"[{id}]";
+
+    /// <summary>
+    /// Encodes texts on which the regular expressions of a bad tokenizer.json take for ever: long runs of one character, and something else
+    /// after them. Takes a few milliseconds with a good one.
+    /// </summary>
+    /// <exception cref="InvalidInputException">It takes too long (<see cref="FaultKinds.SlowTokenizer"/>).</exception>
+    public void TryOut()
+    {
+        string[] ends = ["", "a", "A", "é", "1", " ", "\n", "-", "'", "日"];
+        foreach (string text in ends.SelectMany(run => ends.Select(end => string.Concat(Enumerable.Repeat(run, 64)) + end)))
+        {
+            try
+            {
+                _ = Encode(text, Standing.AtStart);
+            }
+            catch (InvalidInputException e) when (e.Faults[0].Kind != FaultKinds.SlowTokenizer)
+            {
+                // A vocabulary without a token for every character is no matter of time.
+            }
+        }
+    }
+
+    private List<int> Encode(string text, Standing standing)
+    {
+        if (Unsupported is not null)
+        {
+            throw new InvalidInputException(FaultKinds.NoTokenizer, "", Unsupported);
+        }
+
+        var ids = new List<int>();
+        foreach (TextPart part in _added!.Split(text, standing))
+        {
+            if (part.Id is int added)
+            {
+                ids.Add(added);
+                continue;
+            }
+
+            foreach (string piece in _spelling!.Pieces(part.Text, part.Standing))
+            {
+                _encoder!.Encode(piece, ids);
+            }
+        }
+
+        return ids;
+    }
 }

@@ -1,3 +1,6 @@
+using System.Text.Json.Serialization;
+using HeadPatching.Core.Faults;
+
 namespace HeadPatching.Core.Prompts;
 
 /// <summary>A pair as the model sees it: validated token ids.</summary>
@@ -8,6 +11,14 @@ namespace HeadPatching.Core.Prompts;
 /// <param name="Incorrect">The answer that it is measured against, or several.</param>
 public sealed record TokenPair(int Index, IReadOnlyList<int> Clean, IReadOnlyList<int> Corrupted, TokenAnswers Correct, TokenAnswers Incorrect)
 {
+    /// <summary>Positions by their roles (<see cref="Prompts.Roles"/>), from 0, the same in both prompts; null where the pair names none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, int>? Roles { get; init; }
+
+    /// <summary>What the pair was made from, the same text in all pairs of one form; null where it says nothing of it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Template { get; init; }
+
     /// <summary>How many tokens each of the two prompts has.</summary>
     public int Length => Clean.Count;
 
@@ -30,4 +41,22 @@ public sealed record TokenPair(int Index, IReadOnlyList<int> Clean, IReadOnlyLis
             return Length;
         }
     }
+
+    /// <summary>The position of a role, from 0; null where the pair does not name it.</summary>
+    public int? PositionOf(string role) => Roles is not null && Roles.TryGetValue(role, out int position) ? position : null;
+
+    /// <summary>The pair's roles by position, and by name where two name the same one; none where it names none.</summary>
+    public IReadOnlyList<(string Name, int Position)> RolesInOrder() =>
+        Roles is null ? [] : [.. Roles.Select(role => (role.Key, role.Value)).OrderBy(role => role.Value).ThenBy(role => role.Key, StringComparer.Ordinal)];
 }
+
+/// <summary>Pairs as the model sees them, without those that cannot be swept.</summary>
+/// <param name="Pairs">Those that can, at least one.</param>
+/// <param name="LeftOutCount">How many were left out.</param>
+/// <param name="LeftOut">Those that were left out, the first 100 of them.</param>
+public sealed record TokenizedPairs(IReadOnlyList<TokenPair> Pairs, int LeftOutCount, IReadOnlyList<LeftOutPair> LeftOut);
+
+/// <summary>A pair that cannot be swept.</summary>
+/// <param name="Index">Its index in the dataset or pairs file, from 0.</param>
+/// <param name="Fault">What is wrong with it, and where; the first where it is several things.</param>
+public sealed record LeftOutPair(int Index, Fault Fault);

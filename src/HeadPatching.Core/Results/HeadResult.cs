@@ -9,9 +9,9 @@ namespace HeadPatching.Core.Results;
 /// <param name="HookPoint">TransformerLens's name of what was replaced, such as <c>blocks.9.attn.hook_z</c>.</param>
 /// <param name="PatchingEffect">0: the patch changed nothing; 1: it made the whole difference between the two runs.</param>
 /// <param name="StandardError">Of <paramref name="PatchingEffect"/> over pairs; null with fewer than two pairs.</param>
-/// <param name="CleanMetric">Mean over pairs of the clean run's metric.</param>
-/// <param name="CorruptedMetric">Mean over pairs of the corrupted run's metric.</param>
-/// <param name="PatchedMetric">Mean over pairs of the patched run's metric.</param>
+/// <param name="CleanMetric">Mean of the clean run's metric over all pairs, excluded ones too.</param>
+/// <param name="CorruptedMetric">Mean of the corrupted run's metric over all pairs.</param>
+/// <param name="PatchedMetric">Mean of the patched run's metric over all pairs.</param>
 public sealed record HeadResult(
     int Layer,
     int? Head,
@@ -24,10 +24,13 @@ public sealed record HeadResult(
     double PatchedMetric)
 {
     /// <summary>
-    /// The percentile bootstrap 95 % interval of the effect over pairs, <c>[low, high]</c>; null with fewer than two pairs. With positions
-    /// <c>each</c>: of the effect at <c>position</c>.
+    /// The 95 % interval of the effect over pairs, <c>[low, high]</c>; null with fewer than five pairs. With positions <c>each</c>: of the
+    /// effect at <c>position</c>.
     /// </summary>
     public ConfidenceInterval? ConfidenceInterval { get; init; }
+
+    /// <summary>Of how many pairs the effect is: those that have <c>position</c> or <c>role</c>, less the <c>excludedPairs</c>; 0 where none is left.</summary>
+    public int Pairs { get; init; }
 
     /// <summary>With the method <c>screen</c>: the effect as estimated, to be held against <see cref="PatchingEffect"/> where it was run.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -42,4 +45,11 @@ public sealed record HeadResult(
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Position { get; init; }
+
+    /// <summary>
+    /// With positions <c>each-role</c>, and with <c>each</c> where pairs name roles and a position is not the same place in all of them: the role whose
+    /// effect this is (the one of largest |effect|).
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Role { get; init; }
 }

@@ -43,14 +43,18 @@ public sealed record PairResult
     /// <summary>The corrupted run's metric.</summary>
     public required double CorruptedMetric { get; init; }
 
-    /// <summary>Whether clean and corrupted metric are so close (within 1e-6) that its effects are set to 0.</summary>
+    /// <summary>Whether clean and corrupted metric are so close (within 1e-6) that there is no effect: 0 stands for it here.</summary>
     public required bool Degenerate { get; init; }
 
-    /// <summary>The patched run's metric, [layer][head]; absent with positions <c>each</c>.</summary>
+    /// <summary>Positions by their roles, from 0; absent where the pair names none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, int>? Roles { get; init; }
+
+    /// <summary>The patched run's metric, [layer][head]; absent with positions <c>each</c> and <c>each-role</c>.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double[][]? PatchedMetric { get; init; }
 
-    /// <summary>The effect, [layer][head]; absent with positions <c>each</c>.</summary>
+    /// <summary>The effect, [layer][head]; absent with positions <c>each</c> and <c>each-role</c>.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double[][]? PatchingEffect { get; init; }
 
@@ -61,4 +65,12 @@ public sealed record PairResult
     /// <summary>With positions <c>each</c>: the effect, [layer][position][head].</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double[][][]? PatchingEffectByPosition { get; init; }
+
+    /// <summary>With positions <c>each-role</c>: by role the patched run's metric, [layer][head].</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, double[][]>? PatchedMetricByRole { get; init; }
+
+    /// <summary>With positions <c>each-role</c>: by role the effect, [layer][head].</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, double[][]>? PatchingEffectByRole { get; init; }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Patching.Interventions;
 using HeadPatching.Core.Prompts;
 
@@ -9,6 +10,9 @@ namespace HeadPatching.Core.Results;
 /// <summary>Puts the runs of a sweep together: effects, heatmap, ranking.</summary>
 public static class SweepAssembler
 {
+    /// <summary>A warning names so many heads, and counts the others.</summary>
+    private const int MostHeadsNamed = 10;
+
     /// <summary>Assembles a result.</summary>
     /// <param name="description">What the result says of its sweep.</param>
     /// <param name="pairs">The pairs, in the order in which the result lists them.</param>
@@ -20,12 +24,14 @@ public static class SweepAssembler
     {
         Dictionary<int, double[][][]>? estimates = runs.Estimates is null ? null : MetricByPair(description.Model.Layers, pairs, runs, runs.Estimates);
         Dictionary<int, double[][][]> metric = estimates is null ? MetricByPair(description.Model.Layers, pairs, runs, runs.Layers) : ExactWhereRun(estimates, runs);
-        bool each = description.Options.Positions.IsEach;
-        bool denoise = description.Options.Direction == Direction.Denoise;
+        bool each = description.Options.Positions.IsEach, eachRole = description.Options.Positions.IsEachRole;
+        var overPairs = new EffectOverPairs(description.Aggregation, description.Options.Direction, pairs.Select(pair => pair.Index), runs.Baselines);
         int units = metric[pairs[0].Index][0][0].Length; // heads, key/value heads, or one for the layer as a whole
         PairResult[] pairResults = [.. pairs.Select(Pair)];
         int longest = pairs.Max(pair => pair.Length);
         bool oneLength = pairs.All(pair => pair.Length == longest);
+        IReadOnlyList<Cell> cells = Cells.Of(description.Options.Positions, pairs), roles = Cells.OfRoles(description.Options.Positions, pairs);
+        IReadOnlyList<Cell> candidates = Cells.WithEnoughPairs(cells, pairs.Count); // for a head's strongest place
         HeadResult[] heads =
         [
             .. from layer in Enumerable.Range(0, description.Model.Layers)
@@ -36,7 +42,7 @@ public static class SweepAssembler
                    Estimated = description.Method == Method.Attribution || (estimates is not null && !WasRun(layer, head)),
                },
         ];
-        AddIntervals();
+        HeadResult[] beyond = [.. heads.Where(head => Math.Abs(head.PatchingEffect) > description.Threshold).OrderByDescending(head => Math.Abs(head.PatchingEffect))];
 
         return new SweepResult
         {
@@ -46,7 +52,10 @@ public static class SweepAssembler
             Patch = description.Options.Patch,
             Positions = description.Options.Positions,
             Ablation = description.Options.Ablation,
+            AblationDetails = description.Options.Ablation is Ablation ablation ? AblationDetails.Of(ablation, description.Reference) : null,
+            Reference = description.Options.References is { } references ? new DatasetSummary(description.Reference ?? "reference", references.Count) : null,
             Method = description.Method,
+            Gradient = description.Gradient,
             ScreenTop = description.ScreenTop,
             Receivers = description.Paths?.Receivers,
             FreezeMlps = description.Paths?.FreezeMlps,
@@ -57,16 +66,24 @@ public static class SweepAssembler
             Aggregation = description.Aggregation,
             Threshold = description.Threshold,
             Seed = description.Seed,
-            BootstrapResamples = Bootstrap.Resamples,
+            Bos = description.Bos,
+            Intervals = ConfidenceInterval.Kind,
             Heads = heads,
             Heatmap = [.. heads.Chunk(units).Select(layer => layer.Select(head => head.PatchingEffect).ToArray())],
-            HeatmapByPosition = each && oneLength ? HeatmapByPosition() : null,
-            ImportantHeads =
-            [
-                .. heads.Where(head => Math.Abs(head.PatchingEffect) > description.Threshold).OrderByDescending(head => Math.Abs(head.PatchingEffect)),
-            ],
+            HeatmapByPosition = each && oneLength ? HeatmapBy(Cells.OfPositions(pairs)) : null,
+            Roles = roles.Count > 0 ? [.. roles.Select(cell => new RoleSummary(cell.Role!, cell.Rows.Count))] : null,
+            HeatmapByRole = roles.Count > 0 ? HeatmapBy(roles) : null,
+            ImportantHeads = [.. beyond.Where(head => !MayBeZero(head))],
+            ExcludedPairs = overPairs.Conditioning.Excluded,
             Pairs = pairResults,
-            Warnings = [.. Warnings(pairResults, description.Metric)],
+            Warnings =
+            [
+                .. description.Warnings,
+                .. Warnings(pairResults, description.Metric, overPairs.Conditioning),
+                .. IntervalWarnings(heads, beyond, description.Threshold),
+                .. Cells.Warnings(description.Options.Positions, pairs),
+                .. AblationPlan.Of(pairs, description.Options)?.Warnings() ?? [],
+            ],
             Timings = new SweepTimings(
                 description.StartedAt,
                 description.FinishedAt,
@@ -76,14 +93,10 @@ public static class SweepAssembler
             Software = new SoftwareSummary(description.SoftwareVersion),
         };
 
-        // The metric of the run that is patched, and of the run whose activation is put in.
-        double From(int pair) => denoise ? runs.Baselines[pair].Corrupted : runs.Baselines[pair].Clean;
-        double To(int pair) => denoise ? runs.Baselines[pair].Clean : runs.Baselines[pair].Corrupted;
-
         PairResult Pair(TokenPair pair)
         {
-            double[][][] patched = metric[pair.Index];                        // [layer][position][head]
-            double from = From(pair.Index), to = To(pair.Index);
+            double[][][] patched = metric[pair.Index];                        // [layer][row][head]
+            double from = overPairs.From(pair.Index), to = overPairs.To(pair.Index);
             double[][][] effect = [.. patched.Select(layer => layer.Select(position => position.Select(value => Effect.Of(value, from, to)).ToArray()).ToArray())];
             return new PairResult
             {
@@ -98,13 +111,20 @@ public static class SweepAssembler
                 IncorrectText = Texts(pair.Incorrect),
                 CleanMetric = runs.Baselines[pair.Index].Clean,
                 CorruptedMetric = runs.Baselines[pair.Index].Corrupted,
-                Degenerate = Math.Abs(to - from) < Effect.DegenerateBelow,
-                PatchedMetric = each ? null : [.. patched.Select(layer => layer[0])],
-                PatchingEffect = each ? null : [.. effect.Select(layer => layer[0])],
+                Degenerate = PairConditioning.IsDegenerate(to - from),
+                Roles = pair.Roles,
+                PatchedMetric = each || eachRole ? null : [.. patched.Select(layer => layer[0])],
+                PatchingEffect = each || eachRole ? null : [.. effect.Select(layer => layer[0])],
                 PatchedMetricByPosition = each ? patched : null,
                 PatchingEffectByPosition = each ? effect : null,
+                PatchedMetricByRole = eachRole ? ByRole(pair, patched) : null,
+                PatchingEffectByRole = eachRole ? ByRole(pair, effect) : null,
             };
         }
+
+        // [layer][row][head] to [layer][head] by role
+        static Dictionary<string, double[][]> ByRole(TokenPair pair, double[][][] of) =>
+            pair.RolesInOrder().Index().ToDictionary(role => role.Item.Name, role => of.Select(layer => layer[role.Index]).ToArray());
 
         string? Texts(TokenAnswers answers) => tokenText is null ? null : string.Join(" | ", answers.Ids.Select(tokenText));
 
@@ -120,69 +140,42 @@ public static class SweepAssembler
 
         HeadResult Head(int layer, int head, Dictionary<int, double[][][]>? of = null)
         {
-            // Position by position where each was patched; counted from the end, where all pairs have their answer, so that lengths may differ.
-            int?[] fromEnd = each ? [.. Enumerable.Range(1, longest).Select(n => (int?)-n)] : [null];
-            return fromEnd.Select(AtPosition).MaxBy(result => Math.Abs(result.PatchingEffect))!;
+            // Of equal ones the last, where the answer is read.
+            return candidates.Reverse().Select(AtPlace).MaxBy(result => Math.Abs(result.PatchingEffect))!;
 
-            HeadResult AtPosition(int? position)
+            HeadResult AtPlace(Cell place)
             {
-                TokenPair[] those = PairsAt(position);
-                double[] patched = [.. those.Select(pair => Patched(of ?? metric, pair, layer, head, position))];
-                var (effect, error) = Effect.Over(
-                    description.Aggregation, patched, [.. those.Select(pair => From(pair.Index))], [.. those.Select(pair => To(pair.Index))]);
+                TokenPair[] those = [.. place.Rows.Select(row => row.Pair)];
+                double[] patched = [.. place.Rows.Select(row => Patched(of ?? metric, row, layer, head))];
+                PooledEffect pooled = overPairs.Of(those.Select(pair => pair.Index).Zip(patched));
                 return new HeadResult(
                     layer,
                     description.Options.Patch.IsOfLayer() ? null : head,
                     Name(layer, head),
                     string.Create(CultureInfo.InvariantCulture, $"blocks.{layer}.{LayerPatchFor.Patch(description.Options.Patch).Hook}"),
-                    effect,
-                    error,
+                    pooled.Effect,
+                    pooled.StandardError,
                     those.Average(pair => runs.Baselines[pair.Index].Clean),
                     those.Average(pair => runs.Baselines[pair.Index].Corrupted),
                     patched.Average())
                 {
-                    Position = position,
+                    ConfidenceInterval = pooled.Interval,
+                    Pairs = pooled.Pairs,
+                    Position = place.Position,
+                    Role = place.Role,
                 };
             }
         }
 
-        TokenPair[] PairsAt(int? position) => [.. pairs.Where(pair => position is null || pair.Length >= -position)];
+        static double Patched(Dictionary<int, double[][][]> of, (TokenPair Pair, int Row) at, int layer, int head) => of[at.Pair.Index][layer][at.Row][head];
 
-        double Patched(Dictionary<int, double[][][]> of, TokenPair pair, int layer, int head, int? position) => of[pair.Index][layer][position is int p ? pair.Length + p : 0][head];
-
-        // Heads on the same pairs share the draws: with positions each, those whose strongest position is the same.
-        void AddIntervals()
-        {
-            foreach (var those in heads.Index().GroupBy(one => one.Item.Position).ToList())
-            {
-                TokenPair[] own = PairsAt(those.Key);
-                ConfidenceInterval?[] intervals = Bootstrap.Intervals(
-                    description.Seed,
-                    [.. own.Select(pair => those.Select(one => Part(pair, Patched(metric, pair, one.Item.Layer, one.Index % units, those.Key)).Numerator).ToArray())],
-                    [.. own.Select(pair => Part(pair, patched: 0).Denominator)]);
-                foreach (var (one, interval) in those.Zip(intervals))
-                {
-                    heads[one.Index] = one.Item with { ConfidenceInterval = interval };
-                }
-            }
-
-            (double Numerator, double Denominator) Part(TokenPair pair, double patched) =>
-                Effect.Part(description.Aggregation, patched, From(pair.Index), To(pair.Index));
-        }
-
-        double[][][] HeatmapByPosition()
-        {
-            double[] from = [.. pairs.Select(pair => From(pair.Index))], to = [.. pairs.Select(pair => To(pair.Index))];
-            return
-            [
-                .. Enumerable.Range(0, description.Model.Layers).Select(layer =>
-                    Enumerable.Range(0, longest).Select(position =>
-                        Enumerable.Range(0, units).Select(head =>
-                            Effect.Over(description.Aggregation, [.. pairs.Select(pair => metric[pair.Index][layer][position][head])], from, to).Effect)
-                        .ToArray())
-                    .ToArray()),
-            ];
-        }
+        // [layer][place][head]
+        double[][][] HeatmapBy(IReadOnlyList<Cell> places) =>
+        [
+            .. Enumerable.Range(0, description.Model.Layers).Select(layer => places.Select(place =>
+                Enumerable.Range(0, units).Select(head =>
+                    overPairs.Of(place.Rows.Select(row => (row.Pair.Index, Patched(metric, row, layer, head)))).Effect).ToArray()).ToArray()),
+        ];
     }
 
     /// <summary>The estimates, with the metric of the patched run in place of them where there was one; [layer][position][head] by the pair's index.</summary>
@@ -232,23 +225,32 @@ public static class SweepAssembler
     }
 
     /// <summary>What to know before trusting the effects, from the clean and the corrupted runs alone.</summary>
-    public static IEnumerable<string> Warnings(IReadOnlyList<PairResult> pairs, IMetric metric)
+    /// <param name="pairs">The pairs.</param>
+    /// <param name="metric">What was measured.</param>
+    /// <param name="conditioning">Which of the pairs are taken.</param>
+    public static IEnumerable<string> Warnings(IReadOnlyList<PairResult> pairs, IMetric metric, PairConditioning conditioning)
     {
         double difference = pairs.Average(pair => Math.Abs(pair.CleanMetric - pair.CorruptedMetric));
         double size = Math.Max(pairs.Average(pair => Math.Abs(pair.CleanMetric)), pairs.Average(pair => Math.Abs(pair.CorruptedMetric)));
-        if (metric.IsLittle(difference, size))
+        bool little = metric.IsLittle(difference, size);
+        if (little)
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
                 $"Badly conditioned: clean and corrupted {metric.Name} differ by {difference:G3} on average while they are {size:G3} in size, so the effects divide by little. Choose a corruption that changes the answer.");
         }
 
-        int degenerate = pairs.Count(pair => pair.Degenerate);
-        if (degenerate > 0)
+        foreach (string warning in conditioning.Warnings())
+        {
+            yield return warning;
+        }
+
+        int[] littlePairs = [.. pairs.Where(pair => !little && conditioning.Takes(pair.Index) && IsLittle(pair)).Select(pair => pair.Index)];
+        if (littlePairs.Length > 0)
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"{degenerate} of {pairs.Count} pairs are degenerate (clean and corrupted metric are the same): their effects are set to 0.");
+                $"On {littlePairs.Length} of {pairs.Count} pairs the corruption changes {metric.Name} little for its size, and effects divide by little: {PairConditioning.Named(littlePairs)}.");
         }
 
         string[] shortfalls = [.. pairs.Select(pair => metric.Shortfall(pair.CleanMetric)).OfType<string>()];
@@ -257,6 +259,32 @@ public static class SweepAssembler
             yield return string.Create(
                 CultureInfo.InvariantCulture,
                 $"On {shortfalls.Length} of {pairs.Count} pairs the clean run {shortfalls[0]}: there is little behaviour to restore.");
+        }
+
+        bool IsLittle(PairResult pair) =>
+            metric.IsLittle(Math.Abs(pair.CleanMetric - pair.CorruptedMetric), Math.Max(Math.Abs(pair.CleanMetric), Math.Abs(pair.CorruptedMetric)));
+    }
+
+    /// <summary>Whether a head's interval leaves open that it has no effect; where there is no interval nothing can be said.</summary>
+    private static bool MayBeZero(HeadResult head) => head.ConfidenceInterval is { } interval && interval.Contains(0);
+
+    /// <summary>Which heads are beyond the threshold and yet not important, and which have no interval.</summary>
+    private static IEnumerable<string> IntervalWarnings(HeadResult[] heads, HeadResult[] beyond, double threshold)
+    {
+        string[] mayBeZero = [.. beyond.Where(MayBeZero).Select(head => head.Name)];
+        if (mayBeZero.Length > 0)
+        {
+            string more = mayBeZero.Length > MostHeadsNamed ? $" and {mayBeZero.Length - MostHeadsNamed} more" : "";
+            yield return string.Create(
+                CultureInfo.InvariantCulture,
+                $"Beyond ±{threshold}, but with an interval that holds 0, and so not among the important: {string.Join(", ", mayBeZero.Take(MostHeadsNamed))}{more}.");
+        }
+
+        int without = heads.Count(head => head.ConfidenceInterval is null);
+        if (without > 0)
+        {
+            yield return $"{(without == heads.Length ? "No effect has" : $"{without} of {heads.Length} effects have not")} an interval, which takes "
+                + $"{ConfidenceInterval.LeastPairs} pairs: whether such a one is important goes by the threshold alone.";
         }
     }
 }

@@ -1,7 +1,9 @@
 using System.Text.Json.Serialization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Core.Results;
 
@@ -27,8 +29,23 @@ public sealed record SweepResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public Ablation? Ablation { get; init; }
 
+    /// <summary>What was put in, in words; absent where it was the other run's.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? AblationDetails { get; init; }
+
+    /// <summary>The prompts whose z means are over or donors were drawn from; absent where those were the pairs themselves.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public DatasetSummary? Reference { get; init; }
+
     /// <summary>How the effects were found.</summary>
     public Method Method { get; init; }
+
+    /// <summary>
+    /// With the methods <c>attribution</c> and <c>screen</c>, which gradient the estimates were made of: <c>frozen-norms</c>, in which the scale of
+    /// every norm is held fixed, or <c>plain</c>. Absent in results of versions that had the plain one alone.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Gradient? Gradient { get; init; }
 
     /// <summary>With the method <c>screen</c>, how many heads were run after the estimate.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -41,6 +58,10 @@ public sealed record SweepResult
     /// <summary>With path patching, whether MLPs stayed as they are in the run that is patched; otherwise they were recomputed.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? FreezeMlps { get; init; }
+
+    /// <summary>Whether texts began with the model's BOS, <c>always</c> or <c>never</c>; absent where that was as the model's family has it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Bos? Bos { get; init; }
 
     /// <summary>Where it was replaced.</summary>
     public required Positions Positions { get; init; }
@@ -71,9 +92,9 @@ public sealed record SweepResult
     /// <summary>The seed of everything that is drawn at random: the same seed, the same numbers.</summary>
     public int Seed { get; init; }
 
-    /// <summary>How many times pairs were drawn for each <c>confidenceInterval</c>; absent in results of versions that have none.</summary>
+    /// <summary>What kind of interval each <c>confidenceInterval</c> is, in words; absent in results of versions before it.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public int? BootstrapResamples { get; init; }
+    public string? Intervals { get; init; }
 
     /// <summary>Every head (or key/value head, or layer as a whole), layer by layer.</summary>
     public required IReadOnlyList<HeadResult> Heads { get; init; }
@@ -85,8 +106,23 @@ public sealed record SweepResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double[][][]? HeatmapByPosition { get; init; }
 
-    /// <summary>The heads with |effect| above <c>threshold</c>, largest |effect| first.</summary>
+    /// <summary>With positions <c>each</c> or <c>each-role</c>: the roles that pairs name, and how many pairs name each.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<RoleSummary>? Roles { get; init; }
+
+    /// <summary>The mean effects by role, each at the pair's own position of it, [layer][role][head] in the order of <c>roles</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double[][][]? HeatmapByRole { get; init; }
+
+    /// <summary>
+    /// The heads with |effect| above <c>threshold</c> whose interval leaves out 0, largest |effect| first; a head without an interval goes
+    /// by the threshold alone.
+    /// </summary>
     public required IReadOnlyList<HeadResult> ImportantHeads { get; init; }
+
+    /// <summary>The pairs that have no part in the effects over pairs; absent in results of versions before it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<ExcludedPair>? ExcludedPairs { get; init; }
 
     /// <summary>Every pair with its own numbers.</summary>
     public required IReadOnlyList<PairResult> Pairs { get; init; }

@@ -14,7 +14,7 @@ internal sealed class CancelWatch : IAsyncDisposable
     private CancelWatch(IArtifactStore store, string sweepId, CancellationToken stopping)
     {
         _cancelled = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-        _watching = WatchAsync(store, SweepArtifacts.CancelMark(sweepId));
+        _watching = WatchAsync(store, sweepId);
     }
 
     /// <summary>Cancelled with the sweep or with the host.</summary>
@@ -35,11 +35,13 @@ internal sealed class CancelWatch : IAsyncDisposable
         _cancelled.Dispose();
     }
 
-    private async Task WatchAsync(IArtifactStore store, string mark)
+    private async Task WatchAsync(IArtifactStore store, string sweepId)
     {
+        string mark = SweepArtifacts.CancelMark(sweepId), request = SweepArtifacts.Request(sweepId);
         try
         {
-            while (!await store.ExistsAsync(mark, _over.Token))
+            // The mark goes with the sweep, when that is deleted right after it was cancelled.
+            while (!await store.ExistsAsync(mark, _over.Token) && await store.ExistsAsync(request, _over.Token))
             {
                 await Task.Delay(Interval, _over.Token);
             }

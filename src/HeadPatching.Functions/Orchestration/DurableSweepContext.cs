@@ -10,11 +10,12 @@ public sealed class DurableSweepContext : ISweepContext
 {
     private static readonly RetryRules Rules = new();
 
-    // By the kind of failure: a lost host or store is worth another attempt; invalid input and a cancelled sweep end the same way again.
+    // By the kind of failure: a store that did not answer, or an activity that its host stopped, is worth another attempt; these are not.
     private static readonly TaskOptions Retried = TaskOptions.FromRetryPolicy(
         new RetryPolicy(Rules.MaxAttempts, Rules.FirstDelay, Rules.Backoff, Rules.MaxDelay)
         {
-            HandleFailure = failure => !failure.IsCausedBy<InvalidInputException>() && !failure.IsCausedBy<SweepCancelledException>(),
+            HandleFailure = failure =>
+                !failure.IsCausedBy<InvalidInputException>() && !failure.IsCausedBy<SweepCancelledException>() && !failure.IsCausedBy<PermanentFailureException>(),
         });
 
     private readonly TaskOrchestrationContext _context;

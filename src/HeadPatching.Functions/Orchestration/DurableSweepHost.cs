@@ -1,4 +1,5 @@
 using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Sweeps.Workflow;
@@ -50,12 +51,11 @@ public sealed class DurableSweepHost : ISweepHost
             return null;
         }
 
-        var stored = await Store.ReadJsonAsync<StoredRequest>(SweepArtifacts.Request(sweepId), cancellationToken);
-        return stored is null ? null : await StatusAsync(stored, await _client.GetInstanceAsync(sweepId, getInputsAndOutputs: true, cancellationToken), cancellationToken);
+        return await StatusAsync(sweepId, await _client.GetInstanceAsync(sweepId, getInputsAndOutputs: true, cancellationToken), cancellationToken);
     }
 
     /// <inheritdoc/>
-    public async Task<IReadOnlyList<SweepStatus>> ListAsync(CancellationToken cancellationToken = default)
+    public async Task<SweepPage> ListAsync(int limit = int.MaxValue, string? after = null, CancellationToken cancellationToken = default)
     {
         var instances = new Dictionary<string, OrchestrationMetadata>();
         await foreach (OrchestrationMetadata instance in _client.GetAllInstancesAsync(new OrchestrationQuery { FetchInputsAndOutputs = true }).WithCancellation(cancellationToken))
@@ -64,16 +64,15 @@ public sealed class DurableSweepHost : ISweepHost
         }
 
         var statuses = new List<SweepStatus>();
-        await foreach (ArtifactInfo artifact in Store.ListAsync(SweepArtifacts.Sweeps, cancellationToken))
+        await foreach (string id in Store.ListFoldersAsync(SweepArtifacts.Sweeps, cancellationToken))
         {
-            if (artifact.Name.EndsWith("/request.json", StringComparison.Ordinal)
-                && await Store.ReadJsonAsync<StoredRequest>(artifact.Name, cancellationToken) is StoredRequest stored)
+            if (SweepIds.IsValid(id) && await StatusAsync(id, instances.GetValueOrDefault(id), cancellationToken) is SweepStatus status)
             {
-                statuses.Add(await StatusAsync(stored, instances.GetValueOrDefault(stored.SweepId), cancellationToken));
+                statuses.Add(status);
             }
         }
 
-        return [.. statuses.OrderByDescending(status => status.CreatedAt)];
+        return SweepPage.Of(statuses, limit, after);
     }
 
     /// <inheritdoc/>
@@ -88,7 +87,7 @@ public sealed class DurableSweepHost : ISweepHost
         if (status.HasEnded)
         {
             await _client.PurgeInstanceAsync(sweepId, cancellation: cancellationToken);
-            await Store.DeletePrefixAsync(SweepArtifacts.Folder(sweepId), cancellationToken);
+            await Store.DeleteSweepAsync(sweepId, async stop => await FindAsync(sweepId, stop) is not { HasEnded: false }, cancellationToken);
             return Removal.Deleted;
         }
 
@@ -114,9 +113,14 @@ public sealed class DurableSweepHost : ISweepHost
         }
     }
 
-    private async Task<SweepStatus> StatusAsync(StoredRequest stored, OrchestrationMetadata? instance, CancellationToken cancellationToken)
+    /// <summary>A sweep's status; null where there is no such sweep. This host stores none: what of it is in the store is the request, which may be damaged.</summary>
+    private async Task<SweepStatus?> StatusAsync(string sweepId, OrchestrationMetadata? instance, CancellationToken cancellationToken)
     {
-        SweepStatus queued = SweepStatus.Queued(stored);
+        SweepStatus? queued = await Store.FindStatusAsync(sweepId, cancellationToken);
+        if (queued is null || queued.Status == SweepState.Damaged)
+        {
+            return queued;
+        }
         if (instance is null)
         {
             return queued;
@@ -138,7 +142,7 @@ public sealed class DurableSweepHost : ISweepHost
         return !status.HasEnded ? status : status with
         {
             FinishedAt = instance.LastUpdatedAt,
-            Error = state == SweepState.Failed ? await ErrorAsync(stored.SweepId, instance, cancellationToken) : null,
+            Error = state == SweepState.Failed ? await ErrorAsync(sweepId, instance, cancellationToken) : null,
         };
     }
 

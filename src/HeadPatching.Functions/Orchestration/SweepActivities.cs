@@ -1,6 +1,7 @@
 using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Sweeps.Workflow;
@@ -32,22 +33,10 @@ public sealed class SweepActivities
         _assemble = assemble;
     }
 
-    /// <summary>Plans the sweep. What is wrong with the request is kept in the store, for the status: a failure's details hold text only.</summary>
+    /// <summary>Plans the sweep.</summary>
     [Function(ActivityNames.PlanSweep)]
     public Task<PlanSummary> PlanAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) =>
-        UnlessCancelledAsync(input, async token =>
-        {
-            try
-            {
-                return await _plan.RunAsync(input, token);
-            }
-            catch (InvalidInputException e)
-            {
-                var error = new SweepError(SweepError.InvalidRequest, e.Faults);
-                await _store.WriteJsonIfAbsentAsync(SweepArtifacts.Error(input.SweepId), error, token);
-                throw;
-            }
-        }, stopping);
+        UnlessCancelledAsync(input, token => _plan.RunAsync(input, token), stopping);
 
     /// <summary>Caches a chunk's activations.</summary>
     [Function(ActivityNames.CacheActivations)]
@@ -83,7 +72,19 @@ public sealed class SweepActivities
         }
         catch (OperationCanceledException) when (watch.SweepIsCancelled)
         {
+            // Where the sweep was deleted meanwhile, what the activity wrote goes after it.
+            await _store.DeleteLeftoversAsync(input.SweepId, CancellationToken.None);
             throw new SweepCancelledException(); // not worth a retry, unlike an activity that its host stopped
+        }
+        catch (InvalidInputException e)
+        {
+            // Kept in the store, for the status: a failure's details hold text only.
+            await _store.WriteJsonIfAbsentAsync(SweepArtifacts.Error(input.SweepId), new SweepError(SweepError.InvalidRequest, e.Faults), stopping);
+            throw;
+        }
+        catch (Exception e) when (e is not OperationCanceledException && !RetryRules.IsWorthRetrying(e))
+        {
+            throw new PermanentFailureException(e);
         }
     }
 }

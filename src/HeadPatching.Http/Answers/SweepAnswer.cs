@@ -21,8 +21,9 @@ public sealed record SweepAnswer
     /// <summary>The dataset's name.</summary>
     public required string Dataset { get; init; }
 
-    /// <summary>What is patched.</summary>
-    public required Patch Patch { get; init; }
+    /// <summary>What is patched; absent of a damaged sweep.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Patch? Patch { get; init; }
 
     /// <summary>What it does in a few words; absent of sweeps of versions that had none.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -38,7 +39,7 @@ public sealed record SweepAnswer
     /// <summary>How far it is.</summary>
     public required SweepProgress Progress { get; init; }
 
-    /// <summary>Why it failed; absent otherwise.</summary>
+    /// <summary>Why it failed, or what of it is damaged; absent otherwise.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public SweepErrorAnswer? Error { get; init; }
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
@@ -43,6 +45,11 @@ internal static class SweepDocument
         options.AddSchemaTransformer((schema, context, _) =>
         {
             Describe(schema, Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type);
+            if (context.JsonPropertyInfo is { } property && property.DeclaringType == typeof(SweepRequest))
+            {
+                Describe(schema, SweepOptions.Find(property.Name)!);
+            }
+
             return Task.CompletedTask;
         });
     }
@@ -57,6 +64,34 @@ internal static class SweepDocument
             In = ParameterLocation.Header,
             Description = "Any text of the caller's choice; the same key is the same sweep.",
             Schema = new OpenApiSchema { Type = JsonSchemaType.String, MinLength = 1, MaxLength = new RequestLimits().ShortTextCharacters },
+        });
+        return Task.CompletedTask;
+    }
+
+    /// <summary>The query of the list, which the handler reads itself.</summary>
+    public static Task DescribeListQuery(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    {
+        operation.Parameters ??= [];
+        operation.Parameters.Add(new OpenApiParameter
+        {
+            Name = ListQuery.LimitName,
+            In = ParameterLocation.Query,
+            Description = "The most sweeps of a page.",
+            Schema = new OpenApiSchema
+            {
+                Type = JsonSchemaType.Integer,
+                Format = "int32",
+                Minimum = "1",
+                Maximum = ListQuery.MostLimit.ToString(CultureInfo.InvariantCulture),
+                Default = ListQuery.DefaultLimit,
+            },
+        });
+        operation.Parameters.Add(new OpenApiParameter
+        {
+            Name = ListQuery.AfterName,
+            In = ParameterLocation.Query,
+            Description = "Where the page before ended; it is in that page's link next.",
+            Schema = Text(),
         });
         return Task.CompletedTask;
     }
@@ -95,7 +130,35 @@ internal static class SweepDocument
         }
         else if (type == typeof(Positions))
         {
-            OneOf(schema, new OpenApiSchema { Type = JsonSchemaType.String, Enum = ["all", "each"] }, WholeNumber());
+            OneOf(schema, new OpenApiSchema { Type = JsonSchemaType.String, Pattern = Roles.NamePattern, Description = "all, each, each-role, or a role that the pairs name." }, WholeNumber());
+        }
+        else if (type == typeof(ReferencePrompts))
+        {
+            OneOf(schema, Text(), new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.Object, Description = "A pair, as in pairs." } });
+        }
+    }
+
+    /// <summary>What the table of options says of one.</summary>
+    private static void Describe(OpenApiSchema schema, SweepOption option)
+    {
+        if (option.Type is OptionType.PatchPositions || option.Get(new SweepRequest()) is Enum || schema.Enum is { Count: > 0 })
+        {
+            return; // a schema of its own, which results refer to as well
+        }
+
+        schema.Description = option.Help + (option.Default() is string known ? $". Default: {known}." : ".");
+        switch (option.Type)
+        {
+            case OptionType.Whole { Least: var least, Most: var most }:
+                schema.Minimum = least == int.MinValue ? null : $"{least}";
+                schema.Maximum = most == int.MaxValue ? null : $"{most}";
+                break;
+            case OptionType.Number number:
+                schema.Minimum = number.Least.ToString(CultureInfo.InvariantCulture);
+                break;
+            case OptionType.Words words:
+                schema.Enum = [.. words.Known.Select(word => (JsonNode)word.Name)];
+                break;
         }
     }
 

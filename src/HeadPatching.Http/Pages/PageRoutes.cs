@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
+using System.Text;
 using HeadPatching.Sweeps.Reports;
+using HeadPatching.Sweeps.Requests;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -21,8 +23,8 @@ public static class PageRoutes
     /// <returns><paramref name="routes"/>, to go on with.</returns>
     public static IEndpointRouteBuilder MapPages(this IEndpointRouteBuilder routes)
     {
-        Map(routes, "/", "text/html; charset=utf-8", Asset("index.html"));
-        Map(routes, "/pages/page.css", "text/css; charset=utf-8", System.Text.Encoding.UTF8.GetBytes(PageStyle.Css));
+        Map(routes, "/", "text/html; charset=utf-8", Index());
+        Map(routes, "/pages/page.css", "text/css; charset=utf-8", Encoding.UTF8.GetBytes(PageStyle.Css));
         Map(routes, "/pages/sweeps.css", "text/css; charset=utf-8", Asset("sweeps.css"));
         Map(routes, "/pages/sweeps.js", "text/javascript; charset=utf-8", Asset("sweeps.js"));
         Map(routes, "/pages/icon.svg", "image/svg+xml", Asset("icon.svg"));
@@ -44,6 +46,11 @@ public static class PageRoutes
             return Results.Bytes(content, contentType, entityTag: tag);
         }).ExcludeFromDescription();
     }
+
+    /// <summary>The page, with the fields of the options in their places.</summary>
+    private static byte[] Index() => Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(Asset("index.html"))
+        .Replace("<!-- fields of the options -->", OptionFields.Html(FormPlace.Options), StringComparison.Ordinal)
+        .Replace("<!-- fields of the advanced options -->", OptionFields.Html(FormPlace.Advanced), StringComparison.Ordinal));
 
     private static byte[] Asset(string name)
     {

@@ -36,12 +36,25 @@ internal static class Problem
             status.Error?.Faults),
         SweepState.Cancelled => Of(
             StatusCodes.Status409Conflict, ProblemTypes.SweepCancelled, "The sweep was cancelled and has no result.", "Post it again to have it swept."),
+        SweepState.Damaged => Damaged(status.Error?.Message ?? "Its status says no more."),
         _ => Of(
             StatusCodes.Status409Conflict,
             ProblemTypes.SweepNotCompleted,
             "The sweep has no result yet.",
             $"It is {status.Status.ToString().ToLowerInvariant()}; ask again when its status is completed."),
     };
+
+    public static IResult Damaged(string which) => Of(
+        StatusCodes.Status409Conflict, ProblemTypes.SweepDamaged, "The sweep is damaged.", $"{which} DELETE removes the sweep; then post it again.");
+
+    public static IResult TooManySweeps(int mostQueued) => Of(
+        StatusCodes.Status429TooManyRequests,
+        ProblemTypes.TooManySweeps,
+        "Too many sweeps wait for their turn.",
+        $"{mostQueued} may wait at once. Nothing was stored; try again when some have run.");
+
+    public static IResult TooManyBodies() => Of(
+        StatusCodes.Status429TooManyRequests, ProblemTypes.TooManyBodies, "Too many bodies are being read.", "Nothing was stored; try again in a moment.");
 
     public static IResult BodyTooLarge(int mostBytes) => Of(
         StatusCodes.Status413PayloadTooLarge, ProblemTypes.BodyTooLarge, "The body is too large.", $"At most {mostBytes} bytes are read. Split the pairs over several sweeps.");

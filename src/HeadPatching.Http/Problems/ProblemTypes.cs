@@ -38,11 +38,20 @@ public static class ProblemTypes
     /// <summary>409: the sweep was cancelled and will have no result.</summary>
     public const string SweepCancelled = Prefix + "sweep-cancelled";
 
+    /// <summary>409: the sweep's request or status in the store cannot be read.</summary>
+    public const string SweepDamaged = Prefix + "sweep-damaged";
+
     /// <summary>413: the body is too large.</summary>
     public const string BodyTooLarge = Prefix + "body-too-large";
 
     /// <summary>415: the body is not application/json.</summary>
     public const string UnsupportedMediaType = Prefix + "unsupported-media-type";
+
+    /// <summary>429: as many sweeps wait for their turn as may; worth another try when some have run.</summary>
+    public const string TooManySweeps = Prefix + "too-many-sweeps";
+
+    /// <summary>429: other requests' bodies fill the memory that there is for them; worth another try at once.</summary>
+    public const string TooManyBodies = Prefix + "too-many-bodies";
 
     /// <summary>500: a fault of the server.</summary>
     public const string Internal = Prefix + "internal";

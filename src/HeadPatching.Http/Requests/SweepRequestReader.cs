@@ -1,10 +1,8 @@
 using System.Text.Json;
 using HeadPatching.Core.Faults;
-using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
-using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
@@ -18,7 +16,8 @@ namespace HeadPatching.Http.Requests;
 internal sealed class SweepRequestReader
 {
     private const int Deepest = 16; // the request itself goes four deep
-    private static readonly string[] PairProperties = ["clean", "corrupted", "correct", "incorrect"];
+    private static readonly string[] NeededOfPair = ["clean", "corrupted", "correct", "incorrect"];
+    private static readonly string[] PairProperties = [.. NeededOfPair, "roles", "template"];
 
     private readonly RequestLimits _limits;
     private readonly FaultList _faults = new();
@@ -69,83 +68,35 @@ internal sealed class SweepRequestReader
         var request = new SweepRequest();
         foreach (var (name, value) in Properties(root, ""))
         {
-            switch (name)
+            if (SweepOptions.Find(name) is not SweepOption option)
             {
-                case "model":
-                    request = request with { Model = ShortText(value, name) ?? request.Model };
-                    break;
-                case "dataset":
-                    request = request with { Dataset = IsNull(value) ? null : ShortText(value, name) };
-                    break;
-                case "pairs":
-                    request = request with { Pairs = IsNull(value) ? null : Pairs(value) };
-                    break;
-                case "count":
-                    request = request with { Count = IsNull(value) ? null : WholeNumber(value, name) };
-                    break;
-                case "seed":
-                    request = request with { Seed = WholeNumber(value, name) ?? request.Seed };
-                    break;
-                case "name":
-                    request = request with { Name = IsNull(value) ? null : ShortText(value, name) };
-                    break;
-                case "pairIndices":
-                    request = request with { PairIndices = IsNull(value) ? null : PairIndices(value) };
-                    break;
-                case "patch":
-                    request = request with { Patch = OneOf<Patch>(value, name) ?? request.Patch };
-                    break;
-                case "method":
-                    request = request with { Method = OneOf<Method>(value, name) ?? request.Method };
-                    break;
-                case "screenTop":
-                    request = request with { ScreenTop = IsNull(value) ? null : WholeNumber(value, name) };
-                    break;
-                case "receivers":
-                    request = request with { Receivers = IsNull(value) ? null : Receivers(value) };
-                    break;
-                case "freezeMlps":
-                    request = request with { FreezeMlps = Flag(value, name) ?? request.FreezeMlps };
-                    break;
-                case "ablation":
-                    request = request with { Ablation = IsNull(value) ? null : OneOf<Ablation>(value, name) };
-                    break;
-                case "positions":
-                    request = request with { Positions = PositionsOf(value) };
-                    break;
-                case "direction":
-                    request = request with { Direction = IsNull(value) ? null : OneOf<Direction>(value, name) };
-                    break;
-                case "metric":
-                    request = request with { Metric = OneOf<Metric>(value, name) ?? request.Metric };
-                    break;
-                case "aggregation":
-                    request = request with { Aggregation = OneOf<Aggregation>(value, name) ?? request.Aggregation };
-                    break;
-                case "threshold":
-                    request = request with { Threshold = Number(value, name) ?? request.Threshold };
-                    break;
-                case "top":
-                    request = request with { Top = WholeNumber(value, name) ?? request.Top };
-                    break;
-                case "dtype":
-                    request = request with { Dtype = ShortText(value, name) ?? request.Dtype };
-                    break;
-                case "device":
-                    request = request with { Device = ShortText(value, name) ?? request.Device };
-                    break;
-                case "memoryMiB":
-                    request = request with { MemoryMiB = WholeNumber(value, name) ?? request.MemoryMiB };
-                    break;
-                default:
-                    string known = string.Join(", ", typeof(SweepRequest).GetProperties().Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name)));
-                    _faults.Add(FaultKinds.UnknownProperty, name, $"A sweep has no such property. Known: {known}.");
-                    break;
+                string known = string.Join(", ", SweepOptions.All.Select(option => option.Name));
+                _faults.Add(FaultKinds.UnknownProperty, name, $"A sweep has no such property. Known: {known}.");
+            }
+            else if (!(IsNull(value) && option.Nullable) && Value(option, value) is object read)
+            {
+                request = option.Set(request, read);
             }
         }
 
         return request;
     }
+
+    /// <summary>The value of an option; null where it could not be read.</summary>
+    private object? Value(SweepOption option, JsonElement value) => option.Type switch
+    {
+        OptionType.Words words => OneOf(words, value, option.Name),
+        OptionType.Whole => WholeNumber(value, option.Name),
+        OptionType.Number => Number(value, option.Name),
+        OptionType.Flag => Flag(value, option.Name),
+        OptionType.ShortText => ShortText(value, option.Name),
+        OptionType.Indices => Indices(value, option.Name),
+        OptionType.PathReceivers => Receivers(value, option.Name),
+        OptionType.PatchPositions => PositionsOf(value, option.Name),
+        OptionType.PromptPairs => Pairs(value, option.Name),
+        OptionType.PromptReference => value.ValueKind == JsonValueKind.Array ? ReferencePrompts.Of(Pairs(value, option.Name)) : Reference(value, option.Name),
+        _ => throw new ArgumentOutOfRangeException(nameof(option), option.Type, null),
+    };
 
     /// <summary>What needs the whole request or the models. A property that could not be read has its default here and adds no second fault.</summary>
     private async Task CheckAsync(SweepRequest request, IModelCatalog catalog, CancellationToken cancellationToken)
@@ -178,25 +129,38 @@ internal sealed class SweepRequestReader
         }
     }
 
-    private PromptPair[] Pairs(JsonElement value)
+    private ReferencePrompts? Reference(JsonElement value, string path)
     {
-        if (!IsArray(value, "pairs", _limits.Pairs, "pairs"))
+        if (value.ValueKind == JsonValueKind.String)
+        {
+            return ShortText(value, path) is string dataset ? ReferencePrompts.Of(dataset) : null;
+        }
+
+        _faults.Add(FaultKinds.Malformed, path, "A reference is a dataset's name or an array of pairs.");
+        return null;
+    }
+
+    private PromptPair[] Pairs(JsonElement value, string path)
+    {
+        if (!IsArray(value, path, _limits.Pairs, "pairs"))
         {
             return [];
         }
 
         if (value.GetArrayLength() == 0)
         {
-            _faults.Add(FaultKinds.Missing, "pairs", "There is no pair to sweep.");
+            _faults.Add(FaultKinds.Missing, path, "There is no pair in it.");
         }
 
-        return [.. value.EnumerateArray().Select((pair, index) => Pair(pair, $"pairs[{index}]"))];
+        return [.. value.EnumerateArray().Select((pair, index) => Pair(pair, $"{path}[{index}]"))];
     }
 
     private PromptPair Pair(JsonElement value, string path)
     {
         Prompt clean = default, corrupted = default;
         AnswerSet correct = default, incorrect = default;
+        IReadOnlyDictionary<string, int>? roles = null;
+        string? template = null;
         if (value.ValueKind != JsonValueKind.Object)
         {
             _faults.Add(FaultKinds.Malformed, path, "A pair is an object with clean, corrupted, correct and incorrect.");
@@ -221,18 +185,53 @@ internal sealed class SweepRequestReader
                 case "incorrect":
                     incorrect = AnswersOf(property, $"{path}.{name}");
                     break;
+                case "roles":
+                    roles = IsNull(property) ? null : RolesOf(property, $"{path}.{name}");
+                    break;
+                case "template":
+                    template = IsNull(property) ? null : ShortText(property, $"{path}.{name}");
+                    break;
                 default:
                     _faults.Add(FaultKinds.UnknownProperty, $"{path}.{name}", $"A pair has no such property. Known: {string.Join(", ", PairProperties)}.");
                     break;
             }
         }
 
-        foreach (string missing in PairProperties.Except(seen))
+        foreach (string missing in NeededOfPair.Except(seen))
         {
             _faults.Add(FaultKinds.Missing, $"{path}.{missing}", $"The pair has no {missing}.");
         }
 
-        return new PromptPair(clean, corrupted, correct, incorrect);
+        return new PromptPair(clean, corrupted, correct, incorrect) { Roles = roles, Template = template };
+    }
+
+    private Dictionary<string, int>? RolesOf(JsonElement value, string path)
+    {
+        if (value.ValueKind != JsonValueKind.Object || !value.EnumerateObject().Any())
+        {
+            _faults.Add(FaultKinds.Malformed, path, "Roles are an object of token positions, such as {\"S2\": 10, \"END\": -1}.");
+            return null;
+        }
+
+        var roles = new Dictionary<string, int>();
+        foreach (var (name, position) in Properties(value, path))
+        {
+            if (!Roles.IsName(name))
+            {
+                _faults.Add(FaultKinds.Malformed, path, $"There is a name that no role can have. {Roles.NameForm}");
+            }
+            else if (WholeNumber(position, $"{path}.{name}") is int at)
+            {
+                roles[name] = at;
+            }
+        }
+
+        if (roles.Count > Roles.MostRoles)
+        {
+            _faults.Add(FaultKinds.TooLarge, path, $"There are {roles.Count} roles; at most {Roles.MostRoles} are allowed.");
+        }
+
+        return roles;
     }
 
     private Prompt PromptOf(JsonElement value, string path)
@@ -282,19 +281,19 @@ internal sealed class SweepRequestReader
         }
     }
 
-    private int[]? PairIndices(JsonElement value) =>
-        IsArray(value, "pairIndices", _limits.Pairs, "indices") ? [.. WholeNumbers(value, "pairIndices")] : null;
+    private int[]? Indices(JsonElement value, string path) =>
+        IsArray(value, path, _limits.Pairs, "indices") ? [.. WholeNumbers(value, path)] : null;
 
-    private Receiver[] Receivers(JsonElement value)
+    private Receiver[] Receivers(JsonElement value, string path)
     {
-        if (!IsArray(value, "receivers", _limits.Receivers, "receivers"))
+        if (!IsArray(value, path, _limits.Receivers, "receivers"))
         {
             return [];
         }
 
         if (value.GetArrayLength() == 0)
         {
-            _faults.Add(FaultKinds.Missing, "receivers", $"There is no receiver in it. {Receiver.Form}");
+            _faults.Add(FaultKinds.Missing, path, $"There is no receiver in it. {Receiver.Form}");
         }
 
         var receivers = new List<Receiver>();
@@ -306,44 +305,39 @@ internal sealed class SweepRequestReader
             }
             else
             {
-                _faults.Add(FaultKinds.InvalidOption, $"receivers[{index}]", Receiver.Form);
+                _faults.Add(FaultKinds.InvalidOption, $"{path}[{index}]", Receiver.Form);
             }
         }
 
         return [.. receivers];
     }
 
-    private Positions PositionsOf(JsonElement value)
+    private Positions? PositionsOf(JsonElement value, string path)
     {
-        // A number within a string is the command line's form, not JSON's.
-        switch (TextOrNull(value))
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int index))
         {
-            case "all":
-                return Positions.All;
-            case "each":
-                return Positions.Each;
-            case null when value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int index):
-                return Positions.One(index);
-            default:
-                _faults.Add(FaultKinds.InvalidOption, "positions", "Positions are \"all\", \"each\" or a whole number (negative ones count from the end).");
-                return default;
+            return Positions.One(index);
         }
+
+        // A number within a string is the command line's form, not JSON's.
+        if (TextOrNull(value) is string text && Positions.TryParse(text, out Positions positions) && positions.Index is null)
+        {
+            return positions;
+        }
+
+        _faults.Add(FaultKinds.InvalidOption, path, Positions.Form);
+        return null;
     }
 
-    private T? OneOf<T>(JsonElement value, string path)
-        where T : struct, Enum
+    private object? OneOf(OptionType.Words words, JsonElement value, string path)
     {
-        string? text = TextOrNull(value);
-        foreach (T member in Enum.GetValues<T>())
+        object? known = words.Find(TextOrNull(value));
+        if (known is null)
         {
-            if (text == member.NameOf())
-            {
-                return member;
-            }
+            _faults.Add(FaultKinds.InvalidOption, path, $"The value is one of {string.Join(", ", words.Known.Select(word => word.Name))}.");
         }
 
-        _faults.Add(FaultKinds.InvalidOption, path, $"The value is one of {string.Join(", ", Enum.GetValues<T>().Select(member => member.NameOf()))}.");
-        return null;
+        return known;
     }
 
     private bool IsArray(JsonElement value, string path, int most, string what)

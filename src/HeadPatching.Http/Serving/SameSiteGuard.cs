@@ -4,8 +4,8 @@ using Microsoft.AspNetCore.Http;
 namespace HeadPatching.Http.Serving;
 
 /// <summary>
-/// A server on loopback without a login can be reached by every page that the user's browser opens. So it refuses
-/// (1) a Host that is not this machine's, since a page may point its own name at 127.0.0.1 (DNS rebinding), and
+/// A server without a login can be reached by every page that a browser near it opens, also one on loopback. So it refuses
+/// (1) a Host that is neither this machine's nor allowed, since a page may point its own name at 127.0.0.1 (DNS rebinding), and
 /// (2) a request that changes something and comes from a page of another site, by Origin and Sec-Fetch-Site.
 /// Reading across sites is already kept from pages by their browser, since no CORS header is ever sent. Programs send none of these headers.
 /// </summary>
@@ -37,7 +37,7 @@ internal sealed class SameSiteGuard
                 StatusCodes.Status403Forbidden,
                 ProblemTypes.UnknownHost,
                 "This server does not answer to that host.",
-                "It listens on this machine alone; ask for localhost or 127.0.0.1.").ExecuteAsync(context);
+                "Ask for this machine's own name or address, such as localhost; other names are those that --allowed-hosts lists.").ExecuteAsync(context);
         }
         else if (!HttpMethods.IsGet(request.Method) && IsCrossSite(request))
         {

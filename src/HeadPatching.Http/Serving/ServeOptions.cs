@@ -6,6 +6,9 @@ public sealed record ServeOptions
     /// <summary>Where it listens by default: this machine alone.</summary>
     public const string DefaultUrl = "http://127.0.0.1:7071";
 
+    /// <summary>How many connections are open at once where nothing else is said.</summary>
+    public const int DefaultMostConnections = 256;
+
     /// <summary>Where it listens.</summary>
     public IReadOnlyList<string> Urls { get; init; } = [DefaultUrl];
 
@@ -17,4 +20,13 @@ public sealed record ServeOptions
 
     /// <summary>How many activities run at once; null: the engine's default.</summary>
     public int? Parallelism { get; init; }
+
+    /// <summary>How many sweeps may wait for their turn; null: the engine's default.</summary>
+    public int? MostQueued { get; init; }
+
+    /// <summary>How many connections are open at once; what comes beyond is closed.</summary>
+    public int MostConnections { get; init; } = DefaultMostConnections;
+
+    /// <summary>Host names that requests may ask for beside the machine's own; <c>*</c> for any.</summary>
+    public IReadOnlyList<string> AllowedHosts { get; init; } = [];
 }

@@ -9,6 +9,7 @@ using HeadPatching.Sweeps.Storage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -20,20 +21,27 @@ public static class SweepServer
 {
     /// <summary>Serves until the process is asked to end (Ctrl-C, SIGTERM); sweeps then stay as they are, and go on at the next start.</summary>
     /// <param name="options">What it is started with.</param>
+    /// <param name="warn">Told what to know of how it is started.</param>
     /// <param name="listening">Told the addresses once it listens.</param>
     /// <exception cref="InvalidInputException">An option cannot be: the store cannot be written, an address is taken.</exception>
-    public static async Task RunAsync(ServeOptions options, Action<IReadOnlyCollection<string>> listening)
+    public static async Task RunAsync(ServeOptions options, Action<string> warn, Action<IReadOnlyCollection<string>> listening)
     {
-        IReadOnlySet<string>? allowedHosts = ServeAddresses.AllowedHosts(options.Urls);
+        IReadOnlySet<string>? allowedHosts = ServeAddresses.AllowedHosts(options.Urls, options.AllowedHosts);
         CheckModels(options.Models);
         IArtifactStore store = ArtifactStores.Open(options.Store);
         var catalog = new ModelCatalog(options.Models, stored: new StoredModels(store, new ModelCache()));
         await store.CheckAsync();
 
         await using WebApplication app = Build(options, store, catalog, allowedHosts);
-        await app.Services.GetRequiredService<InProcessEngine>().ResumeAsync();
         await StartAsync(app, options.Urls);
+        if (ServeAddresses.Warning(options.Urls) is string warning)
+        {
+            warn(warning);
+        }
+
+        // Only who has the address takes up sweeps; and whoever asks meanwhile is answered.
         listening([.. app.Urls]);
+        await app.Services.GetRequiredService<InProcessEngine>().ResumeAsync(app.Lifetime.ApplicationStopping);
         await app.WaitForShutdownAsync();
     }
 
@@ -46,6 +54,10 @@ public static class SweepServer
         {
             server.AddServerHeader = false;
             server.Limits.MaxRequestBodySize = new RequestLimits().BodyBytes;
+            server.Limits.MaxConcurrentConnections = options.MostConnections;
+
+            // A body holds memory until all of it is there.
+            server.Limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 16 << 10, gracePeriod: TimeSpan.FromSeconds(10));
         });
         Telemetry.Add(builder);
 
@@ -56,7 +68,7 @@ public static class SweepServer
         builder.Services.AddSingleton(services => new InProcessEngine(
             store,
             catalog,
-            options.Parallelism is int parallelism ? new EngineOptions { Parallelism = parallelism } : null,
+            EngineOptionsOf(options),
             logger: services.GetRequiredService<ILogger<InProcessEngine>>()));
         builder.Services.AddSingleton<ISweepHost>(services => services.GetRequiredService<InProcessEngine>());
 
@@ -69,6 +81,12 @@ public static class SweepServer
         app.MapSweepApi();
         app.MapPages();
         return app;
+    }
+
+    private static EngineOptions EngineOptionsOf(ServeOptions options)
+    {
+        var defaults = new EngineOptions();
+        return new EngineOptions { Parallelism = options.Parallelism ?? defaults.Parallelism, MostQueued = options.MostQueued ?? defaults.MostQueued };
     }
 
     private static async Task StartAsync(WebApplication app, IReadOnlyList<string> urls)

@@ -33,6 +33,7 @@ internal static class Telemetry
                 ["Logging:Console:FormatterOptions:TimestampFormat"] = "yyyy-MM-ddTHH:mm:ss.fffZ ",
                 ["Logging:Console:FormatterOptions:UseUtcTimestamp"] = "true",
                 ["Logging:Console:FormatterOptions:SingleLine"] = "true",
+                ["Logging:Console:FormatterOptions:ColorBehavior"] = "Disabled", // names in messages come from files: escape sequences are kept from terminals, these too
             },
         });
         builder.Logging.Configure(options =>

@@ -1,5 +1,6 @@
 using HeadPatching.Core.Models.Safetensors;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
@@ -7,94 +8,54 @@ using static TorchSharp.torch;
 
 namespace HeadPatching.Sweeps.Activities;
 
-/// <summary>The z that an ablation puts into one layer over one chunk, from the cached activations of the whole dataset.</summary>
-internal sealed class AblatedZ(IArtifactStore store, SweepPlan plan, string run, ActivityInput input, LoadedModels.Lease lease)
+/// <summary>The z that an ablation puts into one layer over one chunk (<see cref="AblationPlan"/>); the sums of a layer's means are kept in the store.</summary>
+internal static class AblatedZ
 {
-    private const string MeanTensor = "mean.z";
+    private const string SumsTensor = "mean.sums";
 
-    /// <summary>The mean over the dataset, the same for every pair, [pairs, heads, position, d_head].</summary>
-    public async Task<Tensor> MeanAsync(CancellationToken cancellationToken)
+    /// <summary>What is put in, [pairs, heads, position, d_head]; null where nothing has to be run for it.</summary>
+    /// <param name="store">Where the sums are kept.</param>
+    /// <param name="plan">The sweep.</param>
+    /// <param name="input">The layer and the chunk.</param>
+    /// <param name="lease">The model.</param>
+    /// <param name="own">The chunk's own z, [pairs, heads, position, d_head].</param>
+    /// <param name="cancellationToken">Looked at between two batches of runs.</param>
+    public static async Task<Tensor?> OfAsync(
+        IArtifactStore store, SweepPlan plan, ActivityInput input, LoadedModels.Lease lease, Tensor own, CancellationToken cancellationToken)
     {
+        if (AblationPlan.Of(plan.Pairs, plan.PatchOptions()) is not AblationPlan ablation)
+        {
+            return null;
+        }
+
+        var pairs = plan.PairsOf(input.Chunk);
+        if (plan.Request.Ablation == Ablation.Resample)
+        {
+            return lease.Use(model => ablation.Resampled(model, pairs, input.Layer, layers: 1)[0]);
+        }
+
         string artifact = SweepArtifacts.MeanZ(input.SweepId, input.Layer);
         if (!await store.ExistsAsync(artifact, cancellationToken))
         {
             // Chunks of one layer may come here at once: each works out the same, and the first to finish is taken.
-            using MeanZ sum = lease.Use(model => new MeanZ(model.Config.Heads, plan.Pairs.Max(pair => pair.Length), model.Config.HeadWidth));
-            for (int chunk = 0; chunk < plan.Chunks.Count; chunk++)
-            {
-                using Tensor z = await ReadZAsync(chunk, cancellationToken);
-                lease.Use(_ =>
-                {
-                    sum.Add(z);
-                    return sum;
-                });
-            }
-
-            using Tensor mean = lease.Use(_ => sum.Mean());
+            using MeanZ made = lease.Use(model => ablation.Means(model, input.Layer, layers: 1, SweepPlanner.Budget(plan.Request), cancellationToken)[0]);
             await store.WriteIfAbsentAsync(
                 artifact,
                 (to, _) =>
                 {
-                    SafetensorsWriter.Write(to, [(MeanTensor, mean)]);
+                    SafetensorsWriter.Write(to, [(SumsTensor, made.Sums)]);
                     return Task.CompletedTask;
                 },
                 cancellationToken);
         }
 
         Stream stream = await store.RequireReadAsync(artifact, cancellationToken);
-        int pairs = plan.Chunks[input.Chunk].Pairs.Count, length = plan.PairsOf(input.Chunk)[0].Length;
-        return lease.Use(model =>
+        return lease.Use(_ =>
         {
-            using var mode = inference_mode();
             using var scope = NewDisposeScope();
             using SafetensorsFile file = SafetensorsFile.Open(stream, artifact);
-            return file.Read(MeanTensor, model.Dtype, model.Device).narrow(1, 0, length).expand(pairs, -1, -1, -1).DetachFromDisposeScope();
+            using MeanZ mean = ablation.MeanOf(file.Read(SumsTensor, ScalarType.Float64, CPU));
+            return ablation.Mean(mean, pairs, own).DetachFromDisposeScope();
         });
     }
-
-    /// <summary>Each pair's z from its donor, [pairs, heads, position, d_head].</summary>
-    public async Task<Tensor> ResampledAsync(CancellationToken cancellationToken)
-    {
-        int[] donors = [.. plan.Chunks[input.Chunk].Pairs.Select(place => plan.Donors![place])];
-        var rows = new Tensor[donors.Length];
-        try
-        {
-            foreach (var wanted in Enumerable.Range(0, donors.Length).GroupBy(row => ChunkOf(donors[row])))
-            {
-                using Tensor z = await ReadZAsync(wanted.Key, cancellationToken);
-                IReadOnlyList<int> places = plan.Chunks[wanted.Key].Pairs;
-                foreach (int row in wanted)
-                {
-                    int at = places.Index().First(place => place.Item == donors[row]).Index;
-                    rows[row] = lease.Use(_ =>
-                    {
-                        using var scope = NewDisposeScope();
-                        return z[at].clone().DetachFromDisposeScope();
-                    });
-                }
-            }
-
-            return lease.Use(_ =>
-            {
-                using var scope = NewDisposeScope();
-                return stack(rows).DetachFromDisposeScope();
-            });
-        }
-        finally
-        {
-            foreach (Tensor? row in rows)
-            {
-                row?.Dispose();
-            }
-        }
-    }
-
-    private int ChunkOf(int place) => plan.Chunks.Index().First(chunk => chunk.Item.Pairs.Contains(place)).Index;
-
-    private Task<Tensor> ReadZAsync(int chunk, CancellationToken cancellationToken) => CachedTensors.ReadAsync(
-        store,
-        lease,
-        SweepArtifacts.Activations(plan.Chunks[chunk].Activations, input.Layer),
-        (stream, artifact, model) => CachedTensors.ReadZ(stream, artifact, run, model),
-        cancellationToken);
 }

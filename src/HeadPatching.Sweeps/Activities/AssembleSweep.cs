@@ -1,6 +1,7 @@
 using System.Reflection;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Reports;
@@ -78,14 +79,18 @@ public sealed class AssembleSweep
             SweepId = sweepId,
             Model = plan.Model,
             Dataset = request.DatasetName(),
-            Options = request.PatchOptions(),
+            Options = plan.PatchOptions(),
+            Reference = request.Reference?.Title,
             Aggregation = request.Aggregation,
             Threshold = request.Threshold,
             Metric = MetricFor.Metric(request.Metric),
             Method = request.Method,
+            Gradient = request.EstimatedFrom(),
             ScreenTop = request.HeadsRunAfterScreen(),
             Paths = request.PathOptions(),
             Seed = request.Seed,
+            Bos = request.Bos == Bos.Auto ? null : request.Bos,
+            Warnings = plan.LeftOutWarning() is string leftOut ? [leftOut] : [],
             StartedAt = plan.CreatedAt,
             FinishedAt = _time.GetUtcNow(),
             SoftwareVersion = Version,

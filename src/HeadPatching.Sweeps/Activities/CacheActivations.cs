@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
@@ -45,12 +46,12 @@ public sealed class CacheActivations
             return new CacheReport(input.Chunk, ForwardPasses: 0);
         }
 
-        using var run = lease.Use(model => new CachingRun(model, pairs));
+        using var run = lease.Use(model => new CachingRun(model, pairs, plan.StartOf(input.Chunk)));
         for (int layer = 0; layer < plan.Model.Layers; layer++)
         {
             cancellationToken.ThrowIfCancellationRequested();
             using LayerActivations activations = lease.Use(_ => run.NextLayer());
-            await _store.WriteIfAbsentAsync(SweepArtifacts.Activations(folder, layer), (to, _) => Written(() => CachedTensors.Write(to, activations)), cancellationToken);
+            await _store.WriteIfAbsentAsync(SweepArtifacts.Activations(folder, layer), (to, _) => Written(() => CachedTensors.Write(to, layer, activations)), cancellationToken);
         }
 
         using FinalResiduals final = lease.Use(_ => run.Final());

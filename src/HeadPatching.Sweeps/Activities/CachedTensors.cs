@@ -1,21 +1,17 @@
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Models.Safetensors;
-using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Storage;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Sweeps.Activities;
 
-/// <summary>Cached activations as safetensors: what stands where in the artifacts of a chunk.</summary>
+/// <summary>Cached activations as safetensors: one artifact a layer, of the tensors that <see cref="CachedTensor"/> names.</summary>
 internal static class CachedTensors
 {
-    public static void Write(Stream to, LayerActivations activations) => SafetensorsWriter.Write(
-        to,
-        [
-            .. activations.Clean.Named().Select(named => ("clean." + named.Name, named.Tensor)),
-            .. activations.Corrupted.Named().Select(named => ("corrupted." + named.Name, named.Tensor)),
-        ]);
+    public static void Write(Stream to, int layer, LayerActivations activations) => SafetensorsWriter.Write(
+        to, [.. activations.Tensors().Select(one => (new CachedTensor(layer, one.Part).Name, one.Tensor))]);
 
     public static void Write(Stream to, FinalResiduals final) =>
         SafetensorsWriter.Write(to, [("clean.resid_post", final.Clean), ("corrupted.resid_post", final.Corrupted)]);
@@ -28,28 +24,35 @@ internal static class CachedTensors
         return lease.Use(model => tensors(stream, artifact, model));
     }
 
-    public static LayerActivations ReadLayer(Stream from, string name, Transformer model)
+    /// <summary>Reads some of a chunk's activations; the caller disposes of them.</summary>
+    public static async Task<ChunkActivations> ReadAsync(
+        IArtifactStore store, LoadedModels.Lease lease, string folder, int start, IReadOnlyList<CachedTensor> needed, CancellationToken cancellationToken)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(from, name);
-        return new LayerActivations(Run(file, "clean", model), Run(file, "corrupted", model));
-    }
+        var layers = new Dictionary<int, LayerActivations>();
+        var activations = new ChunkActivations(start, layers);
+        try
+        {
+            foreach (var layer in needed.GroupBy(tensor => tensor.Layer))
+            {
+                layers[layer.Key] = await ReadAsync(
+                    store,
+                    lease,
+                    SweepArtifacts.Activations(folder, layer.Key),
+                    (stream, artifact, model) =>
+                    {
+                        using SafetensorsFile file = SafetensorsFile.Open(stream, artifact);
+                        return ChunkActivations.Read(start, layer, tensor => file.Read(tensor.Name, model.Dtype, model.Device)).Layers[layer.Key];
+                    },
+                    cancellationToken);
+            }
 
-    public static HeadActivations ReadRun(Stream from, string name, string run, Transformer model)
-    {
-        using SafetensorsFile file = SafetensorsFile.Open(from, name);
-        return Run(file, run, model);
-    }
-
-    public static KeysValues ReadKeysValues(Stream from, string name, string run, Transformer model)
-    {
-        using SafetensorsFile file = SafetensorsFile.Open(from, name);
-        return new KeysValues(file.Read($"{run}.k", model.Dtype, model.Device), file.Read($"{run}.v", model.Dtype, model.Device));
-    }
-
-    public static Tensor ReadZ(Stream from, string name, string run, Transformer model)
-    {
-        using SafetensorsFile file = SafetensorsFile.Open(from, name);
-        return file.Read($"{run}.z", model.Dtype, model.Device);
+            return activations;
+        }
+        catch
+        {
+            activations.Dispose();
+            throw;
+        }
     }
 
     public static FinalResiduals ReadFinal(Stream from, string name, Transformer model)
@@ -57,12 +60,5 @@ internal static class CachedTensors
         using SafetensorsFile file = SafetensorsFile.Open(from, name);
         return new FinalResiduals(
             file.Read("clean.resid_post", model.Dtype, model.Device), file.Read("corrupted.resid_post", model.Dtype, model.Device));
-    }
-
-    private static HeadActivations Run(SafetensorsFile file, string run, Transformer model)
-    {
-        return new HeadActivations(Read("resid_pre"), Read("q"), Read("k"), Read("v"), Read("z"));
-
-        Tensor Read(string tensor) => file.Read($"{run}.{tensor}", model.Dtype, model.Device);
     }
 }

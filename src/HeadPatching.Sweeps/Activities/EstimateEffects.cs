@@ -1,6 +1,7 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
@@ -24,13 +25,14 @@ public sealed class EstimateEffects
     /// <exception cref="OperationCanceledException">It was cancelled: nothing of the chunk is written.</exception>
     public async Task<EstimateReport> RunAsync(ActivityInput input, CancellationToken cancellationToken = default)
     {
-        string name = SweepArtifacts.Estimates(input.SweepId, input.Chunk);
+        var plan = await _store.RequireJsonAsync<SweepPlan>(SweepArtifacts.Plan(input.SweepId), cancellationToken);
+        Gradient gradient = plan.Request.EstimatedFrom()!.Value;
+        string name = SweepArtifacts.Estimates(input.SweepId, gradient, input.Chunk);
         if (await _store.ExistsAsync(name, cancellationToken))
         {
             return new EstimateReport(input.Chunk, Reused: true);
         }
 
-        var plan = await _store.RequireJsonAsync<SweepPlan>(SweepArtifacts.Plan(input.SweepId), cancellationToken);
         string folder = plan.Chunks[input.Chunk].Activations;
         IMetric metric = MetricFor.Metric(plan.Request.Metric);
         var baselines = await _store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(folder, metric.Name), cancellationToken);
@@ -44,15 +46,16 @@ public sealed class EstimateEffects
             metric,
             new MeasuredPairs(plan.PairsOf(input.Chunk), final.Clean),
             baselines.Baselines,
-            plan.Request.PatchOptions(),
+            plan.PatchOptions(),
             SweepPlanner.Budget(plan.Request),
+            gradient,
             cancellationToken));
         var estimates = new List<LayerPatches>();
-        for (int layer = 0; layer < plan.Model.Layers; layer++)
+        int start = plan.StartOf(input.Chunk);
+        foreach (var layer in lease.Use(model => NeededTensors.OfEstimate(model.Config, plan.PatchOptions(), start)).GroupBy(tensor => tensor.Layer))
         {
-            using LayerActivations activations =
-                await CachedTensors.ReadAsync(_store, lease, SweepArtifacts.Activations(folder, layer), CachedTensors.ReadLayer, cancellationToken);
-            estimates.Add(lease.Use(_ => run.Estimate(layer, activations)));
+            using ChunkActivations activations = await CachedTensors.ReadAsync(_store, lease, folder, start, [.. layer], cancellationToken);
+            estimates.Add(lease.Use(_ => run.Estimate(layer.Key, activations)));
         }
 
         await _store.WriteJsonIfAbsentAsync(name, estimates, cancellationToken);

@@ -1,6 +1,7 @@
 using HeadPatching.Core.Metrics;
-using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
@@ -41,87 +42,35 @@ public sealed class PatchLayer
         var baselines = await _store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(folder, metric.Name), cancellationToken);
         using var lease = await _models.LendAsync(plan.Source, cancellationToken);
         using GpuTurn turn = await GpuTurn.TakeAsync(plan.Source, cancellationToken);
-        string run = plan.Request.RunPatched() == Direction.Denoise ? "corrupted" : "clean"; // the run that is patched
-        var read = new List<IDisposable>();
-        try
+        int start = plan.StartOf(input.Chunk);
+        PathOptions? paths = plan.Request.PathOptions();
+        IReadOnlyList<CachedTensor> needed = lease.Use(model => paths is null
+            ? NeededTensors.OfBand(model.Config, plan.PatchOptions(), input.Layer, input.Layer, start)
+            : NeededTensors.OfPaths(model.Config, paths, input.Layer, input.Layer, start));
+        using FinalResiduals final = await CachedTensors.ReadAsync(_store, lease, SweepArtifacts.Final(folder), CachedTensors.ReadFinal, cancellationToken);
+        using ChunkActivations activations = await CachedTensors.ReadAsync(_store, lease, folder, start, needed, cancellationToken);
+        using Tensor? ablatedZ = plan.Request.Ablation is null
+            ? null
+            : await AblatedZ.OfAsync(_store, plan, input, lease, activations.Layers[input.Layer].Base(plan.Request.RunPatched()).Z!, cancellationToken);
+        var inputs = new BandInputs
         {
-            FinalResiduals final = await ReadAsync(SweepArtifacts.Final(folder), CachedTensors.ReadFinal);
-            var measured = new MeasuredPairs(plan.PairsOf(input.Chunk), final.Clean);
-            LayerPatches patches = plan.Request.PathOptions() is PathOptions paths ? await PathsAsync(measured, paths) : await HeadsAsync(measured);
-            await _store.WriteJsonIfAbsentAsync(name, patches, cancellationToken);
-            return new LayerReport(input.Layer, input.Chunk, Reused: false, patches.PatchedRuns);
-        }
-        finally
-        {
-            read.ForEach(tensors => tensors.Dispose());
-        }
+            First = input.Layer,
+            Last = input.Layer,
+            Measured = new MeasuredPairs(plan.PairsOf(input.Chunk), final.Clean),
+            Baselines = baselines.Baselines,
+            Activations = activations,
+            AblatedZ = ablatedZ is null ? null : new Dictionary<int, Tensor> { [input.Layer] = ablatedZ },
+            OnlyHeads = await OnlyHeadsAsync(),
+        };
+        LayerPatches patches = lease.Use(model => paths is null
+            ? new BandPatcher(model, metric, SweepPlanner.Budget(plan.Request)).Patch(inputs, plan.PatchOptions(), progress, cancellationToken)
+            : new PathPatcher(model, metric, SweepPlanner.Budget(plan.Request)).Patch(inputs, paths, progress, cancellationToken))[0];
+        await _store.WriteJsonIfAbsentAsync(name, patches, cancellationToken);
+        return new LayerReport(input.Layer, input.Chunk, Reused: false, patches.PatchedRuns);
 
-        async Task<LayerPatches> HeadsAsync(MeasuredPairs measured)
-        {
-            LayerActivations own = await ReadAsync(SweepArtifacts.Activations(folder, input.Layer), CachedTensors.ReadLayer);
-            var later = new List<KeysValues>();
-            for (int layer = input.Layer + 1; layer < plan.Model.Layers; layer++)
-            {
-                later.Add(await ReadAsync(
-                    SweepArtifacts.Activations(folder, layer), (stream, artifact, model) => CachedTensors.ReadKeysValues(stream, artifact, run, model)));
-            }
-
-            var inputs = new LayerInputs
-            {
-                Layer = input.Layer,
-                Measured = measured,
-                Baselines = baselines.Baselines,
-                Activations = own,
-                Later = later,
-                AblatedZ = await AblatedZAsync(),
-                OnlyHeads = await OnlyHeadsAsync(),
-            };
-            return lease.Use(model =>
-                new LayerPatcher(model, metric, SweepPlanner.Budget(plan.Request)).Patch(inputs, plan.Request.PatchOptions(), progress, cancellationToken));
-        }
-
-        // The paths from the layer's heads: the layer itself and all after it, as they are in the run that is patched.
-        async Task<LayerPatches> PathsAsync(MeasuredPairs measured, PathOptions paths)
-        {
-            LayerActivations own = await ReadAsync(SweepArtifacts.Activations(folder, input.Layer), CachedTensors.ReadLayer);
-            var layers = new List<HeadActivations> { own.Base(paths.Direction) };
-            for (int layer = input.Layer + 1; layer < plan.Model.Layers && paths.Reaches(input.Layer); layer++)
-            {
-                layers.Add(await ReadAsync(
-                    SweepArtifacts.Activations(folder, layer), (stream, artifact, model) => CachedTensors.ReadRun(stream, artifact, run, model)));
-            }
-
-            return lease.Use(model => new PathPatcher(model, metric, SweepPlanner.Budget(plan.Request)).Patch(
-                input.Layer, measured, baselines.Baselines, own.Source(paths.Direction).Z, layers, paths, progress, cancellationToken));
-        }
-
-        async Task<IReadOnlyList<int>?> OnlyHeadsAsync() => plan.Request.Method == Method.Screen
-            ? (await _store.RequireJsonAsync<ScreenedHeads>(SweepArtifacts.Screen(input.SweepId), cancellationToken)).ByLayer[input.Layer]
+        async Task<IReadOnlyDictionary<int, IReadOnlyList<int>>?> OnlyHeadsAsync() => plan.Request.Method == Method.Screen
+            ? (await _store.RequireJsonAsync<ScreenedHeads>(SweepArtifacts.Screen(input.SweepId), cancellationToken)).ByLayer
+                .ToDictionary(layer => layer.Key, layer => (IReadOnlyList<int>)layer.Value)
             : null;
-
-        async Task<Tensor?> AblatedZAsync()
-        {
-            var ablatedZ = new AblatedZ(_store, plan, run, input, lease);
-            Tensor? z = plan.Request.Ablation switch
-            {
-                Ablation.Mean => await ablatedZ.MeanAsync(cancellationToken),
-                Ablation.Resample => await ablatedZ.ResampledAsync(cancellationToken),
-                _ => null,
-            };
-            if (z is not null)
-            {
-                read.Add(z);
-            }
-
-            return z;
-        }
-
-        async Task<T> ReadAsync<T>(string artifact, Func<Stream, string, Transformer, T> tensors)
-            where T : IDisposable
-        {
-            T own = await CachedTensors.ReadAsync(_store, lease, artifact, tensors, cancellationToken);
-            read.Add(own);
-            return own;
-        }
     }
 }

@@ -24,7 +24,7 @@ public sealed class ScreenHeads
         {
             var plan = await _store.RequireJsonAsync<SweepPlan>(SweepArtifacts.Plan(input.SweepId), cancellationToken);
             SweepRuns estimates = await StoredRuns.EstimatesAsync(_store, input.SweepId, plan, cancellationToken);
-            var chosen = Screen.Top(plan.Request.HeadsRunAfterScreen()!.Value, estimates, plan.Request.PatchOptions(), plan.Request.Aggregation);
+            var chosen = Screen.Top(plan.Request.HeadsRunAfterScreen()!.Value, plan.Pairs, estimates, plan.PatchOptions(), plan.Request.Aggregation);
             var byLayer = chosen.GroupBy(one => one.Layer).ToDictionary(layer => layer.Key, layer => layer.Select(one => one.Head).Order().ToArray());
             await _store.WriteJsonIfAbsentAsync(name, new ScreenedHeads(byLayer), cancellationToken);
         }

@@ -10,7 +10,11 @@ internal static class StoredRuns
 {
     /// <summary>The baselines of every pair and the estimates of every layer over every chunk.</summary>
     public static Task<SweepRuns> EstimatesAsync(IArtifactStore store, string sweepId, SweepPlan plan, CancellationToken cancellationToken) =>
-        ReadAsync(store, plan, chunk => store.RequireJsonAsync<List<LayerPatches>>(SweepArtifacts.Estimates(sweepId, chunk), cancellationToken), cancellationToken);
+        ReadAsync(
+            store,
+            plan,
+            chunk => store.RequireJsonAsync<List<LayerPatches>>(SweepArtifacts.Estimates(sweepId, plan.Request.EstimatedFrom()!.Value, chunk), cancellationToken),
+            cancellationToken);
 
     /// <summary>The baselines of every pair and the patched runs of some layers over every chunk.</summary>
     public static Task<SweepRuns> PatchesAsync(

@@ -1,3 +1,4 @@
+using System.Globalization;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 
@@ -14,14 +15,56 @@ public interface ISweepHost
     /// <param name="idempotencyKey">The caller's key, or null: then every request is a new sweep.</param>
     /// <param name="traceParent">The caller's trace context, or null.</param>
     /// <param name="cancellationToken">Ends the call, not the sweep.</param>
+    /// <exception cref="QueueFullException">As many sweeps wait as may, and this would be one more.</exception>
+    /// <exception cref="DamagedArtifactException">The key was seen before, and the request that came with it cannot be read any more.</exception>
     Task<Submission> SubmitAsync(SweepRequest request, string? idempotencyKey, string? traceParent, CancellationToken cancellationToken = default);
 
     /// <summary>A sweep's status, or null where there is no such sweep.</summary>
     Task<SweepStatus?> FindAsync(string sweepId, CancellationToken cancellationToken = default);
 
-    /// <summary>Every sweep's status, newest first.</summary>
-    Task<IReadOnlyList<SweepStatus>> ListAsync(CancellationToken cancellationToken = default);
+    /// <summary>The sweeps, newest first, a page at a time.</summary>
+    /// <param name="limit">The most of a page.</param>
+    /// <param name="after">Where the page before ended (<see cref="SweepPage.Next"/>); null for the first.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    Task<SweepPage> ListAsync(int limit = int.MaxValue, string? after = null, CancellationToken cancellationToken = default);
 
     /// <summary>Cancels a running sweep, or deletes the artifacts of one that has ended.</summary>
     Task<Removal> RemoveAsync(string sweepId, CancellationToken cancellationToken = default);
+}
+
+/// <summary>What became of a wish to be rid of a sweep.</summary>
+public enum Removal
+{
+    /// <summary>There is no such sweep.</summary>
+    Unknown,
+
+    /// <summary>It was running and is being stopped; its finished layers stay.</summary>
+    Cancelling,
+
+    /// <summary>It had ended, and its artifacts are gone (cached activations stay for other sweeps).</summary>
+    Deleted,
+}
+
+/// <summary>A page of the list of sweeps.</summary>
+/// <param name="Sweeps">Newest first.</param>
+/// <param name="Total">How many sweeps there are.</param>
+/// <param name="UnderWay">How many of those are queued or running.</param>
+/// <param name="Next">Where this page ends, to ask for the next; null on the last.</param>
+public sealed record SweepPage(IReadOnlyList<SweepStatus> Sweeps, int Total, int UnderWay, string? Next)
+{
+    /// <summary>Cuts a page out of all sweeps. Sweeps that come or go meanwhile move nobody's place: a page begins after a sweep, not a number.</summary>
+    public static SweepPage Of(IReadOnlyCollection<SweepStatus> all, int limit, string? after)
+    {
+        SweepStatus[] left =
+        [
+            .. all.OrderByDescending(PlaceOf, StringComparer.Ordinal).SkipWhile(status => after is not null && string.CompareOrdinal(PlaceOf(status), after) >= 0),
+        ];
+        return new SweepPage(
+            left.Length > limit ? left[..limit] : left, all.Count, all.Count(status => !status.HasEnded), left.Length > limit ? PlaceOf(left[limit - 1]) : null);
+    }
+
+    /// <summary>Whether a text can be a <see cref="Next"/>.</summary>
+    public static bool IsPlace(string text) => text.Length == 42 && text[16] == '-' && text[..16].All(char.IsAsciiHexDigitLower) && SweepIds.IsValid(text[17..]);
+
+    private static string PlaceOf(SweepStatus status) => string.Create(CultureInfo.InvariantCulture, $"{status.CreatedAt.UtcTicks:x16}-{status.Id}");
 }

@@ -7,25 +7,27 @@ namespace HeadPatching.Sweeps.Engine;
 /// <summary>The workflow's port in this process.</summary>
 internal sealed class InProcessContext : ISweepContext
 {
-    private readonly InProcessEngine _engine;
+    private readonly ActivityRunner _activities;
+    private readonly FairSlots.Share _share;
     private readonly RunningSweep _sweep;
     private readonly ActivityContext _trace;
     private readonly Action<SweepStatus> _report;
 
-    public InProcessContext(InProcessEngine engine, RunningSweep sweep, ActivityContext trace, Action<SweepStatus> report)
+    public InProcessContext(ActivityRunner activities, FairSlots.Share share, RunningSweep sweep, ActivityContext trace, Action<SweepStatus> report)
     {
-        _engine = engine;
+        _activities = activities;
+        _share = share;
         _sweep = sweep;
         _trace = trace;
         _report = report;
     }
 
-    public string SweepId => _sweep.Status.Id;
+    public string SweepId => _sweep.Id;
 
     public bool CancelRequested => _sweep.Token.IsCancellationRequested;
 
     public Task<TOutput> CallAsync<TOutput>(string activity, ActivityInput input) =>
-        _sweep.Keep(_engine.CallAsync<TOutput>(activity, input, _trace, _sweep.Token));
+        _sweep.Keep(_activities.CallAsync<TOutput>(activity, input, _share, _trace, _sweep.Token));
 
-    public void Report(SweepProgress progress) => _report(_sweep.Status with { Progress = progress });
+    public void Report(SweepProgress progress) => _report(_sweep.Status! with { Progress = progress });
 }

@@ -1,39 +1,38 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
-using HeadPatching.Core.Faults;
-using HeadPatching.Sweeps.Activities;
+using System.Runtime.ExceptionServices;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Sweeps.Workflow;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Polly;
-using Polly.Retry;
 
 namespace HeadPatching.Sweeps.Engine;
 
 /// <summary>
 /// Runs sweeps in this process. Everything that matters is in the store: a process that was killed leaves finished layers behind, and the
-/// next one goes on from there. Activities of all sweeps share one bound, so fifty sweeps take no more cores than one.
+/// next one goes on from there; several engines on one store share its sweeps, each of which one of them runs at a time. Activities of all
+/// sweeps share one bound, so fifty sweeps take no more cores than one.
 /// </summary>
 public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
 {
+    private static readonly TimeSpan FollowInterval = TimeSpan.FromSeconds(0.5);
+
     private readonly EngineOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly LoadedModels _models;
-    private readonly PlanSweep _plan;
-    private readonly CacheActivations _cache;
-    private readonly EstimateEffects _estimate;
-    private readonly ScreenHeads _screen;
-    private readonly PatchLayer _patch;
-    private readonly AssembleSweep _assemble;
-    private readonly SemaphoreSlim _activitySlots;
-    private readonly SemaphoreSlim _sweepSlots;
+    private readonly SweepLeases _leases;
+    private readonly SweepList _list;
+    private readonly ActivityRunner _activities;
+    private readonly SweepRunner _runner;
+    private readonly SweepQueue _queue = new();
     private readonly ConcurrentDictionary<string, RunningSweep> _running = new();
+    private readonly HashSet<string> _saidDamaged = [];
+    private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stopping = new();
-    private readonly ResiliencePipeline _retry;
+    private Task _looking = Task.CompletedTask;
+    private int _beingStored;
 
     /// <summary>Makes an engine; it starts nothing by itself (see <see cref="ResumeAsync"/>).</summary>
     /// <param name="store">Where artifacts are kept.</param>
@@ -48,186 +47,175 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
         _options = options ?? new EngineOptions();
         _time = time ?? TimeProvider.System;
         _logger = logger ?? NullLogger<InProcessEngine>.Instance;
-        _models = new LoadedModels(catalog, threads: Math.Max(1, Environment.ProcessorCount / _options.Parallelism));
-        _plan = new PlanSweep(store, catalog);
-        _cache = new CacheActivations(store, _models);
-        _estimate = new EstimateEffects(store, _models);
-        _screen = new ScreenHeads(store);
-        _patch = new PatchLayer(store, _models);
-        _assemble = new AssembleSweep(store, _time);
-        _activitySlots = new SemaphoreSlim(_options.Parallelism);
-        _sweepSlots = new SemaphoreSlim(_options.Parallelism);
-        _retry = new ResiliencePipelineBuilder { TimeProvider = _time }
-            .AddRetry(new RetryStrategyOptions
-            {
-                ShouldHandle = arguments => ValueTask.FromResult(arguments.Outcome.Exception is Exception e && RetryRules.IsWorthRetrying(e)),
-                MaxRetryAttempts = Math.Max(1, _options.Retry.MaxAttempts - 1),
-                BackoffType = DelayBackoffType.Exponential,
-                Delay = _options.Retry.FirstDelay,
-                MaxDelay = _options.Retry.MaxDelay,
-                OnRetry = arguments =>
-                {
-                    if (arguments.Context.Properties.TryGetValue(RetriedActivity, out (string Name, ActivityInput Input) activity))
-                    {
-                        Log.ActivityRetried(
-                            _logger,
-                            arguments.Outcome.Exception,
-                            activity.Name,
-                            activity.Input.SweepId,
-                            activity.Input.Chunk,
-                            activity.Input.Layer,
-                            arguments.AttemptNumber + 1,
-                            arguments.RetryDelay);
-                    }
-
-                    return ValueTask.CompletedTask;
-                },
-            })
-            .Build();
+        _leases = new SweepLeases(store, _options.LeaseDuration, _time);
+        _list = new SweepList(store, _time, id => _running.GetValueOrDefault(id)?.Status);
+        _activities = new ActivityRunner(store, catalog, _options, _time, _logger);
+        _runner = new SweepRunner(store, _leases, _activities, _options, _time, _logger, Say);
     }
 
-    /// <summary>Raised for every change of a sweep that runs here: its status, and within a layer the patched runs just made.</summary>
+    /// <summary>Raised for every change of a sweep that runs here, or is followed by <see cref="RunAsync"/>.</summary>
     public event Action<SweepStatus>? Changed;
 
     /// <summary>Raised after each batch of patched runs, with how many it made.</summary>
-    public event Action<long>? PatchedRunsMade;
+    public event Action<long>? PatchedRunsMade
+    {
+        add => _activities.PatchedRunsMade += value;
+        remove => _activities.PatchedRunsMade -= value;
+    }
 
     /// <inheritdoc/>
     public IArtifactStore Store { get; }
-
-    private static ResiliencePropertyKey<(string Name, ActivityInput Input)> RetriedActivity { get; } = new("activity");
-
-    /// <summary>Takes up every sweep in the store that has neither ended nor been cancelled.</summary>
-    /// <returns>How many there were.</returns>
-    public async Task<int> ResumeAsync(CancellationToken cancellationToken = default)
-    {
-        int resumed = 0;
-        foreach (SweepStatus status in (await ListAsync(cancellationToken)).Reverse().Where(status => !status.HasEnded))
-        {
-            Start(await Store.RequireJsonAsync<StoredRequest>(SweepArtifacts.Request(status.Id), cancellationToken));
-            resumed++;
-        }
-
-        if (resumed > 0)
-        {
-            Log.SweepsResumed(_logger, resumed);
-        }
-
-        return resumed;
-    }
 
     /// <inheritdoc/>
     public async Task<Submission> SubmitAsync(
         SweepRequest request, string? idempotencyKey, string? traceParent, CancellationToken cancellationToken = default)
     {
         string id = idempotencyKey is null ? SweepIds.New() : SweepIds.OfKey(idempotencyKey);
-        var (outcome, stored) = await Store.StoreAsync(new StoredRequest(id, _time.GetUtcNow(), request, traceParent), cancellationToken);
-        if (outcome == SubmissionOutcome.Accepted)
+        Interlocked.Increment(ref _beingStored);
+        try
         {
-            return new Submission(outcome, Start(stored).Status);
-        }
+            if (_queue.Count + Volatile.Read(ref _beingStored) > _options.MostQueued && !await Store.ExistsAsync(SweepArtifacts.Request(id), cancellationToken))
+            {
+                throw new QueueFullException(_options.MostQueued);
+            }
 
-        return new Submission(outcome, await FindAsync(id, cancellationToken) ?? SweepStatus.Queued(stored));
+            var (outcome, stored) = await Store.StoreAsync(new StoredRequest(id, _time.GetUtcNow(), request, traceParent), cancellationToken);
+            SweepStatus status = SweepStatus.Queued(stored);
+            if (outcome == SubmissionOutcome.Accepted)
+            {
+                await Store.TryReplaceStatusAsync(status, etag: null, CancellationToken.None);
+            }
+            else
+            {
+                status = await FindAsync(id, cancellationToken) ?? status;
+            }
+
+            if (!status.HasEnded)
+            {
+                Enqueue(status); // also where it is known: whoever stored it may have died before it was queued
+            }
+
+            return new Submission(outcome, status);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _beingStored);
+        }
     }
 
-    /// <summary>Runs a sweep of a given id to its end, going on where an earlier run stopped, even one that failed or was cancelled.</summary>
+    /// <summary>
+    /// Runs a sweep of a given id to its end, going on where an earlier run stopped, even one that failed or was cancelled. Where another
+    /// engine runs it, it is followed to its end there.
+    /// </summary>
     /// <returns>Its final status: completed or failed.</returns>
     /// <exception cref="OperationCanceledException">It was cancelled; the same call again goes on.</exception>
     public async Task<SweepStatus> RunAsync(string sweepId, SweepRequest request, CancellationToken cancellationToken = default)
     {
-        var (_, stored) = await Store.StoreAsync(new StoredRequest(sweepId, _time.GetUtcNow(), request), cancellationToken);
-        await Store.DeleteAsync(SweepArtifacts.CancelMark(sweepId), cancellationToken);
-        RunningSweep sweep = Start(stored);
-        await using (cancellationToken.Register(sweep.Cancel))
+        var wanted = new StoredRequest(sweepId, _time.GetUtcNow(), request);
+        try
         {
-            await sweep.Completion;
+            await Store.StoreAsync(wanted, cancellationToken);
+        }
+        catch (DamagedArtifactException)
+        {
+            await Store.DeleteAsync(SweepArtifacts.Request(sweepId), cancellationToken); // the id is of this very request: it is mended
+            await Store.StoreAsync(wanted, cancellationToken);
         }
 
-        return sweep.Status.Status == SweepState.Cancelled ? throw new SweepCancelledException() : sweep.Status;
-    }
-
-    /// <inheritdoc/>
-    public async Task<SweepStatus?> FindAsync(string sweepId, CancellationToken cancellationToken = default)
-    {
-        if (!SweepIds.IsValid(sweepId))
+        while (true)
         {
-            return null;
-        }
-
-        if (_running.TryGetValue(sweepId, out RunningSweep? running))
-        {
-            return running.Status;
-        }
-
-        var status = await Store.ReadJsonAsync<SweepStatus>(SweepArtifacts.Status(sweepId), cancellationToken);
-        if (status is not null)
-        {
-            return status;
-        }
-
-        // Its process ended between storing the request and the first status.
-        var stored = await Store.ReadJsonAsync<StoredRequest>(SweepArtifacts.Request(sweepId), cancellationToken);
-        return stored is null ? null : SweepStatus.Queued(stored);
-    }
-
-    /// <inheritdoc/>
-    public async Task<IReadOnlyList<SweepStatus>> ListAsync(CancellationToken cancellationToken = default)
-    {
-        var ids = new List<string>();
-        await foreach (ArtifactInfo artifact in Store.ListAsync(SweepArtifacts.Sweeps, cancellationToken))
-        {
-            if (artifact.Name.EndsWith("/request.json", StringComparison.Ordinal))
+            RunningSweep sweep = Start(sweepId, restart: true);
+            await using (cancellationToken.Register(sweep.Cancel))
             {
-                ids.Add(artifact.Name.Split('/')[1]);
+                await sweep.Completion;
+            }
+
+            if (sweep.NotTakenUp is Exception failure)
+            {
+                ExceptionDispatchInfo.Throw(failure);
+            }
+
+            if (sweep is { Status: SweepStatus here, WasLost: false })
+            {
+                return here.Status is SweepState.Completed or SweepState.Failed ? here : throw new SweepCancelledException();
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+            if (await FollowAsync(sweepId, cancellationToken) is { Status: SweepState.Completed or SweepState.Failed } elsewhere)
+            {
+                return elsewhere;
             }
         }
-
-        // Those that run here are looked at last and all at one moment: else a sweep could be listed as running beside its successor.
-        var statuses = new List<SweepStatus?>();
-        foreach (string id in ids.Where(id => !_running.ContainsKey(id)))
-        {
-            statuses.Add(await FindAsync(id, cancellationToken));
-        }
-
-        var listed = statuses.OfType<SweepStatus>().Select(status => status.Id).ToHashSet();
-        var running = ids.Where(id => !listed.Contains(id)).Select(id => (Id: id, _running.GetValueOrDefault(id)?.Status)).ToList();
-        foreach (var (id, status) in running)
-        {
-            statuses.Add(status ?? await FindAsync(id, cancellationToken)); // it ended meanwhile
-        }
-
-        return [.. statuses.OfType<SweepStatus>().OrderByDescending(status => status.CreatedAt)];
     }
+
+    /// <summary>Which other engine runs a sweep, as far as can be seen; null where none does.</summary>
+    public Task<SweepOwner?> FindOwnerAsync(string sweepId, CancellationToken cancellationToken = default) => _leases.OwnerAsync(sweepId, cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<SweepStatus?> FindAsync(string sweepId, CancellationToken cancellationToken = default) =>
+        !SweepIds.IsValid(sweepId) ? null
+        : _running.TryGetValue(sweepId, out RunningSweep? running) && running.Status is SweepStatus status ? status
+        : await Store.FindStatusAsync(sweepId, cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<SweepPage> ListAsync(int limit = int.MaxValue, string? after = null, CancellationToken cancellationToken = default) =>
+        SweepPage.Of((await _list.ReadAsync(cancellationToken)).Sweeps, limit, after);
 
     /// <inheritdoc/>
     public async Task<Removal> RemoveAsync(string sweepId, CancellationToken cancellationToken = default)
     {
-        _running.TryGetValue(sweepId, out RunningSweep? running);
-        SweepStatus? status = running?.Status ?? await FindAsync(sweepId, cancellationToken);
-        if (status is null)
+        if (await FindAsync(sweepId, cancellationToken) is not SweepStatus status)
         {
             return Removal.Unknown;
         }
 
-        if (status.HasEnded)
+        // Of a sweep whose status cannot be read, only its lease says whether it is at work.
+        bool runs = _running.ContainsKey(sweepId) || await _leases.OwnerAsync(sweepId, cancellationToken) is not null;
+        if (status.HasEnded && !(status.Status == SweepState.Damaged && runs))
         {
-            // Its last status may still be on its way to the store, and would come back after the rest is gone.
-            await (running?.Completion ?? Task.CompletedTask).WaitAsync(cancellationToken);
-            await Store.DeletePrefixAsync(SweepArtifacts.Folder(sweepId), cancellationToken);
+            // Here it may be on its very last steps.
+            await (_running.GetValueOrDefault(sweepId)?.Completion ?? Task.CompletedTask).WaitAsync(cancellationToken);
+            await Store.DeleteSweepAsync(sweepId, async stop => await Store.FindStatusAsync(sweepId, stop) is { HasEnded: true }, cancellationToken);
+            _list.Forget(sweepId);
             return Removal.Deleted;
         }
 
         await Store.ReplaceTextAsync(SweepArtifacts.CancelMark(sweepId), "", cancellationToken);
-        if (running is not null)
+        _queue.Remove(sweepId);
+
+        // Who runs it finds the mark. Where nobody does, taking it up is to find the mark and to store that it is cancelled.
+        RunningSweep running = Start(sweepId, restart: false);
+        running.Cancel();
+        if (running.Status is null)
         {
-            running.Cancel();
-        }
-        else
-        {
-            await Store.ReplaceStatusAsync(status with { Status = SweepState.Cancelled, FinishedAt = _time.GetUtcNow() }, cancellationToken);
+            await running.Completion.WaitAsync(cancellationToken);
         }
 
         return Removal.Cancelling;
+    }
+
+    /// <summary>
+    /// Takes up every sweep in the store that has not ended and that nobody runs, and from then on looks for such sweeps every few seconds: those
+    /// of servers that died, and requests that were stored and never started.
+    /// </summary>
+    /// <returns>How many there were.</returns>
+    public async Task<int> ResumeAsync(CancellationToken cancellationToken = default)
+    {
+        int resumed = await LookAsync(cancellationToken);
+        if (resumed > 0)
+        {
+            Log.SweepsResumed(_logger, resumed);
+        }
+
+        lock (_gate)
+        {
+            if (_looking.IsCompleted && !_stopping.IsCancellationRequested)
+            {
+                _looking = Task.Run(LookAgainAsync, CancellationToken.None);
+            }
+        }
+
+        return resumed;
     }
 
     /// <summary>Stops every sweep where it is; the store keeps what is finished, and <see cref="ResumeAsync"/> takes them up again.</summary>
@@ -239,106 +227,134 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
         }
 
         await _stopping.CancelAsync();
+        await _looking;
         await Task.WhenAll(_running.Values.Select(sweep => sweep.Completion));
-        _models.Dispose();
-        _activitySlots.Dispose();
-        _sweepSlots.Dispose();
+        _activities.Dispose();
         _stopping.Dispose();
     }
 
-    internal async Task<TOutput> CallAsync<TOutput>(string name, ActivityInput input, ActivityContext trace, CancellationToken cancellationToken)
+    private void Enqueue(SweepStatus status)
     {
-        await _activitySlots.WaitAsync(cancellationToken);
-        try
+        if (!_running.ContainsKey(status.Id))
         {
-            using Activity? span = SweepTelemetry.StartActivity(name, input.SweepId, input.Chunk, input.Layer, trace);
-            ResilienceContext context = ResilienceContextPool.Shared.Get(cancellationToken);
-            context.Properties.Set(RetriedActivity, (name, input));
-            try
-            {
-                long started = Stopwatch.GetTimestamp();
-                object output = await _retry.ExecuteAsync(
-                    async resilience => await Task.Run(() => RunActivityAsync(name, input, resilience.CancellationToken), resilience.CancellationToken), context);
-                Log.ActivityDone(_logger, name, input.SweepId, input.Chunk, input.Layer, Stopwatch.GetElapsedTime(started).TotalSeconds);
-                return (TOutput)output;
-            }
-            finally
-            {
-                ResilienceContextPool.Shared.Return(context);
-            }
+            _queue.Add(status.Id, status.CreatedAt);
         }
-        finally
+
+        StartWhatMay();
+    }
+
+    private void StartWhatMay()
+    {
+        lock (_gate)
         {
-            _activitySlots.Release();
+            while (!_stopping.IsCancellationRequested && _running.Count < _options.SweepsAtOnce && _queue.Take() is string id)
+            {
+                Start(id, restart: false);
+            }
         }
     }
 
-    private async Task<object> RunActivityAsync(string name, ActivityInput input, CancellationToken cancellationToken) => name switch
+    private RunningSweep Start(string id, bool restart)
     {
-        ActivityNames.PlanSweep => await _plan.RunAsync(input, cancellationToken),
-        ActivityNames.CacheActivations => await _cache.RunAsync(input, cancellationToken),
-        ActivityNames.EstimateEffects => await _estimate.RunAsync(input, cancellationToken),
-        ActivityNames.ScreenHeads => await _screen.RunAsync(input, cancellationToken),
-        ActivityNames.PatchLayer => await _patch.RunAsync(input, runs => PatchedRunsMade?.Invoke(runs), cancellationToken),
-        ActivityNames.AssembleSweep => await _assemble.RunAsync(input, cancellationToken),
-        _ => throw new ArgumentOutOfRangeException(nameof(name), name, "There is no such activity."),
-    };
-
-    private RunningSweep Start(StoredRequest stored)
-    {
-        RunningSweep sweep = _running.GetOrAdd(stored.SweepId, _ => new RunningSweep(SweepStatus.Queued(stored), _stopping.Token));
-        sweep.Begin(() => RunAsync(sweep, stored));
+        RunningSweep sweep = _running.GetOrAdd(id, _ => new RunningSweep(id, restart, _stopping.Token));
+        sweep.Begin(async () =>
+        {
+            await _runner.RunAsync(sweep);
+            _running.TryRemove(id, out _);
+            sweep.Dispose();
+            StartWhatMay();
+        });
         return sweep;
     }
 
-    private async Task RunAsync(RunningSweep sweep, StoredRequest stored)
+    /// <summary>Follows a sweep until the engine that runs it ends it, or dies.</summary>
+    private async Task<SweepStatus?> FollowAsync(string sweepId, CancellationToken cancellationToken)
     {
-        long started = Stopwatch.GetTimestamp();
-        using Activity? span = SweepTelemetry.StartSweep(stored.SweepId, stored.TraceParent);
-        var writer = new StatusWriter(Store, _options.StatusInterval, _logger);
-        try
+        SweepStatus? last = null;
+        while (true)
         {
-            Set(sweep.Status);
-            await _sweepSlots.WaitAsync(sweep.Token);
+            bool runs = await _leases.OwnerAsync(sweepId, cancellationToken) is not null;
+            SweepStatus? status = await Store.FindStatusAsync(sweepId, cancellationToken);
+            if (status is not null && status != last)
+            {
+                Changed?.Invoke(last = status);
+            }
+
+            if (!runs)
+            {
+                return status;
+            }
+
+            await Task.Delay(FollowInterval, _time, cancellationToken);
+        }
+    }
+
+    private async Task LookAgainAsync()
+    {
+        TimeSpan wait = _options.LookInterval;
+        while (!_stopping.IsCancellationRequested)
+        {
             try
             {
-                Set(sweep.Status with { Status = SweepState.Running });
-                Log.SweepStarted(_logger, stored.SweepId, stored.Request.Patch.ToString(), stored.Request.Model, stored.Request.DatasetName());
-                await SweepWorkflow.RunAsync(new InProcessContext(this, sweep, span?.Context ?? default, Set));
-                Set(Ended(SweepState.Completed));
+                await Task.Delay(wait, _time, _stopping.Token);
+                long started = _time.GetTimestamp();
+                await LookAsync(_stopping.Token);
+                wait = _options.LookInterval + (20 * _time.GetElapsedTime(started)); // a store of very many sweeps is not looked through all the time
             }
-            finally
+            catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
             {
-                _sweepSlots.Release();
+                return;
+            }
+            catch (Exception e) when (e is not OutOfMemoryException)
+            {
+                Log.NotLooked(_logger, e);
             }
         }
-        catch (OperationCanceledException) when (sweep.Token.IsCancellationRequested)
+    }
+
+    /// <summary>One look at the store: what nobody runs is queued, deletions that were cut short are finished, and what is damaged is said, once.</summary>
+    private async Task<int> LookAsync(CancellationToken cancellationToken)
+    {
+        await Store.FinishDeletionsAsync(cancellationToken: cancellationToken);
+        var (sweeps, leftovers) = await _list.ReadAsync(cancellationToken);
+        foreach (string leftover in leftovers)
         {
-            // When the host stops, the sweep is not cancelled but left as it is, for the next host to go on with.
-            Set(sweep.WasCancelled ? Ended(SweepState.Cancelled) : sweep.Status);
-        }
-        catch (InvalidInputException e)
-        {
-            Set(Ended(SweepState.Failed) with { Error = new SweepError(SweepError.InvalidRequest, e.Faults) });
-        }
-        catch (Exception e)
-        {
-            Log.SweepFailed(_logger, e, stored.SweepId);
-            Set(Ended(SweepState.Failed) with { Error = new SweepError(e.Message, []) });
+            await Store.DeleteLeftoversAsync(leftover, cancellationToken);
         }
 
-        await sweep.StopActivitiesAsync();
-        await writer.FinishAsync(sweep.Status);
-        Log.SweepEnded(_logger, stored.SweepId, sweep.Status.Status, Stopwatch.GetElapsedTime(started).TotalSeconds);
-        _running.TryRemove(stored.SweepId, out _);
-
-        SweepStatus Ended(SweepState state) => sweep.Status with { Status = state, FinishedAt = _time.GetUtcNow() };
-
-        void Set(SweepStatus status)
+        foreach (SweepStatus damaged in sweeps.Where(status => status.Status == SweepState.Damaged))
         {
-            sweep.Status = status;
-            writer.Follow(status);
-            Changed?.Invoke(status);
+            SayDamaged(damaged);
+        }
+
+        int taken = 0;
+        foreach (SweepStatus status in sweeps.Where(status => !status.HasEnded && !_running.ContainsKey(status.Id)).OrderBy(status => status.CreatedAt))
+        {
+            if (await _leases.OwnerAsync(status.Id, cancellationToken) is null && _queue.Add(status.Id, status.CreatedAt))
+            {
+                taken++;
+            }
+        }
+
+        _leases.KeepOnly(sweeps.Select(status => status.Id).ToHashSet());
+        StartWhatMay();
+        return taken;
+    }
+
+    private void Say(SweepStatus status)
+    {
+        SayDamaged(status);
+        Changed?.Invoke(status);
+    }
+
+    private void SayDamaged(SweepStatus status)
+    {
+        lock (_saidDamaged)
+        {
+            if (status.Status == SweepState.Damaged && _saidDamaged.Add(status.Id))
+            {
+                Log.SweepDamaged(_logger, status.Error!.Message);
+            }
         }
     }
 }

@@ -26,4 +26,19 @@ internal static partial class Log
 
     [LoggerMessage(7, LogLevel.Warning, "The status of sweep {SweepId} could not be stored; it will be with the next change")]
     public static partial void StatusNotStored(ILogger logger, Exception exception, string sweepId);
+
+    [LoggerMessage(8, LogLevel.Warning, "{Damage} The sweep is left as it is until it is deleted")]
+    public static partial void SweepDamaged(ILogger logger, string damage);
+
+    [LoggerMessage(9, LogLevel.Error, "Sweep {SweepId} could not be taken up; the next look at the store tries again")]
+    public static partial void SweepNotTakenUp(ILogger logger, Exception exception, string sweepId);
+
+    [LoggerMessage(10, LogLevel.Warning, "Sweep {SweepId} goes on at another server, which took it over while this one stood still")]
+    public static partial void SweepLost(ILogger logger, string sweepId);
+
+    [LoggerMessage(11, LogLevel.Warning, "The lease of sweep {SweepId} could not be renewed; this is tried again")]
+    public static partial void LeaseNotRenewed(ILogger logger, Exception exception, string sweepId);
+
+    [LoggerMessage(12, LogLevel.Warning, "The store could not be looked through for unfinished sweeps; this is tried again")]
+    public static partial void NotLooked(ILogger logger, Exception exception);
 }

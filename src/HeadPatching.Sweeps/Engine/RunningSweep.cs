@@ -2,29 +2,50 @@ using System.Collections.Concurrent;
 
 namespace HeadPatching.Sweeps.Engine;
 
-/// <summary>A sweep that runs in this process.</summary>
-internal sealed class RunningSweep
+/// <summary>A sweep that this process has taken up, or is about to.</summary>
+internal sealed class RunningSweep : IDisposable
 {
     private readonly CancellationTokenSource _cancellation;
     private readonly ConcurrentBag<Task> _activities = [];
     private readonly Lock _gate = new();
     private Task? _completion;
 
-    public RunningSweep(SweepStatus status, CancellationToken hostStopping)
+    /// <summary>Names it.</summary>
+    /// <param name="id">Its id.</param>
+    /// <param name="restart">Whether it is to run even where it has ended before.</param>
+    /// <param name="hostStopping">Cancelled when the host stops.</param>
+    public RunningSweep(string id, bool restart, CancellationToken hostStopping)
     {
-        Status = status;
+        Id = id;
+        Restart = restart;
+        HostStopping = hostStopping;
         _cancellation = CancellationTokenSource.CreateLinkedTokenSource(hostStopping);
         Token = _cancellation.Token;
     }
 
-    /// <summary>Where it stands now.</summary>
-    public SweepStatus Status { get; set; }
+    /// <summary>Its id.</summary>
+    public string Id { get; }
+
+    /// <summary>Whether it is to run even where it has ended before.</summary>
+    public bool Restart { get; }
+
+    /// <summary>Where it stands now; null until it is taken up here, and for good where another engine has it.</summary>
+    public SweepStatus? Status { get; set; }
+
+    /// <summary>Why it could not be taken up: the store failed; null otherwise.</summary>
+    public Exception? NotTakenUp { get; set; }
 
     /// <summary>Whether it was asked to stop, rather than its host.</summary>
     public bool WasCancelled { get; private set; }
 
+    /// <summary>Whether another engine has it now, so that nothing more is written of it here.</summary>
+    public bool WasLost { get; private set; }
+
     /// <summary>Cancelled when the sweep or its host is to stop.</summary>
     public CancellationToken Token { get; }
+
+    /// <summary>Cancelled when its host is to stop.</summary>
+    public CancellationToken HostStopping { get; }
 
     /// <summary>Ends with the sweep; never fails.</summary>
     public Task Completion
@@ -51,14 +72,14 @@ internal sealed class RunningSweep
     public void Cancel()
     {
         WasCancelled = true;
-        try
-        {
-            _cancellation.Cancel();
-        }
-        catch (ObjectDisposedException)
-        {
-            // It ended at this moment.
-        }
+        Stop();
+    }
+
+    /// <summary>Stops it because another engine has it.</summary>
+    public void Lose()
+    {
+        WasLost = true;
+        Stop();
     }
 
     /// <summary>Keeps an activity, so that none outlives the sweep.</summary>
@@ -73,6 +94,20 @@ internal sealed class RunningSweep
     {
         await _cancellation.CancelAsync();
         await Task.WhenAll(_activities).ContinueWith(static _ => { }, TaskScheduler.Default);
-        _cancellation.Dispose();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _cancellation.Dispose();
+
+    private void Stop()
+    {
+        try
+        {
+            _cancellation.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended at this moment.
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using HeadPatching.Core.Faults;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Requests;
@@ -9,11 +10,23 @@ namespace HeadPatching.Sweeps.Engine;
 /// <summary>Where a sweep stands, as it is stored and shown.</summary>
 public sealed record SweepStatus
 {
+    /// <summary>The form that this version writes, and the newest that it reads.</summary>
+    public const int NewestSchema = 1;
+
+    /// <summary>The form of the stored status.</summary>
+    public int SchemaVersion { get; init; } = NewestSchema;
+
     /// <summary>The sweep's id.</summary>
     public required string Id { get; init; }
 
     /// <summary>Where it stands.</summary>
     public required SweepState Status { get; init; }
+
+    /// <summary>
+    /// Which run of the sweep this is about: 1 for the first, one more each time that an engine takes it up again. Of two engines that write,
+    /// the one with the higher run is the owner.
+    /// </summary>
+    public int Run { get; init; }
 
     /// <summary>The model's name.</summary>
     public required string Model { get; init; }
@@ -21,8 +34,8 @@ public sealed record SweepStatus
     /// <summary>The dataset's name.</summary>
     public required string Dataset { get; init; }
 
-    /// <summary>What is patched.</summary>
-    public required Patch Patch { get; init; }
+    /// <summary>What is patched; null of a damaged sweep.</summary>
+    public required Patch? Patch { get; init; }
 
     /// <summary>What it does in a few words; absent in the statuses of versions that had none.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -38,13 +51,13 @@ public sealed record SweepStatus
     /// <summary>How far it is.</summary>
     public required SweepProgress Progress { get; init; }
 
-    /// <summary>Why it failed; null otherwise.</summary>
+    /// <summary>Why it failed, or what is damaged; null otherwise.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public SweepError? Error { get; init; }
 
-    /// <summary>Whether it has ended.</summary>
+    /// <summary>Whether nothing more will become of it by itself.</summary>
     [JsonIgnore]
-    public bool HasEnded => Status is SweepState.Completed or SweepState.Failed or SweepState.Cancelled;
+    public bool HasEnded => Status is not (SweepState.Queued or SweepState.Running);
 
     /// <summary>The status of a sweep that was just asked for.</summary>
     public static SweepStatus Queued(StoredRequest stored) => new()
@@ -58,4 +71,59 @@ public sealed record SweepStatus
         CreatedAt = stored.CreatedAt,
         Progress = new SweepProgress(SweepPhase.Planning),
     };
+
+    /// <summary>The status of a sweep of which nothing can be read.</summary>
+    /// <param name="sweepId">Its id.</param>
+    /// <param name="reason">Which artifact is damaged, and how.</param>
+    /// <param name="writtenAt">When the oldest of its artifacts was written.</param>
+    public static SweepStatus Damaged(string sweepId, string reason, DateTimeOffset writtenAt) => new()
+    {
+        Id = sweepId,
+        Status = SweepState.Damaged,
+        Model = "unknown",
+        Dataset = "unknown",
+        Patch = null,
+        Title = "Damaged",
+        CreatedAt = writtenAt,
+        Progress = new SweepProgress(SweepPhase.Planning),
+        Error = new SweepError(reason, []),
+    };
+
+    /// <summary>
+    /// Whether this may be stored in place of an earlier status. A status never goes back: what has ended stays as it is, a run that another
+    /// engine has taken over writes no more, and within a run a sweep goes from queued over running to its end.
+    /// </summary>
+    public bool Follows(SweepStatus earlier) =>
+        !earlier.HasEnded && (Run > earlier.Run || (Run == earlier.Run && (HasEnded || Status >= earlier.Status)));
+}
+
+/// <summary>Where a sweep stands.</summary>
+public enum SweepState
+{
+    /// <summary>Asked for, not started.</summary>
+    Queued,
+
+    /// <summary>Running, or waiting for its host to come back.</summary>
+    Running,
+
+    /// <summary>Its result is there.</summary>
+    Completed,
+
+    /// <summary>It ended without a result; its status says why.</summary>
+    Failed,
+
+    /// <summary>It was asked to stop.</summary>
+    Cancelled,
+
+    /// <summary>Its request or status in the store cannot be read; its error names the artifact. It can only be deleted.</summary>
+    Damaged,
+}
+
+/// <summary>Why a sweep failed.</summary>
+/// <param name="Message">One sentence.</param>
+/// <param name="Faults">What was wrong with the input, where that is why; otherwise empty.</param>
+public sealed record SweepError(string Message, IReadOnlyList<Fault> Faults)
+{
+    /// <summary>The message where the input is why.</summary>
+    public const string InvalidRequest = "The request cannot be swept.";
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using TorchSharp;
@@ -14,7 +13,7 @@ public sealed class LoadedModels : IDisposable
     private readonly IModelCatalog _catalog;
     private readonly int _kept;
     private readonly int _threads;
-    private readonly SemaphoreSlim _gate = new(1);
+    private readonly Lock _gate = new();
     private readonly List<Entry> _entries = []; // the one used last stands last
 
     /// <summary>Makes an empty set.</summary>
@@ -31,77 +30,101 @@ public sealed class LoadedModels : IDisposable
     /// <summary>How often a model was read from disk.</summary>
     public int Loads { get; private set; }
 
-    /// <summary>Lends a model; dispose the lease to give it back.</summary>
+    /// <summary>Lends a model; dispose the lease to give it back. The models that are here are lent while another one is being loaded.</summary>
     /// <exception cref="InvalidInputException">There is no such model any more, it has changed, or it cannot be loaded.</exception>
     public async Task<Lease> LendAsync(ModelSource source, CancellationToken cancellationToken = default)
     {
-        await _gate.WaitAsync(cancellationToken);
+        Entry entry = Taken(source) ?? TakenOrLoading(source, await _catalog.LocateAsync(source.Model, "model", cancellationToken));
         try
         {
-            if (Find(source) is Entry loaded)
-            {
-                return Lend(loaded);
-            }
+            return new Lease(this, entry, await entry.Model.WaitAsync(cancellationToken));
         }
-        finally
+        catch
         {
-            _gate.Release();
-        }
-
-        // Not under the gate: it may be downloaded now, and the models that are here can be lent meanwhile.
-        using LocatedModel located = await _catalog.LocateAsync(source.Model, "model", cancellationToken);
-        await _gate.WaitAsync(cancellationToken);
-        try
-        {
-            return Lend(Find(source) ?? Load(source, located.Folder));
-        }
-        finally
-        {
-            _gate.Release();
+            GiveBack(entry);
+            throw;
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _entries.ForEach(entry => entry.Model.Dispose());
-        _entries.Clear();
-        _gate.Dispose();
-    }
-
-    private Entry? Find(ModelSource source) => _entries.Find(entry => entry.Source == source);
-
-    private Lease Lend(Entry entry)
-    {
-        _entries.Remove(entry);
-        _entries.Add(entry);
-        entry.Lent++;
-        return new Lease(this, entry);
-    }
-
-    private Entry Load(ModelSource source, string folder)
-    {
-        if (ModelFingerprint.Compute(folder) != source.Fingerprint)
+        lock (_gate)
         {
-            throw new InvalidInputException(
-                FaultKinds.InvalidWeights, "model", $"The model '{source.Model}' is not the one that the sweep was planned with: its files have changed since. Start the sweep again.");
+            _entries.ForEach(entry => entry.Free());
+            _entries.Clear();
+        }
+    }
+
+    /// <summary>The model, taken for one more use; null where it is neither here nor being loaded.</summary>
+    private Entry? Taken(ModelSource source)
+    {
+        lock (_gate)
+        {
+            return Take(source);
+        }
+    }
+
+    /// <summary>The model, taken for one more use; where it is not here yet, its loading begins. The folder is held until it is loaded.</summary>
+    private Entry TakenOrLoading(ModelSource source, LocatedModel located)
+    {
+        lock (_gate)
+        {
+            if (Take(source) is Entry entry)
+            {
+                located.Dispose();
+                return entry;
+            }
+
+            while (_entries.Count >= _kept && _entries.Find(entry => entry.IsIdle) is Entry idle)
+            {
+                _entries.Remove(idle);
+                idle.Free();
+            }
+
+            Loads++;
+            var added = new Entry(source, LoadAsync(source, located));
+            _entries.Add(added);
+            return added;
+        }
+    }
+
+    private Entry? Take(ModelSource source)
+    {
+        _entries.RemoveAll(entry => entry.Model.IsFaulted); // the next attempt may find it mended
+        if (_entries.Find(entry => entry.Source == source) is not Entry found)
+        {
+            return null;
         }
 
-        while (_entries.Count >= _kept && _entries.Find(entry => entry.Lent == 0) is Entry idle)
-        {
-            _entries.Remove(idle);
-            idle.Model.Dispose();
-        }
-
-        Loads++;
-        return new Entry(source, ModelFolder.Load(folder, Dtypes.Parse(source.Dtype), torch.device(source.Device)));
+        _entries.Remove(found);
+        _entries.Add(found);
+        found.Lent++;
+        return found;
     }
+
+    /// <summary>Loads on a thread of its own: it may take minutes, which no thread of the pool is to wait for.</summary>
+    private static Task<Transformer> LoadAsync(ModelSource source, LocatedModel located) => Task.Factory.StartNew(
+        () =>
+        {
+            using (located)
+            {
+                return ModelFingerprint.Compute(located.Folder) == source.Fingerprint
+                    ? ModelFolder.Load(located.Folder, Dtypes.Parse(source.Dtype), torch.device(source.Device))
+                    : throw new InvalidInputException(
+                        FaultKinds.InvalidWeights, "model", $"The model '{source.Model}' is not the one that the sweep was planned with: its files have changed since. Start the sweep again.");
+            }
+        },
+        CancellationToken.None,
+        TaskCreationOptions.LongRunning,
+        TaskScheduler.Default);
 
     private void GiveBack(Entry entry)
     {
-        _gate.Wait();
-        entry.Lent--;
-        _gate.Release();
+        lock (_gate)
+        {
+            entry.Lent--;
+        }
     }
 
     /// <summary>A model lent out.</summary>
@@ -109,11 +132,13 @@ public sealed class LoadedModels : IDisposable
     {
         private readonly LoadedModels _owner;
         private readonly Entry _entry;
+        private readonly Transformer _model;
 
-        internal Lease(LoadedModels owner, Entry entry)
+        internal Lease(LoadedModels owner, Entry entry, Transformer model)
         {
             _owner = owner;
             _entry = entry;
+            _model = model;
         }
 
         /// <summary>
@@ -121,6 +146,9 @@ public sealed class LoadedModels : IDisposable
         /// number for each thread of the process, and a thread of the pool may come from other work with another one; asking for it first
         /// makes a thread that has none yet take the process's.
         /// </summary>
+        /// <exception cref="InvalidOperationException">
+        /// The work made a tensor outside every dispose scope, which the garbage collector may free while libtorch reads it: its result is not given.
+        /// </exception>
         public T Use<T>(Func<Transformer, T> work)
         {
             if (torch.get_num_threads() != _owner._threads)
@@ -129,9 +157,10 @@ public sealed class LoadedModels : IDisposable
             }
 
             long outside = MadeOutsideScopes;
-            T result = work(_entry.Model);
-            Debug.Assert(outside == MadeOutsideScopes, "A tensor was made outside every dispose scope: the garbage collector may free it while libtorch reads it.");
-            return result;
+            T result = work(_model);
+            return outside == MadeOutsideScopes
+                ? result
+                : throw new InvalidOperationException("A tensor was made outside every dispose scope: the garbage collector may free it while libtorch reads it.");
         }
 
         /// <inheritdoc/>
@@ -140,12 +169,21 @@ public sealed class LoadedModels : IDisposable
         private static long MadeOutsideScopes => DisposeScopeManager.Statistics.TensorStatistics.CreatedOutsideScopeCount;
     }
 
-    internal sealed class Entry(ModelSource source, Transformer model)
+    internal sealed class Entry(ModelSource source, Task<Transformer> model)
     {
         public ModelSource Source { get; } = source;
 
-        public Transformer Model { get; } = model;
+        public Task<Transformer> Model { get; } = model;
 
-        public int Lent { get; set; }
+        public int Lent { get; set; } = 1;
+
+        public bool IsIdle => Lent == 0 && Model.IsCompletedSuccessfully;
+
+        /// <summary>Frees the model, where it is being loaded as soon as that is done.</summary>
+        public void Free() => Model.ContinueWith(
+            loaded => loaded.Result.Dispose(),
+            CancellationToken.None,
+            TaskContinuationOptions.OnlyOnRanToCompletion | TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default);
     }
 }

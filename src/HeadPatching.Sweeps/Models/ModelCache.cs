@@ -42,6 +42,7 @@ public sealed partial class ModelCache
         _limit = (long)(gib * BytesPerGiB);
         _limitSetting = limitSetting;
         _logger = logger ?? NullLogger.Instance;
+        DeleteLeftovers();
     }
 
     /// <summary>The model's folder, downloaded where it is not here yet or is not what was uploaded.</summary>
@@ -90,6 +91,26 @@ public sealed partial class ModelCache
             }
 
             await Task.Delay(LockInterval, cancellationToken); // another is downloading it
+        }
+    }
+
+    /// <summary>Deletes the half downloads of processes that died: nobody holds their locks.</summary>
+    private void DeleteLeftovers()
+    {
+        try
+        {
+            foreach (string part in Directory.Exists(_folder) ? Directory.GetDirectories(_folder, "*" + PartSuffix) : [])
+            {
+                using FileStream? alone = TryLock(Path.GetFileNameWithoutExtension(part), FileShare.None);
+                if (alone is not null)
+                {
+                    Delete(part);
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // They are another user's, or another process is at them. They are in nobody's way.
         }
     }
 

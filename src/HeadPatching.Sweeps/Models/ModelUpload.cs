@@ -36,16 +36,16 @@ public sealed class ModelUpload
             throw new InvalidInputException(
                 FaultKinds.InvalidOption,
                 "NAME",
-                $"'{name}' cannot be a model's name in the store: 1 to 100 of a-z, 0-9, '.', '_' and '-', not beginning with '.' or '-'. {Suggestion(name)}");
+                $"{Untrusted.Show(name)} cannot be a model's name in the store: 1 to 100 of a-z, 0-9, '.', '_' and '-', not beginning with '.' or '-'. {Suggestion(name)}");
         }
 
         ModelFolderSummary summary = ModelFolder.Inspect(folder);
-        _ = TextTokenizer.Load(folder);
+        TextTokenizer.Load(folder)?.TryOut();
         string[] names = ["config.json", .. summary.WeightFiles, .. TokenizerFiles.Where(file => File.Exists(Path.Combine(folder, file)))];
         if (Array.Find(names, file => !ArtifactName.IsValidSegment(file)) is string invalid)
         {
             throw new InvalidInputException(
-                FaultKinds.InvalidOption, Path.Combine(folder, invalid), "The file cannot keep its name in the store, which knows only a-z, 0-9, '.', '_' and '-'. Rename it, also in the index.");
+                FaultKinds.InvalidOption, Path.Combine(folder, invalid), "The file cannot keep its name in the store, which knows only a-z, 0-9, '.', '_' and '-', and at most 100 of them. Rename it, also in the index.");
         }
 
         var files = new List<StoredModelFile>();
@@ -80,6 +80,28 @@ public sealed class ModelUpload
             throw Taken(old is null ? "whose manifest cannot be read" : old.Fingerprint == Model.Fingerprint ? "with another tokenizer" : $"with the fingerprint {old.Fingerprint}");
         }
 
+        await UploadAsync(store, uploaded, cancellationToken);
+        if (!await store.TryReplaceTextAsync(manifest, JsonSerializer.Serialize(Model, ResultJson.Compact), known?.ETag, cancellationToken))
+        {
+            return await VersionAsync(store, cancellationToken) == Model.Version
+                ? false
+                : throw new InvalidInputException(
+                    FaultKinds.InvalidOption, "NAME", $"Another model '{_name}' was put into the store while this one was uploaded. Look at which one is wanted; the same command again, with --replace, puts this one there.");
+        }
+
+        // An upload that replaced this very model a moment ago may just have deleted its files, which this one found and did not upload.
+        await UploadAsync(store, uploaded: null, cancellationToken);
+        if (old is not null && await VersionAsync(store, cancellationToken) != old.Version)
+        {
+            await store.DeletePrefixAsync(old.Folder(_name), cancellationToken);
+        }
+
+        return true;
+    }
+
+    /// <summary>Uploads the files that the store does not have.</summary>
+    private async Task UploadAsync(IArtifactStore store, Action<long>? uploaded, CancellationToken cancellationToken)
+    {
         long done = 0;
         foreach (StoredModelFile file in Model.Files)
         {
@@ -88,19 +110,11 @@ public sealed class ModelUpload
             done += file.Length;
             uploaded?.Invoke(done);
         }
-
-        if (!await store.TryReplaceTextAsync(manifest, JsonSerializer.Serialize(Model, ResultJson.Compact), known?.ETag, cancellationToken))
-        {
-            throw Taken("that was uploaded at the same moment");
-        }
-
-        if (old is not null)
-        {
-            await store.DeletePrefixAsync(old.Folder(_name), cancellationToken);
-        }
-
-        return true;
     }
+
+    /// <summary>Which content the store has under the name; null where none that can be read.</summary>
+    private async Task<string?> VersionAsync(IArtifactStore store, CancellationToken cancellationToken) =>
+        await store.ReadTextAsync(StoredModel.Manifest(_name), cancellationToken) is StoredText text ? Read(text.Text)?.Version : null;
 
     private async Task CopyAsync(StoredModelFile file, Stream stream, Action<long> copied, CancellationToken cancellationToken)
     {

@@ -9,4 +9,7 @@ public sealed record FaultPlaces(Func<string, string> Option, Func<int, string?,
 {
     /// <summary>JSON paths within the request.</summary>
     public static FaultPlaces JsonPaths { get; } = new(property => property, PairTokenizer.PathUnder("pairs"));
+
+    /// <summary>The place of a pair of the reference: <c>reference[3].corrupted</c>, or <c>abc.jsonl:4: corrupted</c>.</summary>
+    public Func<int, string?, string> ReferencePair { get; init; } = PairTokenizer.PathUnder("reference");
 }

@@ -1,3 +1,5 @@
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Models;
@@ -22,11 +24,38 @@ public sealed record SweepPlan(
     IReadOnlyList<PlannedChunk> Chunks,
     IReadOnlyDictionary<int, string>? TokenTexts)
 {
-    /// <summary>With resample ablation, for each of <see cref="Pairs"/> the place of the pair whose z it gets; null otherwise.</summary>
-    public IReadOnlyList<int>? Donors { get; init; }
+    /// <summary>The pairs whose corrupted prompts means are over, or donors are drawn from; null: the swept pairs' own runs.</summary>
+    public IReadOnlyList<TokenPair>? References { get; init; }
+
+    /// <summary>What is patched, where and which way.</summary>
+    public PatchOptions PatchOptions() => Request.PatchOptions() with { References = References };
+
+    /// <summary>How many of the pairs that were asked for cannot be swept and were left out.</summary>
+    public int LeftOutCount { get; init; }
+
+    /// <summary>Those that were left out, the first 100 of them.</summary>
+    public IReadOnlyList<LeftOutPair> LeftOut { get; init; } = [];
 
     /// <summary>The pairs of a chunk.</summary>
     public IReadOnlyList<TokenPair> PairsOf(int chunk) => [.. Chunks[chunk].Pairs.Select(place => Pairs[place])];
+
+    /// <summary>The first position that is cached of each run of a chunk: that of the first difference; an ablation changes positions before it too.</summary>
+    public int StartOf(int chunk) => Request.Ablation is null ? CachingRun.StartOf(PairsOf(chunk)) : 0;
+
+    /// <summary>What to say of the pairs that were left out; null where none was.</summary>
+    public string? LeftOutWarning()
+    {
+        if (LeftOutCount == 0)
+        {
+            return null;
+        }
+
+        const int Named = 20, Explained = 3;
+        string which = string.Join(", ", LeftOut.Take(Named).Select(pair => pair.Index)) + (LeftOutCount > Named ? $" and {LeftOutCount - Named} more" : "");
+        // The first sentence says what is wrong; what follows lists tokens.
+        string why = string.Join(" ", LeftOut.Take(Explained).Select(pair => pair.Fault.ToString().Split(". ")[0].TrimEnd('.') + "."));
+        return $"{LeftOutCount} of {LeftOutCount + Pairs.Count} pairs cannot be swept and were left out: {which}. {(LeftOutCount > Explained ? "The first: " : "")}{why}";
+    }
 
     /// <summary>The sweep's size, small enough for any payload.</summary>
     public PlanSummary Summary() => new(Model.Layers, Chunks.Count, Request.Method);

@@ -2,10 +2,9 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using HeadPatching.Core.Faults;
-using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
-using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
@@ -19,9 +18,10 @@ namespace HeadPatching.Sweeps.Plans;
 public static class SweepPlanner
 {
     /// <summary>Part of the activations' fingerprint: to be raised when what is cached, or how it is computed, changes.</summary>
-    private const int ActivationsVersion = 2;
+    private const int ActivationsVersion = 3;
 
-    private static readonly string[] Generated = [.. BuiltInDatasets.All.Where(dataset => dataset.IsGenerated).Select(dataset => dataset.Name)];
+    /// <summary>A chunk is what is lost when a host dies.</summary>
+    private const int PairsPerChunkAtMost = 8;
 
     /// <summary>Plans a sweep.</summary>
     /// <param name="request">What is asked for.</param>
@@ -35,27 +35,35 @@ public static class SweepPlanner
     {
         CheckOptions(request, places);
         using LocatedModel located = await catalog.LocateAsync(request.Model, places.Option("model"), cancellationToken);
-        return Plan(request, createdAt, located, places);
+        return Plan(request, createdAt, located, places, cancellationToken);
     }
 
-    private static SweepPlan Plan(SweepRequest request, DateTimeOffset createdAt, LocatedModel located, FaultPlaces places)
+    private static SweepPlan Plan(
+        SweepRequest request, DateTimeOffset createdAt, LocatedModel located, FaultPlaces places, CancellationToken cancellationToken)
     {
         string folder = located.Folder;
         ModelFolderSummary model = ModelFolder.Inspect(folder);
         TextTokenizer? tokenizer = TextTokenizer.Load(folder);
-        IReadOnlyList<TokenPair> pairs = Tokenize(request, Pairs(request, model.Config, tokenizer, places), model.Config, tokenizer, places);
+        ModelConfig prompts = model.Config.WithBos(request.Bos, places.Option("bos"));
+        TokenizedPairs tokenized = Tokenize(request, Pairs(request, prompts, tokenizer, places), prompts, tokenizer, places, cancellationToken);
+        IReadOnlyList<TokenPair> pairs = tokenized.Pairs;
         CheckPositions(request.Positions, pairs, places);
         CheckPatch(request, model.Config, places);
-        IReadOnlyList<int>? donors = request.Ablation == Ablation.Resample ? DonorsOf(pairs, request.Seed, places) : null;
+        IReadOnlyList<TokenPair>? references = References(request, prompts, tokenizer, places);
+        if (AblationPlan.Of(pairs, request.PatchOptions() with { References = references })?.Faults(places.Option("ablation")) is { Count: > 0 } faults)
+        {
+            throw new InvalidInputException(faults);
+        }
 
         string device = Device(request.Device);
         string fingerprint = ModelFingerprint.Compute(folder);
         var placeOf = pairs.Select((pair, place) => (pair.Index, Place: place)).ToDictionary(known => known.Index, known => known.Place);
         PlannedChunk[] chunks =
         [
-            .. Chunks.Split(pairs, model.Config, Dtypes.Parse(request.Dtype), Budget(request)).Select(chunk => new PlannedChunk(
-                [.. chunk.Select(pair => placeOf[pair.Index])],
-                $"activations/{fingerprint[..16]}-{request.Dtype}-{device}/{Fingerprint(chunk)}")),
+            .. Chunks.Split(pairs, length => Math.Min(PairsPerChunkAtMost, Budget(request).PairsPerChunk(model.Config, Dtypes.Parse(request.Dtype), length)))
+                .Select(chunk => new PlannedChunk(
+                    [.. chunk.Select(pair => placeOf[pair.Index])],
+                    $"activations/{fingerprint[..16]}-{request.Dtype}-{device}/{Fingerprint(chunk, request.Ablation is not null)}")),
         ];
         return new SweepPlan(
             request,
@@ -69,7 +77,9 @@ public static class SweepPlanner
             chunks,
             tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText))
         {
-            Donors = donors,
+            LeftOutCount = tokenized.LeftOutCount,
+            LeftOut = tokenized.LeftOut,
+            References = references,
         };
     }
 
@@ -78,66 +88,24 @@ public static class SweepPlanner
     public static void CheckOptions(SweepRequest request, FaultPlaces places)
     {
         var faults = new List<Fault>();
-        Check(double.IsFinite(request.Threshold) && request.Threshold >= 0, "threshold", "The threshold is a number from 0 on.");
-        Check(request.Top >= 1, "top", "The number of heads to rank is at least 1.");
-        Check(request.MemoryMiB >= 1, "memoryMiB", "The memory budget is at least 1 MiB.");
-        Check(Dtypes.Names.Contains(request.Dtype), "dtype", $"There is no type '{request.Dtype}'. Known: {string.Join(", ", Dtypes.Names)}.");
-        Check(request.Device is "auto" or "cpu" or "cuda", "device", $"There is no device '{request.Device}'. Known: auto, cpu, cuda.");
-        Check(request.Device != "cuda" || torch.cuda.is_available(), "device", "This machine has no CUDA device that this build can use. Use cpu or auto.");
-        Check(request.Dataset is null || request.Pairs is null, "dataset", "Give a dataset or pairs, not both.");
-        Check(
-            request.Ablation is null || request.Patch == Patch.Z,
-            "ablation",
-            $"An ablation replaces a head's z; patch is {request.Patch.NameOf()}. Leave patch out, or make it z.");
-        CheckMethod();
-        IDataset? dataset = request.Pairs is null ? BuiltInDatasets.Find(request.DatasetName()) : null;
-        if (request.Pairs is null && dataset is null)
+        if (request.Pairs is null && BuiltInDatasets.Find(request.DatasetName()) is null)
         {
             faults.Add(BuiltInDatasets.Unknown(request.DatasetName(), places.Option("dataset")));
         }
 
-        bool counted = request.Pairs is null && dataset is null or { IsGenerated: true };
-        Check(request.Count is null || counted, "count", $"Only a generated dataset takes a number of pairs: {string.Join(", ", Generated)}.");
-        Check(
-            request.Count is null or (>= 1 and <= BuiltInDatasets.MostPairs), "count", $"The number of pairs is 1 to {BuiltInDatasets.MostPairs}.");
-        Check(request.Name is null or { Length: > 0 and <= 100 }, "name", "The name of the pairs has 1 to 100 characters.");
+        if (request.Reference?.Dataset is string reference && BuiltInDatasets.Find(reference) is null)
+        {
+            faults.Add(BuiltInDatasets.Unknown(reference, places.Option("reference")));
+        }
+
+        faults.AddRange(SweepOptions.All.SelectMany(option => option.Faults(request, places)));
         if (faults.Count > 0)
         {
             throw new InvalidInputException(faults);
         }
-
-        void CheckMethod()
-        {
-            string method = request.Method.NameOf();
-            bool exact = request.Method == Method.Exact;
-            Check(exact || request.Ablation is null, "method", $"An ablation has no estimate; the method is {method}. Leave one of the two out.");
-            Check(exact || request.Receivers is null, "method", $"A path has no estimate; the method is {method}. Leave one of the two out.");
-            Check(
-                exact || AttributionRun.Patches.Contains(request.Patch),
-                "method",
-                $"Estimates are of {string.Join(", ", AttributionRun.Patches.Select(patch => patch.NameOf()))}; patch is {request.Patch.NameOf()}. Use the method exact.");
-            Check(exact || request.Metric != Metric.Rank, "metric", $"A rank has no gradient, so there is no estimate; the method is {method}. Use the method exact.");
-            Check(
-                exact || request.Metric != Metric.KlDivergence || request.RunPatched() == Direction.Denoise,
-                "metric",
-                $"At the clean run the divergence from the clean run has no slope, so every estimate would be 0; the method is {method}. Use denoise, or the method exact.");
-            Check(request.ScreenTop is null || request.Method == Method.Screen, "screenTop", "Only the method screen runs some heads after the estimate.");
-            Check(request.ScreenTop is null or >= 1, "screenTop", "The number of heads to run is at least 1.");
-            Check(request.Receivers is null || request.Patch == Patch.Z, "receivers", $"A path starts with a head's z; patch is {request.Patch.NameOf()}. Leave patch out, or make it z.");
-            Check(request.Receivers is null || request.Ablation is null, "receivers", "Paths carry the other run's z, an ablation puts in something else. Leave one of the two out.");
-            Check(!request.FreezeMlps || request.Receivers is not null, "freezeMlps", "Only paths can have their MLPs frozen: name receivers, or leave it out.");
-        }
-
-        void Check(bool holds, string property, string message)
-        {
-            if (!holds)
-            {
-                faults.Add(new Fault(FaultKinds.InvalidOption, places.Option(property), message));
-            }
-        }
     }
 
-    /// <summary>The pairs of a request: its own, or those that its dataset makes for a model.</summary>
+    /// <summary>The pairs of a request: its own, or those that its dataset makes for a model (with its BOS as the request wants it).</summary>
     /// <exception cref="InvalidInputException">There is no such dataset, or it cannot make pairs for this model.</exception>
     public static IReadOnlyList<PromptPair> Pairs(SweepRequest request, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places)
     {
@@ -152,17 +120,33 @@ public static class SweepPlanner
         return dataset.Make(new DatasetInput(config, tokenizer, request.Count ?? BuiltInDatasets.DefaultCount, request.Seed, where));
     }
 
-    /// <summary>The pairs of a request as a model sees them: those that it chooses.</summary>
-    /// <exception cref="InvalidInputException">Carries every fault of every pair.</exception>
-    public static IReadOnlyList<TokenPair> Tokenize(
-        SweepRequest request, IReadOnlyList<PromptPair> pairs, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places) =>
-        PairTokenizer.Tokenize(
-            pairs,
-            config,
-            tokenizer,
-            request.PairIndices,
-            request.Pairs is null ? PairTokenizer.PathUnder(request.DatasetName()) : places.Pair,
-            places.Option("pairIndices"));
+    /// <summary>The pairs of a request as a model sees them: those that it chooses, and where it says so without those that cannot be swept.</summary>
+    /// <exception cref="InvalidInputException">Carries the faults of the pairs.</exception>
+    public static TokenizedPairs Tokenize(
+        SweepRequest request, IReadOnlyList<PromptPair> pairs, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places, CancellationToken cancellationToken = default)
+    {
+        Func<int, string?, string> where = request.Pairs is null ? PairTokenizer.PathUnder(request.DatasetName()) : places.Pair;
+        string whereIndices = places.Option("pairIndices");
+        return request.SkipInvalid
+            ? PairTokenizer.TokenizeValid(pairs, config, tokenizer, request.PairIndices, where, whereIndices, cancellationToken)
+            : new TokenizedPairs(PairTokenizer.Tokenize(pairs, config, tokenizer, request.PairIndices, where, whereIndices, cancellationToken), 0, []);
+    }
+
+    /// <summary>The pairs of a request's reference as a model sees them; null where it has none. A generated dataset makes 100 or as many as pairs are asked for.</summary>
+    /// <exception cref="InvalidInputException">There is no such dataset, it cannot make pairs for this model, or a pair has faults; carries all.</exception>
+    private static IReadOnlyList<TokenPair>? References(SweepRequest request, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places)
+    {
+        if (request.Reference is not ReferencePrompts reference)
+        {
+            return null;
+        }
+
+        string where = places.Option("reference");
+        IReadOnlyList<PromptPair> pairs = reference.Pairs ?? (BuiltInDatasets.Find(reference.Dataset!) ?? throw new InvalidInputException([BuiltInDatasets.Unknown(reference.Dataset!, where)]))
+            .Make(new DatasetInput(config, tokenizer, Math.Max(request.Count ?? 0, ReferencePrompts.FewestGenerated), request.Seed, where));
+        return PairTokenizer.Tokenize(
+            pairs, config, tokenizer, null, reference.Pairs is null ? PairTokenizer.PathUnder(reference.Dataset!) : places.ReferencePair, where);
+    }
 
     /// <summary>The memory budget of a request.</summary>
     public static MemoryBudget Budget(SweepRequest request) => new(request.MemoryMiB * 1048576L);
@@ -173,6 +157,11 @@ public static class SweepPlanner
 
     private static void CheckPositions(Positions positions, IReadOnlyList<TokenPair> pairs, FaultPlaces places)
     {
+        if (positions.Role is not null || positions.IsEachRole)
+        {
+            CheckRoles(positions.Role, pairs, places);
+        }
+
         if (positions.Index is not int index)
         {
             return;
@@ -188,6 +177,23 @@ public static class SweepPlanner
                     CultureInfo.InvariantCulture,
                     $"There is no position {index}: pair {shortest.Index} has {shortest.Length} tokens, positions 0 to {shortest.Length - 1} or {-shortest.Length} to -1."));
         }
+    }
+
+    private static void CheckRoles(string? role, IReadOnlyList<TokenPair> pairs, FaultPlaces places)
+    {
+        int[] without = [.. pairs.Where(pair => role is null ? pair.Roles is not { Count: > 0 } : pair.PositionOf(role) is null).Select(pair => pair.Index)];
+        if (without.Length == 0)
+        {
+            return;
+        }
+
+        string what = role is null ? "a role" : $"the role \"{role}\"";
+        string who = without.Length == pairs.Count
+            ? $"No pair names {what}."
+            : $"Not every pair names {what}; these do not: {string.Join(", ", without.Take(10))}{(without.Length > 10 ? $" and {without.Length - 10} more" : "")}.";
+        IReadOnlyList<string> known = Roles.Of(pairs);
+        string roles = known.Count > 0 ? $"Roles that pairs name: {string.Join(", ", known)}." : "Pairs name roles with \"roles\": {\"S2\": 10}.";
+        throw new InvalidInputException(FaultKinds.InvalidOption, places.Option("positions"), $"{who} {roles} {Positions.Form}");
     }
 
     private static void CheckPatch(SweepRequest request, ModelConfig config, FaultPlaces places)
@@ -206,27 +212,15 @@ public static class SweepPlanner
         }
     }
 
-    private static IReadOnlyList<int> DonorsOf(IReadOnlyList<TokenPair> pairs, int seed, FaultPlaces places)
-    {
-        IReadOnlyList<int> donors = Donors.Draw(pairs, seed);
-        int[] alone = [.. pairs.Where((_, place) => donors[place] < 0).Select(pair => pair.Index)];
-        return alone.Length == 0
-            ? donors
-            : throw new InvalidInputException(
-                FaultKinds.InvalidOption,
-                places.Option("ablation"),
-                $"Resample ablation takes z from another pair of the same length, and there is none for pair {string.Join(", ", alone.Take(10))}{(alone.Length > 10 ? $" and {alone.Length - 10} more" : "")}.");
-    }
-
     private static string Device(string device) => device == "auto" ? torch.cuda.is_available() ? "cuda" : "cpu" : device;
 
     /// <summary>A folder is shown by its own name: results are compared between machines.</summary>
     private static string ModelName(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(model));
 
     /// <summary>What the cached activations and baselines of a chunk depend on, beside the model.</summary>
-    private static string Fingerprint(IReadOnlyList<TokenPair> chunk)
+    private static string Fingerprint(IReadOnlyList<TokenPair> chunk, bool fromFirstPosition)
     {
-        var text = new StringBuilder().Append(CultureInfo.InvariantCulture, $"{ActivationsVersion}\n");
+        var text = new StringBuilder().Append(CultureInfo.InvariantCulture, $"{ActivationsVersion}{(fromFirstPosition ? " from 0" : "")}\n");
         foreach (TokenPair pair in chunk)
         {
             text.AppendJoin(' ', pair.Clean).Append('|').AppendJoin(' ', pair.Corrupted).Append(CultureInfo.InvariantCulture, $"|{pair.Correct}|{pair.Incorrect}\n");

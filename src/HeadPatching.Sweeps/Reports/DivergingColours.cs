@@ -26,13 +26,15 @@ internal static class DivergingColours
         return (Mix(low.Red, high.Red, share), Mix(low.Green, high.Green, share), Mix(low.Blue, high.Blue, share));
     }
 
-    /// <summary>The limit of <see cref="At"/> for a table: its largest absolute value, or 1 where all is 0.</summary>
+    /// <summary>
+    /// The least limit of a scale. Effects that round to 0.00 are nearly white on it: with the table's own largest value as the limit, a
+    /// table of noise would have the same strong colours as one of findings.
+    /// </summary>
+    public const double LeastLimit = 0.1;
+
+    /// <summary>The limit of <see cref="At"/> for a table: its largest absolute value, or <see cref="LeastLimit"/>.</summary>
     /// <param name="heatmap">[layer][head].</param>
-    public static double LimitOf(double[][] heatmap)
-    {
-        var largest = heatmap.SelectMany(layer => layer).Select(Math.Abs).DefaultIfEmpty(0).Max();
-        return largest > 0 ? largest : 1;
-    }
+    public static double LimitOf(double[][] heatmap) => heatmap.SelectMany(layer => layer).Select(Math.Abs).Append(LeastLimit).Max();
 
     private static byte Mix(byte low, byte high, double share) => (byte)Math.Round(low + ((high - low) * share));
 }

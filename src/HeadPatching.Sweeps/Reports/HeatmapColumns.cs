@@ -14,4 +14,7 @@ public enum HeatmapColumns
 
     /// <summary>The positions of the prompts, where a layer as a whole was patched at each in turn.</summary>
     Positions,
+
+    /// <summary>The roles that the pairs name, where a layer as a whole was patched at each in turn and positions are not the same place in all pairs.</summary>
+    Roles,
 }

@@ -211,9 +211,9 @@ public static class HeatmapPicture
 
         plot.Axes.Bottom.Label.Text = layout.Table.Axis ?? "";
         plot.Axes.Bottom.TickGenerator =
-            layout.Table.Axis is null ? new ScottPlot.TickGenerators.NumericManual() : CellTicks(layout.Columns, layout.CellWidth);
+            layout.Table.Axis is null ? new ScottPlot.TickGenerators.NumericManual() : CellTicks(layout.Columns, layout.CellWidth, layout.Table.LabelOf);
         plot.Axes.Left.Label.Text = "Layer";
-        plot.Axes.Left.TickGenerator = CellTicks(layout.Layers, layout.CellHeight);
+        plot.Axes.Left.TickGenerator = CellTicks(layout.Layers, layout.CellHeight, layer => layer.ToString(CultureInfo.InvariantCulture));
         plot.Axes.Right.Label.Text = "Patching effect";
         ((ScottPlot.AxisPanels.AxisBase)plot.Axes.Right).PaddingBetweenTickAndAxisLabels = new PixelPadding(10);
         plot.Axes.Right.MajorTickStyle.Length = 4;
@@ -243,13 +243,13 @@ public static class HeatmapPicture
     }
 
     // Every cell has its number where there is room; else every second, fifth, tenth, ...
-    private static ScottPlot.TickGenerators.NumericManual CellTicks(int count, double cell)
+    private static ScottPlot.TickGenerators.NumericManual CellTicks(int count, double cell, Func<int, string> label)
     {
         var step = CellTickSteps.FirstOrDefault(step => step * cell >= SpaceOfTickLabel, CellTickSteps[^1]);
         var ticks = new ScottPlot.TickGenerators.NumericManual();
         for (var index = 0; index < count; index += step)
         {
-            ticks.AddMajor(index + 0.5, index.ToString(CultureInfo.InvariantCulture));
+            ticks.AddMajor(index + 0.5, label(index));
         }
 
         return ticks;
@@ -268,7 +268,7 @@ public static class HeatmapPicture
     private static string Subtitle(SweepResult result, HeatmapTable table)
     {
         var dataset = $"{Shorten(result.Dataset.Name, LongestName)}, {SweepFacts.Pairs(result)}";
-        var strongest = result.Positions.IsEach && table.Columns != HeatmapColumns.Positions ? ", the strongest shown" : "";
+        var strongest = (result.Positions.IsEach || result.Positions.IsEachRole) && table.Columns is not (HeatmapColumns.Positions or HeatmapColumns.Roles) ? ", the strongest shown" : "";
         return string.Join(" · ", [Shorten(result.Model.Name, LongestName), dataset, .. SweepFacts.Of(result)]) + strongest;
     }
 
@@ -320,7 +320,9 @@ public static class HeatmapPicture
                 <= 64 => 18,
                 _ => 12,
             };
-            var cellWidth = columns == 1 ? OneColumn : Math.Min(cell, WidestGrid / (double)columns);
+            using var ticks = new SKFont(EmbeddedFont.Typeface, TickSize);
+            var label = table.Columns == HeatmapColumns.Roles ? Enumerable.Range(0, columns).Max(column => ticks.MeasureText(table.LabelOf(column))) + 8 : 0;
+            var cellWidth = columns == 1 ? OneColumn : Math.Min(Math.Max(cell, label), WidestGrid / (double)columns);
             var cellHeight = Math.Max(columns == 1 ? Math.Min(cell, OneColumnHeight) : cell, LowestGrid / layers);
             var grid = (int)Math.Ceiling(columns * cellWidth);
             var plain = LeftMargin + grid + (2 * ColourBar) + RightMargin;

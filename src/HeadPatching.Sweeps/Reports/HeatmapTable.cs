@@ -7,10 +7,13 @@ namespace HeadPatching.Sweeps.Reports;
 /// <summary>The heatmap of a result as it is shown, the same in the picture, the report, on the terminal and in heatmap.csv.</summary>
 public sealed record HeatmapTable
 {
-    private HeatmapTable(HeatmapColumns columns, double[][] effects)
+    private readonly IReadOnlyList<RoleSummary>? _roles;
+
+    private HeatmapTable(HeatmapColumns columns, double[][] effects, IReadOnlyList<RoleSummary>? roles = null)
     {
         Columns = columns;
         Effects = effects;
+        _roles = roles;
     }
 
     /// <summary>What the columns are.</summary>
@@ -28,10 +31,11 @@ public sealed record HeatmapTable
         HeatmapColumns.Heads => "Head",
         HeatmapColumns.KeyValueHeads => "Key/value head",
         HeatmapColumns.Positions => "Position",
+        HeatmapColumns.Roles => "Role",
         _ => null,
     };
 
-    /// <summary>What stands before a column's number: <c>H</c>, <c>KV</c> or <c>P</c>; nothing where there is only one column.</summary>
+    /// <summary>What stands before a column's number: <c>H</c>, <c>KV</c> or <c>P</c>; nothing where there is only one column, or columns have names.</summary>
     public string Letter => Columns switch
     {
         HeatmapColumns.Heads => "H",
@@ -49,13 +53,22 @@ public sealed record HeatmapTable
     };
 
     /// <summary>
-    /// The table of a result. Where layers as a whole were patched at each position of pairs of one length, its columns are the positions;
-    /// otherwise they are what was patched in a layer.
+    /// The table of a result. Where layers as a whole were patched at each position of pairs of one length, its columns are the positions; where
+    /// at each role, or at each position of pairs of several forms that name roles, the roles; otherwise they are what was patched in a layer.
     /// </summary>
-    public static HeatmapTable Of(SweepResult result) =>
-        result.Patch.IsOfLayer() && result.HeatmapByPosition is { } byPosition
-            ? new HeatmapTable(HeatmapColumns.Positions, [.. byPosition.Select(layer => layer.Select(position => position[0]).ToArray())])
-            : WithoutPositions(result);
+    public static HeatmapTable Of(SweepResult result)
+    {
+        if (!result.Patch.IsOfLayer() || (result.HeatmapByPosition ?? result.HeatmapByRole) is null)
+        {
+            return WithoutPositions(result);
+        }
+
+        bool roles = result.HeatmapByRole is not null && (result.HeatmapByPosition is null || result.Heads.Any(head => head.Role is not null));
+        return new HeatmapTable(
+            roles ? HeatmapColumns.Roles : HeatmapColumns.Positions,
+            [.. (roles ? result.HeatmapByRole : result.HeatmapByPosition)!.Select(layer => layer.Select(place => place[0]).ToArray())],
+            roles ? result.Roles : null);
+    }
 
     /// <summary>The table of a result whose columns are what was patched in a layer; with positions <c>each</c> the strongest of each.</summary>
     public static HeatmapTable WithoutPositions(SweepResult result)
@@ -66,7 +79,9 @@ public sealed record HeatmapTable
             result.Heatmap);
     }
 
-    /// <summary>A column's name: <c>H3</c>, <c>KV1</c>, <c>P10</c>, or <c>layer</c>.</summary>
-    public string NameOf(int column) =>
-        Columns == HeatmapColumns.Layer ? "layer" : string.Create(CultureInfo.InvariantCulture, $"{Letter}{column}");
+    /// <summary>A column's name: <c>H3</c>, <c>KV1</c>, <c>P10</c>, <c>S2</c>, or <c>layer</c>.</summary>
+    public string NameOf(int column) => Columns == HeatmapColumns.Layer ? "layer" : Letter + LabelOf(column);
+
+    /// <summary>What stands at a column: its number, or the role's name.</summary>
+    public string LabelOf(int column) => _roles?[column].Name ?? column.ToString(CultureInfo.InvariantCulture);
 }

@@ -60,10 +60,12 @@ public static partial class ReportPage
             ["style"] = PageStyle.Css + EmbeddedAsset.Text("report.css"),
             ["unit"] = table.Unit,
             ["unit-title"] = char.ToUpperInvariant(table.Unit[0]) + table.Unit[1..],
-            ["where"] = table.Columns == HeatmapColumns.Positions ? " at each position" : "",
+            ["where"] = table.Columns switch { HeatmapColumns.Positions => " at each position", HeatmapColumns.Roles => " at each role", _ => "" },
             ["axis"] = table.Axis ?? "",
             ["kind"] = table.Columns.NameOf(),
             ["columns"] = Number(columns),
+            ["rows"] = Number(layers),
+            ["width"] = columns <= 8 ? "narrow" : columns <= LargestWithValues ? "medium" : "wide",
             ["cell-size"] = Number(CellSize(layers, columns)),
             ["row-count"] = Number(layers + 1),
             ["column-count"] = Number(columns + 1),
@@ -103,8 +105,8 @@ public static partial class ReportPage
         for (var column = 0; column < table.Width; column++)
         {
             // A number that is left out keeps its line, so that what the script puts above it stands as high as elsewhere.
-            var text = column % columnStep == 0 ? Number(column) : "&#160;";
-            var label = table.Axis is null ? "Effect" : $"{table.Axis} {Number(column)}";
+            var text = column % columnStep == 0 ? HtmlEncoder.Default.Encode(table.LabelOf(column)) : "&#160;";
+            var label = HtmlEncoder.Default.Encode(table.Axis is null ? "Effect" : $"{table.Axis} {table.LabelOf(column)}");
             html.Append(CultureInfo.InvariantCulture, $"<div role=\"columnheader\" class=\"label\" aria-label=\"{label}\">{text}</div>");
         }
 
@@ -118,7 +120,12 @@ public static partial class ReportPage
             for (var column = 0; column < heatmap[layer].Length; column++)
             {
                 var effect = heatmap[layer][column].ToString("R", CultureInfo.InvariantCulture);
-                var name = table.Columns == HeatmapColumns.Positions ? $"{names[0]}, position {Number(column)}" : names[column];
+                var name = table.Columns switch
+                {
+                    HeatmapColumns.Positions => $"{names[0]}, position {Number(column)}",
+                    HeatmapColumns.Roles => $"{names[0]}, {table.LabelOf(column)}",
+                    _ => names[column],
+                };
                 html.Append(
                     CultureInfo.InvariantCulture,
                     $"<div role=\"gridcell\" class=\"cell\" tabindex=\"-1\" data-layer=\"{layer}\" data-column=\"{column}\" data-effect=\"{effect}\" aria-label=\"{HtmlEncoder.Default.Encode(name)}, effect {effect}\"></div>");
@@ -150,6 +157,7 @@ public static partial class ReportPage
             }
         }
 
+        room -= Count(result.HeatmapByRole);
         var pairs = new List<PairResult>();
         var withNumbers = 0;
         foreach (var pair in result.Pairs.Take(MostPairs))
@@ -168,6 +176,8 @@ public static partial class ReportPage
                     PatchingEffect = null,
                     PatchedMetricByPosition = null,
                     PatchingEffectByPosition = null,
+                    PatchedMetricByRole = null,
+                    PatchingEffectByRole = null,
                 });
             }
         }
@@ -187,11 +197,14 @@ public static partial class ReportPage
     }
 
     private static int CountNumbers(PairResult pair) =>
-        Count(pair.PatchedMetric) + Count(pair.PatchingEffect) + Count(pair.PatchedMetricByPosition) + Count(pair.PatchingEffectByPosition);
+        Count(pair.PatchedMetric) + Count(pair.PatchingEffect) + Count(pair.PatchedMetricByPosition) + Count(pair.PatchingEffectByPosition)
+        + Count(pair.PatchedMetricByRole) + Count(pair.PatchingEffectByRole);
 
     private static int Count(double[][]? table) => table?.Sum(row => row.Length) ?? 0;
 
     private static int Count(double[][][]? tables) => tables?.Sum(Count) ?? 0;
+
+    private static int Count(IReadOnlyDictionary<string, double[][]>? tables) => tables?.Values.Sum(Count) ?? 0;
 
     private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
 

@@ -13,7 +13,7 @@ public static class ResultFiles
     private const int KnownSchemaVersion = 1;
 
     private const string CsvHeader =
-        "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position";
+        "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role";
 
     /// <summary>Writes results.json.</summary>
     public static Task WriteJsonAsync(SweepResult result, Stream to, CancellationToken cancellationToken = default) =>
@@ -86,7 +86,7 @@ public static class ResultFiles
         }
     }
 
-    // Names and hook points are made of letters, digits, points and underscores, so that nothing here needs quotes.
+    // Names, roles and hook points are made of letters, digits, points, underscores, + and -, so that nothing here needs quotes.
     private static string CsvLine(HeadResult head) => string.Join(
         ',',
         Number(head.Layer),
@@ -102,7 +102,9 @@ public static class ResultFiles
         NumberIfAny(head.ConfidenceInterval?.High),
         NumberIfAny(head.EstimatedEffect),
         head.Estimated ? "true" : "false",
-        head.Position is { } position ? Number(position) : "");
+        head.Position is { } position ? Number(position) : "",
+        Number(head.Pairs),
+        head.Role ?? "");
 
     private static string NumberIfAny(double? value) => value is { } number ? Number(number) : "";
 

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 
 namespace HeadPatching.Sweeps.Reports;
@@ -31,8 +32,15 @@ internal static class SweepFacts
         {
             "all" => "all positions",
             "each" => "each position",
+            "each-role" => "each role",
+            _ when result.Positions.Role is string role => $"position of {role}",
             _ => $"position {result.Positions}",
         });
+        if (result.Bos is { } bos)
+        {
+            facts.Add(bos == Bos.Always ? "BOS before texts" : "no BOS before texts");
+        }
+
         return facts;
     }
 
@@ -45,12 +53,7 @@ internal static class SweepFacts
             return denoise ? "clean into corrupted" : "corrupted into clean";
         }
 
-        string replacement = ablation switch
-        {
-            Ablation.Zero => "zeros",
-            Ablation.Mean => "its mean over the dataset",
-            _ => "another pair's",
-        };
+        string replacement = AblationDetails.InShort(ablation, result.Reference?.Name);
         return $"{(denoise ? "corrupted" : "clean")} run, {result.Patch.NameOf()} replaced by {replacement}";
     }
 
@@ -61,8 +64,15 @@ internal static class SweepFacts
         return result.Method switch
         {
             Core.Patching.Method.Exact => null,
-            Core.Patching.Method.Attribution => "estimated from one gradient; nothing was run",
-            _ => $"{Counted(run, HeatmapTable.WithoutPositions(result).Unit)} run after an estimate of all",
+            Core.Patching.Method.Attribution => $"estimated from one gradient{Gradient()}; nothing was run",
+            _ => $"{Counted(run, HeatmapTable.WithoutPositions(result).Unit)} run after an estimate of all{Gradient()}",
+        };
+
+        string Gradient() => result.Gradient switch
+        {
+            Core.Patching.Attribution.Gradient.FrozenNorms => ", norms held fixed",
+            Core.Patching.Attribution.Gradient.Plain => ", the plain one",
+            _ => "",
         };
     }
 

@@ -11,6 +11,9 @@ namespace HeadPatching.Sweeps.Requests;
 /// </summary>
 public static class SweepIds
 {
+    /// <summary>Raised when the same request gives other numbers than before, so that nobody who asks again is shown the old ones.</summary>
+    private const int NumbersVersion = 2;
+
     /// <summary>A new sweep, like no other.</summary>
     public static string New() => "n" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
 
@@ -19,7 +22,10 @@ public static class SweepIds
 
     /// <summary>The sweep of its content: the same request on the same weights is the same sweep, and goes on where it stopped.</summary>
     public static string OfContent(SweepRequest request, string modelFingerprint) =>
-        "c" + Hash(JsonSerializer.Serialize(request, ResultJson.Compact) + modelFingerprint);
+        "c" + Hash($"{NumbersVersion} {JsonSerializer.Serialize(request, ResultJson.Compact)}{modelFingerprint}");
+
+    /// <summary>Whether the sweep's id is like no other; under an id that comes of a key or of content, a sweep may come anew once it was deleted.</summary>
+    public static bool IsNeverUsedAgain(string id) => id[0] == 'n';
 
     /// <summary>Whether a text has the form of an id; anything else names no sweep and never reaches the store.</summary>
     public static bool IsValid(string id) =>

@@ -1,5 +1,6 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 
@@ -29,16 +30,34 @@ public sealed record SweepRequest
     /// <summary>Only these pairs, by index; null: all.</summary>
     public IReadOnlyList<int>? PairIndices { get; init; }
 
+    /// <summary>Whether pairs that cannot be swept are left out and said; otherwise one of them refuses the sweep.</summary>
+    public bool SkipInvalid { get; init; }
+
+    /// <summary>Whether text prompts begin with the model's BOS.</summary>
+    public Bos Bos { get; init; }
+
     /// <summary>Which activation is replaced.</summary>
     public Patch Patch { get; init; } = Patch.Z;
 
-    /// <summary>What is put in place of z instead of the other run's: zeros, the mean over the dataset, or another pair's; null: the other run's.</summary>
+    /// <summary>What is put in place of z instead of the other run's: zeros, its value bias, its mean over other pairs, or another pair's; null: the other run's.</summary>
     public Ablation? Ablation { get; init; }
+
+    /// <summary>
+    /// With mean and resample ablation: the prompts that means are over and donors are drawn from, the corrupted ones of a dataset (by its name) or
+    /// of pairs; null: the swept pairs' own runs, each pair's without itself.
+    /// </summary>
+    public ReferencePrompts? Reference { get; init; }
 
     /// <summary>
     /// How effects are found: every patch run, all estimated from one gradient (attribution), or estimated and the largest run (screen).
     /// </summary>
     public Method Method { get; init; } = Method.Exact;
+
+    /// <summary>
+    /// With the methods <c>attribution</c> and <c>screen</c>, which gradient estimates are made of. Default: frozen-norms, in which the scale of
+    /// every norm is held fixed; plain is the tangent.
+    /// </summary>
+    public Gradient? Gradient { get; init; }
 
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate. At least 1. Default: 10.</summary>
     public int? ScreenTop { get; init; }
@@ -62,9 +81,9 @@ public sealed record SweepRequest
     public Metric Metric { get; init; } = Metric.LogitDifference;
 
     /// <summary>How pairs come together.</summary>
-    public Aggregation Aggregation { get; init; } = Aggregation.MeanOfRatios;
+    public Aggregation Aggregation { get; init; } = Aggregation.WellConditionedMean;
 
-    /// <summary>Heads with |effect| above it are important. From 0 on.</summary>
+    /// <summary>Heads with |effect| above it are important, unless their interval holds 0. From 0 on.</summary>
     public double Threshold { get; init; } = 0.1;
 
     /// <summary>How many heads a ranked table shows. At least 1. The result has all heads whatever it is.</summary>
@@ -83,12 +102,15 @@ public sealed record SweepRequest
     public string DatasetName() => Pairs is null ? Dataset ?? "ioi" : Name ?? "pairs";
 
     /// <summary>What is patched, where and which way.</summary>
-    public PatchOptions PatchOptions() => new() { Patch = Patch, Ablation = Ablation, Positions = Positions, Direction = RunPatched() };
+    public PatchOptions PatchOptions() => new() { Patch = Patch, Ablation = Ablation, Positions = Positions, Direction = RunPatched(), Seed = Seed };
 
     /// <summary>With path patching, the paths; null otherwise.</summary>
     public PathOptions? PathOptions() => Receivers is null
         ? null
         : new PathOptions { Receivers = Receivers, FreezeMlps = FreezeMlps, Positions = Positions, Direction = RunPatched() };
+
+    /// <summary>With the methods <c>attribution</c> and <c>screen</c>, which gradient estimates are made of; null otherwise.</summary>
+    public Gradient? EstimatedFrom() => Method == Method.Exact ? null : Gradient ?? Core.Patching.Attribution.Gradient.FrozenNorms;
 
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate; null otherwise.</summary>
     public int? HeadsRunAfterScreen() => Method == Method.Screen ? ScreenTop ?? 10 : null;

@@ -24,6 +24,10 @@ public sealed class BlobArtifactStore : IArtifactStore
 
     private const string WriteIdKey = "writeid";
     private const int DeletesAtOnce = 8;
+    private const int ReadsFromTheStart = 20;
+
+    /// <summary>What is no longer than this is read in one request; it may be a text that changes, of which two requests could give two halves.</summary>
+    private const int OneRequestBytes = 4 << 20;
 
     private readonly BlobContainerClient _container;
     private readonly string _option;
@@ -95,14 +99,24 @@ public sealed class BlobArtifactStore : IArtifactStore
     /// <inheritdoc/>
     public async Task<Stream?> OpenReadAsync(string name, CancellationToken cancellationToken = default)
     {
-        try
+        BlockBlobClient blob = Blob(name);
+        return await UnchangedAsync<Stream>(async () =>
         {
-            return await Blob(name).OpenReadAsync(new BlobOpenReadOptions(allowModifications: false), cancellationToken);
-        }
-        catch (RequestFailedException exception) when (exception.Status == 404)
-        {
-            return null;
-        }
+            Stream stream = await blob.OpenReadAsync(
+                new BlobOpenReadOptions(allowModifications: false) { BufferSize = OneRequestBytes }, cancellationToken);
+            if (stream.Length > OneRequestBytes)
+            {
+                return stream;
+            }
+
+            await using (stream)
+            {
+                var whole = new MemoryStream((int)stream.Length);
+                await stream.CopyToAsync(whole, cancellationToken);
+                whole.Position = 0;
+                return whole;
+            }
+        });
     }
 
     /// <inheritdoc/>
@@ -122,15 +136,12 @@ public sealed class BlobArtifactStore : IArtifactStore
     /// <inheritdoc/>
     public async Task<StoredText?> ReadTextAsync(string name, CancellationToken cancellationToken = default)
     {
-        try
+        BlockBlobClient blob = Blob(name);
+        return await UnchangedAsync(async () =>
         {
-            var blob = (await Blob(name).DownloadContentAsync(cancellationToken)).Value;
-            return new StoredText(blob.Content.ToString(), blob.Details.ETag.ToString());
-        }
-        catch (RequestFailedException exception) when (exception.Status == 404)
-        {
-            return null;
-        }
+            BlobDownloadResult text = (await blob.DownloadContentAsync(cancellationToken)).Value;
+            return new StoredText(text.Content.ToString(), text.Details.ETag.ToString());
+        });
     }
 
     /// <inheritdoc/>
@@ -156,15 +167,23 @@ public sealed class BlobArtifactStore : IArtifactStore
         string prefix, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         var options = new GetBlobsOptions { Prefix = ArtifactName.CheckedPrefix(prefix) };
-        var listing = _container.GetBlobsAsync(options, cancellationToken);
-        var pages = listing.AsPages(pageSizeHint: _listPageSize).GetAsyncEnumerator(cancellationToken);
-        await using (pages)
+        await foreach (var blob in ListedAsync(_container.GetBlobsAsync(options, cancellationToken), cancellationToken))
         {
-            while (await NextPageAsync(pages))
-            {
-                foreach (var blob in pages.Current.Values.Where(blob => ArtifactName.IsValid(blob.Name)))
-                    yield return new ArtifactInfo(blob.Name, blob.Properties.ContentLength ?? 0, blob.Properties.LastModified ?? default);
-            }
+            if (ArtifactName.IsValid(blob.Name))
+                yield return new ArtifactInfo(blob.Name, blob.Properties.ContentLength ?? 0, blob.Properties.LastModified ?? default);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<string> ListFoldersAsync(
+        string prefix, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        var folder = ArtifactName.CheckedPrefix(prefix);
+        var options = new GetBlobsByHierarchyOptions { Prefix = folder, Delimiter = "/" };
+        await foreach (var item in ListedAsync(_container.GetBlobsByHierarchyAsync(options, cancellationToken), cancellationToken))
+        {
+            if (item.IsPrefix && item.Prefix[folder.Length..^1] is var name && ArtifactName.IsValidSegment(name))
+                yield return name;
         }
     }
 
@@ -188,6 +207,27 @@ public sealed class BlobArtifactStore : IArtifactStore
     /// <summary>What must hold for a write: the blob still has this version, or (null) is not there.</summary>
     private static BlobRequestConditions OnCondition(string? etag) =>
         etag is null ? new() { IfNoneMatch = ETag.All } : new() { IfMatch = new ETag(etag) };
+
+    /// <summary>Reads a blob, from the start again where it was replaced between two requests; null when it is not there.</summary>
+    private static async Task<T?> UnchangedAsync<T>(Func<Task<T>> read)
+        where T : class
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await read();
+            }
+            catch (RequestFailedException exception) when (exception.Status == 404)
+            {
+                return null;
+            }
+            catch (RequestFailedException exception) when (exception.ErrorCode == BlobErrorCode.ConditionNotMet && attempt < ReadsFromTheStart)
+            {
+                // Its next version is there already.
+            }
+        }
+    }
 
     private static async Task UploadTextAsync(
         BlockBlobClient blob,
@@ -240,8 +280,23 @@ public sealed class BlobArtifactStore : IArtifactStore
         }
     }
 
+    private async IAsyncEnumerable<T> ListedAsync<T>(AsyncPageable<T> listing, [EnumeratorCancellation] CancellationToken cancellationToken)
+        where T : notnull
+    {
+        var pages = listing.AsPages(pageSizeHint: _listPageSize).GetAsyncEnumerator(cancellationToken);
+        await using (pages)
+        {
+            while (await NextPageAsync(pages))
+            {
+                foreach (var item in pages.Current.Values)
+                    yield return item;
+            }
+        }
+    }
+
     /// <summary>Goes to the next page; a container that is not there has none.</summary>
-    private static async Task<bool> NextPageAsync(IAsyncEnumerator<Page<BlobItem>> pages)
+    private static async Task<bool> NextPageAsync<T>(IAsyncEnumerator<Page<T>> pages)
+        where T : notnull
     {
         try
         {

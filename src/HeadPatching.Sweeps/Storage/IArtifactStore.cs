@@ -62,6 +62,12 @@ public interface IArtifactStore
     /// <param name="cancellationToken">Stops the listing.</param>
     IAsyncEnumerable<ArtifactInfo> ListAsync(string prefix, CancellationToken cancellationToken = default);
 
+    /// <summary>Lists the folders directly below a folder, such as each sweep's: by name in ordinal order, without looking at what is in them.</summary>
+    /// <param name="prefix">The folder, such as <c>sweeps</c>, with or without a last slash; empty for the store itself.</param>
+    /// <param name="cancellationToken">Stops the listing.</param>
+    /// <returns>Each folder's last segment, such as <c>ab12</c>.</returns>
+    IAsyncEnumerable<string> ListFoldersAsync(string prefix, CancellationToken cancellationToken = default);
+
     /// <summary>Deletes the artifact, if it is there.</summary>
     Task DeleteAsync(string name, CancellationToken cancellationToken = default);
 

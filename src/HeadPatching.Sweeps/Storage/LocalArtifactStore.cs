@@ -8,7 +8,8 @@ namespace HeadPatching.Sweeps.Storage;
 /// <summary>
 /// Artifacts as files of one folder. What is being written lies in the subfolder <c>~work</c>, a name that no artifact can have, and comes
 /// to its place by a rename: whole or not at all. Renames are done one at a time, also between processes, under a lock on the file
-/// <c>~work/lock</c>, which the operating system gives up when its holder dies.
+/// <c>~work/lock</c>, which the operating system gives up when its holder dies. The folder is made private to its user; one that is there
+/// already keeps the rights that it has.
 /// </summary>
 public sealed class LocalArtifactStore : IArtifactStore
 {
@@ -30,6 +31,8 @@ public sealed class LocalArtifactStore : IArtifactStore
         _option = option;
         try
         {
+            if (!Directory.Exists(_folder))
+                MakePrivate(_folder);
             Directory.CreateDirectory(_workFolder);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -119,6 +122,18 @@ public sealed class LocalArtifactStore : IArtifactStore
         {
             cancellationToken.ThrowIfCancellationRequested();
             yield return artifact;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<string> ListFoldersAsync(
+        string prefix, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        var folder = PathOf(ArtifactName.CheckedPrefix(prefix));
+        foreach (var name in await Task.Run(() => FoldersIn(folder), cancellationToken))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            yield return name;
         }
     }
 
@@ -245,17 +260,18 @@ public sealed class LocalArtifactStore : IArtifactStore
         return artifacts;
     }
 
-    /// <summary>Deletes what killed processes left, once nobody can be at it any more.</summary>
+    /// <summary>Deletes what killed processes left: those of this machine at once, of which others can tell; else once nobody can be at it any more.</summary>
     private void DeleteStaleWork()
     {
         var limit = DateTime.UtcNow - StaleAfter;
-        var work = new DirectoryInfo(_workFolder);
         try
         {
-            foreach (var file in work.EnumerateFiles("*.tmp").Where(file => IsOlderThan(file, limit)))
-                file.Delete();
-            foreach (var folder in work.EnumerateDirectories("*.tmp").Where(folder => IsOlderThan(folder, limit)))
-                folder.Delete(recursive: true);
+            foreach (var left in new DirectoryInfo(_workFolder).EnumerateFileSystemInfos("*.tmp"))
+            {
+                var writer = ProcessIdentity.Parse(left.Name.Split('.')[0]);
+                if (writer?.HasEnded() == true || IsOlderThan(left, limit))
+                    Delete(left);
+            }
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -263,7 +279,54 @@ public sealed class LocalArtifactStore : IArtifactStore
         }
     }
 
-    private string NewWorkPath() => Path.Combine(_workFolder, $"{Guid.NewGuid():n}.tmp");
+    private static void Delete(FileSystemInfo left)
+    {
+        if (left is DirectoryInfo folder)
+            folder.Delete(recursive: true);
+        else
+            left.Delete();
+    }
+
+    private static void MakePrivate(string folder)
+    {
+        if (OperatingSystem.IsWindows())
+            Directory.CreateDirectory(folder); // below the user's own data it is private there, too
+        else
+            Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+
+    /// <summary>The folders in a folder, but for those from which everything was deleted.</summary>
+    private static List<string> FoldersIn(string folder)
+    {
+        try
+        {
+            return
+            [
+                .. new DirectoryInfo(folder).EnumerateDirectories()
+                    .Where(inner => ArtifactName.IsValidSegment(inner.Name) && !IsEmpty(inner))
+                    .Select(inner => inner.Name)
+                    .Order(StringComparer.Ordinal),
+            ];
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return [];
+        }
+
+        static bool IsEmpty(DirectoryInfo inner)
+        {
+            try
+            {
+                return !inner.EnumerateFileSystemInfos().Any();
+            }
+            catch (DirectoryNotFoundException)
+            {
+                return true; // it went at this moment
+            }
+        }
+    }
+
+    private string NewWorkPath() => Path.Combine(_workFolder, $"{ProcessIdentity.Current}.{Guid.NewGuid():n}.tmp");
 
     private string PathOf(string name) => Path.Combine(_folder, name.Replace('/', Path.DirectorySeparatorChar));
 

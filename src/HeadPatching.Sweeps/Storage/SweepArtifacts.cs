@@ -1,4 +1,6 @@
 using System.Globalization;
+using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Results;
 
 namespace HeadPatching.Sweeps.Storage;
 
@@ -8,17 +10,31 @@ public static class SweepArtifacts
     /// <summary>The folder of all sweeps.</summary>
     public const string Sweeps = "sweeps";
 
+    /// <summary>The folder of the marks of sweeps that are being deleted.</summary>
+    public const string Deletions = "deletions";
+
     /// <summary>A sweep's folder.</summary>
     public static string Folder(string sweepId) => $"{Sweeps}/{sweepId}";
 
     /// <summary>What was asked for.</summary>
     public static string Request(string sweepId) => $"{Folder(sweepId)}/request.json";
 
-    /// <summary>Where it stands; the one artifact that is replaced.</summary>
+    /// <summary>Where it stands; replaced as it goes on.</summary>
     public static string Status(string sweepId) => $"{Folder(sweepId)}/status.json";
 
     /// <summary>Its presence asks running activities to stop.</summary>
     public static string CancelMark(string sweepId) => $"{Folder(sweepId)}/cancel";
+
+    /// <summary>Which engine runs it, renewed by that; empty when none does.</summary>
+    public static string Lease(string sweepId) => $"{Folder(sweepId)}/lease.json";
+
+    /// <summary>
+    /// The marks of those that delete the sweep: each its own. Beside the sweep's folder, so that a mark is there until all of that is gone.
+    /// </summary>
+    public static string DeletionMarks(string sweepId) => $"{Deletions}/{sweepId}";
+
+    /// <summary>One of <see cref="DeletionMarks"/>.</summary>
+    public static string DeletionMark(string sweepId, Guid mark) => $"{DeletionMarks(sweepId)}/{mark:n}";
 
     /// <summary>Why planning failed, where the engine keeps no more of a failure than its text.</summary>
     public static string Error(string sweepId) => $"{Folder(sweepId)}/error.json";
@@ -31,8 +47,8 @@ public static class SweepArtifacts
         string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/layers/layer-{layer:D3}-chunk-{chunk:D5}.json");
 
     /// <summary>The estimates of every layer over one chunk, with the methods <c>attribution</c> and <c>screen</c>.</summary>
-    public static string Estimates(string sweepId, int chunk) =>
-        string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/estimates/chunk-{chunk:D5}.json");
+    public static string Estimates(string sweepId, Gradient gradient, int chunk) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/estimates/{gradient.NameOf()}-chunk-{chunk:D5}.json");
 
     /// <summary>The heads to run after the estimate, with the method <c>screen</c>.</summary>
     public static string Screen(string sweepId) => $"{Folder(sweepId)}/screen.json";

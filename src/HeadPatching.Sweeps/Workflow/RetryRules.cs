@@ -1,10 +1,14 @@
-using HeadPatching.Core.Faults;
+using System.Net.Sockets;
+using Azure;
+using Azure.Identity;
+using Azure.Storage.Blobs.Models;
 
 namespace HeadPatching.Sweeps.Workflow;
 
 /// <summary>
-/// How often an activity is run again. A lost host or a store that does not answer is worth another try; the same invalid input fails the
-/// same way, and a cancelled activity was meant to end.
+/// How often an activity is run again. A store or network that does not answer is worth another try. All else fails the same way again:
+/// invalid input, too little memory, a mistake in the program; and a cancelled activity was meant to end. A lost host is no failure of an
+/// activity: another one takes it up.
 /// </summary>
 public sealed record RetryRules
 {
@@ -20,6 +24,22 @@ public sealed record RetryRules
     /// <summary>The longest wait. Default: 30 seconds.</summary>
     public TimeSpan MaxDelay { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Whether another attempt could do better.</summary>
-    public static bool IsWorthRetrying(Exception exception) => exception is not (InvalidInputException or OperationCanceledException);
+    /// <summary>Whether there is to be another attempt.</summary>
+    /// <param name="after">How many attempts there were.</param>
+    /// <param name="failure">How the last one failed.</param>
+    public bool MayTryAgain(int after, Exception failure) => after < MaxAttempts && IsWorthRetrying(failure);
+
+    /// <summary>Whether another attempt could do better: whether it is a store's or the network's.</summary>
+    public static bool IsWorthRetrying(Exception exception) => exception switch
+    {
+        // Azure's SDK gathers all its own tries in one; those that it gave up for taking too long say that they were cancelled.
+        AggregateException tries => tries.InnerExceptions.All(one => one is OperationCanceledException || IsWorthRetrying(one)),
+        RequestFailedException failed => IsPassing(failed),
+        AuthenticationFailedException => exception is not CredentialUnavailableException,
+        _ => exception is IOException or HttpRequestException or SocketException or TimeoutException,
+    };
+
+    // No answer; too late, too often; changed or swept away by another's write meanwhile; the service's own failure.
+    private static bool IsPassing(RequestFailedException failed) =>
+        failed.Status is 0 or 408 or 409 or 412 or 429 or >= 500 || failed.ErrorCode == BlobErrorCode.InvalidBlockList;
 }

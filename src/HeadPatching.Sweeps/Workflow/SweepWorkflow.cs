@@ -82,18 +82,46 @@ public static class SweepWorkflow
     }
 
     /// <summary>Waits for every task as they come in; the first failure or a cancellation ends the wait.</summary>
-    private static async Task DrainAsync<T>(ISweepContext context, List<Task<T>> tasks, Action<T> done)
+    private static async Task DrainAsync<T>(ISweepContext context, IReadOnlyList<Task<T>> tasks, Action<T> done)
     {
-        while (tasks.Count > 0)
+        foreach (Task<Task<T>> next in AsTheyEnd(tasks))
         {
             if (context.CancelRequested)
             {
                 throw new SweepCancelledException();
             }
 
-            Task<T> first = await Task.WhenAny(tasks);
-            tasks.Remove(first);
-            done(await first);
+            done(await await next);
+        }
+    }
+
+    /// <summary>
+    /// The tasks in the order in which they end. Each takes the next free place when it ends, so all together cost one step a task; a loop over
+    /// Task.WhenAny would look at all that are left again for each. It awaits nothing but the tasks, so a durable engine can replay it.
+    /// </summary>
+    private static IEnumerable<Task<Task<T>>> AsTheyEnd<T>(IReadOnlyList<Task<T>> tasks)
+    {
+        TaskCompletionSource<Task<T>>[] places = [.. tasks.Select(_ => new TaskCompletionSource<Task<T>>())];
+        int taken = 0;
+        foreach (Task<T> task in tasks)
+        {
+            _ = TakePlaceAsync(task);
+        }
+
+        return places.Select(place => place.Task);
+
+        async Task TakePlaceAsync(Task<T> task)
+        {
+            try
+            {
+                await task;
+            }
+            catch (Exception)
+            {
+                // Whoever awaits the place meets it.
+            }
+
+            places[Interlocked.Increment(ref taken) - 1].SetResult(task);
         }
     }
 }

@@ -72,7 +72,7 @@ public class DatasetCommandTests
     }
 
     [Theory]
-    [InlineData("nothing", "nothing: There is no built-in dataset \"nothing\". Known are: ioi, ioi-order, ioi-generated, greater-than, induction.")]
+    [InlineData("nothing", "nothing: There is no built-in dataset \"nothing\". Known are: ioi, ioi-order, ioi-generated, ioi-abc, greater-than, induction.")]
     [InlineData("missing.jsonl", "missing.jsonl: There is no such file.")]
     [InlineData("malformed.jsonl", "malformed.jsonl:1: ")]
     [InlineData("unequal.jsonl", "unequal.jsonl:1: Clean has 4 tokens and corrupted 3")]

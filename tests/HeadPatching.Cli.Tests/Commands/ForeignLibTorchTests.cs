@@ -26,7 +26,7 @@ public sealed class ForeignLibTorchTests : IDisposable
         var (exitCode, output, error) = await RunAsync(program, LibTorchFolder, "sweep", "--store", "store", "--out", "out");
         Assert.Equal("", error.Trim());
         Assert.Equal(0, exitCode);
-        Assert.Contains("Heads above 0.1: L2H6, L2H0, L2H1", output, StringComparison.Ordinal);
+        Assert.Contains("Heads above 0.1, intervals without 0: L2H6, L2H0, L2H1", output, StringComparison.Ordinal);
     }
 
     [Fact]

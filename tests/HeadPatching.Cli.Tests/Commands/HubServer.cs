@@ -33,6 +33,9 @@ internal sealed class HubServer : IAsyncDisposable
     /// <summary>Is asked first at the hub; true: it has answered.</summary>
     public Func<HttpContext, string, bool> Misbehave { get; set; } = (_, _) => false;
 
+    /// <summary>The same, for answers that take a while.</summary>
+    public Func<HttpContext, string, Task<bool>> Respond { get; set; } = (_, _) => Task.FromResult(false);
+
     /// <summary>After how many bytes the storage drops each connection.</summary>
     public int? DropAfter { get; set; }
 
@@ -73,7 +76,7 @@ internal sealed class HubServer : IAsyncDisposable
         string file = context.Request.Path.Value!.Split('/')[^1];
         Record("hub", context, file);
         HttpResponse response = context.Response;
-        if (Misbehave(context, file))
+        if (Misbehave(context, file) || await Respond(context, file))
         {
             return;
         }

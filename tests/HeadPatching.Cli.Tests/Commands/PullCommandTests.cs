@@ -67,6 +67,94 @@ public sealed class PullCommandTests : IAsyncLifetime
             new { weight_map = shards.ToDictionary(shard => "tensor of " + shard, shard => shard) });
     }
 
+    [Theory]
+    [InlineData(5000)]
+    [InlineData(201)]
+    public async Task A_shard_with_a_name_that_no_file_can_have_is_refused_in_few_words(int length)
+    {
+        _hub.Files.TryRemove("model.safetensors", out _);
+        _hub.Files["model.safetensors.index.json"] = JsonSerializer.SerializeToUtf8Bytes(
+            new { weight_map = new Dictionary<string, string> { ["wte.weight"] = new string('a', length - ".safetensors".Length) + ".safetensors" } });
+        var (exitCode, _, error) = await PullAsync();
+        Assert.Equal(2, exitCode);
+        Assert.Contains("with names of at most 200 characters", error, StringComparison.Ordinal);
+        Assert.InRange(error.Length, 50, 500);
+    }
+
+    /// <summary>vocab.json and merges.txt of one model beside the tokenizer.json of another would be read as the other's.</summary>
+    [Theory]
+    [InlineData("merges.txt")]
+    [InlineData("tokenizer.json")]
+    public async Task A_folder_with_another_models_tokenizer_is_refused_before_anything_is_fetched(string other)
+    {
+        Directory.CreateDirectory(_folder["out"]);
+        _folder.Write("out/" + other, "of another model");
+        var (exitCode, _, error) = await PullAsync();
+        Assert.Equal(2, exitCode);
+        Assert.Contains($"holds what the repository does not have, and is another model's: {other}. Name an empty folder.", error, StringComparison.Ordinal);
+        Assert.Equal([other], Directory.GetFiles(_folder["out"]).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public async Task What_has_no_end_is_not_fetched()
+    {
+        _hub.Misbehave = (context, file) =>
+        {
+            if (file != "model.safetensors")
+            {
+                return false;
+            }
+
+            context.Response.StatusCode = 200; // and no length
+            return true;
+        };
+        var (exitCode, _, error) = await PullAsync();
+        Assert.Equal(2, exitCode);
+        Assert.Contains("The hub does not say how long model.safetensors is", error, StringComparison.Ordinal);
+
+        _hub.Misbehave = (context, file) =>
+        {
+            if (file == "vocab.json")
+            {
+                context.Response.StatusCode = 200;
+                context.Response.ContentLength = HttpMethods.IsHead(context.Request.Method) ? 300L << 20 : null;
+            }
+
+            return file == "vocab.json";
+        };
+        (exitCode, _, error) = await PullAsync();
+        Assert.Equal(2, exitCode);
+        Assert.Contains("vocab.json has 314572800 bytes, says the hub", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_text_without_a_stated_length_is_fetched_up_to_a_bound()
+    {
+        long sent = 0;
+        byte[] megabyte = [.. Enumerable.Repeat((byte)' ', 1 << 20)];
+        _hub.Respond = async (context, file) =>
+        {
+            if (file != "vocab.json")
+            {
+                return false;
+            }
+
+            context.Response.StatusCode = 200;
+            while (HttpMethods.IsGet(context.Request.Method) && !context.RequestAborted.IsCancellationRequested)
+            {
+                await context.Response.Body.WriteAsync(megabyte);
+                sent += megabyte.Length;
+            }
+
+            return true;
+        };
+        var (exitCode, _, error) = await PullAsync();
+        Assert.Equal(2, exitCode);
+        Assert.Contains("vocab.json: What was downloaded has more than 268435456 bytes", error, StringComparison.Ordinal);
+        Assert.InRange(sent, 1L << 28, 3L << 28);
+        Assert.False(File.Exists(_folder["out/vocab.json.part"]));
+    }
+
     [Fact]
     public async Task Dropped_connections_are_gone_on_from_where_they_dropped()
     {

@@ -25,7 +25,7 @@ public class SweepCommandTests
         Assert.Equal("all", root.GetProperty("positions").GetString());
         Assert.Equal("denoise", root.GetProperty("direction").GetString());
         Assert.Equal("logit-difference", root.GetProperty("metric").GetString());
-        Assert.Equal("mean-of-ratios", root.GetProperty("aggregation").GetString());
+        Assert.Equal("well-conditioned-mean", root.GetProperty("aggregation").GetString());
         Assert.Equal("ioi-demo", root.GetProperty("model").GetProperty("name").GetString());
         Assert.Equal("float32", root.GetProperty("model").GetProperty("dtype").GetString());
         Assert.Equal("ioi", root.GetProperty("dataset").GetProperty("name").GetString());
@@ -107,7 +107,7 @@ public class SweepCommandTests
         Assert.False(root.GetProperty("metricDetails").GetProperty("higherIsBetter").GetBoolean());
         Assert.Equal("nats", root.GetProperty("metricDetails").GetProperty("unit").GetString());
         Assert.Equal("(patched - corrupted) / (clean - corrupted)", root.GetProperty("normalisation").GetString());
-        Assert.Equal((7, 2000), (root.GetProperty("seed").GetInt32(), root.GetProperty("bootstrapResamples").GetInt32()));
+        Assert.Equal(7, root.GetProperty("seed").GetInt32());
         Assert.All(root.GetProperty("pairs").EnumerateArray(), pair => Assert.InRange(pair.GetProperty("cleanMetric").GetDouble(), 0, 1e-5));
         Assert.All(root.GetProperty("pairs").EnumerateArray(), pair => Assert.True(pair.GetProperty("corruptedMetric").GetDouble() > 0.1));
         Assert.Equal("L2H6", root.GetProperty("importantHeads")[0].GetProperty("name").GetString());
@@ -119,8 +119,49 @@ public class SweepCommandTests
         }
 
         string[] lines = await File.ReadAllLinesAsync(folder["out/heads.csv"]);
-        Assert.EndsWith(",patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position", lines[0], StringComparison.Ordinal);
-        Assert.All(lines, line => Assert.Equal(14, line.Split(',').Length));
+        Assert.EndsWith(",patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role", lines[0], StringComparison.Ordinal);
+        Assert.All(lines, line => Assert.Equal(16, line.Split(',').Length));
+    }
+
+    /// <summary>
+    /// The five pairs of ioi, and one whose corruption changes nothing: dividing by its 0.015 made L0H6, which does nothing, the first of the
+    /// ranking with -1.03.
+    /// </summary>
+    [Fact]
+    public async Task One_pair_without_a_difference_does_not_rule_the_ranking_and_is_warned_of()
+    {
+        using var folder = new TemporaryFolder();
+        await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "ioi", "--out", "pairs.jsonl");
+        await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "ioi-order", "--out", "order.jsonl");
+        string ofOrder = (await File.ReadAllLinesAsync(folder["order.jsonl"]))[1];
+        await File.AppendAllTextAsync(folder["pairs.jsonl"], ofOrder + "\n");
+
+        JsonElement ours = await SweepAsync("well-conditioned-mean");
+        Assert.Equal("L2H6", Strongest(ours));
+        Assert.Equal("L2H6", ours.GetProperty("importantHeads")[0].GetProperty("name").GetString());
+        Assert.All(ours.GetProperty("heads").EnumerateArray(), head => Assert.Equal(5, head.GetProperty("pairs").GetInt32()));
+        JsonElement excluded = Assert.Single(ours.GetProperty("excludedPairs").EnumerateArray());
+        Assert.Equal((5, "ill-conditioned"), (excluded.GetProperty("index").GetInt32(), excluded.GetProperty("reason").GetString()));
+        Assert.Contains(ours.GetProperty("warnings").EnumerateArray(), warning => warning.GetString()!.StartsWith("Pair 5: clean and corrupted are 0.0", StringComparison.Ordinal));
+
+        // The original's number, by its name, with a warning.
+        JsonElement originals = await SweepAsync("mean-of-ratios", "--aggregation", "mean-of-ratios");
+        Assert.Equal("L0H6", Strongest(originals));
+        Assert.Empty(originals.GetProperty("excludedPairs").EnumerateArray());
+        Assert.Contains(originals.GetProperty("warnings").EnumerateArray(), warning => warning.GetString()!.Contains("it may rule the mean", StringComparison.Ordinal));
+
+        async Task<JsonElement> SweepAsync(string aggregation, params string[] options)
+        {
+            var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
+                folder.Path, ["sweep", "--store", "store", "--out", aggregation, "--pairs", "pairs.jsonl", .. options]);
+            Assert.Equal((0, ""), (exitCode, error.Trim()));
+            using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder[$"{aggregation}/results.json"]));
+            Assert.Equal(aggregation, results.RootElement.GetProperty("aggregation").GetString());
+            return results.RootElement.Clone();
+        }
+
+        static string Strongest(JsonElement results) =>
+            results.GetProperty("heads").EnumerateArray().MaxBy(head => Math.Abs(head.GetProperty("patchingEffect").GetDouble())).GetProperty("name").GetString()!;
     }
 
     [Theory]
@@ -129,6 +170,10 @@ public class SweepCommandTests
     [InlineData("--receivers L2H6.v,L2H0.v", "Path patching of z to L2H6.v, L2H0.v", null)]
     [InlineData("--receivers logits --freeze-mlps", "Path patching of z to logits", "L2H6")]
     [InlineData("--ablation resample --seed 4", "Resample ablation of z", "L2H6")]
+    [InlineData("--ablation value-bias", "Value-bias ablation of z", "L2H6")]
+    [InlineData("--ablation mean --reference ioi-abc", "Mean ablation of z", "L2H6")]
+    [InlineData("--patch v --positions S2 --dataset ioi-generated", "positions S2", "L2H6")]
+    [InlineData("--patch resid_pre --positions each-role --dataset ioi-generated", "positions each-role", "L1")]
     [InlineData("--patch resid_post", "Activation patching of resid_post, layer by layer", "L2")]
     public async Task Every_kind_of_sweep_says_what_it_is_and_finds_the_circuit(string options, string title, string? strongest)
     {
@@ -160,19 +205,24 @@ public class SweepCommandTests
         { "--pairs vocabulary.jsonl", "vocabulary.jsonl:1: corrupted: Outside the model's vocabulary, ids 0 to 699: 700" },
         { "--pairs long.jsonl", "long.jsonl:1: clean: " },
         { "--dataset ioi --pairs answer.jsonl", "--dataset: Give a dataset or pairs, not both" },
-        { "--count 5", "--count: Only a generated dataset takes a number of pairs: ioi-generated, greater-than, induction" },
+        { "--count 5", "--count: Only a generated dataset takes a number of pairs: ioi-generated, ioi-abc, greater-than, induction" },
         { "--dataset induction --count many", "--count: 'many' is not a whole number" },
-        { "--dataset induction --count 10001", "--count: The number of pairs is 1 to 10000" },
+        { "--dataset induction --count 10001", "--count: The number is 1 to 10000; it is 10001" },
         { "--dataset greater-than", "--dataset: greater-than needs years of two tokens" },
         { "--pairs prompts.json", "prompts.json: prompts[0].corrupt: The prompt is empty" },
         { "--pairs data.csv", "data.csv:2: incorrect_idx: It is the same token as the correct answer" },
         { "--patch w", "--patch: there is no 'w'. Known: z, pattern, v, q, k, attn_out, mlp_out, resid_pre, resid_mid, resid_post." },
-        { "--positions some", "--positions: 'some' is neither all, each nor a whole number" },
+        { "--positions some", "--positions: No pair names the role \"some\". Roles that pairs name: IO, S1, S1+1, S2, END. Positions are all, each, each-role, a whole number" },
+        { "--positions 2.5", "--positions: '2.5' is none. Positions are" },
+        { "--ablation mean --reference nowhere", "--reference: There is no built-in dataset \"nowhere\"" },
+        { "--ablation mean --reference vocabulary.jsonl", "vocabulary.jsonl:1: corrupted: Outside" },
+        { "--ablation zero --reference ioi", "--reference: Only the ablations mean and resample" },
+        { "--ablation mean --pair-indices 2", "--ablation: Mean ablation takes the mean of z over other prompts" },
         { "--positions 15", "--positions: There is no position 15: pair 0 has 15 tokens" },
         { "--direction up", "--direction: there is no 'up'" },
         { "--aggregation sum", "--aggregation: there is no 'sum'" },
         { "--metric accuracy", "--metric: there is no 'accuracy'. Known: logit-difference, log-probability, probability, rank, kl-divergence." },
-        { "--ablation half", "--ablation: there is no 'half'. Known: zero, mean, resample." },
+        { "--ablation half", "--ablation: there is no 'half'. Known: zero, value-bias, mean, resample." },
         { "--ablation zero --patch q", "--ablation: An ablation replaces a head's z; patch is q" },
         { "--method guess", "--method: there is no 'guess'. Known: exact, attribution, screen." },
         { "--method attribution --patch mlp_out", "--method: Estimates are of z, pattern, v, q, k; patch is mlp_out" },
@@ -187,16 +237,63 @@ public class SweepCommandTests
         { "--seed 2147483648", "--seed: '2147483648' is not a whole number" },
         { "--pair-indices 0,7", "--pair-indices: There is no pair 7" },
         { "--pair-indices a", "--pair-indices: 'a' is not a whole number" },
-        { "--dtype float8", "--dtype: There is no type 'float8'" },
-        { "--device tpu", "--device: There is no device 'tpu'" },
+        { "--dtype float8", "--dtype: there is no 'float8'. Known: float32, float64, bfloat16" },
+        { "--device tpu", "--device: there is no 'tpu'. Known: auto, cpu, cuda" },
         { "--threshold much", "--threshold: 'much' is not a number" },
-        { "--threshold -1", "--threshold: The threshold is a number from 0 on" },
-        { "--top 0", "--top: The number of heads to rank is at least 1" },
+        { "--threshold -1", "--threshold: The value is a number from 0 on" },
+        { "--top 0", "--top: The number is at least 1; it is 0" },
         { "--out taken/out", "--out: The folder 'taken/out' cannot be written" },
         { "--store taken/store", "--store: " },
         { "--store UseDevelopmentStorage=maybe", "--store: " },
         { "--unknown", "'--unknown'" },
     };
+
+    [Fact]
+    public async Task Another_sweep_s_results_are_written_over_only_when_asked()
+    {
+        using var folder = new TemporaryFolder();
+        string[] first = ["sweep", "--store", "store", "--out", "out"], second = [.. first, "--patch", "v"];
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, first)).ExitCode);
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, first)).ExitCode); // its own
+        string results = await File.ReadAllTextAsync(folder["out/results.json"]);
+
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, second);
+        Assert.Equal(2, exitCode);
+        Assert.Contains("--out: The folder 'out' holds the results of another sweep. Name another one, or write over them with --force.", error, StringComparison.Ordinal);
+        Assert.Equal(results, await File.ReadAllTextAsync(folder["out/results.json"]));
+
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, [.. second, "--force"])).ExitCode);
+        Assert.Contains("\"patch\": \"v\"", await File.ReadAllTextAsync(folder["out/results.json"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Pairs_that_cannot_be_swept_are_left_out_when_asked_and_said_by_their_lines()
+    {
+        using var folder = new TemporaryFolder();
+        string name = new string('n', 200) + ".jsonl"; // as long as a file's name may be
+        const string Good = """{"clean": "When Mary and John went to the store, John gave a drink to", "corrupted": "When Mary and John went to the store, Mary gave a drink to", "correct": " Mary", "incorrect": " John"}""";
+        string unequal = Good.Replace("store, Mary", "Mary", StringComparison.Ordinal), long2 = Good.Replace("\" Mary\"", "\" Mary and\"", StringComparison.Ordinal);
+        folder.Write(name, $"{Good}\n{unequal}\n\n{long2}\n{Good}\n");
+        string[] sweep = ["sweep", "--pairs", name, "--store", "store", "--out", "out"];
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, sweep);
+        Assert.Equal(2, exitCode);
+        Assert.Equal(2, error.Trim().Split('\n').Length);
+
+        (exitCode, string output, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--skip-invalid"]);
+        Assert.Equal(0, exitCode);
+        string[] lines = error.Trim().Split('\n');
+        Assert.Equal(2, lines.Length);
+        Assert.StartsWith($"Left out: {name}:2: Clean has 15 tokens", lines[0], StringComparison.Ordinal);
+        Assert.StartsWith($"Left out: {name}:4: correct: The answer is 2 tokens", lines[1], StringComparison.Ordinal);
+        Assert.Contains("2 of 4 pairs cannot be swept and were left out: 1, 2.", output.ReplaceLineEndings("").Replace("  ", " ", StringComparison.Ordinal), StringComparison.Ordinal);
+        using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
+        Assert.Equal([0, 3], results.RootElement.GetProperty("pairs").EnumerateArray().Select(pair => pair.GetProperty("index").GetInt32()));
+        Assert.Equal(name, results.RootElement.GetProperty("dataset").GetProperty("name").GetString());
+
+        (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", name, "--skip-invalid", "--bos", "never");
+        Assert.Equal((0, 2), (exitCode, error.Trim().Split('\n').Length));
+        Assert.Contains("2 pairs of 14 tokens", output, StringComparison.Ordinal);
+    }
 
     [Theory]
     [MemberData(nameof(BadInput))]

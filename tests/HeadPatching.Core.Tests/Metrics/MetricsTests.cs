@@ -70,6 +70,7 @@ public class MetricsTests
     [InlineData(Metric.LogitDifference)]
     [InlineData(Metric.LogProbability)]
     [InlineData(Metric.Probability)]
+    [InlineData(Metric.ProbabilityDifference)]
     [InlineData(Metric.Rank)]
     [InlineData(Metric.KlDivergence)]
     public void The_effect_of_the_whole_clean_residual_stream_is_1_and_of_the_corrupted_one_0(Metric metric)
@@ -115,6 +116,7 @@ public class MetricsTests
     [Theory]
     [InlineData(Metric.LogProbability)]
     [InlineData(Metric.Probability)]
+    [InlineData(Metric.ProbabilityDifference)]
     [InlineData(Metric.KlDivergence)]
     public void Float32_and_bfloat16_are_near_the_exact_value(Metric metric)
     {
@@ -173,6 +175,7 @@ public class MetricsTests
     [InlineData(Metric.Rank, true, "does not rank the correct answer first")]
     [InlineData(Metric.LogProbability, false, "")]
     [InlineData(Metric.Probability, false, "")]
+    [InlineData(Metric.ProbabilityDifference, true, "does not prefer the correct answer")]
     [InlineData(Metric.KlDivergence, false, "")]
     public void A_clean_run_that_fails_the_task_is_told_where_the_metric_can_tell(Metric metric, bool told, string what)
     {
@@ -188,6 +191,7 @@ public class MetricsTests
     [InlineData(Metric.LogitDifference)]
     [InlineData(Metric.LogProbability)]
     [InlineData(Metric.Probability)]
+    [InlineData(Metric.ProbabilityDifference)]
     [InlineData(Metric.Rank)]
     [InlineData(Metric.KlDivergence)]
     public void Runs_that_hardly_differ_are_told_whatever_the_metric(Metric metric)
@@ -229,6 +233,7 @@ public class MetricsTests
             Metric.LogitDifference => pair.Correct.Ids.Average(id => logits[id]) - pair.Incorrect.Ids.Average(id => logits[id]),
             Metric.LogProbability => Math.Log(pair.Correct.Ids.Sum(id => p[id])),
             Metric.Probability => pair.Correct.Ids.Sum(id => p[id]),
+            Metric.ProbabilityDifference => pair.Correct.Ids.Sum(id => p[id]) - pair.Incorrect.Ids.Sum(id => p[id]),
             Metric.Rank => pair.Correct.Ids.Min(id => logits.Count(other => other > logits[id])),
             Metric.KlDivergence => pClean.Zip(p).Sum(both => both.First * Math.Log(both.First / both.Second)),
             _ => throw new ArgumentOutOfRangeException(nameof(metric)),

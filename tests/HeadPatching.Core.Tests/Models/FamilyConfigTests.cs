@@ -30,6 +30,7 @@ public class FamilyConfigTests
                 Rotary = new Rotary { Width = 16, Base = 10_000 },
                 ParallelResidual = true,
                 BosId = null, // as TransformerLens, though config.json has one
+                UnusedBosId = 0,
                 TiedUnembedding = false,
             },
             Parse(
@@ -103,6 +104,13 @@ public class FamilyConfigTests
         Assert.Null(Read(RandomModelFolder.Config("qwen2")).BosId);
         Assert.Null(Read(RandomModelFolder.Config("qwen3")).BosId);
         Assert.Null(Read("llama", "bos_token_id", "null").BosId);
+
+        // What --bos always puts there: the one that config.json names, where it is a token.
+        Assert.Null(Read(RandomModelFolder.Config("llama")).UnusedBosId);
+        Assert.Equal(0, Read(RandomModelFolder.Config("gpt_neox")).UnusedBosId);
+        Assert.Equal(0, Read(RandomModelFolder.Config("qwen3")).UnusedBosId);
+        Assert.Null(Read("qwen2", "bos_token_id", "null").UnusedBosId);
+        Assert.Null(Read("qwen2", "bos_token_id", "151643").UnusedBosId);
     }
 
     /// <summary>Within a window, attention to all that went before is the same.</summary>
@@ -122,7 +130,7 @@ public class FamilyConfigTests
             json[name] = value?.DeepClone();
         }
 
-        Assert.Equal(context, Read(json).Context);
+        Assert.Equal((context, context == 24), (Read(json).Context, Read(json).ContextIsSlidingWindow));
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Tests.Golden;
 using HeadPatching.Testing;
 
 namespace HeadPatching.Core.Tests.Models;
@@ -185,7 +186,7 @@ public class ModelConfigReaderTests
     [InlineData("gpt2-golden-b", 4, 8, 8, 257, 256)]
     public void The_reference_models_configs_are_read(string model, int layers, int heads, int headWidth, int vocabulary, int bosId)
     {
-        var config = ModelConfigReader.Read(GoldenModels.Folder(model));
+        var config = ModelConfigReader.Read(GoldenModel.Folder(model));
         Assert.Equal(
             (layers, heads, headWidth, vocabulary, bosId), (config.Layers, config.Heads, config.HeadWidth, config.Vocabulary, config.BosId!.Value));
     }

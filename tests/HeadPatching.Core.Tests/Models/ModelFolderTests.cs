@@ -1,4 +1,5 @@
 using System.Text.Json;
+using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Models.Safetensors;
 using HeadPatching.Core.Tests.Golden;
@@ -51,6 +52,56 @@ public class ModelFolderTests
         using var scope = NewDisposeScope();
         Tensor ids = tensor(new long[] { 100, 3, 22, 77 }).unsqueeze(0);
         Assert.True(own.Logits(ids).allclose(tied.Logits(ids) * tensor(2.0), rtol: 1e-4, atol: 1e-4));
+    }
+
+    [Theory]
+    [InlineData(double.NaN, ScalarType.Float32, "holds a NaN or an infinite number")]
+    [InlineData(double.NaN, ScalarType.BFloat16, "holds a NaN or an infinite number")]
+    [InlineData(double.PositiveInfinity, ScalarType.Float32, "holds a NaN or an infinite number")]
+    [InlineData(double.NegativeInfinity, ScalarType.Float64, "holds a NaN or an infinite number")]
+    [InlineData(1e300, ScalarType.Float32, "holds numbers that are too large for float32; load it in float64")]
+    [InlineData(-1e300, ScalarType.BFloat16, "holds numbers that are too large for bfloat16; load it in float64")]
+    public void Weights_that_are_not_finite_are_refused_by_their_names_and_nothing_of_them_is_left(double number, ScalarType dtype, string message)
+    {
+        using var folder = new TemporaryFolder();
+        string[] wrong = ["h.1.mlp.c_fc.bias", "wpe.weight"];
+        WriteWith(folder.Path, wrong, number);
+        long before = TorchSharp.DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        InvalidInputException refused = Assert.Throws<InvalidInputException>(() => ModelFolder.Load(folder.Path, dtype, CPU));
+        Assert.Equal(before, TorchSharp.DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+        Assert.Equal(2, refused.Faults.Count);
+        Assert.All(refused.Faults, fault => Assert.Equal((FaultKinds.InvalidWeights, Path.Combine(folder.Path, "model.safetensors")), (fault.Kind, fault.Where)));
+        Assert.All(wrong, name => Assert.Contains(refused.Faults, fault => fault.Message == $"The tensor '{name}' {MessageEnd()}"));
+
+        string MessageEnd() => message + (message.Contains("NaN", StringComparison.Ordinal) ? "; the file is damaged, or its training failed." : ".");
+    }
+
+    [Fact]
+    public void Large_numbers_that_float64_can_hold_are_loaded_in_it()
+    {
+        using var folder = new TemporaryFolder();
+        WriteWith(folder.Path, ["wpe.weight"], 1e300);
+        using Transformer model = ModelFolder.Load(folder.Path, ScalarType.Float64, CPU);
+        using var scope = NewDisposeScope();
+        Assert.Equal(1e300, model.Weights.PositionEmbedding![0, 0].item<double>());
+    }
+
+    /// <summary>A golden model in float64, the first number of some tensors replaced.</summary>
+    private static void WriteWith(string folder, string[] tensors, double number)
+    {
+        string golden = GoldenModel.Folder("gpt2-golden-a");
+        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(golden, "model.safetensors"));
+        using var scope = NewDisposeScope();
+        Assert.All(tensors, name => Assert.Contains(name, file.Tensors.Keys));
+        List<(string Name, Tensor Tensor)> all = [.. file.Tensors.Keys.Select(name => (name, file.Read(name, ScalarType.Float64, CPU)))];
+        foreach (var (_, weight) in all.Where(named => tensors.Contains(named.Name)))
+        {
+            weight.view(-1)[0] = tensor(number);
+        }
+
+        using FileStream stream = File.Create(Path.Combine(folder, "model.safetensors"));
+        SafetensorsWriter.Write(stream, all);
+        File.Copy(Path.Combine(golden, "config.json"), Path.Combine(folder, "config.json"));
     }
 
     [Fact]

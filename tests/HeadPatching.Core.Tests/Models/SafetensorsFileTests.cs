@@ -1,5 +1,6 @@
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models.Safetensors;
+using HeadPatching.Core.Tests.Golden;
 using HeadPatching.Testing;
 using TorchSharp;
 using static HeadPatching.Core.Tests.Models.SafetensorsBytes;
@@ -207,7 +208,7 @@ public class SafetensorsFileTests
     public void The_reference_models_open(string model, string embedding, int vocabulary, int width)
     {
         using var scope = torch.NewDisposeScope();
-        using var file = SafetensorsFile.Open(Path.Combine(GoldenModels.Folder(model), Name));
+        using var file = SafetensorsFile.Open(Path.Combine(GoldenModel.Folder(model), Name));
         var weights = file.Read(embedding, torch.ScalarType.Float64, torch.CPU);
         Assert.Equal([vocabulary, width], weights.shape);
         Assert.True(weights.isfinite().all().item<bool>());

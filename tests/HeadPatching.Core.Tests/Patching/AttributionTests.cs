@@ -14,7 +14,10 @@ using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Tests.Patching;
 
-/// <summary>Estimates are the first-order ones: the gradient's, and nothing else is left behind.</summary>
+/// <summary>
+/// Estimates are the first-order ones: the gradient's, and nothing else is left behind. Those of the plain gradient, except where it makes no
+/// difference; <see cref="FrozenNormsTests"/> has the other.
+/// </summary>
 public class AttributionTests
 {
     private static readonly Positions[] AllPositions = [Positions.All, Positions.Each, Positions.One(0), Positions.One(-1), Positions.One(3)];
@@ -51,8 +54,8 @@ public class AttributionTests
     {
         using var golden = new GoldenModel("gpt2-golden-a", ScalarType.Float64);
         var options = new PatchOptions { Patch = patch, Positions = Positions.Each, Direction = direction };
-        IMetric[] metrics = [new LogitDifference(), new KlDivergence()];
-        SweepRuns[] runs = [.. metrics.Select(metric => InMemorySweep.Estimate(golden.Model, golden.Pairs, options, metric, MemoryBudget.Default))];
+        IMetric[] metrics = [new LogitDifference(), new ProbabilityDifference(), new KlDivergence()];
+        SweepRuns[] runs = [.. metrics.Select(metric => InMemorySweep.Estimate(golden.Model, golden.Pairs, options, metric, MemoryBudget.Default, Gradient.Plain))];
         var differences = new Differences();
         for (int layer = 0; layer < golden.Model.Config.Layers; layer++)
         {
@@ -132,7 +135,12 @@ public class AttributionTests
         Direction other = direction == Direction.Denoise ? Direction.Noise : Direction.Denoise;
         SweepRuns left = Estimate(golden, new PatchOptions { Patch = patch, Positions = Positions.Each, Direction = direction });
         SweepRuns right = InMemorySweep.Estimate(
-            golden.Model, swapped, new PatchOptions { Patch = patch, Positions = Positions.Each, Direction = other }, new LogitDifference(), MemoryBudget.Default);
+            golden.Model,
+            swapped,
+            new PatchOptions { Patch = patch, Positions = Positions.Each, Direction = other },
+            new LogitDifference(),
+            MemoryBudget.Default,
+            Gradient.Plain);
         Assert.All(Values(left).Zip(Values(right)), values => Assert.Equal(values.First, values.Second, 1e-10));
     }
 
@@ -282,14 +290,19 @@ public class AttributionTests
     }
 
     private static SweepRuns Estimate(GoldenModel golden, PatchOptions options) =>
-        InMemorySweep.Estimate(golden.Model, golden.Pairs, options, new LogitDifference(), MemoryBudget.Default);
+        InMemorySweep.Estimate(golden.Model, golden.Pairs, options, new LogitDifference(), MemoryBudget.Default, Gradient.Plain);
 
     private static IEnumerable<double> Values(SweepRuns runs) =>
         runs.Layers.SelectMany(patches => patches.PatchedMetric).SelectMany(pair => pair).SelectMany(position => position);
 
     private static AttributionRun Start(
-        Transformer model, CachedChunk chunk, PatchOptions options, IMetric? metric = null, MemoryBudget? budget = null) => AttributionRun.Start(
-        model, metric ?? new LogitDifference(), chunk.Measured, chunk.Baselines, options, budget ?? MemoryBudget.Default);
+        Transformer model,
+        CachedChunk chunk,
+        PatchOptions options,
+        IMetric? metric = null,
+        MemoryBudget? budget = null,
+        Gradient gradient = Gradient.Plain) => AttributionRun.Start(
+        model, metric ?? new LogitDifference(), chunk.Measured, chunk.Baselines, options, budget ?? MemoryBudget.Default, gradient);
 
     /// <summary>The logit difference, where memory is enough for so many pairs at once.</summary>
     private sealed class LimitedMetric(int fits) : IMetric

@@ -103,7 +103,7 @@ public class ParityTests
     }
 
     internal static SweepResult Assemble(
-        Transformer model, IReadOnlyList<TokenPair> pairs, PatchOptions options, SweepRuns runs, Aggregation aggregation = default, IMetric? metric = null, int seed = 0)
+        Transformer model, IReadOnlyList<TokenPair> pairs, PatchOptions options, SweepRuns runs, Aggregation aggregation = Aggregation.MeanOfRatios, IMetric? metric = null, int seed = 0)
     {
         var description = new SweepDescription
         {

@@ -1,7 +1,6 @@
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Tests.Golden;
-using HeadPatching.Core.Tests.Prompts;
 using HeadPatching.Testing;
 using Xunit.Sdk;
 using static TorchSharp.torch;
@@ -20,6 +19,7 @@ public sealed class PublishedIoiTests : IDisposable
     private readonly Transformer _small = Small();
 
     [Fact]
+    [NeedsShared]
     public void GPT_2_small_has_the_published_matrices()
     {
         string? folder = Environment.GetEnvironmentVariable(Variable);
@@ -28,11 +28,7 @@ public sealed class PublishedIoiTests : IDisposable
             Assert.Skip($"{Variable} names no folder with GPT-2 small (config.json, model.safetensors, its tokenizer), which is not part of the repository.");
         }
 
-        string published = Path.Combine(TextTokenizerTests.Gpt2TokenizerFolder(), "..", "published", "ioi-gpt2-small.json");
-        if (!File.Exists(published))
-        {
-            Assert.Skip("No shared/golden/published/ioi-gpt2-small.json beside the repository: the published matrices are not part of it.");
-        }
+        string published = SharedFolder.Require("golden/published/ioi-gpt2-small.json");
 
         // The saved figures are float32's of TransformerLens, whose folded norms and centred weights change no logit difference: what is
         // left between them and ours is rounding, and the four decimals of the two means that they were divided by.

@@ -25,7 +25,7 @@ public class ScreenTests
         Assert.Equal(ranked, Top(100));
         Assert.Throws<ArgumentOutOfRangeException>(() => Top(0));
 
-        IReadOnlyList<(int, int)> Top(int count) => Screen.Top(count, runs, new PatchOptions(), Aggregation.MeanOfRatios);
+        IReadOnlyList<(int, int)> Top(int count) => Screen.Top(count, [new TokenPair(0, [1, 2], [1, 3], 0, 1)], runs, new PatchOptions(), Aggregation.MeanOfRatios);
 
         static LayerPatches Layer(int layer, params double[] effects) => new(layer, [0], [[effects]], PatchedRuns: 0, Seconds: 0);
     }
@@ -35,18 +35,19 @@ public class ScreenTests
     {
         using var golden = new GoldenModel("gpt2-golden-b", ScalarType.Float64);
         TokenPair shorter = golden.Pairs[0] with { Index = 7, Clean = [.. golden.Pairs[0].Clean.Take(9)], Corrupted = [.. golden.Pairs[0].Corrupted.Take(9)] };
-        TokenPair[] pairs = [.. golden.Pairs, shorter];
-        foreach (Positions positions in new[] { Positions.All, Positions.Each })
+        var roles = new Dictionary<string, int> { ["FIRST"] = 2, ["LAST"] = 8 };
+        TokenPair[] pairs = [.. golden.Pairs, shorter with { Roles = roles }], named = [.. pairs.Select(pair => pair with { Roles = roles })];
+        foreach (var (positions, swept) in new[] { (Positions.All, pairs), (Positions.Each, pairs), (Positions.Each, named), (Positions.EachRole, named) })
         {
             foreach (Direction direction in Enum.GetValues<Direction>())
             {
                 foreach (Aggregation aggregation in Enum.GetValues<Aggregation>())
                 {
                     var options = new PatchOptions { Positions = positions, Direction = direction };
-                    SweepRuns estimates = InMemorySweep.Estimate(golden.Model, pairs, options, new LogitDifference(), MemoryBudget.Default);
-                    SweepResult result = ParityTests.Assemble(golden.Model, pairs, options, estimates, aggregation);
+                    SweepRuns estimates = InMemorySweep.Estimate(golden.Model, swept, options, new LogitDifference(), MemoryBudget.Default);
+                    SweepResult result = ParityTests.Assemble(golden.Model, swept, options, estimates, aggregation);
                     IEnumerable<HeadResult> expected = result.Heads.OrderByDescending(head => Math.Abs(head.PatchingEffect)).Take(5);
-                    Assert.Equal(expected.Select(head => (head.Layer, head.Head!.Value)), Screen.Top(5, estimates, options, aggregation));
+                    Assert.Equal(expected.Select(head => (head.Layer, head.Head!.Value)), Screen.Top(5, swept, estimates, options, aggregation));
                 }
             }
         }

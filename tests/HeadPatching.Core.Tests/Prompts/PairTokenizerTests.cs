@@ -7,7 +7,7 @@ namespace HeadPatching.Core.Tests.Prompts;
 
 public class PairTokenizerTests
 {
-    private const int Bos = 300;
+    private const int Begins = 300; // the id of BOS
 
     private static readonly TextTokenizer Tokenizer = SmallTokenizer.Load();
 
@@ -15,10 +15,22 @@ public class PairTokenizerTests
     public void Text_prompts_get_BOS_and_id_prompts_are_taken_as_given()
     {
         TokenPair pair = Assert.Single(Tokenize([new(Prompt.Of("ab"), Prompt.Of([7, 8]), Answer.Of(" ab"), Answer.Of(3))]));
-        Assert.Equal([Bos, SmallTokenizer.Id("ab")], pair.Clean);
+        Assert.Equal([Begins, SmallTokenizer.Id("ab")], pair.Clean);
         Assert.Equal([7, 8], pair.Corrupted);
         Assert.Equal(SmallTokenizer.Id("Ġab"), pair.Correct);
         Assert.Equal(3, pair.Incorrect);
+    }
+
+    [Fact]
+    public void Roles_count_BOS_and_from_the_end_where_negative_and_must_be_within_the_prompt()
+    {
+        TokenPair pair = Assert.Single(Tokenize([Text("ab", "xy") with { Roles = new Dictionary<string, int> { ["A"] = 1, ["END"] = -1, ["BOS"] = -2 }, Template = "t" }]));
+        Assert.Equal([("BOS", 0), ("A", 1), ("END", 1)], pair.RolesInOrder());
+        Assert.Equal("t", pair.Template);
+
+        IReadOnlyList<Fault> faults = Faults([Text("ab", "xy") with { Roles = new Dictionary<string, int> { ["A"] = 2, ["B"] = -3, ["C"] = 0 } }]);
+        Assert.Equal([(FaultKinds.OutOfRange, "pairs[0].roles.A"), (FaultKinds.OutOfRange, "pairs[0].roles.B")], faults.Select(fault => (fault.Kind, fault.Where)));
+        Assert.Contains("0 to 1 or -2 to -1", faults[0].Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -37,8 +49,8 @@ public class PairTokenizerTests
         (int ab, int spaceAb, int space, int xy) = (SmallTokenizer.Id("ab"), SmallTokenizer.Id("Ġab"), SmallTokenizer.Id("Ġ"), SmallTokenizer.Id("xy"));
         Assert.Equal(
             "Clean has 5 tokens and corrupted 4; they must have equally many. They first differ at position 2 "
-            + $"({spaceAb} \" ab\" / {space} \" \"). Clean: [{Bos} \"[{Bos}]\", {ab} \"ab\", {spaceAb} \" ab\", {space} \" \", {xy} \"xy\"]. "
-            + $"Corrupted: [{Bos} \"[{Bos}]\", {ab} \"ab\", {space} \" \", {xy} \"xy\"].",
+            + $"({spaceAb} \" ab\" / {space} \" \"). Clean: [{Begins} \"[{Begins}]\", {ab} \"ab\", {spaceAb} \" ab\", {space} \" \", {xy} \"xy\"]. "
+            + $"Corrupted: [{Begins} \"[{Begins}]\", {ab} \"ab\", {space} \" \", {xy} \"xy\"].",
             fault.Message);
     }
 
@@ -136,8 +148,8 @@ public class PairTokenizerTests
     [Fact]
     public void A_prompt_fills_the_context_with_its_BOS_and_not_one_token_more()
     {
-        Assert.Single(Tokenize([Text("abab", "abxy")], TestConfig.With(400, Bos, context: 3)));
-        IReadOnlyList<Fault> faults = Faults([Text("abab", "abxy")], TestConfig.With(400, Bos, context: 2));
+        Assert.Single(Tokenize([Text("abab", "abxy")], TestConfig.With(400, Begins, context: 3)));
+        IReadOnlyList<Fault> faults = Faults([Text("abab", "abxy")], TestConfig.With(400, Begins, context: 2));
         Assert.All(faults, fault => Assert.Equal(FaultKinds.PromptTooLong, fault.Kind));
         Assert.Equal(["pairs[0].clean", "pairs[0].corrupted"], faults.Select(fault => fault.Where));
         Assert.Equal("The prompt has 3 tokens, BOS included; the model's context is 2.", faults[0].Message);
@@ -236,8 +248,127 @@ public class PairTokenizerTests
             """);
         PairsFile file = PairsFile.Read(path);
         var exception = Assert.Throws<InvalidInputException>(
-            () => PairTokenizer.Tokenize(file.Pairs, TestConfig.With(400, Bos), Tokenizer, null, file.Where, "--pair-indices"));
+            () => PairTokenizer.Tokenize(file.Pairs, TestConfig.With(400, Begins), Tokenizer, null, file.Where, "--pair-indices"));
         Assert.Equal([$"{path}:4: clean", $"{path}:5"], exception.Faults.Select(fault => fault.Where));
+    }
+
+    /// <summary>"xy" by itself is a token. After "ab " the text goes on with " xy", of which the space is then in the prompt.</summary>
+    [Fact]
+    public void An_answer_that_the_tokenizer_joins_with_the_space_before_it_is_refused_and_the_way_out_said()
+    {
+        int[] spaced = [SmallTokenizer.Id("Ġ"), SmallTokenizer.Id("xy")];
+        Assert.Equal(spaced, Tokenizer.Encode(" xy")); // this vocabulary has no " xy", so here the text goes on as the pair says
+        Assert.Single(Tokenize([Text("ab ", "ab ", correct: "xy", incorrect: "z")]));
+
+        Fault fault = Assert.Single(Faults([Text("cd ", "xy ", correct: "ab", incorrect: "x y")]), fault => fault.Where == "pairs[0].correct");
+        Assert.Equal(FaultKinds.AnswerNotOneToken, fault.Kind);
+        Assert.Contains("which the tokenizer joins with the answer: \" ab\". Leave the space out there", fault.Message);
+    }
+
+    [Fact]
+    public void An_answer_that_its_prompt_would_be_joined_with_is_taken_as_it_is_by_itself()
+    {
+        // "a" and "b" would be "ab"; asked is whether b follows a, as "00" after " 17", which together are one token of GPT-2.
+        TokenPair pair = Assert.Single(Tokenize([Text("xya", "xya", correct: "b", incorrect: "c")]));
+        Assert.Equal((SmallTokenizer.Id("b"), SmallTokenizer.Id("c")), (pair.Correct.Ids[0], pair.Incorrect.Ids[0]));
+    }
+
+    [Fact]
+    public void Pairs_that_cannot_be_swept_are_left_out_when_asked_and_said_with_their_places()
+    {
+        PromptPair[] pairs = [Text("ab", "xy"), Text("ab ab", "ab"), Ids([1, 2], [1, 3]), Text("ab", "xy", correct: " abxy", incorrect: " abxy"), Ids([1], [999])];
+        TokenizedPairs valid = PairTokenizer.TokenizeValid(pairs, TestConfig.With(400, Begins), Tokenizer, null, PairTokenizer.PathUnder("pairs"), "--pair-indices");
+        Assert.Equal([0, 2], valid.Pairs.Select(pair => pair.Index));
+        Assert.Equal(3, valid.LeftOutCount);
+        Assert.Equal(
+            [(1, FaultKinds.UnequalLength, "pairs[1]"), (3, FaultKinds.AnswerNotOneToken, "pairs[3].correct"), (4, FaultKinds.OutsideVocabulary, "pairs[4].corrupted")],
+            valid.LeftOut.Select(pair => (pair.Index, pair.Fault.Kind, pair.Fault.Where)));
+    }
+
+    [Fact]
+    public void Where_no_pair_can_be_swept_leaving_out_is_no_way_out()
+    {
+        PromptPair[] pairs = [.. Enumerable.Repeat(Text("ab ab", "ab"), 1000)];
+        foreach (bool skipInvalid in new[] { true, false })
+        {
+            IReadOnlyList<Fault> faults = Assert.Throws<InvalidInputException>(() => _ = skipInvalid
+                ? PairTokenizer.TokenizeValid(pairs, TestConfig.With(400, Begins), Tokenizer, null, PairTokenizer.PathUnder("pairs"), "").Pairs
+                : PairTokenizer.Tokenize(pairs, TestConfig.With(400, Begins), Tokenizer, null, PairTokenizer.PathUnder("pairs"), "")).Faults;
+            Assert.Equal(101, faults.Count);
+            Assert.Equal(new Fault(FaultKinds.UnequalLength, "", "and 900 more."), faults[^1]);
+        }
+    }
+
+    [Fact]
+    public void Of_very_many_pairs_left_out_the_first_are_named_and_the_rest_counted()
+    {
+        PromptPair[] pairs = [Ids([1], [2]), .. Enumerable.Repeat(Ids([1], [1, 2]), 5000)];
+        TokenizedPairs valid = PairTokenizer.TokenizeValid(pairs, TestConfig.With(400), null, null, PairTokenizer.PathUnder("pairs"), "");
+        Assert.Equal((1, 5000, 100), (valid.Pairs.Count, valid.LeftOutCount, valid.LeftOut.Count));
+    }
+
+    [Fact]
+    public void What_is_wrong_for_all_pairs_leaves_none_of_them_out()
+    {
+        PromptPair[] pairs = [Ids([1], [2]), Text("ab", "xy")];
+        Assert.Equal(FaultKinds.NoTokenizer, Valid(null, null)[0].Kind);
+        Assert.Equal(FaultKinds.OutOfRange, Valid(Tokenizer, [0, 7])[0].Kind);
+
+        IReadOnlyList<Fault> Valid(TextTokenizer? tokenizer, int[]? indices) => Assert.Throws<InvalidInputException>(() =>
+            PairTokenizer.TokenizeValid(pairs, TestConfig.With(400), tokenizer, indices, PairTokenizer.PathUnder("pairs"), "")).Faults;
+    }
+
+    [Fact]
+    public void Tokenizing_ends_between_two_pairs_when_it_is_cancelled()
+    {
+        using var cancellation = new CancellationTokenSource();
+        int read = 0;
+        Assert.Throws<OperationCanceledException>(() => PairTokenizer.Tokenize(
+            [.. Enumerable.Repeat(Ids([1], [2]), 100)], TestConfig.With(400), null, null, Where, "", cancellation.Token));
+        Assert.InRange(read, 1, 20);
+
+        string Where(int index, string? property)
+        {
+            read++;
+            if (index == 2)
+            {
+                cancellation.Cancel();
+            }
+
+            return "";
+        }
+    }
+
+    [Theory]
+    [InlineData(Bos.Auto, Begins, null, Begins)]
+    [InlineData(Bos.Always, Begins, null, Begins)]
+    [InlineData(Bos.Never, Begins, null, null)]
+    [InlineData(Bos.Auto, null, Begins, null)]
+    [InlineData(Bos.Always, null, Begins, Begins)]
+    [InlineData(Bos.Never, null, null, null)]
+    public void Texts_begin_with_BOS_as_asked_and_token_ids_never_change(Bos bos, int? begins, int? unused, int? expected)
+    {
+        ModelConfig config = (TestConfig.With(400) with { BosId = begins, UnusedBosId = unused }).WithBos(bos, "--bos");
+        TokenPair[] pairs = [.. Tokenize([Text("ab", "xy"), Ids([7], [8])], config)];
+        Assert.Equal(expected is int id ? [id, SmallTokenizer.Id("ab")] : [SmallTokenizer.Id("ab")], pairs[0].Clean);
+        Assert.Equal([7], pairs[1].Clean);
+    }
+
+    [Fact]
+    public void A_BOS_that_the_model_does_not_have_is_refused()
+    {
+        Fault fault = Assert.Single(Assert.Throws<InvalidInputException>(() => TestConfig.With(400).WithBos(Bos.Always, "--bos")).Faults);
+        Assert.Equal((FaultKinds.InvalidOption, "--bos"), (fault.Kind, fault.Where));
+        Assert.Contains("bos_token_id", fault.Message);
+    }
+
+    [Fact]
+    public void A_prompt_beyond_the_sliding_window_is_told_that_it_is_one()
+    {
+        Fault fault = Faults([Text("abab", "abxy")], TestConfig.With(400, Begins, context: 2) with { ContextIsSlidingWindow = true })[0];
+        Assert.Equal(FaultKinds.PromptTooLong, fault.Kind);
+        Assert.StartsWith("The prompt has 3 tokens, BOS included; the model's sliding window is 2.", fault.Message);
+        Assert.DoesNotContain("context", fault.Message);
     }
 
     private static PromptPair Text(string clean, string corrupted, string correct = " ab", string incorrect = "xy") =>
@@ -249,7 +380,7 @@ public class PairTokenizerTests
         IReadOnlyList<PromptPair> pairs, ModelConfig? config = null, TextTokenizer? tokenizer = null, IReadOnlyList<int>? pairIndices = null) =>
         PairTokenizer.Tokenize(
             pairs,
-            config ?? TestConfig.With(400, Bos),
+            config ?? TestConfig.With(400, Begins),
             tokenizer ?? (pairs.Any(pair => pair.Clean.Text is not null) ? Tokenizer : null),
             pairIndices,
             PairTokenizer.PathUnder("pairs"),
@@ -261,5 +392,5 @@ public class PairTokenizerTests
     private static IReadOnlyList<Fault> Faults(
         IReadOnlyList<PromptPair> pairs, TextTokenizer? tokenizer, ModelConfig? config = null, IReadOnlyList<int>? pairIndices = null) =>
         Assert.Throws<InvalidInputException>(() => PairTokenizer.Tokenize(
-            pairs, config ?? TestConfig.With(400, Bos), tokenizer, pairIndices, PairTokenizer.PathUnder("pairs"), "--pair-indices")).Faults;
+            pairs, config ?? TestConfig.With(400, Begins), tokenizer, pairIndices, PairTokenizer.PathUnder("pairs"), "--pair-indices")).Faults;
 }

@@ -39,6 +39,18 @@ public class PairsFileTests
     }
 
     [Fact]
+    public void Roles_and_templates_are_read_and_written_as_they_were()
+    {
+        using var folder = new TemporaryFolder();
+        const string Named = """{"clean":"a b","corrupted":[1,2],"correct":1,"incorrect":2,"roles":{"IO":2,"S1+1":0,"END":-1},"template":"[IO] x"}""";
+        IReadOnlyList<PromptPair> pairs = PairsFile.Read(folder.Write("pairs.jsonl", $"{Named}\n{Good}")).Pairs;
+        Assert.Equal(new Dictionary<string, int> { ["IO"] = 2, ["S1+1"] = 0, ["END"] = -1 }, pairs[0].Roles!);
+        Assert.Equal(("[IO] x", null, null), (pairs[0].Template, pairs[1].Template, pairs[1].Roles));
+        PairsFile.Write(folder["written.jsonl"], pairs);
+        Assert.Equal(Named, File.ReadLines(folder["written.jsonl"]).First());
+    }
+
+    [Fact]
     public void A_file_that_cannot_be_written_is_named()
     {
         using var folder = new TemporaryFolder();
@@ -74,6 +86,13 @@ public class PairsFileTests
     [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": null}""", FaultKinds.Malformed, ": incorrect", "An answer is")]
     [InlineData("""{"clean": "\ud83d", "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, ": clean", "surrogate")]
     [InlineData("""{"\ud83d": "a", "clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2}""", FaultKinds.Malformed, "", "surrogate")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "roles": [1]}""", FaultKinds.Malformed, ": roles", "Roles are an object")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "roles": {}}""", FaultKinds.Malformed, ": roles", "Roles are an object")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "roles": {"S2": "3"}}""", FaultKinds.Malformed, ": roles.S2", "whole number")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "roles": {"each": 3}}""", FaultKinds.Malformed, ": roles", "\"each\" is no role's name")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "roles": {"2S": 3}}""", FaultKinds.Malformed, ": roles", "begins with a letter")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "roles": {"S": 1, "S": 2}}""", FaultKinds.Malformed, "", "S")]
+    [InlineData("""{"clean": "a", "corrupted": "b", "correct": 1, "incorrect": 2, "template": 3}""", FaultKinds.Malformed, ": template", "A template is a text")]
     public void A_malformed_line_is_refused_with_its_number(string line, string kind, string property, string message)
     {
         using var folder = new TemporaryFolder();
@@ -131,6 +150,45 @@ public class PairsFileTests
         using var folder = new TemporaryFolder();
         string path = folder.Write("pairs.jsonl", Encoding.Latin1.GetBytes(Good.Replace("Mary", "Zoë")));
         Assert.Contains("not UTF-8", Assert.Single(Faults(path)).Message);
+    }
+
+    /// <summary>It is not read to its end: a line of a gigabyte would take four in memory.</summary>
+    [Theory]
+    [InlineData("pairs.jsonl", ":2", "The line has more than 64 Mi characters")]
+    [InlineData("pairs.csv", "", "Is a quotation mark not closed?")]
+    public void A_line_that_is_far_too_long_is_refused_with_its_number(string name, string where, string message)
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.Write(name, name.EndsWith("csv", StringComparison.Ordinal) ? "clean,corrupted,correct_idx,incorrect_idx\n\"" : Good + "\n");
+        using (FileStream file = File.OpenWrite(path))
+        {
+            file.Seek(0, SeekOrigin.End);
+            byte[] megabyte = [.. Enumerable.Repeat((byte)'a', 1 << 20)];
+            for (int i = 0; i < 140; i++)
+            {
+                file.Write(megabyte);
+            }
+        }
+
+        long before = GC.GetTotalAllocatedBytes();
+        Fault fault = Assert.Single(Faults(path));
+        Assert.Equal((FaultKinds.TooLarge, path + where), (fault.Kind, fault.Where));
+        Assert.Contains(message, fault.Message);
+        Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 1L << 30);
+    }
+
+    [Theory]
+    [InlineData("\n")]
+    [InlineData("\r\n")]
+    [InlineData("\r")]
+    public void Lines_may_end_as_any_system_ends_them_and_be_longer_than_what_is_read_at_once(string end)
+    {
+        using var folder = new TemporaryFolder();
+        string[] lines = [.. Enumerable.Range(0, 300).Select(i => Good.Replace("a b", new string('x', i * 700 % 200_000)))];
+        PairsFile file = PairsFile.Read(folder.Write("pairs.jsonl", string.Join(end, lines)));
+        Assert.Equal(lines.Length, file.Pairs.Count);
+        Assert.All(file.Pairs.Index(), pair => Assert.Equal(pair.Index * 700 % 200_000, pair.Item.Clean.Text!.Length));
+        Assert.EndsWith(":300", file.Where(299, null));
     }
 
     private static IReadOnlyList<Fault> Faults(string path) => Assert.Throws<InvalidInputException>(() => PairsFile.Read(path)).Faults;

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Reports;
+using HeadPatching.Sweeps.Tests.Reports;
 using HeadPatching.Testing;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
@@ -43,6 +44,48 @@ public sealed class ReportInBrowserTests(Chromium chromium)
         await Expect(page.Locator($".cell[data-layer='{strongest["layer"]}'][data-column='{column}']")).ToBeFocusedAsync();
         await Expect(page.Locator("#detail h3")).ToHaveTextAsync(strongest["name"]!.GetValue<string>());
         await Expect(page.Locator("#detail")).ToContainTextAsync("95 % interval");
+        Assert.Empty(watched.Errors);
+    }
+
+    [Theory]
+    [InlineData("each")]
+    [InlineData("each-role")]
+    public async Task Roles_are_walked_through_where_positions_are_not_the_same_place(string positions)
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        var result = await SweepAsync(server, $$"""{"patch": "resid_pre", "positions": "{{positions}}", "dataset": "ioi-generated"}""");
+        await OpenAsync(page, result);
+
+        await Expect(page.Locator("#heatmap .cell")).ToHaveCountAsync(3 * 5);
+        await Expect(page.Locator("#heatmap-title")).ToHaveTextAsync("Patching effect of each layer at each role");
+        await Expect(page.Locator(".axis-column")).ToHaveTextAsync("Role");
+        await Expect(page.Locator("#ranking-position")).ToHaveTextAsync("Role");
+        await Expect(page.Locator("#ranking tbody tr").First.Locator("td").Last).ToHaveTextAsync("S2");
+        await AssertCellsAsync(page, (layer, role) => result["heatmapByRole"]![layer]![role]![0]!.GetValue<double>());
+        await page.SelectOptionAsync("#pair-choice", "1");
+        var pair = result["pairs"]![1]!;
+        await AssertCellsAsync(page, (layer, role) =>
+        {
+            string name = result["roles"]![role]!["name"]!.GetValue<string>();
+            return positions == "each"
+                ? pair["patchingEffectByPosition"]![layer]![pair["roles"]![name]!.GetValue<int>()]![0]!.GetValue<double>()
+                : pair["patchingEffectByRole"]![name]![layer]![0]!.GetValue<double>();
+        });
+        await page.SelectOptionAsync("#pair-choice", "");
+        await page.Locator("#ranking .head-link").First.ClickAsync();
+        await Expect(page.Locator(".cell[data-layer='1'][data-column='3']")).ToBeFocusedAsync();
+        await Expect(page.Locator("#detail")).ToContainTextAsync("role S2");
+        Assert.Empty(watched.Errors);
+
+        // Heads at each role: the slider goes through the roles.
+        var heads = await SweepAsync(server, $$"""{"patch": "v", "positions": "{{positions}}", "dataset": "ioi-generated"}""");
+        await OpenAsync(page, heads);
+        await page.CheckAsync("#one-position");
+        await page.Locator("#position").FillAsync("3");
+        await Expect(page.Locator("#position-name")).ToHaveTextAsync("S2");
+        await AssertCellsAsync(page, (layer, head) => heads["heatmapByRole"]![layer]![3]![head]!.GetValue<double>());
         Assert.Empty(watched.Errors);
     }
 
@@ -169,6 +212,60 @@ public sealed class ReportInBrowserTests(Chromium chromium)
         await Expect(watched.Page.Locator("#heatmap .cell.estimated")).ToHaveCountAsync(0);
     }
 
+    [Theory]
+    [InlineData(360)]
+    [InlineData(600)]
+    [InlineData(880)]
+    [InlineData(1280)]
+    [InlineData(1920)]
+    public async Task All_heads_of_a_wide_model_are_in_view_at_every_width(int width)
+    {
+        await using var watched = await chromium.OpenAsync();
+        await watched.Page.SetViewportSizeAsync(width, 900);
+        await OpenAsync(watched.Page, ExampleSweep.Of(layers: 32, heads: 32));
+
+        await AssertAllColumnsInViewAsync(watched.Page);
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task Print_keeps_the_colours_and_all_columns()
+    {
+        await using var watched = await chromium.OpenAsync();
+        await watched.Page.SetViewportSizeAsync(718, 1000); // A4 between its margins
+        await watched.Page.EmulateMediaAsync(new() { Media = Media.Print });
+        await OpenAsync(watched.Page, ExampleSweep.Of(layers: 40, heads: 40));
+
+        await AssertAllColumnsInViewAsync(watched.Page);
+        Assert.Equal("exact", await watched.Page.Locator(".cell").First.EvaluateAsync<string>("cell => getComputedStyle(cell).printColorAdjust"));
+        Assert.Equal("visible", await watched.Page.Locator(".heatmap-scroll").EvaluateAsync<string>("scroll => getComputedStyle(scroll).overflowX"));
+    }
+
+    [Fact]
+    public async Task Effects_of_nearly_nothing_have_pale_colours()
+    {
+        await using var watched = await chromium.OpenAsync();
+        await OpenAsync(watched.Page, ExampleSweep.From([[0.001, -0.002], [0.003, 0.004]]));
+
+        await Expect(watched.Page.Locator("#heatmap .cell.strong")).ToHaveCountAsync(0);
+        await Expect(watched.Page.Locator("#legend-high")).ToHaveTextAsync("0.10");
+        await Expect(watched.Page.Locator(".cell[data-layer='1'][data-column='1']")).ToHaveAttributeAsync("style", "--strength: 4.00%;");
+    }
+
+    private static async Task AssertAllColumnsInViewAsync(IPage page)
+    {
+        // The last cell against the frame that would else scroll, and the page against its window.
+        await Expect(page.Locator("#detail h3")).ToHaveCountAsync(1);
+        Assert.True(await page.EvaluateAsync<bool>("""
+            () => {
+              const frame = document.querySelector(".heatmap-scroll").getBoundingClientRect();
+              const cells = [...document.querySelectorAll("#heatmap .cell")].map(cell => cell.getBoundingClientRect());
+              return cells.every(cell => cell.width > 5 && cell.left >= frame.left && cell.right <= frame.right + 1)
+                && document.documentElement.scrollWidth <= window.innerWidth;
+            }
+            """));
+    }
+
     private static async Task AssertCellsAsync(IPage page, Func<int, int, double> effect)
     {
         foreach (var cell in await page.Locator("#heatmap .cell").AllAsync())
@@ -188,13 +285,15 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     }
 
     /// <summary>Opens the report of a result, as a file.</summary>
-    private static async Task OpenAsync(IPage page, JsonNode result)
+    private static Task OpenAsync(IPage page, JsonNode result) => OpenAsync(page, result.Deserialize<SweepResult>(ResultJson.Compact)!);
+
+    private static async Task OpenAsync(IPage page, SweepResult result)
     {
         using var folder = new TemporaryFolder();
         var file = folder["report.html"];
         await using (var report = File.Create(file))
         {
-            ReportPage.Write(result.Deserialize<SweepResult>(ResultJson.Compact)!, report);
+            ReportPage.Write(result, report);
         }
 
         await page.GotoAsync(new Uri(file).AbsoluteUri);

@@ -1,7 +1,9 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Requests;
@@ -36,6 +38,28 @@ public sealed class MethodTests : IDisposable
                 double[][] ours = pair.PatchedMetricByPosition?[layer.Layer] ?? [pair.PatchedMetric![layer.Layer]];
                 Assert.Equal(values.SelectMany(heads => heads), ours.SelectMany(heads => heads), (one, other) => Math.Abs(one - other) < 1e-12);
             }
+        }
+    }
+
+    [Fact]
+    public async Task The_gradient_is_the_one_asked_for_in_estimates_and_in_a_screen()
+    {
+        SweepRequest request = SmallSweeps.Request() with { Method = Method.Attribution };
+        SweepResult ofDefault = await _sweeps.SweepAsync(request);
+        SweepResult frozen = await _sweeps.SweepAsync(request with { Gradient = Gradient.FrozenNorms });
+        SweepResult plain = await _sweeps.SweepAsync(request with { Gradient = Gradient.Plain });
+        SweepResult screened = await _sweeps.SweepAsync(request with { Method = Method.Screen, ScreenTop = 2, Gradient = Gradient.Plain });
+        Assert.Equal<Gradient?>([Gradient.FrozenNorms, Gradient.FrozenNorms, Gradient.Plain, Gradient.Plain], [ofDefault.Gradient, frozen.Gradient, plain.Gradient, screened.Gradient]);
+        Assert.Equal(frozen.Heatmap, ofDefault.Heatmap);
+        Assert.NotEqual(frozen.Heatmap, plain.Heatmap);
+        Assert.Equal(plain.Heads.Select(head => head.PatchingEffect), screened.Heads.Select(head => head.EstimatedEffect!.Value));
+
+        using Transformer model = _sweeps.LoadModel();
+        SweepRuns expected = InMemorySweep.Estimate(
+            model, SmallSweeps.Pairs(plain), request.PatchOptions(), new LogitDifference(), MemoryBudget.Default, Gradient.Plain);
+        foreach (var (layer, index, values) in expected.Layers.SelectMany(layer => layer.PairIndices.Zip(layer.PatchedMetric, (index, metric) => (layer.Layer, index, metric[0]))))
+        {
+            Assert.Equal(values, plain.Pairs.Single(pair => pair.Index == index).PatchedMetric![layer], (one, other) => Math.Abs(one - other) < 1e-12);
         }
     }
 
@@ -91,6 +115,27 @@ public sealed class MethodTests : IDisposable
         Assert.Equal(swapped.Heatmap[0], noised.Heatmap[0], (one, other) => Math.Abs(one - other) < 1e-9);
     }
 
+    /// <summary>The same numbers as of the good pairs alone; which are left out is said, and no list grows with how many there are.</summary>
+    [Fact]
+    public async Task Pairs_that_cannot_be_swept_change_no_number_where_they_are_left_out()
+    {
+        SweepRequest request = SmallSweeps.Request();
+        SweepResult alone = await _sweeps.SweepAsync(request);
+        var bad = new PromptPair(Prompt.Of([1, 2, 3]), Prompt.Of([1, 2]), Answer.Of(1), Answer.Of(2));
+        SweepRequest mixed = request with { Pairs = [.. Enumerable.Repeat(bad, 300), .. request.Pairs!, bad with { Correct = Answer.Of(999) }], SkipInvalid = true };
+        SweepResult result = await _sweeps.SweepAsync(mixed);
+        Assert.Equal(Enumerable.Range(300, 15), result.Pairs.Select(pair => pair.Index));
+        Assert.Equal(alone.Heatmap, result.Heatmap);
+        Assert.StartsWith("301 of 316 pairs cannot be swept and were left out: 0, 1, 2, ", result.Warnings[0], StringComparison.Ordinal);
+        Assert.Contains(" and 281 more. The first: pairs[0]: Clean has 3 tokens and corrupted 2; they must have equally many.", result.Warnings[0], StringComparison.Ordinal);
+        Assert.InRange(result.Warnings[0].Length, 100, 1000);
+
+        SweepStatus refused = await _sweeps.RunAsync(mixed with { SkipInvalid = false });
+        Assert.Equal(SweepState.Failed, refused.Status);
+        Assert.InRange(refused.Error!.Faults.Count, 2, 101);
+        Assert.Equal(SweepState.Failed, (await _sweeps.RunAsync(mixed with { Pairs = [bad, bad] })).Status);
+    }
+
     public static TheoryData<SweepRequest, string> Impossible { get; } = new()
     {
         { new SweepRequest { Method = Method.Attribution, Ablation = Ablation.Zero }, "method" },
@@ -99,6 +144,7 @@ public sealed class MethodTests : IDisposable
         { new SweepRequest { Method = Method.Attribution, Metric = Metric.Rank }, "metric" },
         { new SweepRequest { Method = Method.Attribution, Metric = Metric.KlDivergence, Direction = Direction.Noise }, "metric" },
         { new SweepRequest { ScreenTop = 3 }, "screenTop" },
+        { new SweepRequest { Gradient = Gradient.Plain }, "gradient" },
         { new SweepRequest { Method = Method.Screen, ScreenTop = 0 }, "screenTop" },
         { new SweepRequest { Receivers = [Receiver.Logits], Patch = Patch.Q }, "receivers" },
         { new SweepRequest { Receivers = [Receiver.Logits], Ablation = Ablation.Mean }, "receivers" },

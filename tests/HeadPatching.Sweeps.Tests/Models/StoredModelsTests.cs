@@ -136,6 +136,40 @@ public abstract class StoredModelsTests : IAsyncLifetime, IDisposable
         Assert.Contains("not the one that the sweep was planned with", changed.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Two uploads under one name at once, both with --replace: one is there whole, and the other is told what happened.</summary>
+    [Fact]
+    public async Task Of_two_uploads_at_once_that_replace_one_is_there_and_the_other_is_told()
+    {
+        await PushAsync("one", "small");
+        WriteModel("three", seed: 3);
+        ModelUpload two = await ModelUpload.PrepareAsync(_folder["two"], "small", DateTimeOffset.UnixEpoch, Stop);
+        ModelUpload three = await ModelUpload.PrepareAsync(_folder["three"], "small", DateTimeOffset.UnixEpoch, Stop);
+        await BetweenAsync(() => three.RunAsync(_store, replace: true, cancellationToken: Stop), async () =>
+        {
+            string message = (await Assert.ThrowsAsync<InvalidInputException>(() => two.RunAsync(_store, replace: true, cancellationToken: Stop))).Message;
+            Assert.Contains("was put into the store while this one was uploaded", message, StringComparison.Ordinal);
+        });
+        await AssertIsAsync("three");
+
+        // The same content from two machines: both have what they wanted.
+        await BetweenAsync(() => two.RunAsync(_store, replace: true, cancellationToken: Stop), async () =>
+            Assert.False(await two.RunAsync(_store, replace: true, cancellationToken: Stop)));
+        await AssertIsAsync("two");
+    }
+
+    /// <summary>An upload that replaced this content a moment ago deletes its files, which this one found in the store and did not upload.</summary>
+    [Fact]
+    public async Task Files_that_another_upload_deletes_meanwhile_are_uploaded_again()
+    {
+        await PushAsync("one", "small");
+        ModelUpload one = await ModelUpload.PrepareAsync(_folder["one"], "small", DateTimeOffset.UnixEpoch, Stop);
+        ModelUpload two = await ModelUpload.PrepareAsync(_folder["two"], "small", DateTimeOffset.UnixEpoch, Stop);
+        Assert.True(await two.RunAsync(_store, replace: true, cancellationToken: Stop));
+        await BetweenAsync(
+            () => _store.DeletePrefixAsync(one.Model.Folder("small"), Stop), () => one.RunAsync(_store, replace: true, cancellationToken: Stop));
+        await AssertIsAsync("one");
+    }
+
     [Theory]
     [InlineData("openai-community/GPT2", "openai-community-gpt2")]
     [InlineData("../up", "up")]
@@ -264,6 +298,29 @@ public abstract class StoredModelsTests : IAsyncLifetime, IDisposable
 
     private async Task PushAsync(string folder, string name) =>
         await (await ModelUpload.PrepareAsync(_folder[folder], name, DateTimeOffset.UnixEpoch, Stop)).RunAsync(_store, replace: false, cancellationToken: Stop);
+
+    /// <summary>Runs an upload, and something else in the moment before the last of its files is written.</summary>
+    private async Task BetweenAsync(Func<Task> other, Func<Task> upload)
+    {
+        bool done = false;
+        _store.Before = name =>
+        {
+            if (name.EndsWith("/model.safetensors", StringComparison.Ordinal))
+            {
+                _store.Before = _ => { };
+                done = true;
+                other().GetAwaiter().GetResult();
+            }
+        };
+        await upload();
+        Assert.True(done);
+    }
+
+    private async Task AssertIsAsync(string folder)
+    {
+        using LocatedModel located = await Catalog(folder).LocateAsync("small", "model", Stop);
+        Assert.Equal(ModelFingerprint.Compute(_folder[folder]), ModelFingerprint.Compute(located.Folder));
+    }
 
     private ModelCatalog Catalog(string cache, double gib = ModelCache.DefaultGiB) =>
         new(stored: new StoredModels(_store, new ModelCache(_folder[cache], gib, "the setting")));

@@ -32,6 +32,7 @@ internal static class ExampleSweep
                 layer, head, $"L{layer}H{head}", $"blocks.{layer}.attn.hook_z", effect, 0.1 / 3, 3.25, -1.5, -1.5 + (4.75 * effect))
             {
                 ConfidenceInterval = new ConfidenceInterval(effect - (0.2 / 3), effect + (0.2 / 3)),
+                Pairs = pairs,
                 Position = eachPosition ? -1 : null,
             }))
             .ToList();
@@ -50,11 +51,12 @@ internal static class ExampleSweep
             Aggregation = Aggregation.MeanOfRatios,
             Threshold = 0.1,
             Seed = 7,
-            BootstrapResamples = Bootstrap.Resamples,
+            Intervals = ConfidenceInterval.Kind,
             Heads = heads,
             Heatmap = heatmap,
             HeatmapByPosition = eachPosition ? ByPosition(heatmap, 1) : null,
             ImportantHeads = [.. heads.Where(head => Math.Abs(head.PatchingEffect) > 0.1).OrderByDescending(head => Math.Abs(head.PatchingEffect))],
+            ExcludedPairs = pairs > 3 ? [new ExcludedPair(3, Exclusion.Degenerate)] : [],
             Pairs = [.. Enumerable.Range(0, pairs).Select(index => Pair(index, heatmap, eachPosition))],
             Warnings = [],
             Timings = new SweepTimings(

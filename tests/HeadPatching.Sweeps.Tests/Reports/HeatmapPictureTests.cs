@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Xml.Linq;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Reports;
@@ -89,6 +90,25 @@ public sealed class HeatmapPictureTests
         Assert.Contains(texts, text => text.EndsWith("each position, the strongest shown", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public void Layers_patched_at_each_role_are_shown_as_layers_by_roles()
+    {
+        var result = ExampleSweep.OfLayers(3, Patch.ResidPre, eachPosition: true);
+        string[] names = ["IO", "S1", "S1+1", "S2", "a_role_with_a_name_of_32_letters"];
+        var texts = Texts(result with
+        {
+            Positions = Positions.EachRole,
+            HeatmapByPosition = null,
+            HeatmapByRole = [.. result.HeatmapByPosition!.Select(layer => layer[..5])],
+            Roles = [.. names.Select(name => new RoleSummary(name, 5))],
+        });
+
+        Assert.Contains("Role", texts);
+        Assert.All(names, name => Assert.Contains(name, texts));
+        Assert.DoesNotContain(texts, text => text.Contains("strongest", StringComparison.Ordinal));
+        Assert.Contains(texts, text => text.EndsWith("· each role", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData(3)]
     [InlineData(12)]
@@ -138,6 +158,9 @@ public sealed class HeatmapPictureTests
             Texts(result with { Receivers = [Receiver.Logits], FreezeMlps = true }), text => text.Contains("· paths to logits, MLPs frozen ·", StringComparison.Ordinal));
         Assert.Contains(
             Texts(result with { Method = Method.Attribution }), text => text.Contains("· estimated from one gradient; nothing was run ·", StringComparison.Ordinal));
+        Assert.Contains(
+            Texts(result with { Method = Method.Attribution, Gradient = Gradient.FrozenNorms }),
+            text => text.Contains("· estimated from one gradient, norms held fixed; nothing was run ·", StringComparison.Ordinal));
         Assert.Contains(Texts(ExampleSweep.Screened(3, 8, run: 5)), text => text.Contains("· 5 heads run after an estimate of all ·", StringComparison.Ordinal));
     }
 

@@ -46,7 +46,9 @@ public sealed class ResultFilesTests
         Assert.Equal("logits", root.GetProperty("metricDetails").GetProperty("unit").GetString());
         Assert.True(root.GetProperty("metricDetails").GetProperty("higherIsBetter").GetBoolean());
         Assert.Equal("(patched - corrupted) / (clean - corrupted)", root.GetProperty("normalisation").GetString());
-        Assert.Equal((7, 2000), (root.GetProperty("seed").GetInt32(), root.GetProperty("bootstrapResamples").GetInt32()));
+        Assert.Equal(7, root.GetProperty("seed").GetInt32());
+        Assert.StartsWith("95 %, Student's t", root.GetProperty("intervals").GetString(), StringComparison.Ordinal);
+        Assert.Equal((3, "degenerate"), (root.GetProperty("excludedPairs")[0].GetProperty("index").GetInt32(), root.GetProperty("excludedPairs")[0].GetProperty("reason").GetString()));
         JsonElement head = root.GetProperty("heads")[0];
         Assert.Equal(
             [head.GetProperty("patchingEffect").GetDouble() - (0.2 / 3), head.GetProperty("patchingEffect").GetDouble() + (0.2 / 3)],
@@ -60,10 +62,10 @@ public sealed class ResultFilesTests
         using var file = new MemoryStream();
         await ResultFiles.WriteJsonAsync(ExampleSweep.Of(2, 3), file, TestContext.Current.CancellationToken);
         JsonObject root = JsonNode.Parse(file.ToArray())!.AsObject();
-        Assert.All((string[])["metricDetails", "normalisation", "seed", "bootstrapResamples"], member => Assert.True(root.Remove(member)));
+        Assert.All((string[])["metricDetails", "normalisation", "seed", "intervals", "excludedPairs"], member => Assert.True(root.Remove(member)));
         foreach (string heads in (string[])["heads", "importantHeads"])
         {
-            Assert.All(root[heads]!.AsArray(), head => Assert.True(head!.AsObject().Remove("confidenceInterval")));
+            Assert.All(root[heads]!.AsArray(), head => Assert.True(head!.AsObject().Remove("confidenceInterval") && head.AsObject().Remove("pairs")));
         }
 
         using var older = new MemoryStream(Encoding.UTF8.GetBytes(root.ToJsonString()));
@@ -110,7 +112,7 @@ public sealed class ResultFilesTests
         await ResultFiles.WriteCsvAsync(heads, file, TestContext.Current.CancellationToken);
         var lines = Encoding.UTF8.GetString(file.ToArray()).TrimEnd('\n').Split('\n');
 
-        Assert.Equal("layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position", lines[0]);
+        Assert.Equal("layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role", lines[0]);
         Assert.Equal(heads, lines.Skip(1).Select(Parse));
     }
 
@@ -163,6 +165,7 @@ public sealed class ResultFilesTests
             EstimatedEffect = cells[11].Length == 0 ? null : Number(cells[11]),
             Estimated = bool.Parse(cells[12]),
             Position = cells[13].Length == 0 ? null : int.Parse(cells[13], CultureInfo.InvariantCulture),
+            Pairs = int.Parse(cells[14], CultureInfo.InvariantCulture),
         };
     }
 

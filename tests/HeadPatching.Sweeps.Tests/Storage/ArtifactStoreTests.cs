@@ -261,6 +261,31 @@ public abstract class ArtifactStoreTests : IAsyncLifetime
         await writer;
     }
 
+    [Fact]
+    public async Task Two_readers_of_a_stream_get_it_whole_while_the_text_is_replaced_over_and_over()
+    {
+        string[] texts = [new string('a', 50_000), new string('b', 70_000)];
+        await Store.ReplaceTextAsync("status.json", texts[0], Stop);
+        var writer = Task.Run(
+            async () =>
+            {
+                for (var i = 0; i < 50; i++)
+                    await Store.ReplaceTextAsync("status.json", texts[i % 2], Stop);
+            },
+            Stop);
+        await Task.WhenAll(ReadOnAsync(), ReadOnAsync());
+        await writer;
+
+        async Task ReadOnAsync()
+        {
+            do
+            {
+                Assert.Contains(await ReadAsync("status.json"), texts);
+            }
+            while (!writer.IsCompleted);
+        }
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("/")]

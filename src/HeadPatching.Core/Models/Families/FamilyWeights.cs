@@ -42,10 +42,27 @@ internal sealed class FamilyWeights
             ];
     }
 
-    /// <summary>Reads every tensor, in <paramref name="dtype"/> on <paramref name="device"/>.</summary>
-    /// <exception cref="InvalidInputException">A tensor is missing or has another shape than config.json says.</exception>
-    public TransformerWeights Read(ScalarType dtype, Device device) =>
-        _family.Read(_config, name => _files.Read(FileName(name), _shapes[name], dtype, device));
+    /// <summary>Reads every tensor, in <paramref name="dtype"/> on <paramref name="device"/>, into the caller's dispose scope.</summary>
+    /// <exception cref="InvalidInputException">
+    /// A tensor is missing, has another shape than config.json says, or holds a number that is not finite.
+    /// </exception>
+    public TransformerWeights Read(ScalarType dtype, Device device)
+    {
+        var faults = new List<Fault>();
+        TransformerWeights weights = _family.Read(_config, ReadOne);
+        return faults.Count == 0 ? weights : throw new InvalidInputException(faults);
+
+        Tensor ReadOne(string name)
+        {
+            Tensor tensor = _files.Read(FileName(name), _shapes[name], dtype, device);
+            if (_files.CheckValues(FileName(name), tensor) is Fault fault)
+            {
+                faults.Add(fault);
+            }
+
+            return tensor;
+        }
+    }
 
     private string FileName(string name) => name == _family.Names.Unembedding ? name : _prefix + name;
 

@@ -28,6 +28,7 @@ internal static class GptNeoxConfigReader
         var parallel = fields.Flag("use_parallel_residual", missing: true);
         var attentionBias = fields.Flag("attention_bias", missing: true);
         var tied = fields.Flag("tie_word_embeddings", missing: false);
+        var bosId = fields.Mentions("bos_token_id") ? fields.Integer("bos_token_id", 0, int.MaxValue) : 0;
         fields.ThrowIfAny();
 
         return new ModelConfig
@@ -50,6 +51,7 @@ internal static class GptNeoxConfigReader
             // TransformerLens (from 3.0 on) sets default_prepend_bos to false for GPT-NeoX, though config.json names a BOS: Pythia was not
             // trained with one before its texts, and its tokenizer adds none.
             BosId = null,
+            UnusedBosId = bosId < vocabulary ? bosId : null,
             TiedUnembedding = tied,
         };
     }

@@ -121,12 +121,15 @@ internal static class LlamaConfigReader
         }
 
         // TransformerLens sets default_prepend_bos to false for Qwen, though config.json names a BOS; for the others it is true.
-        var bosId = choices.MissingBosId is null ? null
-            : fields.Mentions("bos_token_id") ? fields.Integer("bos_token_id", 0, (vocabulary ?? Limits.Vocabulary) - 1)
+        bool beginsWithBos = choices.MissingBosId is not null;
+        var bosId = fields.Mentions("bos_token_id")
+            ? fields.Integer("bos_token_id", 0, beginsWithBos ? (vocabulary ?? Limits.Vocabulary) - 1 : int.MaxValue)
             : choices.MissingBosId;
+        bosId = bosId < vocabulary ? bosId : null;
         var tied = fields.Flag("tie_word_embeddings", missing: false);
         fields.ThrowIfAny();
 
+        int positions = Math.Min(context!.Value, Limits.RotaryContext);
         return new ModelConfig
         {
             Family = choices.Family,
@@ -137,7 +140,8 @@ internal static class LlamaConfigReader
             Width = width!.Value,
             MlpWidth = mlpWidth!.Value,
             // Attention here sees every position before. A window of N gives the same up to N positions, so that is how far prompts may go.
-            Context = Math.Min(Math.Min(context!.Value, Limits.RotaryContext), choices.Window ?? int.MaxValue),
+            Context = Math.Min(positions, choices.Window ?? int.MaxValue),
+            ContextIsSlidingWindow = choices.Window < positions,
             Vocabulary = vocabulary!.Value,
             Norm = NormKind.Rms,
             NormEpsilon = normEpsilon,
@@ -148,7 +152,8 @@ internal static class LlamaConfigReader
             QueryKeyValueBias = choices.QueryKeyValueBias,
             OutputBias = choices.OutputBias,
             MlpBias = choices.MlpBias,
-            BosId = bosId < vocabulary ? bosId : null,
+            BosId = beginsWithBos ? bosId : null,
+            UnusedBosId = beginsWithBos ? null : bosId,
             TiedUnembedding = tied,
         };
     }

@@ -16,9 +16,9 @@ namespace HeadPatching.Core.Patching.Attribution;
 /// "Attribution Patching"; Syed et al. 2023, "Attribution Patching Outperforms Automated Circuit Discovery"): to first order the patched
 /// metric is
 /// <code>metric(base) + sum over positions and d_head of (source activation - base activation) * d metric(base) / d activation</code>
-/// It is exact only where the metric is linear between the two runs; it is worst for q and k of heads whose attention is saturated
-/// (Kramár et al. 2024, "AtP*"). Where the run that is patched is at a metric's extremum, as the clean run is at that of a divergence from
-/// the clean run, every slope is 0, and the estimates say nothing.
+/// with the gradient that <see cref="Gradient"/> says. It is exact only where the metric is linear between the two runs; it is worst for q
+/// and k of heads whose attention is saturated (Kramár et al. 2024, "AtP*"). Where the run that is patched is at a metric's extremum, as the
+/// clean run is at that of a divergence from the clean run, every slope is 0, and the estimates say nothing.
 /// <para>
 /// The pattern needs no gradient of its own. Its head's z is linear in it, so that its estimate is the gradient of z times the change
 /// that the replaced pattern makes to z.
@@ -59,6 +59,7 @@ public sealed class AttributionRun : IDisposable
     /// <param name="baselines">Their unpatched metrics.</param>
     /// <param name="options">What to patch, where and which way.</param>
     /// <param name="budget">How much memory a batch may take.</param>
+    /// <param name="gradient">Which gradient.</param>
     /// <param name="cancellation">Looked at before each batch.</param>
     /// <returns>The gradients, ready for estimates; the caller disposes of them.</returns>
     /// <exception cref="InvalidInputException">The patch has no estimate, or the metric no gradient.</exception>
@@ -72,13 +73,18 @@ public sealed class AttributionRun : IDisposable
         IReadOnlyList<Baseline> baselines,
         PatchOptions options,
         MemoryBudget budget,
+        Gradient gradient = Gradient.FrozenNorms,
         CancellationToken cancellation = default)
     {
         long started = Stopwatch.GetTimestamp();
         IReadOnlyList<TokenPair> pairs = measured.Pairs;
         int length = pairs[0].Length;
         bool denoise = options.Direction == Direction.Denoise;
-        _ = pairs.Select(options.Positions.In).ToList();
+        foreach (TokenPair pair in pairs)
+        {
+            options.Positions.In(pair);
+        }
+
         if (!Patches.Contains(options.Patch))
         {
             throw new InvalidInputException(
@@ -88,6 +94,7 @@ public sealed class AttributionRun : IDisposable
         }
 
         using var scope = NewDisposeScope();
+        Transformer differentiated = gradient == Gradient.Plain ? model : model.WithFrozenNorms();
         List<Tensor[]> batches = HalvingBatches.Run(                          // each by layer
             model,
             pairs.Count,
@@ -96,7 +103,14 @@ public sealed class AttributionRun : IDisposable
             (first, batch) => Gradients(first, batch.Count),
             TooLittle,
             cancellation);
-        Tensor[] gradients = [.. Enumerable.Range(0, model.Config.Layers).Select(layer => cat([.. batches.Select(batch => batch[layer])]).DetachFromDisposeScope())];
+        Tensor[] gradients = [.. Enumerable.Range(0, model.Config.Layers).Select(OfAllBatches)];
+
+        // All of them are there: from here nothing can fail, and until here the scope frees what there is.
+        foreach (Tensor ofLayer in gradients)
+        {
+            ofLayer.DetachFromDisposeScope();
+        }
+
         return new AttributionRun(
             model,
             pairs,
@@ -104,6 +118,24 @@ public sealed class AttributionRun : IDisposable
             options,
             gradients,
             Stopwatch.GetElapsedTime(started).TotalSeconds / model.Config.Layers);
+
+        // [pairs, units, position, d_head]; the batches' own are freed layer by layer, so that there are never two of all layers.
+        Tensor OfAllBatches(int layer)
+        {
+            Tensor[] parts = [.. batches.Select(batch => batch[layer])];
+            if (parts.Length == 1)
+            {
+                return parts[0];
+            }
+
+            Tensor joined = cat(parts);
+            foreach (Tensor part in parts)
+            {
+                part.Dispose();
+            }
+
+            return joined;
+        }
 
         // By layer, [batch, units, position, d_head]
         Tensor[] Gradients(int first, int batch)
@@ -114,22 +146,22 @@ public sealed class AttributionRun : IDisposable
             long[] ids = [.. those.SelectMany(pair => denoise ? pair.Corrupted : pair.Clean).Select(id => (long)id)];
 
             // The graph starts here: the weights ask for no gradient.
-            Tensor resid = model.Embed(tensor(ids, device: model.Device).reshape(batch, length)).requires_grad_(true);
+            Tensor resid = differentiated.Embed(tensor(ids, device: model.Device).reshape(batch, length)).requires_grad_(true);
             var activations = new List<Tensor>();                             // by layer, [batch, units, position, d_head]
             for (int layer = 0; layer < model.Config.Layers; layer++)
             {
                 // Of what the layer made, the graph keeps what its backward needs; the rest is freed here.
                 using var layerScope = NewDisposeScope();
-                var (q, k, v) = model.QueryKeyValue(layer, resid);
-                Tensor z = model.Attend(layer, q, k, v);
-                resid = model.ResidPost(layer, resid, z).MoveToOuterDisposeScope();
+                var (q, k, v) = differentiated.QueryKeyValue(layer, resid);
+                Tensor z = differentiated.Attend(layer, q, k, v);
+                resid = differentiated.ResidPost(layer, resid, z).MoveToOuterDisposeScope();
                 Tensor wanted = options.Patch switch { Patch.Q => q, Patch.K => k, Patch.V => v, _ => z };
                 activations.Add(wanted.MoveToOuterDisposeScope());
             }
 
             // A tensor of inference mode cannot be part of a graph: the clean run's end is copied.
             Tensor cleanFinal = measured.CleanFinal.narrow(0, first, batch).clone();
-            Tensor values = metric.Measure(model, resid.select(1, -1).unsqueeze(0), new MeasuredPairs(those, cleanFinal)); // [1, batch]
+            Tensor values = metric.Measure(differentiated, resid.select(1, -1).unsqueeze(0), new MeasuredPairs(those, cleanFinal)); // [1, batch]
             if (!values.requires_grad)
             {
                 throw new InvalidInputException(
@@ -170,10 +202,10 @@ public sealed class AttributionRun : IDisposable
             changes = [.. change.sum(-1).to(ScalarType.Float64).cpu().data<double>()];
         }
 
-        double[][][] metric =
+        double[][][] metric =                                                 // [pair][row][unit]
         [
-            .. _pairs.Select((one, pair) => _options.Positions.In(one).Select(position =>
-                Enumerable.Range(0, units).Select(unit => _unpatched[pair] + ChangeAt(pair, unit, position)).ToArray()).ToArray()),
+            .. _pairs.Select((pair, index) => _options.Positions.In(pair).Select(position =>
+                Enumerable.Range(0, units).Select(unit => _unpatched[index] + ChangeAt(index, unit, position)).ToArray()).ToArray()),
         ];
         return new LayerPatches(
             layer, [.. _pairs.Select(pair => pair.Index)], metric, PatchedRuns: 0, _secondsPerLayer + Stopwatch.GetElapsedTime(started).TotalSeconds);

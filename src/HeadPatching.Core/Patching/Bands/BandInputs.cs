@@ -23,7 +23,7 @@ public sealed record BandInputs
     public required ChunkActivations Activations { get; init; }
 
     /// <summary>
-    /// With mean and resample ablation the z that is put in, by layer, [pairs, heads, position, d_head] of the positions from
+    /// With mean and resample ablation the z that is put in (<see cref="Ablations.AblationPlan"/>), by layer, [pairs, heads, position, d_head] of the positions from
     /// <see cref="ChunkActivations.Start"/> on.
     /// </summary>
     public IReadOnlyDictionary<int, Tensor>? AblatedZ { get; init; }

@@ -65,11 +65,14 @@ public sealed class BandPatcher(Transformer model, IMetric metric, MemoryBudget 
         HeadActivations Source(int layer) => options.Ablation switch
         {
             null => runs.Source(layer),
-            Ablation.Zero => WithZ(layer, zeros_like(runs.Patched(layer).Z(inputs.Activations.Start))),
+            Ablation.Zero => WithZ(layer, zeros_like(OwnZ(layer))),
+            Ablation.ValueBias => WithZ(layer, model.ValueBias(layer).expand(OwnZ(layer).shape)),
             _ => WithZ(
                 layer,
                 inputs.AblatedZ?.GetValueOrDefault(layer) ?? throw new ArgumentException($"{options.Ablation} ablation needs the z that is put in.", nameof(inputs))),
         };
+
+        Tensor OwnZ(int layer) => runs.Patched(layer).Z(inputs.Activations.Start);
 
         HeadActivations WithZ(int layer, Tensor z) => new(model, layer, new RunActivations(null, z), prefix: null, inputs.Activations.Start);
     }

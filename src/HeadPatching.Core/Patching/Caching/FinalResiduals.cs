@@ -11,6 +11,7 @@ namespace HeadPatching.Core.Patching.Caching;
 public sealed record FinalResiduals(Tensor Clean, Tensor Corrupted) : IDisposable
 {
     /// <summary>The metric of both runs on every pair.</summary>
+    /// <exception cref="Faults.InvalidInputException">It is not finite: the numbers of a run grew beyond what its type can hold.</exception>
     public IReadOnlyList<Baseline> Baselines(Transformer model, IMetric metric, IReadOnlyList<TokenPair> pairs)
     {
         using var mode = inference_mode();
@@ -19,7 +20,8 @@ public sealed record FinalResiduals(Tensor Clean, Tensor Corrupted) : IDisposabl
         double[] values = [.. measured.to(ScalarType.Float64).cpu().data<double>()];
 
         // Where the prompts are the same, so are the runs; two rows of one product may still differ by rounding.
-        return [.. pairs.Select((pair, i) => new Baseline(values[i], pair.FirstDifference == pair.Length ? values[i] : values[pairs.Count + i]))];
+        Baseline[] baselines = [.. pairs.Select((pair, i) => new Baseline(values[i], pair.FirstDifference == pair.Length ? values[i] : values[pairs.Count + i]))];
+        return FiniteNumbers.Checked(baselines, model, metric, pairs);
     }
 
     /// <inheritdoc/>

@@ -13,7 +13,7 @@ public static class BuiltInDatasets
 
     /// <summary>The datasets, the default one first.</summary>
     public static IReadOnlyList<IDataset> All { get; } =
-        [FixedIoi.SubjectSwapped, FixedIoi.NamesSwapped, new GeneratedIoi(), new GreaterThan(), new Induction()];
+        [FixedIoi.SubjectSwapped, FixedIoi.NamesSwapped, GeneratedIoi.SubjectSwapped, GeneratedIoi.ThreeNames, new GreaterThan(), new Induction()];
 
     /// <summary>The dataset of a name, or null.</summary>
     public static IDataset? Find(string name) => All.FirstOrDefault(dataset => dataset.Name == name);

@@ -12,6 +12,8 @@ public sealed class FixedIoi : IDataset
         ("Lisa", "David", "office", "report"),
     ];
 
+    private static readonly string Template = IoiTemplates.All[0];
+
     private FixedIoi(string name, string description, IReadOnlyList<PromptPair> pairs)
     {
         Name = name;
@@ -49,15 +51,24 @@ public sealed class FixedIoi : IDataset
     /// <inheritdoc/>
     public bool IsGenerated => false;
 
-    /// <summary>The pairs, which are the same for every model.</summary>
+    /// <summary>The pairs, which are the same for every model; without the positions of their roles, which depend on its tokens.</summary>
     public IReadOnlyList<PromptPair> Pairs { get; }
 
     /// <inheritdoc/>
-    public IReadOnlyList<PromptPair> Make(DatasetInput input) => Pairs;
+    public IReadOnlyList<PromptPair> Make(DatasetInput input) =>
+    [
+        .. Pairs.Zip(Tuples, (pair, t) => pair with
+        {
+            Roles = IoiTemplates.RolesOf(input.Tokenizer, Template, indirectObjectFirst: true, t.IndirectObject, t.Subject, t.Place, t.Thing),
+        }),
+    ];
 
     private static string Sentence(string first, string second, string giver, string place, string thing) =>
-        IoiTemplates.Fill(IoiTemplates.All[0], first, second, giver, place, thing);
+        IoiTemplates.Fill(Template, first, second, giver, place, thing);
 
     private static PromptPair Pair(string clean, string corrupted, string correct, string incorrect) =>
-        new(Prompt.Of(clean), Prompt.Of(corrupted), Answer.Of(" " + correct), Answer.Of(" " + incorrect));
+        new(Prompt.Of(clean), Prompt.Of(corrupted), Answer.Of(" " + correct), Answer.Of(" " + incorrect))
+        {
+            Template = IoiTemplates.NameOf(Template, indirectObjectFirst: true),
+        };
 }

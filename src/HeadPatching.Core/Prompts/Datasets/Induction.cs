@@ -55,7 +55,11 @@ public sealed class Induction : IDataset
             Prompt.Of([.. bos, .. sequence, .. again]),
             Prompt.Of([.. bos, .. broken, .. again]),
             Answer.Of(sequence[again.Length]),
-            Answer.Of(broken[again.Length]));
+            Answer.Of(broken[again.Length]))
+        {
+            // A B ... A: the last token where it came first, and what followed it there.
+            Roles = new Dictionary<string, int> { ["A"] = bos.Length + again.Length - 1, ["B"] = bos.Length + again.Length, ["END"] = -1 },
+        };
     }
 
     /// <summary>
@@ -64,7 +68,7 @@ public sealed class Induction : IDataset
     /// </summary>
     private static IEnumerable<int> OrdinaryTokens(DatasetInput input)
     {
-        return Enumerable.Range(0, input.Config.Vocabulary).Where(id => id != input.Config.BosId && (input.Tokenizer is null || IsOrdinary(id)));
+        return Enumerable.Range(0, input.Config.Vocabulary).Where(id => id != input.Config.BosId && id != input.Config.UnusedBosId && (input.Tokenizer is null || IsOrdinary(id)));
 
         bool IsOrdinary(int id)
         {

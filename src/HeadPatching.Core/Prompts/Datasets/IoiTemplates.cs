@@ -51,4 +51,37 @@ public static class IoiTemplates
         .Replace("{Subject}", subject, StringComparison.Ordinal)
         .Replace("{Place}", place, StringComparison.Ordinal)
         .Replace("{Object}", thing, StringComparison.Ordinal);
+
+    /// <summary>
+    /// The roles of a sentence: the indirect object (<c>IO</c>), both mentions of the subject (<c>S1</c>, <c>S2</c>), the token after the first
+    /// (<c>S1+1</c>), and the last token, at which the answer is read (<c>END</c>). Wang et al. 2022 name them so.
+    /// </summary>
+    /// <param name="tokenizer">The model's tokenizer; null where it has none, and then there are no roles.</param>
+    /// <param name="template">One of <see cref="All"/>.</param>
+    /// <param name="indirectObjectFirst">Whether the indirect object is named before the subject.</param>
+    /// <param name="indirectObject">Who is given something.</param>
+    /// <param name="subject">Who gives.</param>
+    /// <param name="place">The place.</param>
+    /// <param name="thing">What is given.</param>
+    internal static IReadOnlyDictionary<string, int>? RolesOf(
+        TextTokenizer? tokenizer, string template, bool indirectObjectFirst, string indirectObject, string subject, string place, string thing)
+    {
+        var (first, second) = indirectObjectFirst ? (indirectObject, subject) : (subject, indirectObject);
+        string upToFirst = UpTo("{First}"), upToSecond = UpTo("{Second}");
+        return tokenizer?.RolesOf(
+            Filled(template),
+            ("IO", indirectObjectFirst ? upToFirst : upToSecond, 0),
+            ("S1", indirectObjectFirst ? upToSecond : upToFirst, 0),
+            ("S1+1", indirectObjectFirst ? upToSecond : upToFirst, 1),
+            ("S2", UpTo("{Subject}"), 0),
+            ("END", Filled(template), 0));
+
+        string UpTo(string word) => Filled(template[..(template.IndexOf(word, StringComparison.Ordinal) + word.Length)]);
+
+        string Filled(string text) => Fill(text, first, second, subject, place, thing);
+    }
+
+    /// <summary>A template with its people named by their roles, as pairs say what they were made from.</summary>
+    internal static string NameOf(string template, bool indirectObjectFirst) =>
+        Fill(template, indirectObjectFirst ? "[IO]" : "[S]", indirectObjectFirst ? "[S]" : "[IO]", "[S]", "[place]", "[object]");
 }

@@ -2,17 +2,18 @@ using HeadPatching.Core.Faults;
 
 namespace HeadPatching.Core.Prompts.Datasets;
 
-/// <summary>Which words of a list a tokenizer has as one token: answers, and what stands in their place, must be that.</summary>
+/// <summary>What a tokenizer makes of a dataset's words: which are one token, as answers and what stands in their place must be, and where words stand.</summary>
 internal static class SingleTokens
 {
-    /// <summary>The token that a text is, or null where it is several or cannot be encoded.</summary>
+    /// <summary>The token that a text is in the middle of another, or null where it is several or cannot be encoded.</summary>
+    /// <exception cref="InvalidInputException">The tokenizer takes too long, as it would with every text.</exception>
     public static int? SingleToken(this TextTokenizer tokenizer, string text)
     {
         try
         {
-            return tokenizer.Encode(text) is [int only] ? only : null;
+            return tokenizer.EncodeWithin(text) is [int only] ? only : null;
         }
-        catch (InvalidInputException)
+        catch (InvalidInputException e) when (e.Faults[0].Kind != FaultKinds.SlowTokenizer)
         {
             return null;
         }
@@ -25,4 +26,32 @@ internal static class SingleTokens
             FaultKinds.NoTokenizer,
             input.Where,
             $"The prompts of {dataset} are text, and the model folder has no tokenizer. Put one there, or use induction, which needs none.");
+
+    /// <summary>
+    /// The positions of a text's words by their roles, counted from the end so that a BOS before it changes nothing. A word that the tokenizer
+    /// does not end a token with has no position, and its role is left out.
+    /// </summary>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="text">The text.</param>
+    /// <param name="places">Each role, the beginning of the text that ends in its word, and how many tokens after that word's last it stands.</param>
+    public static IReadOnlyDictionary<string, int>? RolesOf(this TextTokenizer tokenizer, string text, params (string Role, string UpTo, int After)[] places)
+    {
+        if (tokenizer.Unsupported is not null)
+        {
+            return null; // That is said where the text is tokenised.
+        }
+
+        var roles = new Dictionary<string, int>();
+        IReadOnlyList<int> all = tokenizer.Encode(text);
+        foreach (var (role, upTo, after) in places)
+        {
+            IReadOnlyList<int> ids = tokenizer.Encode(upTo);
+            if (all.Take(ids.Count).SequenceEqual(ids))
+            {
+                roles[role] = ids.Count - 1 + after - all.Count;
+            }
+        }
+
+        return roles.Count > 0 ? roles : null;
+    }
 }

@@ -1,5 +1,7 @@
+using System.Text;
 using System.Text.Json;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Models;
 
 namespace HeadPatching.Core.Prompts.PairsFiles;
 
@@ -10,11 +12,12 @@ namespace HeadPatching.Core.Prompts.PairsFiles;
 internal static class AutoCircuitReader
 {
     /// <summary>Reads the pairs; what is wrong is added to the faults.</summary>
-    public static IReadOnlyList<PlacedPair> Read(TextReader reader, string path, List<Fault> faults)
+    public static IReadOnlyList<PlacedPair> Read(BoundedText text, string path, List<Fault> faults)
     {
+        byte[] utf8 = Encoding.UTF8.GetBytes(text.ReadDocument());
         try
         {
-            using JsonDocument document = JsonDocument.Parse(reader.ReadToEnd(), PairElement.NoDuplicates);
+            using JsonDocument document = JsonDocument.Parse(utf8, PairElement.NoDuplicates);
             if (document.RootElement.ValueKind != JsonValueKind.Object
                 || !document.RootElement.TryGetProperty("prompts", out JsonElement prompts)
                 || prompts.ValueKind != JsonValueKind.Array)
@@ -34,9 +37,8 @@ internal static class AutoCircuitReader
             faults.Add(new Fault(FaultKinds.Malformed, where, $"The file is not one JSON object; JSON Lines end in .jsonl. {reason}"));
             return [];
         }
-        catch (InvalidOperationException)
+        catch (InvalidOperationException) when (!StrictJson.IsText(utf8))
         {
-            // Half of a character written as an escape, "\ud83d" alone, in a property's name.
             faults.Add(new Fault(FaultKinds.Malformed, path, "The name of a property holds half of a surrogate pair, which is not text."));
             return [];
         }

@@ -17,12 +17,27 @@ internal static class EapIgReader
     private const string Label = "label";
 
     /// <summary>Reads the pairs; what is wrong is added to the faults.</summary>
-    public static IReadOnlyList<PlacedPair> Read(TextReader reader, string path, List<Fault> faults)
+    public static IReadOnlyList<PlacedPair> Read(BoundedText text, string path, List<Fault> faults)
+    {
+        try
+        {
+            return ReadRows(text.Unbounded, path, faults);
+        }
+        catch (CsvFormatException e)
+        {
+            faults.Add(new Fault(
+                FaultKinds.TooLarge, path, $"A row has more than {BoundedText.LongestLine >> 20} Mi characters ({e.Message}). Is a quotation mark not closed?"));
+            return [];
+        }
+    }
+
+    private static List<PlacedPair> ReadRows(TextReader reader, string path, List<Fault> faults)
     {
         using var csv = CsvReader.Create(reader, new CsvReaderOptions
         {
             Separator = ',',
             TrackLineNumbers = true,
+            MaxRecordSize = BoundedText.LongestLine,
             MalformedData = CsvMalformedDataHandling.Skip,
             FieldCountMismatch = CsvFieldCountHandling.Skip,
             OnMalformedRecord = record => faults.Add(new Fault(FaultKinds.Malformed, $"{path}:{record.LineNumber}", Explain(record.Reason))),

@@ -35,6 +35,64 @@ internal static class PairElement
         return AnswerSet.Of([.. value.EnumerateArray().Select((answer, i) => Value<Answer>(answer, $"{whereProperty}[{i}]", faults))]);
     }
 
+    /// <summary>Positions by role, where the pair names some: an object of whole numbers. Whether they are within the prompts is seen when these are tokens.</summary>
+    /// <inheritdoc cref="Prompt"/>
+    public static IReadOnlyDictionary<string, int>? Roles(JsonElement pair, string whereProperty, List<Fault> faults)
+    {
+        if (!pair.TryGetProperty("roles", out JsonElement value) || value.ValueKind == JsonValueKind.Null)
+        {
+            return null;
+        }
+
+        if (value.ValueKind != JsonValueKind.Object || !value.EnumerateObject().Any())
+        {
+            faults.Add(new Fault(FaultKinds.Malformed, whereProperty, "Roles are an object of token positions, such as {\"S2\": 10, \"END\": -1}."));
+            return null;
+        }
+
+        var roles = new Dictionary<string, int>();
+        foreach (JsonProperty role in value.EnumerateObject())
+        {
+            if (!Prompts.Roles.IsName(role.Name))
+            {
+                faults.Add(new Fault(FaultKinds.Malformed, whereProperty, $"\"{role.Name}\" is no role's name. {Prompts.Roles.NameForm}"));
+            }
+            else if (role.Value.ValueKind != JsonValueKind.Number || !role.Value.TryGetInt32(out int position))
+            {
+                faults.Add(new Fault(FaultKinds.Malformed, $"{whereProperty}.{role.Name}", "A role's position is a whole number: a token of the prompt from 0, BOS counted, or from the end where negative."));
+            }
+            else if (!roles.TryAdd(role.Name, position))
+            {
+                faults.Add(new Fault(FaultKinds.Malformed, $"{whereProperty}.{role.Name}", "The role is named twice."));
+            }
+        }
+
+        if (roles.Count > Prompts.Roles.MostRoles)
+        {
+            faults.Add(new Fault(FaultKinds.TooLarge, whereProperty, $"There are {roles.Count} roles; a pair names {Prompts.Roles.MostRoles} at the most."));
+        }
+
+        return roles;
+    }
+
+    /// <summary>What the pair was made from, where it says so: a text.</summary>
+    /// <inheritdoc cref="Prompt"/>
+    public static string? Template(JsonElement pair, string whereProperty, List<Fault> faults)
+    {
+        if (!pair.TryGetProperty("template", out JsonElement value) || value.ValueKind == JsonValueKind.Null)
+        {
+            return null;
+        }
+
+        if (value.ValueKind != JsonValueKind.String || value.GetString() is not { Length: > 0 } template)
+        {
+            faults.Add(new Fault(FaultKinds.Malformed, whereProperty, "A template is a text, the same one in all pairs that were made from it."));
+            return null;
+        }
+
+        return template;
+    }
+
     private static JsonElement? Property(JsonElement pair, string name, string where, List<Fault> faults)
     {
         if (pair.TryGetProperty(name, out JsonElement value))

@@ -8,6 +8,7 @@
   const IDLE_MS = 10_000;
   const PATIENCE_MS = 15_000; // for one answer
   const SHOWN_AT_ONCE = 50;
+  const SHOWN_AT_MOST = 1_000; // the most of a page that the server gives
 
   // ---- Small helpers
 
@@ -72,23 +73,25 @@
   // ---- One sweep of the list: made once, then brought up to date in place, so that focus and selection stay where they are
 
   const ACTIVE = new Set(["queued", "running"]);
-  const PHASES = { planning: "Planning", caching: "Clean and corrupted runs", patching: "Patching", assembling: "Putting the result together", done: "Done" };
+  const PHASES = { planning: "Planning", caching: "Clean and corrupted runs", estimating: "Estimates from a gradient", patching: "Patching", assembling: "Putting the result together", done: "Done" };
   const RESULTS = [
     ["report", "Report"], ["heatmap.png", "Heatmap PNG"], ["heatmap.svg", "SVG"], ["heatmap.csv", "CSV"], ["heads.csv", "Heads CSV"], ["results", "results.json"],
   ];
 
   function progressOf({ status, progress }) {
     if (status === "queued") return { share: null, text: "Waiting for its turn" };
-    const { phase, layersDone, layersTotal, chunksCached, chunksTotal, tasksDone, tasksTotal, tasksReused } = progress;
+    const { phase, layersDone, layersTotal, chunksCached, chunksTotal, chunksEstimated = 0, tasksDone, tasksTotal, tasksReused } = progress;
     const parts = [PHASES[phase] ?? phase];
     if (phase === "caching") parts.push(`${chunksCached} of ${plural(chunksTotal, "chunk", "chunks")} of pairs`);
+    if (phase === "estimating") parts.push(`${chunksEstimated} of ${plural(chunksTotal, "chunk", "chunks")} of pairs`);
     if (phase === "patching") {
       parts.push(`${layersDone} of ${plural(layersTotal, "layer", "layers")}`, `${tasksDone} of ${plural(tasksTotal, "task", "tasks")}`);
       if (tasksReused > 0) parts.push(`${tasksReused} kept from an interrupted run`);
     }
-    // Caching a chunk is about as much work as patching a layer of it, so the bar goes evenly and never back.
-    const total = chunksTotal + tasksTotal;
-    return { share: total > 0 ? (chunksCached + tasksDone) / total : null, text: parts.join(" · ") };
+    // Caching or estimating a chunk is about as much work as patching a layer of it, so the bar goes evenly.
+    const estimates = phase === "estimating" || chunksEstimated > 0 ? chunksTotal : 0;
+    const total = chunksTotal + estimates + tasksTotal;
+    return { share: total > 0 ? (chunksCached + chunksEstimated + tasksDone) / total : null, text: parts.join(" · ") };
   }
 
   function when(text) {
@@ -168,8 +171,9 @@
       show(parts.progressText, text);
     }
 
-    parts.failure.hidden = sweep.status !== "failed";
-    if (sweep.status === "failed" && parts.failure.childElementCount === 0) {
+    const broken = sweep.status === "failed" || sweep.status === "damaged";
+    parts.failure.hidden = !broken;
+    if (broken && parts.failure.childElementCount === 0) {
       const { message, faults = [], faultCount = 0 } = sweep.error ?? { message: "It failed without saying why." };
       parts.failure.append(element("p", "", message));
       if (faults.length > 0) parts.failure.append(faultList(faults, faultCount));
@@ -203,7 +207,7 @@
     }
   }
 
-  function showSweeps(sweeps) {
+  function showSweeps({ sweeps, total, underWay, next }) {
     const now = new Map([...sweeps]
       .sort((one, other) => Date.parse(other.createdAt) - Date.parse(one.createdAt))
       .map(sweep => [sweep.id, sweep]));
@@ -221,7 +225,7 @@
 
     const list = byId("sweeps");
     let place = list.firstElementChild;
-    for (const sweep of [...now.values()].slice(0, shown)) {
+    for (const sweep of now.values()) {
       if (!items.has(sweep.id)) items.set(sweep.id, makeItem(sweep));
       const parts = items.get(sweep.id);
       updateItem(parts, sweep);
@@ -229,11 +233,11 @@
       else list.insertBefore(parts.item, place);
     }
 
-    const active = sweeps.filter(sweep => ACTIVE.has(sweep.status)).length;
-    byId("empty").hidden = now.size > 0;
-    byId("more").hidden = now.size <= shown;
-    show(byId("counts"), now.size === 0 ? "" : active === 0 ? plural(now.size, "sweep", "sweeps") : `${active} of ${plural(now.size, "sweep", "sweeps")} under way`);
-    document.title = active === 0 ? "Sweeps · HeadPatching" : `${active} under way · HeadPatching`;
+    byId("empty").hidden = total > 0;
+    byId("more").hidden = !next || shown >= SHOWN_AT_MOST;
+    show(byId("counts"), total === 0 ? "" : underWay === 0 ? plural(total, "sweep", "sweeps") : `${underWay.toLocaleString("en")} of ${plural(total, "sweep", "sweeps")} under way`);
+    document.title = underWay === 0 ? "Sweeps · HeadPatching" : `${underWay} under way · HeadPatching`;
+    watching = underWay > 0;
   }
 
   // ---- Watching: each second while something runs, slower otherwise, not at all while nobody looks
@@ -242,6 +246,7 @@
   let asking = false;
   let askAgain = false;
   let lastAnswer = null;
+  let watching = false;
 
   async function refresh() {
     clearTimeout(timer);
@@ -253,17 +258,16 @@
     asking = true;
     try {
       if (!choicesKnown) await fillChoices(); // first, so that nobody is invited to a form that is not ready
-      const { sweeps } = await ask("api/sweeps");
+      const page = await ask(`api/sweeps?limit=${shown}`);
       lastAnswer = new Date();
       show(byId("server-gone"), "");
-      showSweeps(sweeps);
+      showSweeps(page);
     } catch (error) {
       const since = lastAnswer ? ` What is shown is from ${lastAnswer.toLocaleTimeString()}.` : "";
       show(byId("server-gone"), `${error.message}${since} This page tries again by itself.`);
     } finally {
       asking = false;
     }
-    const watching = known !== null && [...known.values()].some(sweep => ACTIVE.has(sweep.status));
     const gone = !byId("server-gone").hidden;
     timer = setTimeout(refresh, askAgain ? 0 : watching || gone ? WATCHING_MS : IDLE_MS);
     askAgain = false;
@@ -307,8 +311,9 @@
   // ---- The form
 
   const form = byId("new-sweep");
-  const FIELDS = ["model", "dataset", "count", "seed", "pairs", "patch", "positions", "direction", "metric", "aggregation", "threshold", "dtype",
-    "ablation", "method", "screenTop", "receivers", "freezeMlps"];
+  // The fields of the options are made by the server; data-type says how the value of each is sent.
+  const OPTIONS = [...form.querySelectorAll("[data-type]")];
+  const FIELDS = [...form.querySelectorAll("ul.faults")].map(list => list.id.replace(/^faults-/, ""));
   const DEMO_MODEL = "ioi-demo";
   const EXAMPLE = {
     clean: "When Mary and John went to the store, John gave a drink to",
@@ -357,18 +362,21 @@
     byId("count").disabled = !generated; // a hidden field holds nothing up
     byId("seed").disabled = !drawn;
     show(byId("dataset-description"), own ? "" : byId("dataset").selectedOptions[0].dataset.description);
-    byId("position").hidden = byId("positions").value !== "one";
-    const positions = byId("positions").value === "one" ? `position ${byId("position").value}` : byId("positions").selectedOptions[0].textContent;
+    const where = byId("positions").value;
+    byId("position").hidden = where !== "one";
+    byId("role").hidden = where !== "role";
+    const positions = where === "one" ? `position ${byId("position").value}` : where === "role" ? byId("role").value : byId("positions").selectedOptions[0].textContent;
     byId("options-summary").textContent = `${byId("patch").value} · ${positions} · ${byId("direction").value} · ${byId("metric").value} · ${byId("dtype").value}`;
 
+    for (const field of form.querySelectorAll("[data-shown-when]")) {
+      const [name, wanted] = field.dataset.shownWhen.split("=");
+      field.hidden = wanted === undefined ? byId(name).value.trim() === "" : !wanted.split("|").includes(byId(name).value);
+      for (const input of field.querySelectorAll("[data-type]")) input.disabled = field.hidden; // a hidden field holds nothing up
+    }
     const ablation = byId("ablation").value;
-    const screened = byId("method").value === "screen";
-    const receivers = readReceivers();
-    byId("screenTop-field").hidden = !screened;
-    byId("screenTop").disabled = !screened;
-    byId("freezeMlps-field").hidden = receivers.length === 0;
     byId("direction").options[0].text = ablation ? "denoise: in the corrupted run" : "denoise: clean into corrupted";
     byId("direction").options[1].text = ablation ? "noise: in the clean run" : "noise: corrupted into clean";
+    const receivers = readList(byId("receivers"));
     byId("advanced-summary").textContent = [
       ablation ? `${ablation} ablation` : "", byId("method").value === "exact" ? "" : byId("method").value, receivers.length > 0 ? `paths to ${receivers.join(", ")}` : "",
     ].filter(Boolean).join(" · ");
@@ -398,8 +406,32 @@
     return { pairs, lines, faults };
   }
 
-  function readReceivers() {
-    return byId("receivers").value.split(",").map(text => text.trim()).filter(text => text !== "");
+  function readList(field) {
+    return field.value.split(",").map(text => text.trim()).filter(text => text !== "");
+  }
+
+  // What an option's field says; undefined where it says nothing, and the server's default holds.
+  function readOption(field, faults) {
+    switch (field.dataset.type) {
+      case "flag":
+        return field.checked || undefined;
+      case "list":
+        return readList(field).length > 0 ? readList(field) : undefined;
+      case "whole":
+      case "number":
+        if (field.value === "") faults.push({ path: field.name, message: "Say a number." });
+        return Number(field.value);
+      case "positions":
+        if (field.value === "role") {
+          if (byId("role").value.trim() === "") faults.push({ path: field.name, message: "Say which role, such as S2." });
+          return byId("role").value.trim();
+        }
+        if (field.value !== "one") return field.value;
+        if (byId("position").value === "") faults.push({ path: field.name, message: "Say which position: a whole number; negative ones count from the end." });
+        return Number(byId("position").value);
+      default:
+        return field.value === "" || field.value === field.dataset.default ? undefined : field.value;
+    }
   }
 
   // Sends what the form says and returns nothing it does not say: the server's defaults stay the server's.
@@ -416,23 +448,13 @@
       lines = read.lines;
       faults.push(...read.faults);
     }
-    for (const name of ["count", "seed", "screenTop"].filter(name => !byId(name).disabled)) {
+    for (const name of ["count", "seed"].filter(name => !byId(name).disabled)) {
       if (value(name) === "") faults.push({ path: name, message: "Say a whole number." });
       body[name] = Number(value(name));
     }
-    for (const name of ["patch", "direction", "metric", "aggregation", "dtype"]) body[name] = value(name);
-    body.positions = value("positions");
-    if (body.positions === "one") {
-      if (value("position") === "") faults.push({ path: "positions", message: "Say which position: a whole number; negative ones count from the end." });
-      body.positions = Number(value("position"));
-    }
-    body.threshold = Number(value("threshold"));
-    if (value("ablation") !== "") body.ablation = value("ablation");
-    if (value("method") !== "exact") body.method = value("method");
-    const receivers = readReceivers();
-    if (receivers.length > 0) {
-      body.receivers = receivers;
-      body.freezeMlps = byId("freezeMlps").checked;
+    for (const field of OPTIONS.filter(field => !field.disabled)) {
+      const read = readOption(field, faults);
+      if (read !== undefined) body[field.name] = read;
     }
     return { body, lines, faults };
   }
@@ -525,8 +547,8 @@
     pairs.focus();
   });
   byId("more").addEventListener("click", () => {
-    shown += SHOWN_AT_ONCE;
-    showSweeps([...known.values()]);
+    shown = Math.min(shown + SHOWN_AT_ONCE, SHOWN_AT_MOST);
+    refresh();
   });
   document.addEventListener("visibilitychange", refresh);
 

@@ -9,6 +9,7 @@
   const HEADS_AT_FIRST = 20;
   const MOST_IMPORTANT_NAMED = 40;
   const PAIRS_AT_A_TIME = 20;
+  const LEAST_LIMIT = 0.1; // of the colours, as in the pictures
 
   // ---- Small helpers
 
@@ -51,22 +52,46 @@
     const headResults = new Map(result.heads.map(head => [head.name, head]));
   const pairs = result.pairs;
   const pairsInAll = result.dataset.pairs;
-  const byPosition = result.positions === "each";
+  const byPosition = result.positions === "each" || result.positions === "each-role"; // a result for each of several places
+  // The places are roles where each was patched in turn, or where a position is not the same place in all pairs and they name roles.
+  const roles = result.positions === "each-role" || result.heads.some(head => head.role !== undefined) ? result.roles.map(role => role.name) : null;
 
   // What the grid's columns are: "heads", "key-value-heads", "layer" (one column) or "positions"; and what was patched: a head, a layer.
   const { kind, unit } = byId("heatmap").dataset;
   const units = `${unit}s`;
-  const columnsArePositions = kind === "positions";
+  const columnsArePositions = kind === "positions" || kind === "roles";
   const headsOf = result.heads.reduce((layers, head) => { (layers[head.layer] ??= []).push(head); return layers; }, []); // [layer][index]
   const headAt = (layer, column) => headsOf[layer][columnsArePositions ? 0 : column];
+  const placeWord = roles ? "role" : "position";
+  const FEW_PAIRS = 5;
   const signed = value => String(value).replace("-", "−");
 
   // ---- What the heatmap shows: the mean or one pair; with a result per position, the strongest position or one of them
 
   const view = { pair: null, position: null };
 
-  function tablesByPosition() { // [layer][position][head], or null
-    return (view.pair === null ? result.heatmapByPosition : view.pair.patchingEffectByPosition) ?? null;
+  function tablesByPosition() { // [layer][place][head], or null
+    if (view.pair !== null) return effectsByPlace(view.pair);
+    return (roles ? result.heatmapByRole : result.heatmapByPosition) ?? null;
+  }
+
+  function effectsByPlace(pair) { // [layer][place][head], or null; 0 at a role that the pair does not name
+    if (!roles) return pair.patchingEffectByPosition ?? null;
+    if (!hasEffects(pair)) return null;
+    return headsOf.map((heads, layer) => roles.map(role => pair.roles?.[role] === undefined
+      ? heads.map(() => 0)
+      : (pair.patchingEffectByRole?.[role][layer] ?? pair.patchingEffectByPosition[layer][pair.roles[role]])));
+  }
+
+  function patchedAt(pair, layer, place, index) {
+    if (place === null) return pair.patchedMetric?.[layer][index];
+    if (!roles) return pair.patchedMetricByPosition[layer][place][index];
+    const role = roles[place];
+    return pair.patchedMetricByRole?.[role]?.[layer][index] ?? pair.patchedMetricByPosition?.[layer][pair.roles?.[role]]?.[index];
+  }
+
+  function hasEffects(pair) {
+    return Boolean(pair.patchingEffect || pair.patchingEffectByPosition || pair.patchingEffectByRole);
   }
 
   function strongestOver(table) { // [layer][position][head] to [layer][head]
@@ -78,13 +103,13 @@
     if (columnsArePositions) return tablesByPosition().map(positions => positions.map(row => row[0]));
     if (view.position !== null) return tablesByPosition().map(positions => positions[view.position]);
     if (view.pair === null) return result.heatmap;
-    return view.pair.patchingEffect ?? strongestOver(view.pair.patchingEffectByPosition);
+    return view.pair.patchingEffect ?? strongestOver(effectsByPlace(view.pair));
   }
 
-  // One scale for all positions, so that moving the slider compares like with like.
+  // One scale for all positions, so that moving the slider compares like with like; never so fine that effects of nearly 0 are strong.
   function shownLimit(effects) {
     const values = view.position === null ? effects.flat() : tablesByPosition().flat(2);
-    return values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) || 1;
+    return values.reduce((largest, value) => Math.max(largest, Math.abs(value)), LEAST_LIMIT);
   }
 
   // ---- Heatmap
@@ -110,7 +135,7 @@
       cell.classList.toggle("strong", strength > 0.75);
       cell.style.setProperty("--strength", `${(strength * 100).toFixed(2)}%`);
       cell.classList.toggle("estimated", head.estimated === true);
-      const where = columnsArePositions ? `, position ${positionName(Number(column))}` : "";
+      const where = columnsArePositions ? `, ${placeWord} ${positionName(Number(column))}` : "";
       cell.setAttribute("aria-label", `${head.name}${where}, effect ${number(effect)}${head.estimated ? ", estimated" : ""}`);
       if (hasValues) cell.textContent = number(Math.abs(effect) < 0.005 ? 0 : effect, 2);
     }
@@ -139,18 +164,16 @@
       definition(list, "Clean metric", number(head.cleanMetric));
       definition(list, "Corrupted metric", number(head.corruptedMetric));
       definition(list, head.estimated ? "Patched metric (estimated)" : "Patched metric", number(head.patchedMetric));
-      if (head.position !== undefined && !columnsArePositions) definition(list, "Strongest at position", strongestPosition(head));
+      if (byPosition && !columnsArePositions) definition(list, `Strongest at ${placeWord}`, strongestPosition(head));
     } else {
       definition(list, "Clean metric", number(ofAllPairs ? head.cleanMetric : view.pair.cleanMetric));
       definition(list, "Corrupted metric", number(ofAllPairs ? head.corruptedMetric : view.pair.corruptedMetric));
       const index = headsOf[head.layer].indexOf(head);
-      const patched = ofAllPairs ? undefined : position === null
-        ? view.pair.patchedMetric?.[head.layer][index]
-        : view.pair.patchedMetricByPosition[head.layer][position][index];
+      const patched = ofAllPairs ? undefined : patchedAt(view.pair, head.layer, position, index);
       if (patched !== undefined) definition(list, head.estimated ? "Patched metric (estimated)" : "Patched metric", number(patched));
     }
-    const scope = ofAllPairs ? `over ${plural(pairsInAll, "pair", "pairs")}` : `pair ${view.pair.index}`;
-    const where = position === null ? "" : `, position ${columnsArePositions ? positionName(position) : position}`;
+    const scope = ofAllPairs ? `over ${plural(head.pairs ?? pairsInAll, "pair", "pairs")}` : `pair ${view.pair.index}`;
+    const where = position === null ? "" : `, ${placeWord} ${columnsArePositions || roles ? positionName(position) : position}`;
     byId("detail").replaceChildren(
       element("h3", "", head.name),
       element("p", "", head.hookPoint, element("br"), `${scope}${where}`),
@@ -159,13 +182,16 @@
 
   // The column where the head's own numbers are: its own, or its strongest position.
   function columnOf(head) {
-    return columnsArePositions ? result.heatmapByPosition[head.layer].length + head.position : head.head ?? 0;
+    if (!columnsArePositions) return head.head ?? 0;
+    return roles ? roles.indexOf(head.role) : result.heatmapByPosition[head.layer].length + head.position;
   }
 
   // Counted from the end, as the result has it, and from the start where all prompts have one length.
   function strongestPosition(head) {
     const length = result.heatmapByPosition?.[0].length;
-    return length === undefined ? signed(head.position) : `${length + head.position} (${signed(head.position)})`;
+    const few = head.pairs > 0 && head.pairs < FEW_PAIRS ? `, ${plural(head.pairs, "pair", "pairs")}` : "";
+    if (head.role !== undefined) return head.role + few;
+    return (length === undefined ? signed(head.position) : `${length + head.position} (${signed(head.position)})`) + few;
   }
 
   function settle(cell) {
@@ -218,10 +244,9 @@
 
   function setUpChoices() {
     const choice = byId("pair-choice");
-    const how = result.aggregation === "ratio-of-means" ? "ratio of means" : "mean of ratios";
-    choice.append(new Option(`All ${pairsInAll} (${how})`, ""));
+    choice.append(new Option(`All ${pairsInAll} (${result.aggregation})`, ""));
     for (const [place, pair] of pairs.entries()) {
-      if (pair.patchingEffect || pair.patchingEffectByPosition) {
+      if (hasEffects(pair)) {
         choice.append(new Option(`Pair ${pair.index}: ${answer(pair, "correct")} / ${answer(pair, "incorrect")}`, String(place)));
       }
     }
@@ -252,7 +277,7 @@
 
   function setUpPositions() {
     if (columnsArePositions) {
-      labelPositions();
+      if (!roles) labelPositions();
       return;
     }
     const tables = byPosition ? tablesByPosition() : null;
@@ -274,6 +299,7 @@
   }
 
   function positionName(position) {
+    if (roles) return roles[position] + (result.roles[position].pairs < pairsInAll ? ` (${plural(result.roles[position].pairs, "pair", "pairs")})` : "");
     const pair = view.pair ?? pairs[0];
     const [clean, corrupted] = [pair?.cleanTokenTexts?.[position], pair?.corruptedTokenTexts?.[position]];
     if (clean === undefined || corrupted === undefined) return String(position);
@@ -284,6 +310,8 @@
   // ---- Ranked heads
 
   const ranked = [...result.heads].sort((one, other) => Math.abs(other.patchingEffect) - Math.abs(one.patchingEffect));
+
+  const important = new Set(result.importantHeads.map(head => head.name));
 
   function headLink(name) {
     const head = headResults.get(name);
@@ -297,14 +325,14 @@
   function rankingRow(head, index, largest) {
     const bar = element("span", `bar ${head.patchingEffect < 0 ? "negative" : "positive"}`);
     bar.style.width = `${(Math.abs(head.patchingEffect) / largest * 100).toFixed(2)}%`;
-    const row = element("tr", Math.abs(head.patchingEffect) > result.threshold ? "" : "unimportant",
+    const row = element("tr", important.has(head.name) ? "" : "unimportant",
       element("td", "number", String(index + 1)),
       element("td", "", headLink(head.name)),
       element("td", "bar-column", bar),
       element("td", `number ${head.estimated ? "estimated-value" : ""}`, `${head.estimated ? "~ " : ""}${number(head.patchingEffect, 4)}`),
       element("td", "number", interval(head.confidenceInterval)),
       element("td", "number", number(head.patchedMetric)));
-    if (byPosition) row.append(element("td", "number", head.position === undefined ? "" : strongestPosition(head)));
+    if (byPosition) row.append(element("td", "number", strongestPosition(head)));
     return row;
   }
 
@@ -319,17 +347,17 @@
 
   function setUpRanking() {
     byId("ranking-position").hidden = !byPosition;
+    if (roles) byId("ranking-position").textContent = "Role";
     showRanking(HEADS_AT_FIRST);
-    const important = byId("important");
-    important.append(result.importantHeads.length === 0
-      ? `No ${unit} has an effect beyond ±${result.threshold}.`
-      : `Important (beyond ±${result.threshold}):`);
-    important.append(...result.importantHeads.slice(0, MOST_IMPORTANT_NAMED).map(head => headLink(head.name)));
+    const line = byId("important");
+    const rule = `beyond ±${result.threshold}${result.heads.some(head => head.confidenceInterval) ? ", with an interval that leaves out 0" : ""}`;
+    line.append(result.importantHeads.length === 0 ? `No ${unit} has an effect ${rule}.` : `Important (${rule}):`);
+    line.append(...result.importantHeads.slice(0, MOST_IMPORTANT_NAMED).map(head => headLink(head.name)));
     const more = result.importantHeads.length - MOST_IMPORTANT_NAMED;
-    if (more > 0) important.append(`and ${more} more`);
+    if (more > 0) line.append(`and ${more} more`);
     if (result.heads.some(head => head.estimated)) {
       byId("estimated-note").hidden = false;
-      important.append("Effects with ~ are estimates and were not run.");
+      line.append("Effects with ~ are estimates and were not run.");
     }
   }
 
@@ -413,6 +441,12 @@
     return made;
   }
 
+  // The roles of a pair at a position, as a token's hint says them.
+  function rolesAt(pair, position) {
+    const names = Object.entries(pair.roles ?? {}).filter(([, at]) => at === position).map(([name]) => name);
+    return names.length > 0 ? `, ${names.join(", ")}` : "";
+  }
+
   // The sentence once, with a fork wherever the two prompts differ.
   function tokensOf(pair) {
     const line = element("div", "tokens");
@@ -421,16 +455,17 @@
       const clean = pair.cleanTokenTexts?.[position] ?? String(cleanId);
       const corrupted = pair.corruptedTokenTexts?.[position] ?? String(corruptedId);
       line.append(cleanId === corruptedId
-        ? token(clean, "", `position ${position}, token ${cleanId}`)
+        ? token(clean, "", `position ${position}${rolesAt(pair, position)}, token ${cleanId}`)
         : element("span", "fork",
-          token(clean, "clean", `clean: position ${position}, token ${cleanId}`),
-          token(corrupted, "corrupted", `corrupted: position ${position}, token ${corruptedId}`)));
+          token(clean, "clean", `clean: position ${position}${rolesAt(pair, position)}, token ${cleanId}`),
+          token(corrupted, "corrupted", `corrupted: position ${position}${rolesAt(pair, position)}, token ${corruptedId}`)));
     });
     return line;
   }
 
   function strongestHeads(pair, count) {
-    const effects = pair.patchingEffect ?? (pair.patchingEffectByPosition ? strongestOver(pair.patchingEffectByPosition) : null);
+    const byPlace = effectsByPlace(pair);
+    const effects = pair.patchingEffect ?? (byPlace ? strongestOver(byPlace) : null);
     if (effects === null || pair.degenerate) return [];
     return effects
       .flatMap((row, layer) => row.map((effect, index) => ({ name: headsOf[layer][index].name, effect })))
@@ -449,9 +484,11 @@
       labelled("incorrect", answer(pair, "incorrect")),
       labelled("clean metric", number(pair.cleanMetric)),
       labelled("corrupted metric", number(pair.corruptedMetric)));
-    if (pair.degenerate) {
-      const badge = element("span", "badge", "degenerate");
-      badge.title = "Clean and corrupted metric are so close that its effects are set to 0.";
+    const excluded = result.excludedPairs?.find(one => one.index === pair.index);
+    if (pair.degenerate || excluded) {
+      const badge = element("span", "badge", pair.degenerate ? "degenerate" : excluded.reason);
+      badge.title = `Clean and corrupted metric are ${pair.degenerate ? "the same: it has no effects" : "close beside the other pairs'"}${
+        excluded ? "; it is left out of the effects over pairs" : ""}.`;
       line.append(badge);
     }
     const strongest = strongestHeads(pair, 3);
@@ -460,7 +497,7 @@
       for (const head of strongest) heads.append(" ", headLink(head.name), ` ${number(head.effect, 2)}`);
       line.append(heads);
     }
-    if (pair.patchingEffect || pair.patchingEffectByPosition) {
+    if (hasEffects(pair)) {
       const show = element("button", "head-link", "show in heatmap");
       show.type = "button";
       show.addEventListener("click", () => {
@@ -532,11 +569,13 @@
       definition(list, "MLPs", result.freezeMlps ? "frozen: as they are in the run that is patched" : "recomputed: paths through them count");
     }
     definition(list, "Positions", result.positions);
+    if (result.ablationDetails) definition(list, "Put in", result.ablationDetails);
+    if (result.reference) definition(list, "Reference", `${result.reference.name}, ${plural(result.reference.pairs, "prompt", "prompts")}`);
     definition(list, "Direction", `${result.direction}: ${data.change}`);
     definition(list, "Metric", result.metric);
     if (result.normalisation) definition(list, "Effect", formula(result.normalisation));
     definition(list, "Aggregation", result.aggregation);
-    if (result.bootstrapResamples) definition(list, "95 % intervals", `percentile bootstrap over pairs, ${plural(result.bootstrapResamples, "draw", "draws")}, seed ${result.seed}`);
+    if (result.intervals) definition(list, "Intervals", result.intervals);
     definition(list, "Threshold", String(result.threshold));
     definition(list, "Started", time(timings.startedAt));
     definition(list, "Finished", `${time(timings.finishedAt)} (after ${duration(seconds)})`);

@@ -238,7 +238,7 @@ public class PathPatcherTests
         {
             TokenPair pair = pairs[patches.PairIndices[i]];
             using var slow = new HookedForward(model, pair, options);
-            Assert.Equal(options.Positions.IsEach ? pair.Length : 1, patches.PatchedMetric[i].Length);
+            Assert.Equal(options.Positions.In(pair).Count, patches.PatchedMetric[i].Length);
             for (int p = 0; p < patches.PatchedMetric[i].Length; p++)
             {
                 Assert.Equal(model.Config.Heads, patches.PatchedMetric[i][p].Length);

@@ -14,12 +14,18 @@ public class BuiltInDatasetsTests
         Assert.Equal(5, pairs.Count);
         Assert.Equal(
             new PromptPair(
-                Prompt.Of("When Mary and John went to the store, John gave a drink to"), Prompt.Of(firstCorrupted), Answer.Of(" Mary"), Answer.Of(" John")),
+                Prompt.Of("When Mary and John went to the store, John gave a drink to"), Prompt.Of(firstCorrupted), Answer.Of(" Mary"), Answer.Of(" John"))
+            {
+                Template = "When [IO] and [S] went to the [place], [S] gave a [object] to",
+            },
             pairs[0]);
         Assert.Equal("When Emma and James went to the restaurant, James gave a menu to", pairs[2].Clean.Text);
         Assert.Equal(
             new PromptPair(
-                Prompt.Of("When Lisa and David went to the office, David gave a report to"), Prompt.Of(lastCorrupted), Answer.Of(" Lisa"), Answer.Of(" David")),
+                Prompt.Of("When Lisa and David went to the office, David gave a report to"), Prompt.Of(lastCorrupted), Answer.Of(" Lisa"), Answer.Of(" David"))
+            {
+                Template = pairs[0].Template,
+            },
             pairs[4]);
     }
 
@@ -30,6 +36,6 @@ public class BuiltInDatasetsTests
     public void There_is_no_dataset_of_an_unknown_name_and_the_fault_lists_the_known_ones(string name)
     {
         Assert.Null(BuiltInDatasets.Find(name));
-        Assert.EndsWith("Known are: ioi, ioi-order, ioi-generated, greater-than, induction.", BuiltInDatasets.Unknown(name, "dataset").Message);
+        Assert.EndsWith("Known are: ioi, ioi-order, ioi-generated, ioi-abc, greater-than, induction.", BuiltInDatasets.Unknown(name, "dataset").Message);
     }
 }

@@ -9,8 +9,6 @@ namespace HeadPatching.Core.Tests.Prompts.Datasets;
 /// <summary>The generated datasets on GPT-2's own tokenizer, and on models for which they cannot be made.</summary>
 public class GeneratedDatasetsTests
 {
-    private static TextTokenizer? _gpt2; // takes a second to load
-
     private static readonly ModelConfig Gpt2 = TestConfig.With(vocabulary: 50257, bosId: 50256);
 
     [Theory]
@@ -19,7 +17,7 @@ public class GeneratedDatasetsTests
     [InlineData("induction")]
     public void Every_pair_can_be_swept_on_GPT_2(string name)
     {
-        TextTokenizer tokenizer = Gpt2Tokenizer();
+        TextTokenizer tokenizer = Gpt2Files.Tokenizer();
         IReadOnlyList<TokenPair> pairs = Tokenize(Make(name, Gpt2, tokenizer, count: 500), Gpt2, tokenizer);
         Assert.Equal(500, pairs.Count);
         Assert.All(pairs, pair => Assert.Equal(1, pair.Clean.Zip(pair.Corrupted).Count(token => token.First != token.Second)));
@@ -28,13 +26,14 @@ public class GeneratedDatasetsTests
 
     [Theory]
     [InlineData("ioi-generated")]
+    [InlineData("ioi-abc")]
     [InlineData("greater-than")]
     [InlineData("induction")]
     public void The_same_seed_gives_the_same_pairs_and_more_pairs_begin_with_them(string name)
     {
-        TextTokenizer tokenizer = Gpt2Tokenizer();
+        TextTokenizer tokenizer = Gpt2Files.Tokenizer();
         string[] pairs = Prompts(Make(name, Gpt2, tokenizer, count: 50, seed: 3));
-        Assert.Equal(pairs, Prompts(Make(name, Gpt2, Gpt2Tokenizer(), count: 50, seed: 3)));
+        Assert.Equal(pairs, Prompts(Make(name, Gpt2, Gpt2Files.Tokenizer(), count: 50, seed: 3)));
         Assert.Equal(pairs[..20], Prompts(Make(name, Gpt2, tokenizer, count: 20, seed: 3)));
         Assert.NotEqual(pairs, Prompts(Make(name, Gpt2, tokenizer, count: 50, seed: 4)));
     }
@@ -42,7 +41,7 @@ public class GeneratedDatasetsTests
     [Fact]
     public void Ioi_sentences_name_the_receiver_first_in_every_other_pair_and_the_other_name_gives_in_the_corrupted_one()
     {
-        IReadOnlyList<PromptPair> pairs = Make("ioi-generated", Gpt2, Gpt2Tokenizer(), count: 200);
+        IReadOnlyList<PromptPair> pairs = Make("ioi-generated", Gpt2, Gpt2Files.Tokenizer(), count: 200);
         Assert.All(pairs.Index(), pair =>
         {
             string[] names = Names(pair.Item.Clean), corrupted = Names(pair.Item.Corrupted);
@@ -57,9 +56,65 @@ public class GeneratedDatasetsTests
     }
 
     [Fact]
-    public void All_names_and_words_are_one_token_of_GPT_2() =>
-        Assert.All(
-            IoiWords.Names.Concat(IoiWords.Places).Concat(IoiWords.Objects), word => Assert.Single(Gpt2Tokenizer().Encode($" {word}")));
+    public void The_same_sentences_are_corrupted_with_three_other_names_that_come_once_each()
+    {
+        IReadOnlyList<PromptPair> swapped = Make("ioi-generated", Gpt2, Gpt2Files.Tokenizer(), count: 200), abc = Make("ioi-abc", Gpt2, Gpt2Files.Tokenizer(), count: 200);
+        Assert.All(swapped.Zip(abc), pair =>
+        {
+            Assert.Equal((pair.First.Clean, pair.First.Correct, pair.First.Incorrect, pair.First.Template), (pair.Second.Clean, pair.Second.Correct, pair.Second.Incorrect, pair.Second.Template));
+            string[] clean = pair.Second.Clean.Text!.Split(' '), corrupted = pair.Second.Corrupted.Text!.Split(' ');
+            int[] changed = [.. Enumerable.Range(0, clean.Length).Where(word => clean[word] != corrupted[word])];
+            string[] names = [.. changed.Select(word => corrupted[word].TrimEnd(','))];
+            Assert.Equal((3, 3), (names.Distinct().Count(), names.Length));
+            Assert.Empty(names.Intersect(clean));
+        });
+        Assert.True(abc.SelectMany(pair => pair.Corrupted.Text!.Split(' ')).Intersect(IoiWords.Names).Count() > 50);
+    }
+
+    [Theory]
+    [InlineData("ioi", "IO S1 S1+1 S2 END")]
+    [InlineData("ioi-order", "IO S1 S1+1 S2 END")]
+    [InlineData("ioi-generated", "IO S1 S1+1 S2 END")]
+    [InlineData("ioi-abc", "IO S1 S1+1 S2 END")]
+    [InlineData("greater-than", "NOUN XX1 YY END")]
+    [InlineData("induction", "A B END")]
+    public void Every_pair_names_its_roles_and_they_stand_where_they_should(string name, string roles)
+    {
+        TextTokenizer tokenizer = Gpt2Files.Tokenizer();
+        foreach (ModelConfig config in new[] { Gpt2, Gpt2 with { BosId = null } })
+        {
+            IReadOnlyList<PromptPair> given = Make(name, config, tokenizer, count: 100);
+            Assert.All(given.Zip(Tokenize(given, config, tokenizer)), both =>
+            {
+                TokenPair pair = both.Second;
+                Assert.Equal(roles.Split(' ').Order(), pair.Roles!.Keys.Order());
+                Assert.Equal(pair.Length - 1, pair.PositionOf("END"));
+                int Token(string role, int after = 0) => pair.Clean[pair.PositionOf(role)!.Value + after];
+                if (name.StartsWith("ioi", StringComparison.Ordinal))
+                {
+                    Assert.Equal((pair.Correct.Ids[0], pair.Incorrect.Ids[0], pair.Incorrect.Ids[0]), (Token("IO"), Token("S1"), Token("S2")));
+                    Assert.True(pair.PositionOf("S1") < pair.PositionOf("S2") && pair.PositionOf("S1+1") == pair.PositionOf("S1") + 1);
+                    Assert.Equal(name is "ioi" or "ioi-generated" ? pair.PositionOf("S2") : Math.Min(pair.PositionOf("IO")!.Value, pair.PositionOf("S1")!.Value), pair.FirstDifference);
+                }
+                else if (name == "greater-than")
+                {
+                    Assert.Equal((pair.FirstDifference, Token("END")), (pair.PositionOf("YY"), Token("XX1")));
+                    Assert.Equal(both.First.Clean.Text!.Split(' ')[1], tokenizer.TokenText(Token("NOUN")).Trim());
+                }
+                else
+                {
+                    Assert.Equal((pair.FirstDifference, Token("END"), pair.Correct.Ids[0]), (pair.PositionOf("B"), Token("A"), Token("A", after: 1)));
+                }
+            });
+        }
+    }
+
+    [Fact]
+    public void All_names_and_words_are_one_token_of_GPT_2()
+    {
+        TextTokenizer tokenizer = Gpt2Files.Tokenizer(); // outside Assert.All, which would take a skipped test for a failed one
+        Assert.All(IoiWords.Names.Concat(IoiWords.Places).Concat(IoiWords.Objects), word => Assert.Single(tokenizer.Encode($" {word}")));
+    }
 
     [Fact]
     public void Only_names_that_are_one_token_are_used_and_two_are_enough()
@@ -85,7 +140,7 @@ public class GeneratedDatasetsTests
     [Fact]
     public void Greater_than_has_every_ending_as_an_answer_on_its_own_side_of_the_year()
     {
-        TextTokenizer tokenizer = Gpt2Tokenizer();
+        TextTokenizer tokenizer = Gpt2Files.Tokenizer();
         IReadOnlyList<PromptPair> pairs = Make("greater-than", Gpt2, tokenizer, count: 300);
         Assert.All(pairs, pair =>
         {
@@ -104,9 +159,10 @@ public class GeneratedDatasetsTests
     }
 
     [Fact]
-    public void A_tokenizer_that_does_not_cut_years_in_two_is_refused()
+    public void A_tokenizer_that_cuts_years_neither_in_two_nor_into_digits_is_refused()
     {
-        Fault fault = Refused("greater-than", TestConfig.With(400), SmallTokenizer.Load());
+        using var folder = new TemporaryFolder();
+        Fault fault = Refused("greater-than", TestConfig.With(400), Load(folder, [.. Enumerable.Range(1, 7).Select(digit => $"1 {digit}")]));
         Assert.Equal((FaultKinds.AnswerNotOneToken, "dataset"), (fault.Kind, fault.Where));
         Assert.Contains("years of two tokens", fault.Message);
     }
@@ -167,12 +223,6 @@ public class GeneratedDatasetsTests
     {
         Fault fault = Refused("induction", TestConfig.With(vocabulary - 1, bosId: 0, context), tokenizer: null);
         Assert.Equal((FaultKinds.UnsupportedModel, "dataset"), (fault.Kind, fault.Where));
-    }
-
-    private static TextTokenizer Gpt2Tokenizer()
-    {
-        string folder = TextTokenizerTests.Gpt2TokenizerFolder();
-        return _gpt2 ??= TextTokenizer.Load(folder)!;
     }
 
     private static TextTokenizer Load(TemporaryFolder folder, string[] merges)

@@ -1,0 +1,81 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Requests;
+
+namespace HeadPatching.Cli.Commands;
+
+/// <summary>Options of a sweep as options of a command, made from <see cref="SweepOptions.All"/>; and the request that a command line makes of them.</summary>
+internal sealed class RequestOptions
+{
+    private readonly IReadOnlyList<(SweepOption Option, Option<object?> OnCommandLine)> _options;
+
+    private RequestOptions(IEnumerable<SweepOption> options)
+    {
+        _options = [.. options.Select(option => (option, OnCommandLine(option)))];
+    }
+
+    /// <summary>The options, in the order of the help.</summary>
+    public IEnumerable<Option> All => _options.Select(option => option.OnCommandLine);
+
+    /// <summary>All that the command line has.</summary>
+    public static RequestOptions Every() => new(SweepOptions.All.Where(option => option.Flag is not null));
+
+    /// <summary>Some, by their names in a request.</summary>
+    public static RequestOptions Of(params string[] names) => new(names.Select(name => SweepOptions.Find(name)!));
+
+    /// <summary>The request of a parsed command line, and how its faults name places.</summary>
+    /// <exception cref="Core.Faults.InvalidInputException">The pairs file cannot be read.</exception>
+    public (SweepRequest Request, FaultPlaces Places) Read(ParseResult parsed)
+    {
+        var request = new SweepRequest();
+        PairsFile? file = null, reference = null;
+        foreach (var (option, onCommandLine) in _options)
+        {
+            if (parsed.GetValue(onCommandLine) is not object value)
+            {
+                continue;
+            }
+
+            if (option.Type is OptionType.PromptPairs)
+            {
+                file = PairsFile.Read((string)value);
+                request = request with { Pairs = file.Pairs, Name = Path.GetFileName((string)value) };
+            }
+            else if (option.Type is OptionType.PromptReference)
+            {
+                reference = BuiltInDatasets.Find((string)value) is null ? DatasetCommand.ReadFile((string)value, option.Flag!) : null;
+                request = request with { Reference = reference is null ? ReferencePrompts.Of((string)value) : ReferencePrompts.Of(reference.Pairs) };
+            }
+            else
+            {
+                request = option.Set(request, value);
+            }
+        }
+
+        Func<int, string?, string> pairs = file is null ? PairTokenizer.PathUnder("pairs") : file.Where;
+        return (request, reference is null ? new FaultPlaces(SweepOptions.FlagOf, pairs) : new FaultPlaces(SweepOptions.FlagOf, pairs) { ReferencePair = reference.Where });
+    }
+
+    /// <summary>An option of a command's own whose value is a whole number.</summary>
+    public static Option<int> Whole(string name, string description, int fallback) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        DefaultValueFactory = _ => fallback,
+        CustomParser = result => Parse(result, name, new OptionType.Whole()) as int? ?? fallback,
+    };
+
+    private static Option<object?> OnCommandLine(SweepOption option) => new(option.Flag!)
+    {
+        Description = option.Help + (option.Default() is string known ? $" (default: {known})" : ""),
+        HelpName = option.Type.Form,
+        Arity = option.Type is OptionType.Flag ? ArgumentArity.Zero : ArgumentArity.ExactlyOne,
+        CustomParser = result => option.Type is OptionType.Flag ? true : Parse(result, option.Flag!, option.Type),
+    };
+
+    private static object? Parse(ArgumentResult result, string name, OptionType type) =>
+        type.Parse(result.Tokens[0].Value, fault => result.AddError($"{name}: {fault}"));
+}

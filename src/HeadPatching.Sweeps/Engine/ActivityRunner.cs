@@ -1,0 +1,122 @@
+using System.Diagnostics;
+using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Storage;
+using HeadPatching.Sweeps.Workflow;
+using Microsoft.Extensions.Logging;
+using Polly;
+using Polly.Retry;
+
+namespace HeadPatching.Sweeps.Engine;
+
+/// <summary>
+/// Runs activities in this process: each when its sweep has a place (<see cref="FairSlots"/>), with a span and a line of the log, and again
+/// where its infrastructure failed. An activity that waits for its next attempt keeps no place.
+/// </summary>
+internal sealed class ActivityRunner : IDisposable
+{
+    private static readonly ResiliencePropertyKey<(string Name, ActivityInput Input)> Retried = new("activity");
+
+    private readonly LoadedModels _models;
+    private readonly PlanSweep _plan;
+    private readonly CacheActivations _cache;
+    private readonly EstimateEffects _estimate;
+    private readonly ScreenHeads _screen;
+    private readonly PatchLayer _patch;
+    private readonly AssembleSweep _assemble;
+    private readonly FairSlots _slots;
+    private readonly ResiliencePipeline _retry;
+    private readonly ILogger _logger;
+
+    public ActivityRunner(IArtifactStore store, IModelCatalog catalog, EngineOptions options, TimeProvider time, ILogger logger)
+    {
+        _models = new LoadedModels(catalog, threads: Math.Max(1, Environment.ProcessorCount / options.Parallelism));
+        _plan = new PlanSweep(store, catalog);
+        _cache = new CacheActivations(store, _models);
+        _estimate = new EstimateEffects(store, _models);
+        _screen = new ScreenHeads(store);
+        _patch = new PatchLayer(store, _models);
+        _assemble = new AssembleSweep(store, time);
+        _slots = new FairSlots(options.Parallelism, time);
+        _retry = Retries(options.Retry, time);
+        _logger = logger;
+    }
+
+    /// <summary>Raised after each batch of patched runs, with how many it made.</summary>
+    public event Action<long>? PatchedRunsMade;
+
+    /// <summary>The share of a sweep, in which its activities run; dispose of it when the sweep ends.</summary>
+    public FairSlots.Share Join() => _slots.Join();
+
+    /// <summary>Runs an activity of a sweep.</summary>
+    public async Task<TOutput> CallAsync<TOutput>(string name, ActivityInput input, FairSlots.Share share, ActivityContext trace, CancellationToken cancellationToken)
+    {
+        ResilienceContext context = ResilienceContextPool.Shared.Get(cancellationToken);
+        context.Properties.Set(Retried, (name, input));
+        try
+        {
+            return (TOutput)await _retry.ExecuteAsync(async resilience => await AttemptAsync(name, input, share, trace, resilience.CancellationToken), context);
+        }
+        finally
+        {
+            ResilienceContextPool.Shared.Return(context);
+        }
+    }
+
+    /// <summary>Does something with the store that is no activity, again where the store failed.</summary>
+    public async Task<T> RetryAsync<T>(Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken) =>
+        await _retry.ExecuteAsync(async stop => await work(stop), cancellationToken);
+
+    public void Dispose() => _models.Dispose();
+
+    private async Task<object> AttemptAsync(string name, ActivityInput input, FairSlots.Share share, ActivityContext trace, CancellationToken cancellationToken)
+    {
+        using IDisposable slot = await share.TakeAsync(cancellationToken);
+        using Activity? span = SweepTelemetry.StartActivity(name, input.SweepId, input.Chunk, input.Layer, trace);
+        long started = Stopwatch.GetTimestamp();
+        object output = await Task.Run(() => RunAsync(name, input, cancellationToken), cancellationToken);
+        Log.ActivityDone(_logger, name, input.SweepId, input.Chunk, input.Layer, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        return output;
+    }
+
+    private async Task<object> RunAsync(string name, ActivityInput input, CancellationToken cancellationToken) => name switch
+    {
+        ActivityNames.PlanSweep => await _plan.RunAsync(input, cancellationToken),
+        ActivityNames.CacheActivations => await _cache.RunAsync(input, cancellationToken),
+        ActivityNames.EstimateEffects => await _estimate.RunAsync(input, cancellationToken),
+        ActivityNames.ScreenHeads => await _screen.RunAsync(input, cancellationToken),
+        ActivityNames.PatchLayer => await _patch.RunAsync(input, runs => PatchedRunsMade?.Invoke(runs), cancellationToken),
+        ActivityNames.AssembleSweep => await _assemble.RunAsync(input, cancellationToken),
+        _ => throw new ArgumentOutOfRangeException(nameof(name), name, "There is no such activity."),
+    };
+
+    private ResiliencePipeline Retries(RetryRules rules, TimeProvider time) => rules.MaxAttempts <= 1
+        ? ResiliencePipeline.Empty
+        : new ResiliencePipelineBuilder { TimeProvider = time }
+            .AddRetry(new RetryStrategyOptions
+            {
+                ShouldHandle = arguments => ValueTask.FromResult(arguments.Outcome.Exception is Exception e && RetryRules.IsWorthRetrying(e)),
+                MaxRetryAttempts = rules.MaxAttempts - 1,
+                BackoffType = DelayBackoffType.Exponential,
+                Delay = rules.FirstDelay,
+                MaxDelay = rules.MaxDelay,
+                OnRetry = arguments =>
+                {
+                    if (arguments.Context.Properties.TryGetValue(Retried, out (string Name, ActivityInput Input) activity))
+                    {
+                        Log.ActivityRetried(
+                            _logger,
+                            arguments.Outcome.Exception,
+                            activity.Name,
+                            activity.Input.SweepId,
+                            activity.Input.Chunk,
+                            activity.Input.Layer,
+                            arguments.AttemptNumber + 1,
+                            arguments.RetryDelay);
+                    }
+
+                    return ValueTask.CompletedTask;
+                },
+            })
+            .Build();
+}

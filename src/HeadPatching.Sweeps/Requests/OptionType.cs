@@ -1,0 +1,242 @@
+using System.Globalization;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Results;
+
+namespace HeadPatching.Sweeps.Requests;
+
+/// <summary>A value that an option can have, with its name in requests and results and what a form calls it.</summary>
+/// <param name="Name">The name, such as <c>attn_out</c>.</param>
+/// <param name="Value">The value.</param>
+/// <param name="Label">What it is, in a few words.</param>
+/// <param name="Group">Under which heading a form lists it; null for none.</param>
+public sealed record OptionWord(string Name, object Value, string Label, string? Group = null);
+
+/// <summary>What the values of an option are, and how they are written on a command line. The union is closed: its readers switch over it.</summary>
+public abstract record OptionType
+{
+    private OptionType()
+    {
+    }
+
+    /// <summary>How help writes the value, such as <c>N</c>.</summary>
+    public abstract string Form { get; }
+
+    /// <summary>Reads the value as the command line gives it.</summary>
+    /// <param name="text">What was written.</param>
+    /// <param name="fault">Told what is wrong, without the option's name; may be called several times.</param>
+    /// <returns>The value; null where there is a fault.</returns>
+    public abstract object? Parse(string text, Action<string> fault);
+
+    /// <summary>What is wrong with a value of the right type, or null.</summary>
+    public virtual string? FaultOf(object value) => null;
+
+    /// <summary>How a value is written.</summary>
+    public virtual string Text(object value) => Convert.ToString(value, CultureInfo.InvariantCulture)!;
+
+    private static int? WholeOf(string text) =>
+        int.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out int value) ? value : null;
+
+    /// <summary>One of a few words.</summary>
+    /// <param name="Known">The words, in the order of the help.</param>
+    public sealed record Words(IReadOnlyList<OptionWord> Known) : OptionType
+    {
+        /// <inheritdoc/>
+        public override string Form => string.Join('|', Known.Select(word => word.Name));
+
+        /// <summary>The values of an enumeration.</summary>
+        /// <param name="label">What a form calls each; its name without hyphens where this gives null.</param>
+        /// <param name="group">Under which heading a form lists it.</param>
+        public static Words Of<T>(Func<T, string?>? label = null, Func<T, string?>? group = null)
+            where T : struct, Enum =>
+            new([.. Enum.GetValues<T>().Select(value => new OptionWord(
+                value.NameOf(), value, label?.Invoke(value) ?? value.NameOf().Replace('-', ' '), group?.Invoke(value)))]);
+
+        /// <inheritdoc/>
+        public override object? Parse(string text, Action<string> fault)
+        {
+            object? value = Find(text);
+            if (value is null)
+            {
+                fault($"there is no '{text}'. Known: {string.Join(", ", Known.Select(word => word.Name))}.");
+            }
+
+            return value;
+        }
+
+        /// <summary>The value of a name, or null.</summary>
+        public object? Find(string? name) => Known.FirstOrDefault(word => word.Name == name)?.Value;
+
+        /// <inheritdoc/>
+        public override string Text(object value) => Known.First(word => word.Value.Equals(value)).Name;
+    }
+
+    /// <summary>A whole number.</summary>
+    /// <param name="Least">The least that is allowed.</param>
+    /// <param name="Most">The most that is allowed.</param>
+    public sealed record Whole(int Least = int.MinValue, int Most = int.MaxValue) : OptionType
+    {
+        /// <inheritdoc/>
+        public override string Form => "N";
+
+        /// <inheritdoc/>
+        public override object? Parse(string text, Action<string> fault)
+        {
+            int? value = WholeOf(text);
+            if (value is null)
+            {
+                fault($"'{text}' is not a whole number.");
+            }
+
+            return value;
+        }
+
+        /// <inheritdoc/>
+        public override string? FaultOf(object value) => (int)value >= Least && (int)value <= Most ? null
+            : Most == int.MaxValue ? string.Create(CultureInfo.InvariantCulture, $"The number is at least {Least}; it is {value}.")
+            : string.Create(CultureInfo.InvariantCulture, $"The number is {Least} to {Most}; it is {value}.");
+    }
+
+    /// <summary>A number from <paramref name="Least"/> on.</summary>
+    /// <param name="Least">The least that is allowed.</param>
+    public sealed record Number(double Least) : OptionType
+    {
+        /// <inheritdoc/>
+        public override string Form => "NUMBER";
+
+        /// <inheritdoc/>
+        public override object? Parse(string text, Action<string> fault)
+        {
+            if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value))
+            {
+                return value;
+            }
+
+            fault($"'{text}' is not a number.");
+            return null;
+        }
+
+        /// <inheritdoc/>
+        public override string? FaultOf(object value) => double.IsFinite((double)value) && (double)value >= Least
+            ? null
+            : string.Create(CultureInfo.InvariantCulture, $"The value is a number from {Least} on.");
+    }
+
+    /// <summary>Said or not.</summary>
+    public sealed record Flag : OptionType
+    {
+        /// <inheritdoc/>
+        public override string Form => "";
+
+        /// <inheritdoc/>
+        public override object? Parse(string text, Action<string> fault) => true;
+
+        /// <inheritdoc/>
+        public override string Text(object value) => (bool)value ? "yes" : "no";
+    }
+
+    /// <summary>A short text.</summary>
+    /// <param name="Form">How help writes it.</param>
+    public sealed record ShortText(string Form) : OptionType
+    {
+        /// <inheritdoc/>
+        public override string Form { get; } = Form;
+
+        /// <inheritdoc/>
+        public override object? Parse(string text, Action<string> fault) => text;
+    }
+
+    /// <summary>Indices.</summary>
+    public sealed record Indices : OptionType
+    {
+        /// <inheritdoc/>
+        public override string Form => "0,2";
+
+        /// <inheritdoc/>
+        public override object? Parse(string text, Action<string> fault)
+        {
+            var indices = new List<int>();
+            foreach (string part in text.Split(','))
+            {
+                if (WholeOf(part) is int index)
+                {
+                    indices.Add(index);
+                }
+                else
+                {
+                    fault($"'{part}' is not a whole number. Give indices with commas between them, such as 0,2.");
+                }
+            }
+
+            return indices.ToArray();
+        }
+    }
+
+    /// <summary>Where paths end.</summary>
+    public sealed record PathReceivers : OptionType
+    {
+        /// <inheritdoc/>
+        public override string Form => "logits|L9H6.q,...";
+
+        /// <inheritdoc/>
+        public override object? Parse(string text, Action<string> fault)
+        {
+            var receivers = new List<Receiver>();
+            foreach (string part in text.Split(','))
+            {
+                if (Receiver.TryParse(part, out Receiver receiver))
+                {
+                    receivers.Add(receiver);
+                }
+                else
+                {
+                    fault($"'{part}' is none. {Receiver.Form}");
+                }
+            }
+
+            return receivers.ToArray();
+        }
+    }
+
+    /// <summary>Where a patch is made.</summary>
+    public sealed record PatchPositions : OptionType
+    {
+        /// <inheritdoc/>
+        public override string Form => "all|each|each-role|N|ROLE";
+
+        /// <inheritdoc/>
+        public override object? Parse(string text, Action<string> fault)
+        {
+            if (Positions.TryParse(text, out Positions positions))
+            {
+                return positions;
+            }
+
+            fault($"'{text}' is none. {Positions.Form}");
+            return null;
+        }
+    }
+
+    /// <summary>Prompt pairs; on the command line a file of them.</summary>
+    public sealed record PromptPairs : OptionType
+    {
+        /// <inheritdoc/>
+        public override string Form => "FILE";
+
+        /// <summary>A file is read by who asks for it: its faults have lines.</summary>
+        public override object? Parse(string text, Action<string> fault) => text;
+    }
+
+    /// <summary>Prompts to refer to: a dataset's name, or pairs; on the command line a file of them.</summary>
+    public sealed record PromptReference : OptionType
+    {
+        /// <inheritdoc/>
+        public override string Form => "NAME|FILE";
+
+        /// <summary>A file is read by who asks for it: its faults have lines.</summary>
+        public override object? Parse(string text, Action<string> fault) => text;
+
+        /// <inheritdoc/>
+        public override string Text(object value) => ((ReferencePrompts)value).Title;
+    }
+}

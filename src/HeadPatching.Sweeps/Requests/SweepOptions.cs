@@ -1,0 +1,257 @@
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
+using HeadPatching.Core.Results;
+using TorchSharp;
+
+namespace HeadPatching.Sweeps.Requests;
+
+/// <summary>The options of a sweep, in the order of the help.</summary>
+public static class SweepOptions
+{
+    private const int LongestName = 255; // what a file's name may have
+
+    private static readonly string[] Generated = [.. BuiltInDatasets.All.Where(dataset => dataset.IsGenerated).Select(dataset => dataset.Name)];
+
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<SweepOption> All { get; } =
+    [
+        Text("model", "NAME|FOLDER", "A model's name (see 'headpatch model list'), or on the command line a Hugging Face model folder",
+            r => r.Model, (r, value) => r with { Model = value! }),
+        Text("dataset", "NAME",
+            $"A built-in dataset: {string.Join(", ", BuiltInDatasets.All.Select(dataset => dataset.Name))}; see 'headpatch dataset list'",
+            r => r.Dataset, (r, value) => r with { Dataset = value }) with
+        {
+            DefaultText = "ioi",
+            Rules = [r => r.Dataset is null || r.Pairs is null ? null : "Give a dataset or pairs, not both."],
+        },
+        Of<IReadOnlyList<PromptPair>?>("pairs", new OptionType.PromptPairs(),
+            "Your own pairs, on the command line a file of JSON Lines: {\"clean\": \"text\"|[ids], \"corrupted\": ..., \"correct\": \" Mary\"|id|[...], \"incorrect\": ...}; "
+            + "or auto-circuit's .json, EAP-IG's .csv",
+            r => r.Pairs, (r, value) => r with { Pairs = value }),
+        Text("name", "NAME", "What the result calls your pairs, such as their file's name", r => r.Name, (r, value) => r with { Name = value }) with
+        {
+            Flag = null,
+            DefaultText = "pairs",
+            Rules = [r => r.Name is null or { Length: > 0 and <= LongestName } ? null : $"The name of the pairs has 1 to {LongestName} characters."],
+        },
+        WholeOrNone("count", new(1, BuiltInDatasets.MostPairs), "How many pairs a generated dataset makes", r => r.Count, (r, value) => r with { Count = value }) with
+        {
+            DefaultText = $"{BuiltInDatasets.DefaultCount}",
+            Rules = [r => r.Count is null || MayCount(r) ? null : $"Only a generated dataset takes a number of pairs: {string.Join(", ", Generated)}."],
+        },
+        Of<IReadOnlyList<int>?>("pairIndices", new OptionType.Indices(), "Only these pairs, from 0", r => r.PairIndices, (r, value) => r with { PairIndices = value }),
+        Of("skipInvalid", new OptionType.Flag(), "Leave out pairs that cannot be swept, such as those of unequal length, and say which (otherwise they refuse the sweep)",
+            r => r.SkipInvalid, (r, value) => r with { SkipInvalid = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Leave out pairs that cannot be swept",
+        },
+        Choice("bos", OptionType.Words.Of<Bos>(bos => bos == Bos.Auto ? "as the model's family has it" : null),
+            "Whether texts begin with the model's BOS; auto is as its family has it (token ids are taken as they are)", r => r.Bos, (r, value) => r with { Bos = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "BOS before texts",
+        },
+        Whole("seed", new(), "Seed of everything drawn at random", r => r.Seed, (r, value) => r with { Seed = value }),
+        Choice("patch", OptionType.Words.Of<Patch>(LabelOf, patch => patch.IsOfLayer() ? "of each layer as a whole" : "of each head"),
+            "Which activation is replaced", r => r.Patch, (r, value) => r with { Patch = value }) with
+        {
+            Place = FormPlace.Options,
+            Label = "Patched activation",
+        },
+        Of("positions", new OptionType.PatchPositions(), "Where: all at once, each position or role in turn, one position (negative from the end), or each pair's own position of a role",
+            r => r.Positions, (r, value) => r with { Positions = value }) with
+        {
+            Place = FormPlace.Options,
+            Label = "Positions",
+        },
+        ChoiceOrNone("direction", OptionType.Words.Of<Direction>(direction => direction == Direction.Denoise ? "denoise: clean into corrupted" : "noise: corrupted into clean"),
+            "Clean into corrupted, or corrupted into clean", r => r.Direction, (r, value) => r with { Direction = value }) with
+        {
+            DefaultText = "denoise; noise with an ablation",
+            Place = FormPlace.Options,
+            Label = "Direction",
+        },
+        Choice("metric", OptionType.Words.Of<Metric>(), "What is measured at the last position", r => r.Metric, (r, value) => r with { Metric = value }) with
+        {
+            Place = FormPlace.Options,
+            Label = "Metric",
+            Rules =
+            [
+                r => r.Method == Method.Exact || r.Metric != Metric.Rank
+                    ? null
+                    : $"A rank has no gradient, so there is no estimate; the method is {r.Method.NameOf()}. Use the method exact.",
+                r => r.Method == Method.Exact || r.Metric != Metric.KlDivergence || r.RunPatched() == Direction.Denoise
+                    ? null
+                    : $"At the clean run the divergence from the clean run has no slope, so every estimate would be 0; the method is {r.Method.NameOf()}. Use denoise, or the method exact.",
+            ],
+        },
+        Choice("aggregation", OptionType.Words.Of<Aggregation>(), "How pairs come together: the mean of their effects over the well-conditioned pairs or over all, or the effect of their means", r => r.Aggregation, (r, value) => r with { Aggregation = value }) with
+        {
+            Place = FormPlace.Options,
+            Label = "Aggregation",
+        },
+        ChoiceOrNone("ablation", OptionType.Words.Of<Ablation>(LabelOf), "What replaces z instead of the other run's: zeros (of z itself), the head's value bias (TransformerLens's zero), its mean over other pairs, or another pair's",
+            r => r.Ablation, (r, value) => r with { Ablation = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Put in",
+            NoneLabel = "the other run's activation",
+            Rules = [r => r.Ablation is null || r.Patch == Patch.Z ? null : $"An ablation replaces a head's z; patch is {r.Patch.NameOf()}. Leave patch out, or make it z."],
+        },
+        Of<ReferencePrompts?>("reference", new OptionType.PromptReference(),
+            "With ablation mean and resample: the prompts that means are over and donors are drawn from, the corrupted ones of a dataset such as ioi-abc or of pairs; "
+            + "none: the swept pairs' own runs, each pair's without itself",
+            r => r.Reference, (r, value) => r with { Reference = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Taken from the prompts of",
+            NoneLabel = "the other pairs",
+            ShownWhen = "ablation",
+            Rules = [r => r.Reference is null || r.Ablation is Ablation.Mean or Ablation.Resample ? null : "Only the ablations mean and resample take z from other prompts. Choose one of them, or leave the reference out."],
+        },
+        Choice("method", OptionType.Words.Of<Method>(LabelOf), "Run every patch, estimate all from one gradient, or estimate and run the largest",
+            r => r.Method, (r, value) => r with { Method = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Method",
+            Rules =
+            [
+                r => r.Method == Method.Exact || r.Ablation is null ? null : $"An ablation has no estimate; the method is {r.Method.NameOf()}. Leave one of the two out.",
+                r => r.Method == Method.Exact || r.Receivers is null ? null : $"A path has no estimate; the method is {r.Method.NameOf()}. Leave one of the two out.",
+                r => r.Method == Method.Exact || AttributionRun.Patches.Contains(r.Patch)
+                    ? null
+                    : $"Estimates are of {string.Join(", ", AttributionRun.Patches.Select(patch => patch.NameOf()))}; patch is {r.Patch.NameOf()}. Use the method exact.",
+            ],
+        },
+        ChoiceOrNone("gradient", OptionType.Words.Of<Gradient>(gradient => gradient == Gradient.FrozenNorms ? "with the scale of every norm held fixed" : "the plain tangent"),
+            "With methods attribution and screen: the gradient with every norm's scale held fixed, or the plain one", r => r.Gradient, (r, value) => r with { Gradient = value }) with
+        {
+            DefaultText = Gradient.FrozenNorms.NameOf(),
+            Place = FormPlace.Advanced,
+            Label = "Gradient",
+            ShownWhen = "method=attribution|screen",
+            Rules = [r => r.Gradient is null || r.Method != Method.Exact ? null : "Only the methods attribution and screen have a gradient. Name one of them, or leave it out."],
+        },
+        WholeOrNone("screenTop", new(1), "With method screen: how many heads are run after the estimate", r => r.ScreenTop, (r, value) => r with { ScreenTop = value }) with
+        {
+            DefaultText = "10",
+            Place = FormPlace.Advanced,
+            Label = "Heads to run after the estimate",
+            ShownWhen = "method=screen",
+            Rules = [r => r.ScreenTop is null || r.Method == Method.Screen ? null : "Only the method screen runs some heads after the estimate."],
+        },
+        Of<IReadOnlyList<Receiver>?>("receivers", new OptionType.PathReceivers(), "Path patching: only the paths from each head to these, the logits or heads' inputs",
+            r => r.Receivers, (r, value) => r with { Receivers = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Only the paths to",
+            NoneLabel = "everything that reads the head",
+            Rules =
+            [
+                r => r.Receivers is null || r.Patch == Patch.Z ? null : $"A path starts with a head's z; patch is {r.Patch.NameOf()}. Leave patch out, or make it z.",
+                r => r.Receivers is null || r.Ablation is null ? null : "Paths carry the other run's z, an ablation puts in something else. Leave one of the two out.",
+            ],
+        },
+        Of("freezeMlps", new OptionType.Flag(), "With receivers: MLPs stay as they are in the patched run (otherwise they are recomputed)",
+            r => r.FreezeMlps, (r, value) => r with { FreezeMlps = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Freeze MLPs: leave out paths through them",
+            ShownWhen = "receivers",
+            Rules = [r => !r.FreezeMlps || r.Receivers is not null ? null : "Only paths can have their MLPs frozen: name receivers, or leave it out."],
+        },
+        Word("dtype", Dtypes.Names, "The type to compute in", r => r.Dtype, (r, value) => r with { Dtype = value }) with
+        {
+            Place = FormPlace.Options,
+            Label = "Computed in",
+        },
+        Word("device", ["auto", "cpu", "cuda"], "Where to compute; auto is cuda where there is one", r => r.Device, (r, value) => r with { Device = value }) with
+        {
+            Rules = [r => r.Device != "cuda" || torch.cuda.is_available() ? null : "This machine has no CUDA device that this build can use. Use cpu or auto."],
+        },
+        Of("threshold", new OptionType.Number(0), "Heads with |effect| above it are important, unless their interval holds 0", r => r.Threshold, (r, value) => r with { Threshold = value }) with
+        {
+            Place = FormPlace.Options,
+            Label = "Important beyond ±",
+        },
+        Whole("top", new(1), "How many heads the ranked table shows; results have all", r => r.Top, (r, value) => r with { Top = value }),
+        Whole("memoryMiB", new(1), "MiB that patching may take beside the model's weights", r => r.MemoryMiB, (r, value) => r with { MemoryMiB = value }) with { Flag = "--memory" },
+    ];
+
+    /// <summary>The option of a request's property, or null.</summary>
+    public static SweepOption? Find(string name) => All.FirstOrDefault(option => option.Name == name);
+
+    /// <summary>The command line's name of a request's property.</summary>
+    public static string FlagOf(string name) => name == "name" ? "--pairs" : Find(name)?.Flag ?? SweepOption.FlagOf(name);
+
+    /// <summary>Whether a request may say how many pairs: of a dataset that does not exist, it does no harm.</summary>
+    private static bool MayCount(SweepRequest request) => request.Pairs is null && BuiltInDatasets.Find(request.DatasetName()) is null or { IsGenerated: true };
+
+    private static string? LabelOf(Patch patch) => patch switch
+    {
+        Patch.Z => "z, the head's output",
+        Patch.Pattern => "pattern, its attention",
+        Patch.Q => "q, its queries",
+        Patch.K => "k, its keys",
+        Patch.V => "v, its values",
+        Patch.AttnOut => "attn_out, what its heads write",
+        Patch.MlpOut => "mlp_out, what its MLP writes",
+        Patch.ResidPre => "resid_pre, the stream before it",
+        Patch.ResidMid => "resid_mid, between attention and MLP",
+        Patch.ResidPost => "resid_post, the stream after it",
+        _ => null,
+    };
+
+    private static string? LabelOf(Ablation ablation) => ablation switch
+    {
+        Ablation.Zero => "zeros",
+        Ablation.ValueBias => "its value bias",
+        Ablation.Mean => "its mean over others",
+        Ablation.Resample => "another pair's",
+        _ => null,
+    };
+
+    private static string? LabelOf(Method method) => method switch
+    {
+        Method.Exact => "run every patch",
+        Method.Attribution => "estimate all from one gradient",
+        Method.Screen => "estimate all, run the strongest",
+        _ => null,
+    };
+
+    private static SweepOption Of<T>(string name, OptionType type, string help, Func<SweepRequest, T> get, Func<SweepRequest, T, SweepRequest> set) => new()
+    {
+        Name = name,
+        Flag = SweepOption.FlagOf(name),
+        Type = type,
+        Help = help,
+        Get = request => get(request),
+        Set = (request, value) => set(request, (T)value!),
+    };
+
+    private static SweepOption Text(string name, string form, string help, Func<SweepRequest, string?> get, Func<SweepRequest, string?, SweepRequest> set) =>
+        Of(name, new OptionType.ShortText(form), help, get, set);
+
+    private static SweepOption Word(string name, IEnumerable<string> words, string help, Func<SweepRequest, string> get, Func<SweepRequest, string, SweepRequest> set) =>
+        Of(name, new OptionType.Words([.. words.Select(word => new OptionWord(word, word, word))]), help, get, set);
+
+    private static SweepOption Whole(string name, OptionType.Whole type, string help, Func<SweepRequest, int> get, Func<SweepRequest, int, SweepRequest> set) =>
+        Of(name, type, help, get, set);
+
+    private static SweepOption WholeOrNone(string name, OptionType.Whole type, string help, Func<SweepRequest, int?> get, Func<SweepRequest, int?, SweepRequest> set) =>
+        Of(name, type, help, get, set);
+
+    private static SweepOption Choice<T>(string name, OptionType.Words words, string help, Func<SweepRequest, T> get, Func<SweepRequest, T, SweepRequest> set)
+        where T : struct, Enum =>
+        Of(name, words, help, get, set);
+
+    private static SweepOption ChoiceOrNone<T>(string name, OptionType.Words words, string help, Func<SweepRequest, T?> get, Func<SweepRequest, T?, SweepRequest> set)
+        where T : struct, Enum =>
+        Of(name, words, help, get, set);
+}
