@@ -60,7 +60,7 @@ internal static class FiniteNumbers
                     return layer == 0 ? $"The {name} run is not finite from the embedding on" : Grows(name, layer - 1);
                 }
 
-                if (!ofRun.Named().All(named => IsFinite(named.Tensor)))
+                if (!IsFinite(ofRun.Z!))
                 {
                     return Grows(name, layer);
                 }
