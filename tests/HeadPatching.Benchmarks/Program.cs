@@ -14,6 +14,7 @@ var firstDifference = new Option<int>("--first-difference") { DefaultValueFactor
 var pairs = new Option<int>("--pairs") { DefaultValueFactory = _ => 5 };
 var deviceName = new Option<string>("--device") { DefaultValueFactory = _ => "cpu" };
 var dtype = new Option<string>("--dtype") { DefaultValueFactory = _ => "float32" };
+var threads = new Option<int?>("--threads") { Description = "Threads of libtorch; the ratio by processor time is for one." };
 deviceName.AcceptOnlyFromAmong("cpu", "cuda");
 dtype.AcceptOnlyFromAmong([.. Dtypes.Names]);
 
@@ -58,7 +59,7 @@ Command Overhead()
 
 Command Make(string name, string description, bool eachPosition)
 {
-    var command = new Command(name, description) { layers, heads, width, vocabulary, tokens, firstDifference, pairs, deviceName, dtype };
+    var command = new Command(name, description) { layers, heads, width, vocabulary, tokens, firstDifference, pairs, deviceName, dtype, threads };
     command.SetAction(parsed =>
     {
         LibTorch.Load();
@@ -67,6 +68,11 @@ Command Make(string name, string description, bool eachPosition)
         {
             Console.Error.WriteLine("--device: This machine has no CUDA device that this build can use.");
             return 2;
+        }
+
+        if (parsed.GetValue(threads) is int count)
+        {
+            set_num_threads(count);
         }
 
         var workload = new Workload(

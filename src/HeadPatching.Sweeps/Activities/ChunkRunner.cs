@@ -4,8 +4,9 @@ using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Patching.Paths;
-using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
@@ -29,120 +30,75 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
     {
         if (!await store.ExistsAsync(SweepArtifacts.Activations(chunk.Activations), cancellationToken))
         {
-            using ChunkActivations made = await MakeAsync(chunk, cancellationToken);
+            using CachedChunk made = await MakeAsync(chunk, cancellationToken);
         }
     }
 
     /// <summary>Runs a band of layers over a chunk and stores what it gave.</summary>
     public async Task<ChunkRuns> RunAsync(PlannedPart part, PlannedChunk chunk, ChunkWork work, string key, Action<long>? progress, CancellationToken cancellationToken)
     {
-        int firstRead = work is ChunkWork.Estimates ? 0 : part.FirstLayer;
+        IReadOnlyList<CachedTensor> needed = lease.Use(model => work.Needed(model.Config, part.FirstLayer, part.LastLayer, chunk.Start));
         long started = Stopwatch.GetTimestamp();
-        ChunkActivations? known = await ActivationArtifact.ReadAsync(store, lease, chunk.Activations, firstRead, traffic, cancellationToken);
-        using ChunkActivations activations = known ?? await MakeAsync(chunk, cancellationToken);
+        CachedChunk? known = await ActivationArtifact.ReadAsync(store, lease, chunk, needed, traffic, cancellationToken);
+        using CachedChunk cached = known ?? await MakeAsync(chunk, cancellationToken);
         double cacheSeconds = known is null ? Stopwatch.GetElapsedTime(started).TotalSeconds : 0;
         IMetric metric = MetricFor.Metric(work.Metric);
-        var measured = new MeasuredPairs(chunk.Pairs, activations.Final.Clean);
-        using AblatedZ? ablatedZ = work is ChunkWork.Heads { NeedsAllPairs: true } heads ? await AblatedZAsync(part, chunk, heads, activations, cancellationToken) : null;
-        ChunkRuns runs = lease.Use(model =>
+        IReadOnlyDictionary<int, Tensor>? ablatedZ = work is ChunkWork.Heads { NeedsAllPairs: true } ablation
+            ? await AblatedZAsync(part, chunk, ablation, cached.Activations, cancellationToken)
+            : null;
+        ChunkRuns runs;
+        try
         {
-            IReadOnlyList<Baseline> baselines = activations.Final.Baselines(model, metric, chunk.Pairs);
-            return new ChunkRuns(baselines, Layers(model, baselines), cacheSeconds);
-        });
+            runs = lease.Use(model => Run(model));
+        }
+        finally
+        {
+            foreach (Tensor z in ablatedZ?.Values ?? [])
+            {
+                z.Dispose();
+            }
+        }
+
         await RunArtifact.WriteAsync(store, key, runs, traffic, cancellationToken);
         return runs;
 
-        IReadOnlyList<LayerPatches> Layers(Transformer model, IReadOnlyList<Baseline> baselines) => work switch
+        ChunkRuns Run(Transformer model)
         {
-            ChunkWork.Heads heads => Heads(model, part, heads, new LayerPatcher(model, metric, _budget), measured, baselines, activations, ablatedZ, progress, cancellationToken),
-            ChunkWork.Paths paths => Paths(model, part, paths, new PathPatcher(model, metric, _budget), measured, baselines, activations, progress, cancellationToken),
-            ChunkWork.Estimates estimates => Estimates(model, estimates, metric, measured, baselines, activations, cancellationToken),
-            _ => throw new ArgumentOutOfRangeException(nameof(work), work, "There is no such work."),
-        };
-    }
-
-    private static List<LayerPatches> Heads(
-        Transformer model,
-        PlannedPart part,
-        ChunkWork.Heads work,
-        LayerPatcher patcher,
-        MeasuredPairs measured,
-        IReadOnlyList<Baseline> baselines,
-        ChunkActivations activations,
-        AblatedZ? ablatedZ,
-        Action<long>? progress,
-        CancellationToken cancellation)
-    {
-        var patches = new List<LayerPatches>();
-        for (int layer = part.FirstLayer; layer <= part.LastLayer; layer++)
-        {
-            int[]? only = work.Only?.GetValueOrDefault(layer) ?? [];
-            if (work.Only is not null && only.Length == 0)
+            IReadOnlyList<Baseline> baselines = cached.Final.Baselines(model, metric, chunk.Pairs);
+            var inputs = new BandInputs
             {
-                continue;
-            }
-
-            patches.Add(patcher.Patch(
-                new LayerInputs
-                {
-                    Layer = layer,
-                    Measured = measured,
-                    Baselines = baselines,
-                    Activations = activations.Layers[layer]!,
-                    Later = [.. activations.Layers.Skip(layer + 1).Select(later => later!.Base(work.Options.Direction)).Select(run => new KeysValues(run.K, run.V))],
-                    AblatedZ = ablatedZ?.Of(layer),
-                    OnlyHeads = work.Only is null ? null : only,
-                },
-                work.Options,
-                progress,
-                cancellation));
+                First = part.FirstLayer,
+                Last = part.LastLayer,
+                Measured = new MeasuredPairs(chunk.Pairs, cached.Final.Clean),
+                Baselines = baselines,
+                Activations = cached.Activations,
+                AblatedZ = ablatedZ,
+                OnlyHeads = (work as ChunkWork.Heads)?.Only?.ToDictionary(layer => layer.Key, layer => (IReadOnlyList<int>)layer.Value),
+            };
+            IReadOnlyList<LayerPatches> layers = work switch
+            {
+                ChunkWork.Heads heads => new BandPatcher(model, metric, _budget).Patch(inputs, heads.Options, progress, cancellationToken),
+                ChunkWork.Paths paths => new PathPatcher(model, metric, _budget).Patch(inputs, paths.Options, progress, cancellationToken),
+                ChunkWork.Estimates estimates => Estimates(model, estimates, metric, inputs, cancellationToken),
+                _ => throw new ArgumentOutOfRangeException(nameof(work), work, "There is no such work."),
+            };
+            return new ChunkRuns(baselines, layers, cacheSeconds);
         }
-
-        return patches;
     }
 
-    // The paths from each layer's heads: the layer itself and all after it, as they are in the run that is patched.
-    private static List<LayerPatches> Paths(
-        Transformer model,
-        PlannedPart part,
-        ChunkWork.Paths work,
-        PathPatcher patcher,
-        MeasuredPairs measured,
-        IReadOnlyList<Baseline> baselines,
-        ChunkActivations activations,
-        Action<long>? progress,
-        CancellationToken cancellation) =>
-    [
-        .. Enumerable.Range(part.FirstLayer, part.LastLayer - part.FirstLayer + 1).Select(layer => patcher.Patch(
-            layer,
-            measured,
-            baselines,
-            activations.Layers[layer]!.Source(work.Options.Direction).Z,
-            [.. activations.Layers.Skip(layer).Select(own => own!.Base(work.Options.Direction))],
-            work.Options,
-            progress,
-            cancellation)),
-    ];
-
-    private List<LayerPatches> Estimates(
-        Transformer model,
-        ChunkWork.Estimates work,
-        IMetric metric,
-        MeasuredPairs measured,
-        IReadOnlyList<Baseline> baselines,
-        ChunkActivations activations,
-        CancellationToken cancellation)
+    private List<LayerPatches> Estimates(Transformer model, ChunkWork.Estimates work, IMetric metric, BandInputs inputs, CancellationToken cancellation)
     {
-        using AttributionRun run = AttributionRun.Start(model, metric, measured, baselines, work.Options, _budget, work.Gradient, cancellation);
-        return [.. activations.Layers.Select((layer, index) => run.Estimate(index, layer!))];
+        using AttributionRun run = AttributionRun.Start(
+            model, metric, inputs.Measured, inputs.Baselines, work.Options, _budget, work.Gradient, cancellation);
+        return [.. Enumerable.Range(inputs.First, inputs.Last - inputs.First + 1).Select(layer => run.Estimate(layer, inputs.Activations))];
     }
 
-    private async Task<ChunkActivations> MakeAsync(PlannedChunk chunk, CancellationToken cancellationToken)
+    private async Task<CachedChunk> MakeAsync(PlannedChunk chunk, CancellationToken cancellationToken)
     {
-        ChunkActivations made = lease.Use(model => Make(model, chunk.Pairs, cancellationToken));
+        CachedChunk made = lease.Use(model => Make(model, chunk, cancellationToken));
         try
         {
-            await ActivationArtifact.WriteAsync(store, lease, chunk.Activations, made, traffic, cancellationToken);
+            await ActivationArtifact.WriteAsync(store, lease, chunk, made, traffic, cancellationToken);
             ForwardPasses += 2 * chunk.Pairs.Count;
             return made;
         }
@@ -153,41 +109,44 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
         }
     }
 
-    private static ChunkActivations Make(Transformer model, IReadOnlyList<TokenPair> pairs, CancellationToken cancellation)
+    private static CachedChunk Make(Transformer model, PlannedChunk chunk, CancellationToken cancellation)
     {
-        using var run = new CachingRun(model, pairs);
-        var layers = new List<LayerActivations>();
+        var layers = new Dictionary<int, LayerActivations>();
+        var activations = new ChunkActivations(chunk.Start, layers);
         try
         {
+            using var run = new CachingRun(model, chunk.Pairs, chunk.Start);
             while (layers.Count < model.Config.Layers)
             {
                 cancellation.ThrowIfCancellationRequested();
-                layers.Add(run.NextLayer());
+                layers[layers.Count] = run.NextLayer();
             }
 
-            return new ChunkActivations([.. layers], run.Final());
+            return new CachedChunk(activations, run.Final());
         }
         catch
         {
-            layers.ForEach(layer => layer.Dispose());
+            activations.Dispose();
             throw;
         }
     }
 
-    private async Task<AblatedZ> AblatedZAsync(
+    /// <summary>What an ablation puts into the layers of a band, by layer, [pairs, heads, position, d_head].</summary>
+    private async Task<IReadOnlyDictionary<int, Tensor>> AblatedZAsync(
         PlannedPart part, PlannedChunk chunk, ChunkWork.Heads work, ChunkActivations activations, CancellationToken cancellationToken)
     {
         _ablation ??= AblationPlan.Of(await plans.PairsAsync(sweepId, cancellationToken), work.Options)!;
         int layers = part.LastLayer - part.FirstLayer + 1;
         if (work.Options.Ablation == Ablation.Resample)
         {
-            return new AblatedZ(part.FirstLayer, lease.Use(model => _ablation.Resampled(model, chunk.Pairs, part.FirstLayer, layers)));
+            return ByLayer(lease.Use(model => _ablation.Resampled(model, chunk.Pairs, part.FirstLayer, layers)));
         }
 
         _means ??= await MeansAsync(work, cancellationToken);
-        return new AblatedZ(part.FirstLayer, lease.Use(model =>
-            (IReadOnlyList<Tensor>)[.. Enumerable.Range(part.FirstLayer, layers).Select(layer =>
-                _ablation.Mean(_means[layer], chunk.Pairs, activations.Layers[layer]!.Base(work.Options.Direction).Z))]));
+        return ByLayer(lease.Use(model => (IReadOnlyList<Tensor>)[.. Enumerable.Range(part.FirstLayer, layers).Select(layer =>
+            _ablation.Mean(_means[layer], chunk.Pairs, activations.Layers[layer].Base(work.Options.Direction).Z!))]));
+
+        Dictionary<int, Tensor> ByLayer(IReadOnlyList<Tensor> z) => z.Index().ToDictionary(one => part.FirstLayer + one.Index, one => one.Item);
     }
 
     /// <summary>The sums of all layers that means over all pairs are made of, from the store where they are there.</summary>
@@ -211,20 +170,6 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
         foreach (MeanZ mean in _means ?? [])
         {
             mean.Dispose();
-        }
-    }
-
-    /// <summary>What an ablation puts into the layers of a band, each [pairs, heads, position, d_head].</summary>
-    private sealed record AblatedZ(int FirstLayer, IReadOnlyList<Tensor> Z) : IDisposable
-    {
-        public Tensor Of(int layer) => Z[layer - FirstLayer];
-
-        public void Dispose()
-        {
-            foreach (Tensor z in Z)
-            {
-                z.Dispose();
-            }
         }
     }
 }

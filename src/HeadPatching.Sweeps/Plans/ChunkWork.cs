@@ -1,7 +1,9 @@
 using System.Text.Json;
 using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
@@ -25,6 +27,20 @@ public abstract record ChunkWork
 
     /// <summary>Everything that the numbers depend on beside the pairs, the activations and the layers: a part of the key of the runs.</summary>
     public abstract string Text { get; }
+
+    /// <summary>The cached tensors that a band of layers looks at.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="first">The band's first layer.</param>
+    /// <param name="last">Its last.</param>
+    /// <param name="start">The first position that is cached of each run.</param>
+    public abstract IReadOnlyList<CachedTensor> Needed(ModelConfig config, int first, int last, int start);
+
+    /// <summary>The floating-point operations of a band of layers over a chunk of pairs, counted.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="pairs">The chunk's pairs.</param>
+    /// <param name="first">The band's first layer.</param>
+    /// <param name="last">Its last.</param>
+    public abstract double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last);
 
     /// <summary>The work that a request's patched runs, or paths, are.</summary>
     /// <param name="request">The request.</param>
@@ -62,6 +78,14 @@ public abstract record ChunkWork
             Options.References is null ? null : WorkKeys.Pairs(Options.References),
             Options.Ablation == Ablation.Resample ? Options.Seed : null,
             Only is null ? null : string.Join(';', Only.OrderBy(layer => layer.Key).Select(layer => $"{layer.Key}:{string.Join(',', layer.Value)}")));
+
+        /// <inheritdoc/>
+        public override IReadOnlyList<CachedTensor> Needed(ModelConfig config, int first, int last, int start) =>
+            NeededTensors.OfBand(config, Options, first, last, start);
+
+        /// <inheritdoc/>
+        public override double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) =>
+            Cost.OfBand(config, Options, pairs, first, last);
     }
 
     /// <summary>Patched paths.</summary>
@@ -71,6 +95,14 @@ public abstract record ChunkWork
     {
         /// <inheritdoc/>
         public override string Text => Joined(string.Join(' ', Options.Receivers), Options.FreezeMlps, Options.Positions, Options.Direction);
+
+        /// <inheritdoc/>
+        public override IReadOnlyList<CachedTensor> Needed(ModelConfig config, int first, int last, int start) =>
+            NeededTensors.OfPaths(config, Options, first, last, start);
+
+        /// <inheritdoc/>
+        public override double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) =>
+            Cost.OfPaths(config, Options, pairs, first, last);
     }
 
     /// <summary>Estimates of every patch from one gradient.</summary>
@@ -81,5 +113,13 @@ public abstract record ChunkWork
     {
         /// <inheritdoc/>
         public override string Text => Joined(Options.Patch, Options.Positions, Options.Direction, Gradient);
+
+        /// <inheritdoc/>
+        public override IReadOnlyList<CachedTensor> Needed(ModelConfig config, int first, int last, int start) =>
+            NeededTensors.OfEstimate(config, Options, start);
+
+        /// <inheritdoc/>
+        public override double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) =>
+            Cost.OfEstimate(config, pairs.Count, pairs[0].Length);
     }
 }

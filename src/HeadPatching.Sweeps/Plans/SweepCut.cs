@@ -1,15 +1,18 @@
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Models;
+using static TorchSharp.torch;
 
 namespace HeadPatching.Sweeps.Plans;
 
 /// <summary>
 /// Cuts a sweep: pairs into chunks, which are what is stored, and bands of layers over groups of chunks into parts, which are what an activity
 /// does. Chunks and bands depend on the model, the device's kind, the memory and the chunk's own pairs alone, so that a sweep over more pairs comes to
-/// the same ones: every chunk of a length and place of difference that was full before. (The last chunk of each such group grows with the pairs, and
-/// then is another.) Parts are sized by counted operations and depend on nothing that is stored.
+/// the same ones: every chunk of a length and first difference that was full before. The last chunk of each such group grows with the pairs, and then
+/// is another; since chunks grow from a few pairs on, that is less than half of a group. Parts are sized by counted operations and depend on nothing
+/// that is stored.
 /// </summary>
 internal sealed class SweepCut
 {
@@ -22,11 +25,11 @@ internal sealed class SweepCut
     /// <summary>Parts of a small sweep, so that several workers share it.</summary>
     private const int FewParts = 8;
 
-    /// <summary>
-    /// Pairs of a chunk. More gain nothing on a CPU, whose caches they would leave; and the smaller the chunks, the more of them a sweep over more
-    /// pairs has in common with an earlier one.
-    /// </summary>
-    private const int MostPairsOnCpu = 8, MostPairsOnGpu = 256;
+    /// <summary>Pairs of the first chunk of a group, and of the least that stand alone.</summary>
+    private const int FewestPairs = 8;
+
+    /// <summary>Pairs of a chunk. More gain nothing; and the smaller the chunks, the more of them a sweep over more pairs has in common with an earlier one.</summary>
+    private const int MostPairsOnCpu = 64, MostPairsOnGpu = 256;
 
     /// <summary>Positions of a chunk, over its pairs: more gain nothing on a GPU.</summary>
     private const int MostRows = 8192;
@@ -35,6 +38,7 @@ internal sealed class SweepCut
 
     private readonly ModelConfig _config;
     private readonly ModelSource _source;
+    private readonly ScalarType _dtype;
     private readonly MemoryBudget _budget;
     private readonly double _rate;
 
@@ -43,6 +47,7 @@ internal sealed class SweepCut
     {
         _config = config;
         _source = source;
+        _dtype = Dtypes.Parse(source.Dtype);
         _budget = budget;
         _rate = rates.Of(source);
     }
@@ -52,10 +57,11 @@ internal sealed class SweepCut
     /// <param name="method">How effects are found.</param>
     /// <param name="exact">The patched runs.</param>
     /// <param name="estimate">The estimates, where the method has some.</param>
-    public (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(IReadOnlyList<TokenPair> pairs, Method method, ChunkWork exact, ChunkWork? estimate)
+    /// <param name="shareRun">Which share of all heads is run, as far as it is known.</param>
+    public (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(IReadOnlyList<TokenPair> pairs, Method method, ChunkWork exact, ChunkWork? estimate, double shareRun)
     {
         var places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
-        Measured[] chunks = [.. Chunks(pairs).Select(chunk => Measure(chunk, method, exact, estimate))];
+        Measured[] chunks = [.. Chunks(pairs).Select(chunk => Measure(chunk, method, exact, estimate, shareRun))];
         double flops = chunks.Sum(chunk => chunk.Flops), seconds = flops / _rate;
         double target = seconds switch
         {
@@ -68,7 +74,7 @@ internal sealed class SweepCut
         foreach (IReadOnlyList<Measured> group in Groups(chunks, target * _rate))
         {
             PlannedChunk[] planned = [.. group.Select(chunk => new PlannedChunk(
-                chunk.Pairs, [.. chunk.Pairs.Select(pair => places[pair.Index])], WorkKeys.Activations(_source, chunk.Pairs, start: 0)))];
+                chunk.Pairs, [.. chunk.Pairs.Select(pair => places[pair.Index])], chunk.Start, WorkKeys.Activations(_source, chunk.Pairs, chunk.Start)))];
             foreach (var (band, layers) in group[0].Bands.Index())
             {
                 var part = new PlannedPart(layers.First, layers.Last, planned);
@@ -83,7 +89,6 @@ internal sealed class SweepCut
             }
         }
 
-        int bytes = Dtypes.Parse(_source.Dtype).Bytes();
         PlannedPart[] parts = [.. firstBands, .. otherBands.OrderBy(one => one.Band).Select(one => one.Part)];
         return (parts, new PlanSize(
             _config.Layers,
@@ -94,42 +99,90 @@ internal sealed class SweepCut
             method,
             exact is ChunkWork.Heads { Options.Ablation: Ablation.Mean },
             flops,
-            pairs.Sum(pair => WorkCost.Bytes(_config, pair.Length, bytes, _config.Layers)),
-            parts.Length == firstBands.Count && method != Method.Screen
-                ? 0
-                : parts.Sum(part => part.Chunks.Sum(chunk => chunk.Pairs.Sum(pair => WorkCost.Bytes(_config, pair.Length, bytes, _config.Layers - part.FirstLayer)))),
+            chunks.Sum(chunk => Bytes(CachedTensor.All(_config, chunk.Start), chunk.Pairs, chunk.Start)),
+            BytesToRead(parts, firstBands.Count, method, exact, estimate),
             seconds,
-            _budget.Bytes));
+            chunks.Max(chunk => chunk.Bands.Max(band =>
+                Cost.PeakBytes(_config, _dtype, chunk.Pairs.Count, chunk.Pairs[0].Length, chunk.Start, band.Last - band.First + 1, _budget)))));
     }
 
-    /// <summary>Pairs of one length whose first difference is in the same quarter, in the order of the dataset, so many at a time.</summary>
-    private IEnumerable<TokenPair[]> Chunks(IReadOnlyList<TokenPair> pairs) => pairs
-        .GroupBy(pair => (pair.Length, Quarter: 4 * pair.FirstDifference / pair.Length))
-        .OrderBy(group => group.Key)
-        .SelectMany(group => group.OrderBy(pair => pair.Index).Chunk(PairsPerChunk(group.Key.Length)));
+    // A part that has all layers of its chunks makes their activations itself, unless the estimate before it did.
+    private long BytesToRead(PlannedPart[] parts, int groups, Method method, ChunkWork exact, ChunkWork? estimate)
+    {
+        bool cachedFirst = parts.Length > groups;
+        long bytes = 0;
+        if (estimate is not null && cachedFirst)
+        {
+            bytes += parts.Take(groups).Sum(part => Of(part, estimate));
+        }
+
+        return method == Method.Attribution || (method == Method.Exact && !cachedFirst) ? bytes : bytes + parts.Sum(part => Of(part, exact));
+
+        long Of(PlannedPart part, ChunkWork work) =>
+            part.Chunks.Sum(chunk => Bytes(work.Needed(_config, part.FirstLayer, part.LastLayer, chunk.Start), chunk.Pairs, chunk.Start));
+    }
+
+    private long Bytes(IEnumerable<CachedTensor> tensors, IReadOnlyList<TokenPair> pairs, int start) =>
+        Cost.Bytes(_config, _dtype, tensors, pairs.Count, pairs[0].Length, start);
+
+    /// <summary>
+    /// Chunks of pairs of one length and first difference, in the order of the dataset: a few, as many again, then twice as many each time, to the
+    /// most there may be. What is left of a group and is too few to stand alone goes together with others of its length.
+    /// </summary>
+    private IEnumerable<IReadOnlyList<TokenPair>> Chunks(IReadOnlyList<TokenPair> pairs)
+    {
+        foreach (var ofOneLength in pairs.GroupBy(pair => pair.Length).OrderBy(group => group.Key))
+        {
+            int most = PairsPerChunk(ofOneLength.Key);
+            var left = new List<TokenPair>();
+            foreach (var group in ofOneLength.Select(pair => (pair.FirstDifference, Pair: pair)).GroupBy(one => one.FirstDifference, one => one.Pair).OrderBy(group => group.Key))
+            {
+                TokenPair[] ofGroup = [.. group.OrderBy(pair => pair.Index)];
+                for (int done = 0; done < ofGroup.Length;)
+                {
+                    TokenPair[] chunk = [.. ofGroup.Skip(done).Take(Math.Min(most, Math.Max(FewestPairs, done)))];
+                    done += chunk.Length;
+                    if (chunk.Length < Math.Min(most, FewestPairs))
+                    {
+                        left.AddRange(chunk);
+                    }
+                    else
+                    {
+                        yield return chunk;
+                    }
+                }
+            }
+
+            foreach (IReadOnlyList<TokenPair> chunk in Core.Patching.Chunks.Split(left, _ => Math.Min(most, FewestPairs)))
+            {
+                yield return chunk;
+            }
+        }
+    }
 
     // Whatever is patched: sweeps of other patches over the same pairs find the same activations.
     private int PairsPerChunk(int length)
     {
-        double perPair = WorkCost.Caching(_config, length) + (_config.Heads * WorkCost.Caching(_config, length) * _config.Layers / 4);
+        double forward = Cost.OfCaching(_config, 1, length, start: 0);
         double most = new[]
         {
-            _budget.PairsCached(_config, Dtypes.Parse(_source.Dtype), length),
+            _budget.PairsCached(_config, _dtype, length),
             MostRows / (double)length,
-            PartSeconds * _rate / perPair,
+            PartSeconds * _rate / (forward * (1 + (_config.Heads * _config.Layers / 4.0))),
             _source.IsOnGpu ? MostPairsOnGpu : MostPairsOnCpu,
         }.Min();
         return 1 << (int)Math.Log2(Math.Max(most, 1));
     }
 
-    private Measured Measure(TokenPair[] chunk, Method method, ChunkWork exact, ChunkWork? estimate)
+    private Measured Measure(IReadOnlyList<TokenPair> chunk, Method method, ChunkWork exact, ChunkWork? estimate, double shareRun)
     {
-        double caching = chunk.Sum(pair => WorkCost.Caching(_config, pair.Length));
-        double estimating = estimate is null ? 0 : chunk.Sum(pair => WorkCost.Band(_config, estimate, pair, 0, _config.Layers - 1));
+        int start = exact is ChunkWork.Heads { Options.Ablation: not null } ? 0 : CachingRun.StartOf(chunk);
+        double caching = Cost.OfCaching(_config, chunk.Count, chunk[0].Length, start);
+        double estimating = estimate?.Operations(_config, chunk, 0, _config.Layers - 1) ?? 0;
         double[] layers = method == Method.Attribution
             ? new double[_config.Layers]
-            : [.. Enumerable.Range(0, _config.Layers).Select(layer => chunk.Sum(pair => WorkCost.Band(_config, exact, pair, layer, layer)))];
-        return new Measured(chunk, caching + estimating + layers.Sum(), Bands(layers));
+            : [.. Enumerable.Range(0, _config.Layers).Select(layer => shareRun * exact.Operations(_config, chunk, layer, layer))];
+        return new Measured(chunk, start, caching + estimating + layers.Sum(), Bands(layers));
     }
 
     /// <summary>Bands of layers that cost about the same each; one, where a chunk over all layers does not take long.</summary>
@@ -174,7 +227,7 @@ internal sealed class SweepCut
         yield return group;
     }
 
-    private sealed record Measured(TokenPair[] Pairs, double Flops, IReadOnlyList<(int First, int Last)> Bands);
+    private sealed record Measured(IReadOnlyList<TokenPair> Pairs, int Start, double Flops, IReadOnlyList<(int First, int Last)> Bands);
 }
 
 /// <summary>How fast one activity computes on each kind of device, in floating-point operations a second: what sizes of parts are reckoned from.</summary>

@@ -84,7 +84,7 @@ public sealed record SweepPlan(
 /// <param name="BytesToCache">Bytes of activations that are written where none are there yet.</param>
 /// <param name="BytesToRead">Bytes of activations that are read by parts that did not make them.</param>
 /// <param name="Seconds">The time on one worker, estimated from a rate for the kind of device.</param>
-/// <param name="MemoryBytes">The memory that an activity may take beside the weights.</param>
+/// <param name="MemoryBytes">The most memory that an activity takes on a CPU beside the weights; on a GPU a batch takes up to half of the card's free memory.</param>
 public sealed record PlanSize(
     int Layers,
     int Chunks,
@@ -122,8 +122,9 @@ public sealed record PlannedPart(int FirstLayer, int LastLayer, IReadOnlyList<Pl
 /// <summary>A chunk of pairs that run as one batch.</summary>
 /// <param name="Pairs">Its pairs.</param>
 /// <param name="Places">The place of each in the result.</param>
+/// <param name="Start">The first position that is cached of each run: that of the first difference; 0 for ablations, which change positions before it too.</param>
 /// <param name="Activations">The key of its activations.</param>
-public sealed record PlannedChunk(IReadOnlyList<TokenPair> Pairs, IReadOnlyList<int> Places, string Activations);
+public sealed record PlannedChunk(IReadOnlyList<TokenPair> Pairs, IReadOnlyList<int> Places, int Start, string Activations);
 
 /// <summary>A sweep's whole plan, as the planner makes it.</summary>
 /// <param name="Header">The header.</param>

@@ -53,7 +53,7 @@ public static class SweepPlanner
         var cut = new SweepCut(model.Config, source, Budget(request), DeviceRates.OfThisHost());
         string pairsKey = WorkKeys.Pairs(pairs);
         ChunkWork exact = ChunkWork.Exact(request, references, pairsKey);
-        var (parts, size) = cut.Cut(pairs, request.Method, exact, request.Method == Method.Exact ? null : ChunkWork.Estimate(request));
+        var (parts, size) = cut.Cut(pairs, request.Method, exact, request.Method == Method.Exact ? null : ChunkWork.Estimate(request), ShareRun(request, model.Config));
         var header = new SweepPlan(
             SweepPlan.CurrentSchema,
             request with { Pairs = null, PairIndices = null, Reference = null },
@@ -144,6 +144,11 @@ public static class SweepPlanner
 
     /// <summary>The memory budget of a request.</summary>
     public static MemoryBudget Budget(SweepRequest request) => new(request.MemoryMiB * 1048576L);
+
+    /// <summary>Which share of all heads is run, as far as a request says it.</summary>
+    private static double ShareRun(SweepRequest request, ModelConfig config) => request.HeadsRunAfterScreen() is int heads
+        ? Math.Min(1, (double)heads / (config.Layers * Units.Of(config, request.Patch)))
+        : 1;
 
     private static IEnumerable<int> Tokens(IEnumerable<TokenPair> pairs) =>
         pairs.SelectMany(pair => pair.Clean.Concat(pair.Corrupted).Concat(pair.Correct.Ids).Concat(pair.Incorrect.Ids));

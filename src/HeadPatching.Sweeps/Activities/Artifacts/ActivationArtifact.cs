@@ -1,60 +1,52 @@
-using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Sweeps.Activities.Artifacts;
 
-/// <summary>The clean and corrupted runs over a chunk, in memory.</summary>
-/// <param name="Layers">By layer; null where a layer was not read.</param>
+/// <summary>The clean and corrupted runs over a chunk, in memory, as far as they were read.</summary>
+/// <param name="Activations">Their activations.</param>
 /// <param name="Final">Where both runs end.</param>
-internal sealed record ChunkActivations(IReadOnlyList<LayerActivations?> Layers, FinalResiduals Final) : IDisposable
+internal sealed record CachedChunk(ChunkActivations Activations, FinalResiduals Final) : IDisposable
 {
     public void Dispose()
     {
-        foreach (LayerActivations? layer in Layers)
-        {
-            layer?.Dispose();
-        }
-
+        Activations.Dispose();
         Final.Dispose();
     }
 }
 
-/// <summary>The activations of a chunk in the store, all of them one artifact.</summary>
+/// <summary>The activations of a chunk in the store, all of them one artifact: the tensors that <see cref="CachedTensor"/> names, and where both runs end.</summary>
 internal static class ActivationArtifact
 {
+    private const string CleanFinal = "clean.resid_post", CorruptedFinal = "corrupted.resid_post";
+
     /// <summary>Writes the runs over a chunk.</summary>
     public static Task WriteAsync(
-        IArtifactStore store, LoadedModels.Lease lease, string key, ChunkActivations activations, Traffic traffic, CancellationToken cancellationToken) =>
-        TensorFile.WriteAsync(store, lease, SweepArtifacts.Activations(key), Named(activations), traffic, cancellationToken);
+        IArtifactStore store, LoadedModels.Lease lease, PlannedChunk chunk, CachedChunk cached, Traffic traffic, CancellationToken cancellationToken) =>
+        TensorFile.WriteAsync(store, lease, SweepArtifacts.Activations(chunk.Activations), Named(cached), traffic, cancellationToken);
 
-    /// <summary>Reads the runs over a chunk from a layer on; null where they are not there whole.</summary>
-    public static Task<ChunkActivations?> ReadAsync(
-        IArtifactStore store, LoadedModels.Lease lease, string key, int firstLayer, Traffic traffic, CancellationToken cancellationToken) =>
+    /// <summary>Reads what is needed of the runs over a chunk; null where it is not there whole.</summary>
+    public static Task<CachedChunk?> ReadAsync(
+        IArtifactStore store, LoadedModels.Lease lease, PlannedChunk chunk, IReadOnlyList<CachedTensor> needed, Traffic traffic, CancellationToken cancellationToken) =>
         TensorFile.ReadAsync(
-            store, lease, SweepArtifacts.Activations(key), (model, tensor) => Of(tensor, model.Config.Layers, firstLayer), toDevice: true, traffic, cancellationToken);
+            store,
+            lease,
+            SweepArtifacts.Activations(chunk.Activations),
+            (_, tensor) => new CachedChunk(
+                ChunkActivations.Read(chunk.Start, needed, one => tensor(one.Name)), new FinalResiduals(tensor(CleanFinal), tensor(CorruptedFinal))),
+            toDevice: true,
+            traffic,
+            cancellationToken);
 
-    private static IReadOnlyList<(string Name, Tensor Tensor)> Named(ChunkActivations activations)
-    {
-        return [.. activations.Layers.SelectMany((layer, index) => OfLayer(layer!, index)), ("clean.final", activations.Final.Clean), ("corrupted.final", activations.Final.Corrupted)];
-
-        static IEnumerable<(string, Tensor)> OfLayer(LayerActivations layer, int index) =>
-        [
-            .. layer.Clean.Named().Select(named => ($"clean.{index}.{named.Name}", named.Tensor)),
-            .. layer.Corrupted.Named().Select(named => ($"corrupted.{index}.{named.Name}", named.Tensor)),
-        ];
-    }
-
-    private static ChunkActivations Of(Func<string, Tensor> tensor, int layers, int firstLayer)
-    {
-        return new ChunkActivations(
-            [.. Enumerable.Range(0, layers).Select(layer => layer < firstLayer ? null : new LayerActivations(Run("clean", layer), Run("corrupted", layer)))],
-            new FinalResiduals(tensor("clean.final"), tensor("corrupted.final")));
-
-        HeadActivations Run(string run, int layer) =>
-            new(tensor($"{run}.{layer}.resid_pre"), tensor($"{run}.{layer}.q"), tensor($"{run}.{layer}.k"), tensor($"{run}.{layer}.v"), tensor($"{run}.{layer}.z"));
-    }
+    private static IReadOnlyList<(string Name, Tensor Tensor)> Named(CachedChunk cached) =>
+    [
+        .. cached.Activations.Layers.SelectMany(layer => layer.Value.Tensors().Select(one => (new CachedTensor(layer.Key, one.Part).Name, one.Tensor))),
+        (CleanFinal, cached.Final.Clean),
+        (CorruptedFinal, cached.Final.Corrupted),
+    ];
 }
 
 /// <summary>The sums of z of all layers that means over all pairs are made of, float64, in the same form.</summary>

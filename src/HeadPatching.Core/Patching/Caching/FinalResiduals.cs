@@ -3,7 +3,7 @@ using HeadPatching.Core.Models;
 using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
 
-namespace HeadPatching.Core.Patching;
+namespace HeadPatching.Core.Patching.Caching;
 
 /// <summary>Where the two runs over a chunk end: resid_post of the last layer at the last position, of which every metric is a function.</summary>
 /// <param name="Clean">[pairs, d_model]</param>
@@ -18,7 +18,9 @@ public sealed record FinalResiduals(Tensor Clean, Tensor Corrupted) : IDisposabl
         using var scope = NewDisposeScope();
         Tensor measured = metric.Measure(model, stack([Clean, Corrupted]), new MeasuredPairs(pairs, Clean)); // [2, pairs]
         double[] values = [.. measured.to(ScalarType.Float64).cpu().data<double>()];
-        Baseline[] baselines = [.. Enumerable.Range(0, pairs.Count).Select(i => new Baseline(values[i], values[pairs.Count + i]))];
+
+        // Where the prompts are the same, so are the runs; two rows of one product may still differ by rounding.
+        Baseline[] baselines = [.. pairs.Select((pair, i) => new Baseline(values[i], pair.FirstDifference == pair.Length ? values[i] : values[pairs.Count + i]))];
         return FiniteNumbers.Checked(baselines, model, metric, pairs);
     }
 

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
-namespace HeadPatching.Core.Patching;
+namespace HeadPatching.Core.Patching.Bands;
 
 /// <summary>Tells running out of memory from other failures of libtorch, which all come as one type of exception.</summary>
 internal static class OutOfMemory
