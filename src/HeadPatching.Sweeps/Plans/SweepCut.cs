@@ -25,8 +25,8 @@ internal sealed class SweepCut
     /// <summary>Parts of a small sweep, so that several workers share it.</summary>
     private const int FewParts = 8;
 
-    /// <summary>Pairs of the first chunk of a group, and of the least that stand alone.</summary>
-    private const int FewestPairs = 8;
+    /// <summary>Pairs of the first chunk of a group. Fewer do not stand alone, and go together with others to twice as many.</summary>
+    private const int FewestPairs = 4;
 
     /// <summary>Pairs of a chunk. More gain nothing; and the smaller the chunks, the more of them a sweep over more pairs has in common with an earlier one.</summary>
     private const int MostPairsOnCpu = 64, MostPairsOnGpu = 256;
@@ -153,7 +153,7 @@ internal sealed class SweepCut
                 }
             }
 
-            foreach (IReadOnlyList<TokenPair> chunk in Core.Patching.Chunks.Split(left, _ => Math.Min(most, FewestPairs)))
+            foreach (IReadOnlyList<TokenPair> chunk in Core.Patching.Chunks.Split(left, _ => Math.Min(most, 2 * FewestPairs)))
             {
                 yield return chunk;
             }
