@@ -115,18 +115,18 @@ public class DurableSweepTests
     {
         await using DurableSweeps durable = await DurableSweeps.StartAsync();
         int attempts = 0;
-        durable.Before = (name, input) =>
+        durable.Before = (name, _) =>
         {
-            if (name == ActivityNames.CacheActivations)
+            if (name == ActivityNames.PatchHeads)
             {
                 Interlocked.Increment(ref attempts);
-                durable.Store.DeleteAsync(SweepArtifacts.Plan(input.SweepId)).GetAwaiter().GetResult();
+                throw new InvalidOperationException("A mistake in the program.");
             }
         };
         Submission submission = await durable.Host.SubmitAsync(new SweepRequest(), null, null);
         SweepStatus status = await durable.EndAsync(submission.Status.Id);
         Assert.Equal(SweepState.Failed, status.Status);
-        Assert.Equal($"The artifact sweeps/{status.Id}/plan.json is missing from the store.", status.Error!.Message);
+        Assert.Equal("A mistake in the program.", status.Error!.Message);
         Assert.Equal(1, attempts);
     }
 
@@ -135,7 +135,7 @@ public class DurableSweepTests
     {
         await using DurableSweeps durable = await DurableSweeps.StartAsync();
         int attempts = 0;
-        durable.Before = (name, _) => attempts += name == ActivityNames.CacheActivations ? 1 : 0;
+        durable.Before = (name, _) => attempts += name == ActivityNames.PatchHeads ? 1 : 0;
         PromptPair[] pairs = [new PromptPair(Prompt.Of([1, 2, 3]), Prompt.Of([1, 4, 3]), Answer.Of(5), Answer.Of(6))];
         Submission submission = await durable.Host.SubmitAsync(new SweepRequest { Model = "broken", Pairs = pairs }, null, null);
         SweepStatus status = await durable.EndAsync(submission.Status.Id);
