@@ -87,7 +87,10 @@ public sealed class DurableSweepHost : ISweepHost
         if (status.HasEnded)
         {
             await _client.PurgeInstanceAsync(sweepId, cancellation: cancellationToken);
-            await Store.DeleteSweepAsync(sweepId, async stop => await FindAsync(sweepId, stop) is not { HasEnded: false }, cancellationToken);
+
+            // The purged sweep has no instance; one that is there is of somebody who asked for it anew at this moment.
+            await Store.DeleteSweepAsync(
+                sweepId, async stop => await _client.GetInstanceAsync(sweepId, stop) is not { IsCompleted: false }, cancellationToken);
             return Removal.Deleted;
         }
 

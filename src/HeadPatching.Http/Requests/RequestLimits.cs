@@ -6,8 +6,8 @@ public sealed record RequestLimits
     /// <summary>The body, in bytes. Default: 8 MiB.</summary>
     public int BodyBytes { get; init; } = 8 << 20;
 
-    /// <summary>The bodies that are in memory at once, in bytes; what comes beyond waits. Default: 16 MiB.</summary>
-    public int BodiesBytes { get; init; } = 16 << 20;
+    /// <summary>The bodies that are in memory at once, in bytes; what comes beyond waits. Default: 8 MiB.</summary>
+    public int BodiesBytes { get; init; } = 8 << 20;
 
     /// <summary>Pairs of a request. Default: 10,000.</summary>
     public int Pairs { get; init; } = 10_000;

@@ -196,12 +196,12 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
 
     /// <summary>
     /// Takes up every sweep in the store that has not ended and that nobody runs, and from then on looks for such sweeps every few seconds: those
-    /// of servers that died, and requests that were stored and never started.
+    /// of servers that died, and requests that were stored and never started. A store that cannot be looked through now is looked through later.
     /// </summary>
     /// <returns>How many there were.</returns>
     public async Task<int> ResumeAsync(CancellationToken cancellationToken = default)
     {
-        int resumed = await LookAsync(cancellationToken);
+        int resumed = await TryLookAsync(cancellationToken);
         if (resumed > 0)
         {
             Log.SweepsResumed(_logger, resumed);
@@ -298,17 +298,26 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
             {
                 await Task.Delay(wait, _time, _stopping.Token);
                 long started = _time.GetTimestamp();
-                await LookAsync(_stopping.Token);
+                await TryLookAsync(_stopping.Token);
                 wait = _options.LookInterval + (20 * _time.GetElapsedTime(started)); // a store of very many sweeps is not looked through all the time
             }
             catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
             {
                 return;
             }
-            catch (Exception e) when (e is not OutOfMemoryException)
-            {
-                Log.NotLooked(_logger, e);
-            }
+        }
+    }
+
+    private async Task<int> TryLookAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await LookAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException && !cancellationToken.IsCancellationRequested)
+        {
+            Log.NotLooked(_logger, e);
+            return 0;
         }
     }
 

@@ -11,7 +11,7 @@ public class DatasetCommandTests
         using var folder = new TemporaryFolder();
         var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "list");
         Assert.Equal(0, exitCode);
-        Assert.All(["ioi", "ioi-order", "ioi-generated", "greater-than", "induction"], name => Assert.Contains($"  {name} ", output, StringComparison.Ordinal));
+        Assert.All(["ioi", "ioi-order", "ioi-generated", "ioi-abc", "greater-than", "induction"], name => Assert.Contains($"  {name} ", output, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -77,13 +77,14 @@ public class DatasetCommandTests
     [InlineData("malformed.jsonl", "malformed.jsonl:1: ")]
     [InlineData("unequal.jsonl", "unequal.jsonl:1: Clean has 4 tokens and corrupted 3")]
     [InlineData("ioi --count 3", "--count: Only a generated dataset takes a number of pairs")]
-    [InlineData("greater-than", "greater-than: greater-than needs years of two tokens")]
+    [InlineData("greater-than --model random", "greater-than: The prompts of greater-than are text, and the model folder has no tokenizer")]
     [InlineData("ioi --model nowhere", "--model: There is no model 'nowhere'")]
     [InlineData("ioi --top 0", "--top: The number of pairs to show is at least 1.")]
     [InlineData("ioi --out none/pairs.jsonl", "none/pairs.jsonl: The file cannot be written")]
     public async Task Bad_input_ends_with_2_and_says_what_and_where(string options, string message)
     {
         using var folder = new TemporaryFolder();
+        RandomModelFolder.Write(folder["random"], layers: 1, heads: 2, width: 8, vocabulary: 60, context: 32, seed: 1);
         folder.Write("malformed.jsonl", "{");
         folder.Write("unequal.jsonl", """{"clean": " Mary and John", "corrupted": " Mary went", "correct": " Mary", "incorrect": " John"}""");
         var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, ["dataset", "show", .. options.Split(' ')]);

@@ -209,7 +209,7 @@ public class SweepCommandTests
         { "--count 5", "--count: Only a generated dataset takes a number of pairs: ioi-generated, ioi-abc, greater-than, induction" },
         { "--dataset induction --count many", "--count: 'many' is not a whole number" },
         { "--dataset induction --count 10001", "--count: The number is 1 to 10000; it is 10001" },
-        { "--dataset greater-than", "--dataset: greater-than needs years of two tokens" },
+        { "--dataset greater-than --model random", "--dataset: The prompts of greater-than are text, and the model folder has no tokenizer" },
         { "--pairs prompts.json", "prompts.json: prompts[0].corrupt: The prompt is empty" },
         { "--pairs data.csv", "data.csv:2: incorrect_idx: It is the same token as the correct answer" },
         { "--patch w", "--patch: there is no 'w'. Known: z, pattern, v, q, k, attn_out, mlp_out, resid_pre, resid_mid, resid_post." },
@@ -222,7 +222,7 @@ public class SweepCommandTests
         { "--positions 15", "--positions: There is no position 15: pair 0 has 15 tokens" },
         { "--direction up", "--direction: there is no 'up'" },
         { "--aggregation sum", "--aggregation: there is no 'sum'" },
-        { "--metric accuracy", "--metric: there is no 'accuracy'. Known: logit-difference, log-probability, probability, rank, kl-divergence." },
+        { "--metric accuracy", "--metric: there is no 'accuracy'. Known: logit-difference, log-probability, probability, probability-difference, rank, kl-divergence." },
         { "--ablation half", "--ablation: there is no 'half'. Known: zero, value-bias, mean, resample." },
         { "--ablation zero --patch q", "--ablation: An ablation replaces a head's z; patch is q" },
         { "--method guess", "--method: there is no 'guess'. Known: exact, attribution, screen." },
@@ -306,6 +306,7 @@ public class SweepCommandTests
         Directory.CreateDirectory(folder["bert"]);
         folder.Write("bert/config.json", """{"model_type": "bert"}""");
         Directory.CreateDirectory(folder["truncated"]);
+        RandomModelFolder.Write(folder["random"], layers: 1, heads: 2, width: 8, vocabulary: 60, context: 32, seed: 1);
         string demo = Path.Combine(AppContext.BaseDirectory, "models", "ioi-demo");
         File.Copy(Path.Combine(demo, "config.json"), folder["truncated/config.json"]);
         folder.Write("truncated/model.safetensors", (await File.ReadAllBytesAsync(Path.Combine(demo, "model.safetensors")))[..100_000]);

@@ -68,7 +68,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         using var server = await PageServer.StartAsync();
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
-        await Expect(page.Locator("#dataset option")).ToHaveCountAsync(6); // five datasets and one's own pairs
+        await Expect(page.Locator("#dataset option")).ToHaveCountAsync(7); // six datasets and one's own pairs
         await Expect(page.Locator("#generated-fields")).ToBeHiddenAsync();
 
         await page.SelectOptionAsync("#dataset", "ioi-generated");
