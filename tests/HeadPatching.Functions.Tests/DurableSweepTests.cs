@@ -115,18 +115,30 @@ public class DurableSweepTests
     {
         await using DurableSweeps durable = await DurableSweeps.StartAsync();
         int attempts = 0;
-        durable.Before = (name, _) =>
+        string request = "";
+        durable.Before = (name, input) =>
         {
             if (name == ActivityNames.PatchHeads)
             {
+                // The plan alone would be made again, from the request.
+                request = durable.Store.ReadTextAsync(SweepArtifacts.Request(input.SweepId)).GetAwaiter().GetResult()!.Text;
+                durable.Store.DeleteAsync(SweepArtifacts.Plan(input.SweepId)).GetAwaiter().GetResult();
+                durable.Store.DeleteAsync(SweepArtifacts.Request(input.SweepId)).GetAwaiter().GetResult();
                 Interlocked.Increment(ref attempts);
-                throw new InvalidOperationException("A mistake in the program.");
             }
         };
         Submission submission = await durable.Host.SubmitAsync(new SweepRequest(), null, null);
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        while (attempts == 0 || durable.Running > 0)
+        {
+            await Task.Delay(20, patience.Token);
+        }
+
+        // Without it there would be no status. An attempt after this would succeed.
+        await durable.Store.ReplaceTextAsync(SweepArtifacts.Request(submission.Status.Id), request, patience.Token);
         SweepStatus status = await durable.EndAsync(submission.Status.Id);
         Assert.Equal(SweepState.Failed, status.Status);
-        Assert.Equal("A mistake in the program.", status.Error!.Message);
+        Assert.Equal($"The artifact sweeps/{status.Id}/request.json is missing from the store.", status.Error!.Message);
         Assert.Equal(1, attempts);
     }
 
