@@ -19,6 +19,7 @@ root.Subcommands.Add(SweepCommand.Create());
 root.Subcommands.Add(ServeCommand.Create());
 root.Subcommands.Add(DatasetCommand.Create());
 root.Subcommands.Add(ModelCommand.Create());
+root.Subcommands.Add(StoreCommand.Create());
 root.SetAction(parsed => new HelpAction().Invoke(parsed));
 
 ParseResult parsed = root.Parse(args);

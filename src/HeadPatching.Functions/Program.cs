@@ -30,12 +30,7 @@ try
     builder.Services.AddSingleton(services => new LoadedModels(
         services.GetRequiredService<IModelCatalog>(),
         threads: settings.TorchThreads > 0 ? settings.TorchThreads : Math.Max(1, Environment.ProcessorCount / 2)));
-    builder.Services.AddSingleton<PlanSweep>();
-    builder.Services.AddSingleton<CacheActivations>();
-    builder.Services.AddSingleton<EstimateEffects>();
-    builder.Services.AddSingleton<ScreenHeads>();
-    builder.Services.AddSingleton<PatchLayer>();
-    builder.Services.AddSingleton<AssembleSweep>();
+    builder.Services.AddSingleton<ActivityTable>();
     builder.Services.AddSingleton(new RequestLimits());
     builder.Services.AddSingleton<BodyBudget>();
     builder.Services.AddSingleton<DurableHandlers>();

@@ -14,6 +14,7 @@ var firstDifference = new Option<int>("--first-difference") { DefaultValueFactor
 var pairs = new Option<int>("--pairs") { DefaultValueFactory = _ => 5 };
 var deviceName = new Option<string>("--device") { DefaultValueFactory = _ => "cpu" };
 var dtype = new Option<string>("--dtype") { DefaultValueFactory = _ => "float32" };
+var threads = new Option<int?>("--threads") { Description = "Threads of libtorch; the ratio by processor time is for one." };
 deviceName.AcceptOnlyFromAmong("cpu", "cuda");
 dtype.AcceptOnlyFromAmong([.. Dtypes.Names]);
 
@@ -27,6 +28,7 @@ root.Subcommands.Add(Make("positions", "Each position in turn: one patched run a
 root.Subcommands.Add(MakeCoverage());
 root.Subcommands.Add(OfModel("estimates", "How far estimates from a gradient are from the exact effects.", EstimateErrors.Run));
 root.Subcommands.Add(OfModel("precision", "How far effects in float32 and bfloat16 are from those in float64.", PrecisionErrors.Run));
+root.Subcommands.Add(Overhead());
 return root.Parse(args).Invoke();
 
 Command OfModel(string name, string description, Func<ModelWithPairs, int> run)
@@ -42,9 +44,22 @@ Command OfModel(string name, string description, Func<ModelWithPairs, int> run)
     return command;
 }
 
+Command Overhead()
+{
+    var model = new Option<string>("--model") { DefaultValueFactory = _ => DemoModelFolder.Built };
+    var count = new Option<int>("--pairs") { DefaultValueFactory = _ => 2000 };
+    var command = new Command("overhead", "A whole sweep through engine and local store against the same in memory, over generated pairs.") { model, count };
+    command.SetAction(async (parsed, cancellation) =>
+    {
+        LibTorch.Load();
+        return await SweepOverhead.RunAsync(parsed.GetRequiredValue(model), parsed.GetValue(count), cancellation);
+    });
+    return command;
+}
+
 Command Make(string name, string description, bool eachPosition)
 {
-    var command = new Command(name, description) { layers, heads, width, vocabulary, tokens, firstDifference, pairs, deviceName, dtype };
+    var command = new Command(name, description) { layers, heads, width, vocabulary, tokens, firstDifference, pairs, deviceName, dtype, threads };
     command.SetAction(parsed =>
     {
         LibTorch.Load();
@@ -53,6 +68,11 @@ Command Make(string name, string description, bool eachPosition)
         {
             Console.Error.WriteLine("--device: This machine has no CUDA device that this build can use.");
             return 2;
+        }
+
+        if (parsed.GetValue(threads) is int count)
+        {
+            set_num_threads(count);
         }
 
         var workload = new Workload(

@@ -25,17 +25,21 @@ internal static class SweepBenchmark
 
         // Ours first: the peak of memory is then ours.
         InMemorySweep.Run(model, [.. pairs.Take(1)], options, new LogitDifference(), MemoryBudget.Default);
-        double rateBefore = Floor.MatmulRate(device, dtype);
+        var rateBefore = Floor.MatmulRate(device, dtype);
         Floor.Finish(device);
         long started = Stopwatch.GetTimestamp();
+        double processorBefore = Floor.ProcessorSeconds();
         SweepRuns ours = InMemorySweep.Run(model, pairs, options, new LogitDifference(), MemoryBudget.Default);
         Floor.Finish(device);
         double oursSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds / pairs.Count;
+        double processorSeconds = (Floor.ProcessorSeconds() - processorBefore) / pairs.Count;
         double peakMemoryMiB = PeakMemoryMiB();
-        double rateAfter = Floor.MatmulRate(device, dtype);
-        double rate = (rateBefore + rateAfter) / 2;
-        double achievedRate = Floor.Operations(workload) / (oursSeconds * pairs.Count);
-        double floorSeconds = Floor.Operations(workload) / rate / pairs.Count;
+        var rateAfter = Floor.MatmulRate(device, dtype);
+        double rate = (rateBefore.ByClock + rateAfter.ByClock) / 2;
+        double operations = Floor.Operations(model.Config, Chunks.Split(pairs, model.Config, dtype, MemoryBudget.Default), options);
+        double achievedRate = operations / (oursSeconds * pairs.Count);
+        double floorSeconds = operations / rate / pairs.Count;
+        double floorProcessorSeconds = operations / ((rateBefore.ByProcessor + rateAfter.ByProcessor) / 2) / pairs.Count;
 
         InMemorySweep.Estimate(model, [.. pairs.Take(1)], options, new LogitDifference(), MemoryBudget.Default);
         started = Stopwatch.GetTimestamp();
@@ -63,10 +67,10 @@ internal static class SweepBenchmark
         Row("(b) one full pass a run, clean run cached", perHead);
         Row("(c) ours", oursSeconds);
         Row("(d) ours, estimated by attribution patching", estimateSeconds);
-        Row($"floor: {Floor.Operations(workload) / pairs.Count / 1e9:F1} GFLOP a pair at {rate / 1e9:F0} GFLOP/s", floorSeconds);
+        Row($"floor: {operations / pairs.Count / 1e9:F1} GFLOP a pair at {rate / 1e9:F0} GFLOP/s", floorSeconds);
         AnsiConsole.Write(table);
         Console.WriteLine(FormattableString.Invariant(
-            $"(a) and (b): {sampled.Length} of {all.Length} runs of the first pair, scaled to all. {Floor.MatmulSize(device)}^3 product before {rateBefore / 1e9:F0}, after {rateAfter / 1e9:F0} GFLOP/s."));
+            $"(a) and (b): {sampled.Length} of {all.Length} runs of the first pair, scaled to all. {Floor.MatmulSize(device)}^3 product before {rateBefore.ByClock / 1e9:F0}, after {rateAfter.ByClock / 1e9:F0} GFLOP/s."));
         Console.WriteLine(FormattableString.Invariant(
             $"Ours: {achievedRate / 1e12:F3} TFLOP/s, {achievedRate / rate:P1} of the device's own product."));
         Console.WriteLine(FormattableString.Invariant(
@@ -81,6 +85,7 @@ internal static class SweepBenchmark
                 oursSecondsPerPair = Math.Round(oursSeconds, 4),
                 floorSecondsPerPair = Math.Round(floorSeconds, 4),
                 oursOverFloor = Math.Round(oursSeconds / floorSeconds, 3),
+                oursOverFloorByProcessorTime = Math.Round(processorSeconds / floorProcessorSeconds, 3),
                 peakMemoryMiB = Math.Round(peakMemoryMiB),
                 achievedTflops = Math.Round(achievedRate / 1e12, 6),
             }));

@@ -42,12 +42,7 @@ internal sealed class DurableSweeps : IAsyncDisposable
         sweeps._models = new LoadedModels(catalog, threads: 1); // the embedded engine has as many: sums in float32 depend on it
         var activities = new SweepActivities(
             store,
-            new PlanSweep(store, catalog),
-            new CacheActivations(store, sweeps._models),
-            new EstimateEffects(store, sweeps._models),
-            new ScreenHeads(store),
-            new PatchLayer(store, sweeps._models),
-            new AssembleSweep(store, TimeProvider.System));
+            new ActivityTable(store, catalog, sweeps._models, TimeProvider.System));
         sweeps._durable = await DurableTaskTestHost.StartAsync(registry =>
         {
             registry.AddOrchestratorFunc(SweepOrchestrator.Name, context =>
@@ -55,11 +50,13 @@ internal sealed class DurableSweeps : IAsyncDisposable
                 Interlocked.Increment(ref sweeps._orchestratorRuns);
                 return SweepOrchestrator.RunAsync(context);
             });
+            registry.AddOrchestratorFunc(SweepOrchestrator.PartsName, context => SweepOrchestrator.RunPartsAsync(context));
             Add(ActivityNames.PlanSweep, activities.PlanAsync);
             Add(ActivityNames.CacheActivations, activities.CacheAsync);
+            Add(ActivityNames.SumActivations, activities.SumAsync);
             Add(ActivityNames.EstimateEffects, activities.EstimateAsync);
             Add(ActivityNames.ScreenHeads, activities.ScreenAsync);
-            Add(ActivityNames.PatchLayer, activities.PatchAsync);
+            Add(ActivityNames.PatchHeads, activities.PatchAsync);
             Add(ActivityNames.AssembleSweep, activities.AssembleAsync);
 
             void Add<T>(string name, Func<ActivityInput, CancellationToken, Task<T>> run) =>

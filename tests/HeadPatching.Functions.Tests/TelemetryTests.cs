@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.IO.Compression;
 using System.Text;
 using HeadPatching.Core.Faults;
+using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Requests;
 using Microsoft.AspNetCore.Builder;
@@ -79,7 +80,7 @@ public sealed partial class TelemetryTests : IAsyncLifetime
         using ServiceProvider provider = services.BuildServiceProvider();
         var traces = provider.GetRequiredService<TracerProvider>();
         string sweep = SweepIds.New();
-        using (Activity? span = SweepTelemetry.StartActivity("PatchLayer", sweep, chunk: 0, layer: 1, parent: default))
+        using (Activity? span = SweepTelemetry.StartActivity(ActivityNames.PatchHeads, sweep, part: 1, parent: default))
         {
             Assert.NotNull(span);
             Patched(provider.GetRequiredService<ILogger<TelemetryTests>>(), sweep);

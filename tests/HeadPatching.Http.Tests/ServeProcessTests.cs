@@ -153,14 +153,14 @@ public sealed class ServeProcessTests(AzuriteFixture azurite, ITestOutputHelper 
             await server.Process.ExitAsync();
 
             string printed = server.Process.Output;
-            foreach (string span in (string[])["POST /api/sweeps", "sweep", "PlanSweep", "CacheActivations", "PatchLayer", "AssembleSweep"])
+            foreach (string span in (string[])["POST /api/sweeps", "sweep", "PlanSweep", "PatchHeads", "AssembleSweep"])
             {
                 Assert.Contains(printed.Split("Activity.TraceId:"), one => one.Contains(Trace, StringComparison.Ordinal) && DisplayName(one) == span);
             }
 
             Assert.Contains(
                 printed.Split('\n'),
-                line => line.StartsWith('{') && line.Contains("PatchLayer", StringComparison.Ordinal) && line.Contains(Trace, StringComparison.Ordinal));
+                line => line.StartsWith('{') && line.Contains("PatchHeads", StringComparison.Ordinal) && line.Contains(Trace, StringComparison.Ordinal));
         }
         finally
         {

@@ -5,6 +5,7 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
@@ -126,7 +127,7 @@ internal static class DatasetCommand
         var baselines = new Dictionary<int, Baseline>();
         foreach (IReadOnlyList<TokenPair> chunk in Chunks.Split(pairs, model.Config, model.Dtype, MemoryBudget.Default))
         {
-            using var run = new CachingRun(model, chunk);
+            using var run = new CachingRun(model, chunk, CachingRun.StartOf(chunk));
             while (run.LayersDone < model.Config.Layers)
             {
                 cancellation.ThrowIfCancellationRequested();

@@ -33,41 +33,49 @@ internal static class SweepCommand
             DefaultValueFactory = _ => "headpatch-out",
         };
         var force = new Option<bool>("--force") { Description = "Write over another sweep's results in that folder" };
+        var planOnly = new Option<bool>("--plan") { Description = "Print how the sweep is cut into activities, and what it would cost; run nothing" };
         var command = new Command("sweep", "Patch every head of every layer and measure how much of the behaviour each carries");
-        foreach (Option option in options.All.Concat([store, output, force]))
+        foreach (Option option in options.All.Concat([store, output, force, planOnly]))
         {
             command.Options.Add(option);
         }
 
         command.SetAction((parsed, cancellation) =>
-            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), parsed.GetValue(force), cancellation));
+            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), parsed.GetValue(force), parsed.GetValue(planOnly), cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, bool force, CancellationToken cancellation)
+    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, bool force, bool planOnly, CancellationToken cancellation)
     {
         LibTorch.Load();
         var (request, places) = options.Read(parsed);
         IArtifactStore store = ArtifactStores.Open(location);
         var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()));
-        SweepPlan plan = await SweepPlanner.PlanAsync(request, TimeProvider.System.GetUtcNow(), catalog, places, cancellation);
-        await LeftOutPairs.SayAsync(plan.LeftOutCount, plan.LeftOut);
+        PlannedSweep plan = await SweepPlanner.PlanAsync(request, TimeProvider.System.GetUtcNow(), catalog, places, cancellation);
+        await LeftOutPairs.SayAsync(plan.Header.LeftOutCount, plan.Header.LeftOut);
+        if (planOnly)
+        {
+            PlanDisplay.Write(plan.Header);
+            return ExitCode.Done;
+        }
+
         OutFolder folder = OutFolder.Open(output);
         await store.CheckAsync(cancellation);
 
-        string id = SweepIds.OfContent(request, plan.Model.Fingerprint);
+        string id = SweepIds.OfContent(plan);
         if (!force)
         {
             folder.CheckFree(id);
         }
 
+        await new StoredPlans(store, catalog).WriteAsync(id, plan, cancellation); // as it is: the engine need not plan again
         await using var engine = new InProcessEngine(store, catalog);
         if (await engine.FindOwnerAsync(id, cancellation) is SweepOwner owner)
         {
             Console.WriteLine($"The same sweep runs already, in process {owner.ProcessId} on {owner.Machine}. It is followed to its end there; if that process ends, the sweep goes on here.");
         }
 
-        SweepStatus status = await SweepDisplay.RunAsync(engine, plan, () => engine.RunAsync(id, request, cancellation));
+        SweepStatus status = await SweepDisplay.RunAsync(engine, plan.Header, () => engine.RunAsync(id, request, cancellation));
         if (status.Status != SweepState.Completed)
         {
             foreach (string line in status.Error!.Faults.Count > 0 ? status.Error.Faults.Select(fault => fault.ToString()) : [status.Error.Message])
@@ -103,7 +111,7 @@ internal static class SweepCommand
         if (status.Progress.TasksReused > 0)
         {
             AnsiConsole.WriteLine(FormattableString.Invariant(
-                $"{status.Progress.TasksReused} of {status.Progress.TasksTotal} layer results were there from an earlier run."));
+                $"{status.Progress.TasksReused} of {status.Progress.TasksTotal} stored runs were there from an earlier sweep."));
         }
 
         AnsiConsole.WriteLine();

@@ -17,7 +17,7 @@ internal static class SweepDisplay
     public static async Task<SweepStatus> RunAsync(InProcessEngine engine, SweepPlan plan, Func<Task<SweepStatus>> run)
     {
         AnsiConsole.WriteLine(FormattableString.Invariant(
-            $"{plan.Model.Name}: {plan.Model.Layers} layers x {plan.Model.Heads} heads, {plan.Model.Dtype} on {plan.Model.Device}. {plan.Request.DatasetName()}: {plan.Pairs.Count} pairs. {SweepTitle.Of(plan.Request.Patch, plan.Request.Ablation, plan.Request.Receivers, plan.Request.Method)}; positions {plan.Request.Positions}, {plan.Request.RunPatched().NameOf()}. Metric: {plan.Request.Metric.NameOf()}."));
+            $"{plan.Model.Name}: {plan.Model.Layers} layers x {plan.Model.Heads} heads, {plan.Model.Dtype} on {plan.Model.Device}. {plan.Dataset}: {plan.PairCount} pairs. {SweepTitle.Of(plan.Request.Patch, plan.Request.Ablation, plan.Request.Receivers, plan.Request.Method)}; positions {plan.Request.Positions}, {plan.Request.RunPatched().NameOf()}. Metric: {plan.Request.Metric.NameOf()}."));
         return AnsiConsole.Profile.Out.IsTerminal ? await OnTerminalAsync(engine, plan, run) : await InLinesAsync(engine, plan, run);
     }
 
@@ -28,12 +28,12 @@ internal static class SweepDisplay
             [new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), rate, new RemainingTimeColumn()];
         return await AnsiConsole.Progress().Columns(columns).StartAsync(async display =>
         {
-            ProgressTask bar = display.AddTask("planning", maxValue: Cost(plan, plan.Model.Layers * plan.Chunks.Count));
+            ProgressTask bar = display.AddTask("planning", maxValue: plan.Size.Runs);
             void Follow(SweepStatus status)
             {
                 bar.Description = status.Progress.Phase.ToString().ToLowerInvariant();
-                bar.MaxValue = plan.Request.Method == Method.Exact ? bar.MaxValue : status.Progress.ChunksTotal + status.Progress.TasksTotal;
-                bar.Value = status.Progress.ChunksEstimated + Cost(plan, status.Progress.TasksDone);
+                bar.MaxValue = Math.Max(1, Total(plan, status.Progress));
+                bar.Value = status.Progress.ChunksEstimated + status.Progress.TasksDone;
             }
 
             engine.Changed += Follow;
@@ -57,12 +57,12 @@ internal static class SweepDisplay
         void Follow(SweepStatus status)
         {
             SweepProgress progress = status.Progress;
-            int tenths = progress.TasksTotal == 0 ? 0 : (int)(10 * Cost(plan, progress.TasksDone) / Cost(plan, progress.TasksTotal));
+            int tenths = progress.TasksTotal == 0 ? 0 : 10 * progress.TasksDone / progress.TasksTotal;
             if (progress.Phase != phase || tenths != tenth)
             {
                 (phase, tenth) = (progress.Phase, tenths);
                 string what = progress.Phase == SweepPhase.Patching
-                    ? FormattableString.Invariant($"patching: {10 * tenths} % ({progress.LayersDone} of {progress.LayersTotal} layers)")
+                    ? FormattableString.Invariant($"patching: {10 * tenths} %")
                     : progress.Phase.ToString().ToLowerInvariant();
                 Console.WriteLine(what);
             }
@@ -79,25 +79,9 @@ internal static class SweepDisplay
         }
     }
 
-    /// <summary>
-    /// What the first so many layer tasks cost, low layers first: a task runs its own layer's MLP and every layer after it. After an
-    /// estimate only some layers are patched, and each counts as one.
-    /// </summary>
-    private static double Cost(SweepPlan plan, int tasks)
-    {
-        if (plan.Request.Method != Method.Exact)
-        {
-            return tasks;
-        }
-
-        double cost = 0;
-        for (int task = 0; task < tasks; task++)
-        {
-            cost += plan.Model.Layers - (task / plan.Chunks.Count);
-        }
-
-        return cost;
-    }
+    /// <summary>What there is to do: each chunk's estimates, and each run of a band of layers over a chunk.</summary>
+    private static int Total(SweepPlan plan, SweepProgress progress) =>
+        progress.TasksTotal + (plan.Request.Method == Method.Exact ? 0 : progress.ChunksTotal);
 
     /// <summary>Patched runs (one head on one pair) a second.</summary>
     private sealed class RateColumn : ProgressColumn

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Native;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -23,6 +24,10 @@ namespace HeadPatching.Core.Models;
 /// </summary>
 public sealed class Transformer : IDisposable
 {
+    // Of GELU's tanh form: 2 sqrt(2 / pi), and that times 0.044715 (as a Scalar that is held: see BannedSymbols.txt).
+    private const double GeluLinear = 1.5957691216057308;
+    private static readonly Scalar GeluCubic = (GeluLinear * 0.044715).ToScalar();
+
     private readonly RotaryTable? _rotary;
     private readonly bool _frozenNorms;
     private readonly bool _ownsWeights;
@@ -35,7 +40,7 @@ public sealed class Transformer : IDisposable
         Config = config;
         Weights = weights;
         _rotary = config.Rotary is null ? null : new RotaryTable(config.Rotary, config.Context, Dtype, Device);
-        if (Device.type == TorchSharp.DeviceType.CUDA)
+        if (Device.type == DeviceType.CUDA)
         {
             CudaDevice.ComputeInFullFloat32();
             FreeDeviceMemory = CudaDevice.FreeBytes(Device);
@@ -346,10 +351,22 @@ public sealed class Transformer : IDisposable
         return Config.Activation switch
         {
             Activation.Gelu => F.gelu(x, inPlace),
-            Activation.GeluTanh => F.gelu(x, GELU.Approximate.tanh, inPlace),
+            Activation.GeluTanh => inPlace && Device.type == DeviceType.CPU && Dtype != ScalarType.BFloat16
+                ? GeluBySigmoid(x)
+                : F.gelu(x, GELU.Approximate.tanh, inPlace),
             Activation.Relu => F.relu(x, inPlace),
             Activation.Silu => F.silu(x, inPlace),
             _ => throw new NotSupportedException($"Activation {Config.Activation}."),
         };
+    }
+
+    /// <summary>
+    /// GELU's tanh form in place, as x sigmoid(2 u) with u = sqrt(2 / pi) (x + 0.044715 x^3): the same, for (1 + tanh u) / 2 = sigmoid(2 u), and
+    /// as exact, but on a CPU, whose tanh is slow, it takes 0.6 times as long.
+    /// </summary>
+    private static Tensor GeluBySigmoid(Tensor x)
+    {
+        Tensor gate = tensor(GeluLinear, dtype: x.dtype).addcmul(x, x, GeluCubic);      // 2 u / x
+        return x.mul_(gate.mul_(x).sigmoid_());
     }
 }

@@ -1,6 +1,7 @@
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
 
@@ -48,18 +49,18 @@ internal static class FiniteNumbers
     /// <summary>Where the pair's runs stop being finite: found by running them again, layer by layer.</summary>
     private static string Beginning(Transformer model, TokenPair pair)
     {
-        using var run = new CachingRun(model, [pair]);
+        using var run = new CachingRun(model, [pair], start: 0);
         for (int layer = 0; layer < model.Config.Layers; layer++)
         {
             using LayerActivations activations = run.NextLayer();
             foreach (var (name, ofRun) in new[] { ("clean", activations.Clean), ("corrupted", activations.Corrupted) })
             {
-                if (!IsFinite(ofRun.ResidPre))
+                if (!IsFinite(ofRun.ResidPre!))
                 {
                     return layer == 0 ? $"The {name} run is not finite from the embedding on" : Grows(name, layer - 1);
                 }
 
-                if (!ofRun.Named().All(named => IsFinite(named.Tensor)))
+                if (!IsFinite(ofRun.Z!))
                 {
                     return Grows(name, layer);
                 }

@@ -4,6 +4,8 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
 
@@ -31,17 +33,18 @@ public static class InMemorySweep
         Action<long>? progress = null,
         CancellationToken cancellation = default)
     {
-        var patcher = new LayerPatcher(model, metric, budget);
+        var patcher = new BandPatcher(model, metric, budget);
         AblationPlan? ablation = AblationPlan.Of(pairs, options);
         if (ablation?.Faults("ablation") is { Count: > 0 } faults)
         {
             throw new InvalidInputException(faults);
         }
 
-        IReadOnlyList<MeanZ> means = options.Ablation == Ablation.Mean ? ablation!.Means(model, 0, model.Config.Layers, budget, cancellation) : [];
+        int layers = model.Config.Layers;
+        IReadOnlyList<MeanZ> means = options.Ablation == Ablation.Mean ? ablation!.Means(model, 0, layers, budget, cancellation) : [];
         try
         {
-            return OverChunks(model, pairs, metric, budget, PatchChunk, cancellation);
+            return OverChunks(model, pairs, metric, budget, fromFirstPosition: options.Ablation is not null, PatchChunk, cancellation);
         }
         finally
         {
@@ -51,30 +54,30 @@ public static class InMemorySweep
             }
         }
 
-        IEnumerable<LayerPatches> PatchChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, IReadOnlyList<LayerActivations> layers)
+        IReadOnlyList<LayerPatches> PatchChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
         {
-            KeysValues[] keysValues = [.. layers.Select(layer => layer.Base(options.Direction)).Select(run => new KeysValues(run.K, run.V))];
-            IReadOnlyList<Tensor> resampled = options.Ablation == Ablation.Resample ? ablation!.Resampled(model, measured.Pairs, 0, layers.Count) : [];
+            IReadOnlyList<Tensor> put = options.Ablation switch
+            {
+                Ablation.Mean => [.. means.Select((mean, layer) => ablation!.Mean(mean, measured.Pairs, activations.Layers[layer].Base(options.Direction).Z!))],
+                Ablation.Resample => ablation!.Resampled(model, measured.Pairs, 0, layers),
+                _ => [],
+            };
             try
             {
-                foreach (var (layer, activations) in layers.Index())
+                var inputs = new BandInputs
                 {
-                    using Tensor? mean = means.Count > 0 ? ablation!.Mean(means[layer], measured.Pairs, activations.Base(options.Direction).Z) : null;
-                    var inputs = new LayerInputs
-                    {
-                        Layer = layer,
-                        Measured = measured,
-                        Baselines = baselines,
-                        Activations = activations,
-                        Later = keysValues[(layer + 1)..],
-                        AblatedZ = mean ?? (resampled.Count > 0 ? resampled[layer] : null),
-                    };
-                    yield return patcher.Patch(inputs, options, progress, cancellation);
-                }
+                    First = 0,
+                    Last = layers - 1,
+                    Measured = measured,
+                    Baselines = baselines,
+                    Activations = activations,
+                    AblatedZ = put.Index().ToDictionary(z => z.Index, z => z.Item),
+                };
+                return patcher.Patch(inputs, options, progress, cancellation);
             }
             finally
             {
-                foreach (Tensor z in resampled)
+                foreach (Tensor z in put)
                 {
                     z.Dispose();
                 }
@@ -101,12 +104,12 @@ public static class InMemorySweep
         Gradient gradient = Gradient.FrozenNorms,
         CancellationToken cancellation = default)
     {
-        return OverChunks(model, pairs, metric, budget, EstimateChunk, cancellation);
+        return OverChunks(model, pairs, metric, budget, fromFirstPosition: false, EstimateChunk, cancellation);
 
-        List<LayerPatches> EstimateChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, IReadOnlyList<LayerActivations> layers)
+        List<LayerPatches> EstimateChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
         {
             using var run = AttributionRun.Start(model, metric, measured, baselines, options, budget, gradient, cancellation);
-            return [.. layers.Select((activations, layer) => run.Estimate(layer, activations))];
+            return [.. Enumerable.Range(0, model.Config.Layers).Select(layer => run.Estimate(layer, activations))];
         }
     }
 
@@ -116,7 +119,8 @@ public static class InMemorySweep
         IReadOnlyList<TokenPair> pairs,
         IMetric metric,
         MemoryBudget budget,
-        Func<MeasuredPairs, IReadOnlyList<Baseline>, IReadOnlyList<LayerActivations>, IEnumerable<LayerPatches>> patch,
+        bool fromFirstPosition,
+        Func<MeasuredPairs, IReadOnlyList<Baseline>, ChunkActivations, IEnumerable<LayerPatches>> patch,
         CancellationToken cancellation)
     {
         var baselines = new Dictionary<int, Baseline>();
@@ -125,30 +129,25 @@ public static class InMemorySweep
         foreach (IReadOnlyList<TokenPair> chunk in Chunks.Split(pairs, model.Config, model.Dtype, budget))
         {
             cancellation.ThrowIfCancellationRequested();
-            var layers = new List<LayerActivations>();
-            try
+            var layers = new Dictionary<int, LayerActivations>();
+            int start = fromFirstPosition ? 0 : CachingRun.StartOf(chunk);
+            using var activations = new ChunkActivations(start, layers);
+            long started = Stopwatch.GetTimestamp();
+            using var run = new CachingRun(model, chunk, start);
+            while (layers.Count < model.Config.Layers)
             {
-                long started = Stopwatch.GetTimestamp();
-                using var run = new CachingRun(model, chunk);
-                while (layers.Count < model.Config.Layers)
-                {
-                    layers.Add(run.NextLayer());
-                }
-
-                using FinalResiduals final = run.Final();
-                IReadOnlyList<Baseline> chunkBaselines = final.Baselines(model, metric, chunk);
-                foreach (var (pair, baseline) in chunk.Zip(chunkBaselines))
-                {
-                    baselines[pair.Index] = baseline;
-                }
-
-                cacheSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
-                patches.AddRange(patch(new MeasuredPairs(chunk, final.Clean), chunkBaselines, layers));
+                layers[layers.Count] = run.NextLayer();
             }
-            finally
+
+            using FinalResiduals final = run.Final();
+            IReadOnlyList<Baseline> chunkBaselines = final.Baselines(model, metric, chunk);
+            foreach (var (pair, baseline) in chunk.Zip(chunkBaselines))
             {
-                layers.ForEach(layer => layer.Dispose());
+                baselines[pair.Index] = baseline;
             }
+
+            cacheSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
+            patches.AddRange(patch(new MeasuredPairs(chunk, final.Clean), chunkBaselines, activations));
         }
 
         return new SweepRuns(baselines, patches, cacheSeconds);

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Bands;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching;
@@ -13,13 +14,19 @@ namespace HeadPatching.Core.Patching;
 public sealed record MemoryBudget(long Bytes)
 {
     /// <summary>
-    /// More rows (positions of patched runs) than this in one batch gain nothing on a CPU: the matrix products are long since at full
-    /// speed, and the MLP's hidden layer no longer stays in the cache between two steps.
+    /// On a CPU the MLP's hidden layer of what is computed at a time takes no more than this: it is to lie in the cache between two steps,
+    /// and above 32 MiB the C library asks the system for every tensor anew.
     /// </summary>
-    private const long RowsPerBatchOnCpu = 1024;
+    private const long HiddenBytesOnCpu = 12L << 20;
 
-    /// <summary>More pairs than this in a chunk gain nothing, and a chunk is what is lost when a host dies.</summary>
-    private const int PairsPerChunkAtMost = 8;
+    /// <summary>Matrix products of fewer rows (positions of patched runs) than this are not at full speed on a CPU.</summary>
+    private const long LeastRowsOnCpu = 512;
+
+    /// <summary>A batch of more tiles than this gains nothing on a CPU, and is longer in coming.</summary>
+    private const long TilesPerBatchOnCpu = 8;
+
+    /// <summary>More pairs than this in a chunk gain nothing: all heads of some layers over so many fill any device.</summary>
+    private const int PairsPerChunkAtMost = 64;
 
     /// <summary>1 GiB.</summary>
     public static MemoryBudget Default { get; } = new(1L << 30);
@@ -28,40 +35,75 @@ public sealed record MemoryBudget(long Bytes)
     /// <param name="config">The model's shape.</param>
     /// <param name="dtype">The model's type.</param>
     /// <param name="length">The pairs' length, in tokens.</param>
-    public int PairsPerChunk(ModelConfig config, ScalarType dtype, int length)
+    public int PairsPerChunk(ModelConfig config, ScalarType dtype, int length) =>
+        (int)Math.Min(PairsCached(config, dtype, length), PairsPerChunkAtMost);
+
+    /// <summary>Of how many pairs of a length the activations fit into half of the budget, at least 1.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="dtype">The model's type.</param>
+    /// <param name="length">The pairs' length, in tokens.</param>
+    public long PairsCached(ModelConfig config, ScalarType dtype, int length)
     {
-        // Both runs of every layer: resid_pre, q and z, k and v.
+        // Both runs of every layer: resid_pre and z, and q, k and v where a patch makes them.
         long perPair = 2L * config.Layers * length * (config.Width + (2L * (config.Heads + config.KeyValueHeads) * config.HeadWidth)) * dtype.Bytes();
-        return (int)Math.Clamp(Bytes / 2 / perPair, 1, PairsPerChunkAtMost);
+        return Math.Max(Bytes / 2 / perPair, 1);
     }
 
-    /// <summary>How many patched runs (heads) go into one batch, at least 1.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="pairs">Pairs in the chunk: a batch holds each head's run on all of them.</param>
+    /// <summary>What a batch may take: half of the budget, or of the card's free memory.</summary>
+    /// <param name="model">The model; null for one on a CPU.</param>
+    internal BatchMemory Batch(Transformer? model)
+    {
+        long half = (model?.FreeDeviceMemory ?? Bytes) / 2;
+        return new BatchMemory(half / 2, half / 2);
+    }
+
+    /// <summary>Cuts a batch of patched runs: their streams are held, and a step of the layers goes through some of them at a time.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="dtype">The model's type.</param>
+    /// <param name="onCpu">Whether it computes on a CPU.</param>
+    /// <param name="runs">Runs to do, each over all pairs.</param>
+    /// <param name="pairs">Pairs in the chunk.</param>
     /// <param name="positions">Positions that are recomputed.</param>
     /// <param name="length">Positions of the prompt.</param>
-    public int RunsPerBatch(Transformer model, int pairs, int positions, int length)
+    /// <param name="memory">What the batch may take.</param>
+    internal static BatchCut Cut(ModelConfig config, ScalarType dtype, bool onCpu, int runs, int pairs, int positions, int length, BatchMemory memory)
     {
-        ModelConfig config = model.Config;
-        long rows = (long)pairs * positions;
-        long headWidths = (long)config.Heads * config.HeadWidth;
-        long attention = (4L * (config.Width + headWidths) * rows) + (2L * headWidths * pairs * length); // norm, q, k, v, z and out; then all keys and values
-        long mlp = (((config.GatedMlp ? 3L : 2L) * config.MlpWidth) + (3L * config.Width)) * rows; // the hidden layer before and after the activation
-        long perRun = (Math.Max(attention, mlp) + (2L * config.Width * rows)) * model.Dtype.Bytes(); // and the residual stream
-        long fit = (model.FreeDeviceMemory ?? Bytes) / 2 / perRun;
-        return (int)Math.Clamp(model.Device.type == TorchSharp.DeviceType.CPU ? Math.Min(fit, RowsPerBatchOnCpu / rows) : fit, 1, config.Heads);
+        long held = (long)positions * config.Width * dtype.Bytes(), step = StepBytes(config, dtype, positions, length); // of one patched prompt
+        long tile = Math.Max(1, memory.Step / step), count = memory.Held / held / pairs;
+        if (onCpu)
+        {
+            long hidden = (config.GatedMlp ? 2L : 1L) * config.MlpWidth * dtype.Bytes();
+            tile = Math.Min(tile, Math.Max(1, Math.Max(LeastRowsOnCpu, HiddenBytesOnCpu / hidden) / positions));
+            count = Math.Min(count, TilesPerBatchOnCpu * tile / pairs);
+        }
+
+        count = Math.Clamp(count, 1, runs);
+        tile = Math.Clamp(tile, 1, count * pairs);
+        return new BatchCut((int)count, (int)tile, new BatchMemory(count * pairs * held, tile * step));
     }
 
-    /// <summary>How many pairs run forwards and backwards as one batch, at least 1.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="length">The pairs' length, in tokens.</param>
-    public int PairsPerBackward(Transformer model, int length)
+    /// <summary>Cuts a batch of pairs that run forwards and backwards.</summary>
+    internal static BatchCut CutBackward(Transformer model, int pairs, int length, BatchMemory memory)
     {
         // What every layer keeps until its backward: resid_pre and resid_mid; q, k, v, z and a gradient; the hidden layer (three times,
         // where it is gated); the pattern and its gradient, where attention is not fused.
         ModelConfig config = model.Config;
         long perPosition = (2L * config.Width) + (5L * config.Heads * config.HeadWidth) + (3L * config.MlpWidth) + (2L * config.Heads * length);
         long perPair = config.Layers * length * perPosition * model.Dtype.Bytes();
-        return (int)Math.Clamp((model.FreeDeviceMemory ?? Bytes) / 2 / perPair, 1, int.MaxValue);
+        int count = (int)Math.Clamp((memory.Held + memory.Step) / perPair, 1, pairs);
+        return new BatchCut(count, 1, new BatchMemory(count * perPair / 2, count * perPair / 2));
+    }
+
+    /// <summary>What a layer makes of one patched prompt, in bytes.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="dtype">The model's type.</param>
+    /// <param name="positions">Positions that are recomputed.</param>
+    /// <param name="length">Positions of the prompt.</param>
+    private static long StepBytes(ModelConfig config, ScalarType dtype, int positions, int length)
+    {
+        long headWidths = (long)config.Heads * config.HeadWidth;
+        long attention = (4L * (config.Width + headWidths) * positions) + (2L * headWidths * length); // norm, q, k, v, z and out; then all keys and values
+        long mlp = (((config.GatedMlp ? 3L : 2L) * config.MlpWidth) + (3L * config.Width)) * positions; // the hidden layer before and after the activation
+        return Math.Max(attention, mlp) * dtype.Bytes();
     }
 }

@@ -42,7 +42,7 @@ public sealed partial class ActivityTelemetry : IFunctionsWorkerMiddleware
         ActivityContext trace = await TraceAsync(input.SweepId);
         Activity? invocation = Activity.Current; // the worker's own span, where the host's spans reach it
         using Activity? span = SweepTelemetry.StartActivity(
-            name, input.SweepId, input.Chunk, input.Layer, invocation?.TraceId == trace.TraceId ? invocation.Context : trace);
+            name, input.SweepId, input.Part, invocation?.TraceId == trace.TraceId ? invocation.Context : trace);
         long started = Stopwatch.GetTimestamp();
         try
         {
@@ -54,7 +54,7 @@ public sealed partial class ActivityTelemetry : IFunctionsWorkerMiddleware
             throw;
         }
 
-        ActivityDone(_logger, name, input.SweepId, input.Chunk, input.Layer, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        ActivityDone(_logger, name, input.SweepId, input.Part, Stopwatch.GetElapsedTime(started).TotalSeconds);
     }
 
     // The request says it. The durable extension's own spans cannot be relied on for that: they need a listener within the host.
@@ -66,6 +66,6 @@ public sealed partial class ActivityTelemetry : IFunctionsWorkerMiddleware
             return ActivityContext.TryParse(request?.TraceParent, null, isRemote: true, out ActivityContext trace) ? trace : default;
         });
 
-    [LoggerMessage(1, LogLevel.Information, "{Activity} of sweep {SweepId} (chunk {Chunk}, layer {Layer}) done in {Seconds:F2} s")]
-    private static partial void ActivityDone(ILogger logger, string activity, string sweepId, int chunk, int layer, double seconds);
+    [LoggerMessage(1, LogLevel.Information, "{Activity} of sweep {SweepId} (part {Part}) done in {Seconds:F2} s")]
+    private static partial void ActivityDone(ILogger logger, string activity, string sweepId, int part, double seconds);
 }

@@ -13,55 +13,45 @@ namespace HeadPatching.Functions.Orchestration;
 public sealed class SweepActivities
 {
     private readonly IArtifactStore _store;
-    private readonly PlanSweep _plan;
-    private readonly CacheActivations _cache;
-    private readonly EstimateEffects _estimate;
-    private readonly ScreenHeads _screen;
-    private readonly PatchLayer _patch;
-    private readonly AssembleSweep _assemble;
+    private readonly ActivityTable _activities;
 
     /// <summary>Makes the functions.</summary>
-    public SweepActivities(
-        IArtifactStore store, PlanSweep plan, CacheActivations cache, EstimateEffects estimate, ScreenHeads screen, PatchLayer patch, AssembleSweep assemble)
+    public SweepActivities(IArtifactStore store, ActivityTable activities)
     {
         _store = store;
-        _plan = plan;
-        _cache = cache;
-        _estimate = estimate;
-        _screen = screen;
-        _patch = patch;
-        _assemble = assemble;
+        _activities = activities;
     }
 
     /// <summary>Plans the sweep.</summary>
     [Function(ActivityNames.PlanSweep)]
-    public Task<PlanSummary> PlanAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) =>
-        UnlessCancelledAsync(input, token => _plan.RunAsync(input, token), stopping);
+    public Task<PlanSize> PlanAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<PlanSize>(ActivityNames.PlanSweep, input, stopping);
 
-    /// <summary>Caches a chunk's activations.</summary>
+    /// <summary>Makes the activations of a part's chunks.</summary>
     [Function(ActivityNames.CacheActivations)]
-    public Task<CacheReport> CacheAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) =>
-        UnlessCancelledAsync(input, token => _cache.RunAsync(input, token), stopping);
+    public Task<WorkReport> CacheAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.CacheActivations, input, stopping);
 
-    /// <summary>Estimates a chunk's effects.</summary>
+    /// <summary>Takes the sums of means over all pairs.</summary>
+    [Function(ActivityNames.SumActivations)]
+    public Task<WorkReport> SumAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.SumActivations, input, stopping);
+
+    /// <summary>Estimates the effects of a part's chunks.</summary>
     [Function(ActivityNames.EstimateEffects)]
-    public Task<EstimateReport> EstimateAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) =>
-        UnlessCancelledAsync(input, token => _estimate.RunAsync(input, token), stopping);
+    public Task<WorkReport> EstimateAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.EstimateEffects, input, stopping);
 
     /// <summary>Chooses the heads to run after the estimate.</summary>
     [Function(ActivityNames.ScreenHeads)]
-    public Task<ScreenReport> ScreenAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) =>
-        UnlessCancelledAsync(input, token => _screen.RunAsync(input, token), stopping);
+    public Task<int> ScreenAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<int>(ActivityNames.ScreenHeads, input, stopping);
 
-    /// <summary>Patches a layer over a chunk.</summary>
-    [Function(ActivityNames.PatchLayer)]
-    public Task<LayerReport> PatchAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) =>
-        UnlessCancelledAsync(input, token => _patch.RunAsync(input, progress: null, token), stopping);
+    /// <summary>Runs the patches of a part.</summary>
+    [Function(ActivityNames.PatchHeads)]
+    public Task<WorkReport> PatchAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.PatchHeads, input, stopping);
 
     /// <summary>Assembles the result.</summary>
     [Function(ActivityNames.AssembleSweep)]
-    public Task<SweepSummary> AssembleAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) =>
-        UnlessCancelledAsync(input, token => _assemble.RunAsync(input, token), stopping);
+    public Task<AssembleReport> AssembleAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<AssembleReport>(ActivityNames.AssembleSweep, input, stopping);
+
+    private Task<T> RunAsync<T>(string name, ActivityInput input, CancellationToken stopping) =>
+        UnlessCancelledAsync(input, async token => (T)await _activities.RunAsync(name, input, progress: null, token), stopping);
 
     private async Task<T> UnlessCancelledAsync<T>(ActivityInput input, Func<CancellationToken, Task<T>> run, CancellationToken stopping)
     {

@@ -15,4 +15,12 @@ public static class SweepOrchestrator
     [Function(Name)]
     public static Task<SweepSummary> RunAsync([OrchestrationTrigger] TaskOrchestrationContext context) =>
         SweepWorkflow.RunAsync(new DurableSweepContext(context));
+
+    /// <summary>The name of the orchestrator of some parts of a wave.</summary>
+    public const string PartsName = "SweepParts";
+
+    /// <summary>Runs some parts of a wave, in an orchestration of their own.</summary>
+    [Function(PartsName)]
+    public static Task<WorkReport> RunPartsAsync([OrchestrationTrigger] TaskOrchestrationContext context) =>
+        SweepWorkflow.RunPartsAsync(new DurableSweepContext(context), context.GetInput<PartsInput>()!, _ => { });
 }

@@ -3,6 +3,7 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Reports;
 using HeadPatching.Sweeps.Requests;
@@ -10,16 +11,21 @@ using HeadPatching.Sweeps.Storage;
 
 namespace HeadPatching.Sweeps.Activities;
 
-/// <summary>Puts the layers together; writes results.json, heads.csv, the pictures and the report.</summary>
+/// <summary>Puts the runs together; writes results.json, heads.csv, the pictures and the report.</summary>
 public sealed class AssembleSweep
 {
     private readonly IArtifactStore _store;
+    private readonly StoredPlans _plans;
+    private readonly SweepWork _work;
+    private readonly StoredRuns _runs;
     private readonly TimeProvider _time;
 
-    /// <summary>Makes the activity.</summary>
-    public AssembleSweep(IArtifactStore store, TimeProvider time)
+    internal AssembleSweep(IArtifactStore store, StoredPlans plans, SweepWork work, TimeProvider time)
     {
         _store = store;
+        _plans = plans;
+        _work = work;
+        _runs = new StoredRuns(store, plans);
         _time = time;
     }
 
@@ -30,16 +36,21 @@ public sealed class AssembleSweep
     public static string Version { get; } =
         typeof(AssembleSweep).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
-    /// <summary>Assembles the sweep, or reads the result that is there.</summary>
-    public async Task<SweepSummary> RunAsync(ActivityInput input, CancellationToken cancellationToken = default)
+    /// <summary>Assembles the sweep, or reads the result that is there. What is missing of its runs is named, to be made again.</summary>
+    internal async Task<AssembleReport> RunAsync(ActivityInput input, CancellationToken cancellationToken)
     {
         string results = SweepArtifacts.Result(input.SweepId, Files[0]);
         SweepResult? result = await _store.ReadJsonAsync<SweepResult>(results, cancellationToken);
         if (result is null)
         {
-            SweepResult assembled = await AssembleAsync(input.SweepId, cancellationToken);
-            await _store.WriteIfAbsentAsync(results, (stream, cancel) => ResultFiles.WriteJsonAsync(assembled, stream, cancel), cancellationToken);
-            result = await _store.RequireJsonAsync<SweepResult>(results, cancellationToken);
+            var gathered = await GatherAsync(input, cancellationToken);
+            if (gathered.Result is null)
+            {
+                return new AssembleReport(null, gathered.MissingEstimates, gathered.MissingRuns);
+            }
+
+            result = gathered.Result;
+            await _store.WriteIfAbsentAsync(results, (stream, cancel) => ResultFiles.WriteJsonAsync(result, stream, cancel), cancellationToken);
         }
 
         await WriteAsync("heads.csv", (stream, cancel) => ResultFiles.WriteCsvAsync(result.Heads, stream, cancel));
@@ -47,11 +58,12 @@ public sealed class AssembleSweep
         await WriteAsync("heatmap.png", (stream, _) => Synchronous(() => HeatmapPicture.WritePng(result, stream)));
         await WriteAsync("heatmap.svg", (stream, _) => Synchronous(() => HeatmapPicture.WriteSvg(result, stream)));
         await WriteAsync("report.html", (stream, _) => Synchronous(() => ReportPage.Write(result, stream)));
-        return new SweepSummary(
+        var summary = new SweepSummary(
             input.SweepId,
             result.Heads.Count,
-            result.Pairs.Count,
+            result.Dataset.Pairs,
             [.. result.Heads.OrderByDescending(head => Math.Abs(head.PatchingEffect)).Take(10).Select(head => new HeadEffect(head.Name, head.PatchingEffect))]);
+        return new AssembleReport(summary, [], []);
 
         Task WriteAsync(string file, Func<Stream, CancellationToken, Task> write) =>
             _store.WriteIfAbsentAsync(SweepArtifacts.Result(input.SweepId, file), write, cancellationToken);
@@ -63,24 +75,45 @@ public sealed class AssembleSweep
         }
     }
 
-    private async Task<SweepResult> AssembleAsync(string sweepId, CancellationToken cancellationToken)
+    private async Task<(SweepResult? Result, IReadOnlyList<int> MissingEstimates, IReadOnlyList<int> MissingRuns)> GatherAsync(
+        ActivityInput input, CancellationToken cancellationToken)
     {
-        var plan = await _store.RequireJsonAsync<SweepPlan>(SweepArtifacts.Plan(sweepId), cancellationToken);
+        SweepPlan plan = await _plans.HeaderAsync(input.SweepId, cancellationToken);
         SweepRequest request = plan.Request;
-        SweepRuns runs = request.Method switch
+        var traffic = new Traffic();
+        SweepRuns? estimates = null, runs = null;
+        IReadOnlyList<int> missingEstimates = [], missingRuns = [];
+        IReadOnlyDictionary<int, int[]>? headsRun = null;
+        if (request.Method != Method.Exact)
         {
-            Method.Exact => await StoredRuns.PatchesAsync(_store, sweepId, plan, [.. Enumerable.Range(0, plan.Model.Layers)], cancellationToken),
-            Method.Attribution => await StoredRuns.EstimatesAsync(_store, sweepId, plan, cancellationToken),
-            _ => await ScreenedAsync(sweepId, plan, cancellationToken),
-        };
+            (estimates, missingEstimates) = await _runs.ReadAsync(input.SweepId, plan, plan.Size.Groups, ChunkWork.Estimate(request), traffic, cancellationToken);
+        }
 
+        if (request.Method != Method.Attribution)
+        {
+            ChunkWork work = await _work.ExactWorkAsync(plan, input.SweepId, cancellationToken);
+            headsRun = (work as ChunkWork.Heads)?.Only;
+            (runs, missingRuns) = await _runs.ReadAsync(input.SweepId, plan, plan.Size.Parts, work, traffic, cancellationToken);
+        }
+
+        if (missingEstimates.Count > 0 || missingRuns.Count > 0)
+        {
+            return (null, missingEstimates, missingRuns);
+        }
+
+        SweepRuns all = request.Method switch
+        {
+            Method.Exact => runs!,
+            Method.Attribution => estimates!,
+            _ => runs! with { Estimates = estimates!.Layers, HeadsRun = headsRun },
+        };
         var description = new SweepDescription
         {
-            SweepId = sweepId,
+            SweepId = input.SweepId,
             Model = plan.Model,
-            Dataset = request.DatasetName(),
+            Dataset = plan.Dataset,
             Options = plan.PatchOptions(),
-            Reference = request.Reference?.Title,
+            Reference = plan.ReferenceTitle,
             Aggregation = request.Aggregation,
             Threshold = request.Threshold,
             Metric = MetricFor.Metric(request.Metric),
@@ -95,14 +128,20 @@ public sealed class AssembleSweep
             FinishedAt = _time.GetUtcNow(),
             SoftwareVersion = Version,
         };
-        return SweepAssembler.Assemble(description, plan.Pairs, runs, plan.TokenTexts is null ? null : token => plan.TokenTexts[token]);
-    }
-
-    private async Task<SweepRuns> ScreenedAsync(string sweepId, SweepPlan plan, CancellationToken cancellationToken)
-    {
-        var screened = await _store.RequireJsonAsync<ScreenedHeads>(SweepArtifacts.Screen(sweepId), cancellationToken);
-        SweepRuns estimates = await StoredRuns.EstimatesAsync(_store, sweepId, plan, cancellationToken);
-        SweepRuns run = await StoredRuns.PatchesAsync(_store, sweepId, plan, [.. screened.ByLayer.Keys.Order()], cancellationToken);
-        return run with { Estimates = estimates.Layers, HeadsRun = screened.ByLayer };
+        IReadOnlyDictionary<int, string>? texts = await _plans.TokenTextsAsync(input.SweepId, cancellationToken);
+        IReadOnlyList<TokenPair> pairs = await _plans.PairsAsync(input.SweepId, cancellationToken);
+        SweepResult result = SweepAssembler.Assemble(description, pairs, all, texts is null ? null : token => texts[token]);
+        WorkReport done = input.Done ?? new WorkReport();
+        return (result with
+        {
+            Timings = result.Timings with
+            {
+                Activities = done.Activities,
+                Runs = done.Runs,
+                RunsReused = done.Reused,
+                BytesRead = done.BytesRead + traffic.BytesRead,
+                BytesWritten = done.BytesWritten,
+            },
+        }, [], []);
     }
 }

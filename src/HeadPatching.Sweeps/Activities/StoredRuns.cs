@@ -1,58 +1,53 @@
-using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
+using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
 
 namespace HeadPatching.Sweeps.Activities;
 
-/// <summary>What the activities of a sweep left in the store, read together.</summary>
-internal static class StoredRuns
+/// <summary>The runs of a sweep's parts in the store, read together.</summary>
+internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans)
 {
-    /// <summary>The baselines of every pair and the estimates of every layer over every chunk.</summary>
-    public static Task<SweepRuns> EstimatesAsync(IArtifactStore store, string sweepId, SweepPlan plan, CancellationToken cancellationToken) =>
-        ReadAsync(
-            store,
-            plan,
-            chunk => store.RequireJsonAsync<List<LayerPatches>>(SweepArtifacts.Estimates(sweepId, plan.Request.EstimatedFrom()!.Value, chunk), cancellationToken),
-            cancellationToken);
+    /// <summary>How many missing parts are named at once; the rest are named by the next call.</summary>
+    private const int MostMissing = 1000;
 
-    /// <summary>The baselines of every pair and the patched runs of some layers over every chunk.</summary>
-    public static Task<SweepRuns> PatchesAsync(
-        IArtifactStore store, string sweepId, SweepPlan plan, IReadOnlyList<int> layers, CancellationToken cancellationToken)
+    /// <summary>The runs of the first so many parts, or which of them are not there whole: those are deleted, so that they are made again.</summary>
+    public async Task<(SweepRuns? Runs, IReadOnlyList<int> Missing)> ReadAsync(
+        string sweepId, SweepPlan plan, int parts, ChunkWork work, Traffic traffic, CancellationToken cancellationToken)
     {
-        return ReadAsync(store, plan, LayersAsync, cancellationToken);
-
-        async Task<List<LayerPatches>> LayersAsync(int chunk)
-        {
-            var patches = new List<LayerPatches>();
-            foreach (int layer in layers)
-            {
-                patches.Add(await store.RequireJsonAsync<LayerPatches>(SweepArtifacts.Layer(sweepId, layer, chunk), cancellationToken));
-            }
-
-            return patches;
-        }
-    }
-
-    private static async Task<SweepRuns> ReadAsync(
-        IArtifactStore store, SweepPlan plan, Func<int, Task<List<LayerPatches>>> layersOfChunk, CancellationToken cancellationToken)
-    {
-        string metric = MetricFor.Metric(plan.Request.Metric).Name;
         var baselines = new Dictionary<int, Baseline>();
         var layers = new List<LayerPatches>();
+        var missing = new List<int>();
         double cacheSeconds = 0;
-        for (int chunk = 0; chunk < plan.Chunks.Count; chunk++)
+        for (int index = 0; index < parts && missing.Count < MostMissing; index++)
         {
-            var ofChunk = await store.RequireJsonAsync<ChunkBaselines>(SweepArtifacts.Baselines(plan.Chunks[chunk].Activations, metric), cancellationToken);
-            cacheSeconds += ofChunk.Seconds;
-            foreach (var (pair, baseline) in plan.PairsOf(chunk).Zip(ofChunk.Baselines))
+            PlannedPart part = await plans.PartAsync(sweepId, index, cancellationToken);
+            PlannedPart read = work is ChunkWork.Estimates ? part with { FirstLayer = 0, LastLayer = plan.Model.Layers - 1 } : part;
+            bool whole = true;
+            foreach (PlannedChunk chunk in part.Chunks)
             {
-                baselines[pair.Index] = baseline;
+                string key = read.KeyOf(chunk, work);
+                if (await RunArtifact.ReadAsync(store, key, chunk.Pairs, traffic, cancellationToken) is not ChunkRuns runs)
+                {
+                    await store.DeleteAsync(SweepArtifacts.Runs(key), cancellationToken);
+                    whole = false;
+                    continue;
+                }
+
+                cacheSeconds += runs.CacheSeconds;
+                layers.AddRange(runs.Layers);
+                foreach (var (pair, baseline) in chunk.Pairs.Zip(runs.Baselines))
+                {
+                    baselines[pair.Index] = baseline;
+                }
             }
 
-            layers.AddRange(await layersOfChunk(chunk));
+            if (!whole)
+            {
+                missing.Add(index);
+            }
         }
 
-        return new SweepRuns(baselines, layers, cacheSeconds);
+        return missing.Count > 0 ? (null, missing) : (new SweepRuns(baselines, layers, cacheSeconds), []);
     }
 }

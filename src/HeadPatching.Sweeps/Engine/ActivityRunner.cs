@@ -18,12 +18,7 @@ internal sealed class ActivityRunner : IDisposable
     private static readonly ResiliencePropertyKey<(string Name, ActivityInput Input)> Retried = new("activity");
 
     private readonly LoadedModels _models;
-    private readonly PlanSweep _plan;
-    private readonly CacheActivations _cache;
-    private readonly EstimateEffects _estimate;
-    private readonly ScreenHeads _screen;
-    private readonly PatchLayer _patch;
-    private readonly AssembleSweep _assemble;
+    private readonly ActivityTable _activities;
     private readonly FairSlots _slots;
     private readonly ResiliencePipeline _retry;
     private readonly ILogger _logger;
@@ -31,12 +26,7 @@ internal sealed class ActivityRunner : IDisposable
     public ActivityRunner(IArtifactStore store, IModelCatalog catalog, EngineOptions options, TimeProvider time, ILogger logger)
     {
         _models = new LoadedModels(catalog, threads: Math.Max(1, Environment.ProcessorCount / options.Parallelism));
-        _plan = new PlanSweep(store, catalog);
-        _cache = new CacheActivations(store, _models);
-        _estimate = new EstimateEffects(store, _models);
-        _screen = new ScreenHeads(store);
-        _patch = new PatchLayer(store, _models);
-        _assemble = new AssembleSweep(store, time);
+        _activities = new ActivityTable(store, catalog, _models, time);
         _slots = new FairSlots(options.Parallelism, time);
         _retry = Retries(options.Retry, time);
         _logger = logger;
@@ -72,23 +62,12 @@ internal sealed class ActivityRunner : IDisposable
     private async Task<object> AttemptAsync(string name, ActivityInput input, FairSlots.Share share, ActivityContext trace, CancellationToken cancellationToken)
     {
         using IDisposable slot = await share.TakeAsync(cancellationToken);
-        using Activity? span = SweepTelemetry.StartActivity(name, input.SweepId, input.Chunk, input.Layer, trace);
+        using Activity? span = SweepTelemetry.StartActivity(name, input.SweepId, input.Part, trace);
         long started = Stopwatch.GetTimestamp();
-        object output = await Task.Run(() => RunAsync(name, input, cancellationToken), cancellationToken);
-        Log.ActivityDone(_logger, name, input.SweepId, input.Chunk, input.Layer, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        object output = await Task.Run(() => _activities.RunAsync(name, input, runs => PatchedRunsMade?.Invoke(runs), cancellationToken), cancellationToken);
+        Log.ActivityDone(_logger, name, input.SweepId, input.Part, Stopwatch.GetElapsedTime(started).TotalSeconds);
         return output;
     }
-
-    private async Task<object> RunAsync(string name, ActivityInput input, CancellationToken cancellationToken) => name switch
-    {
-        ActivityNames.PlanSweep => await _plan.RunAsync(input, cancellationToken),
-        ActivityNames.CacheActivations => await _cache.RunAsync(input, cancellationToken),
-        ActivityNames.EstimateEffects => await _estimate.RunAsync(input, cancellationToken),
-        ActivityNames.ScreenHeads => await _screen.RunAsync(input, cancellationToken),
-        ActivityNames.PatchLayer => await _patch.RunAsync(input, runs => PatchedRunsMade?.Invoke(runs), cancellationToken),
-        ActivityNames.AssembleSweep => await _assemble.RunAsync(input, cancellationToken),
-        _ => throw new ArgumentOutOfRangeException(nameof(name), name, "There is no such activity."),
-    };
 
     private ResiliencePipeline Retries(RetryRules rules, TimeProvider time) => rules.MaxAttempts <= 1
         ? ResiliencePipeline.Empty
@@ -109,8 +88,7 @@ internal sealed class ActivityRunner : IDisposable
                             arguments.Outcome.Exception,
                             activity.Name,
                             activity.Input.SweepId,
-                            activity.Input.Chunk,
-                            activity.Input.Layer,
+                            activity.Input.Part,
                             arguments.AttemptNumber + 1,
                             arguments.RetryDelay);
                     }

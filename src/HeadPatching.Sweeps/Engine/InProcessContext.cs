@@ -29,5 +29,8 @@ internal sealed class InProcessContext : ISweepContext
     public Task<TOutput> CallAsync<TOutput>(string activity, ActivityInput input) =>
         _sweep.Keep(_activities.CallAsync<TOutput>(activity, input, _share, _trace, _sweep.Token));
 
+    // Nothing keeps a history here: the same parts, in this process.
+    public Task<WorkReport> CallPartsAsync(PartsInput parts) => SweepWorkflow.RunPartsAsync(this, parts, _ => { });
+
     public void Report(SweepProgress progress) => _report(_sweep.Status! with { Progress = progress });
 }

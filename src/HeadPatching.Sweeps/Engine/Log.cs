@@ -14,12 +14,12 @@ internal static partial class Log
     [LoggerMessage(3, LogLevel.Error, "Sweep {SweepId} failed")]
     public static partial void SweepFailed(ILogger logger, Exception exception, string sweepId);
 
-    [LoggerMessage(4, LogLevel.Warning, "{Activity} of sweep {SweepId} (chunk {Chunk}, layer {Layer}) failed, attempt {Attempt}; again in {Delay}")]
+    [LoggerMessage(4, LogLevel.Warning, "{Activity} of sweep {SweepId} (part {Part}) failed, attempt {Attempt}; again in {Delay}")]
     public static partial void ActivityRetried(
-        ILogger logger, Exception? exception, string activity, string sweepId, int chunk, int layer, int attempt, TimeSpan delay);
+        ILogger logger, Exception? exception, string activity, string sweepId, int part, int attempt, TimeSpan delay);
 
-    [LoggerMessage(5, LogLevel.Information, "{Activity} of sweep {SweepId} (chunk {Chunk}, layer {Layer}) done in {Seconds:F2} s")]
-    public static partial void ActivityDone(ILogger logger, string activity, string sweepId, int chunk, int layer, double seconds);
+    [LoggerMessage(5, LogLevel.Information, "{Activity} of sweep {SweepId} (part {Part}) done in {Seconds:F2} s")]
+    public static partial void ActivityDone(ILogger logger, string activity, string sweepId, int part, double seconds);
 
     [LoggerMessage(6, LogLevel.Information, "{Count} unfinished sweeps go on")]
     public static partial void SweepsResumed(ILogger logger, int count);

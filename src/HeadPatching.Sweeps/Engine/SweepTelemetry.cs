@@ -18,7 +18,7 @@ public static class SweepTelemetry
     }
 
     /// <summary>Starts the span of an activity; null when nobody listens.</summary>
-    public static Activity? StartActivity(string name, string sweepId, int chunk, int layer, ActivityContext parent) =>
+    public static Activity? StartActivity(string name, string sweepId, int part, ActivityContext parent) =>
         Source.StartActivity(name, ActivityKind.Internal, parent)
-            ?.SetTag("headpatching.sweep.id", sweepId).SetTag("headpatching.chunk", chunk).SetTag("headpatching.layer", layer);
+            ?.SetTag("headpatching.sweep.id", sweepId).SetTag("headpatching.part", part);
 }

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace HeadPatching.Sweeps.Models;
 
 /// <summary>What it takes to have a model in memory, on whatever worker.</summary>
@@ -5,4 +7,9 @@ namespace HeadPatching.Sweeps.Models;
 /// <param name="Fingerprint">What its files must hold (<see cref="Core.Models.ModelFingerprint"/>).</param>
 /// <param name="Dtype">float32, float64 or bfloat16.</param>
 /// <param name="Device">cpu or cuda.</param>
-public sealed record ModelSource(string Model, string Fingerprint, string Dtype, string Device);
+public sealed record ModelSource(string Model, string Fingerprint, string Dtype, string Device)
+{
+    /// <summary>Whether it computes on a GPU.</summary>
+    [JsonIgnore]
+    public bool IsOnGpu => Device != "cpu";
+}

@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using HeadPatching.Core;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
@@ -6,37 +9,50 @@ using HeadPatching.Sweeps.Requests;
 
 namespace HeadPatching.Sweeps.Plans;
 
-/// <summary>A validated sweep, cut into activities. Lies in the store; every activity but the first reads it.</summary>
-/// <param name="Request">What was asked for.</param>
-/// <param name="CreatedAt">When.</param>
+/// <summary>
+/// The header of a validated sweep that is cut into activities. It lies in the store and does not grow with the number of pairs: those are in the
+/// parts, one small artifact each.
+/// </summary>
+/// <param name="SchemaVersion">How plans are written: those of other versions are not read.</param>
+/// <param name="Request">What was asked for, less its list of pairs.</param>
+/// <param name="Dataset">The dataset's name.</param>
+/// <param name="CreatedAt">When it was asked for.</param>
 /// <param name="Model">The model, as the result will say it.</param>
 /// <param name="Source">The model, for every worker to find.</param>
-/// <param name="Pairs">The pairs as token ids, in the order of the result.</param>
-/// <param name="Chunks">The chunks, each with the places of its pairs in <paramref name="Pairs"/> and its folder of cached activations.</param>
-/// <param name="TokenTexts">The text of each token in <paramref name="Pairs"/>, so that assembling needs no model; null without a tokenizer.</param>
+/// <param name="PairCount">How many pairs there are.</param>
+/// <param name="PairsKey">The key of all of them together.</param>
+/// <param name="Size">How it is cut.</param>
 public sealed record SweepPlan(
+    int SchemaVersion,
     SweepRequest Request,
+    string Dataset,
     DateTimeOffset CreatedAt,
     ModelSummary Model,
     ModelSource Source,
-    IReadOnlyList<TokenPair> Pairs,
-    IReadOnlyList<PlannedChunk> Chunks,
-    IReadOnlyDictionary<int, string>? TokenTexts)
+    int PairCount,
+    string PairsKey,
+    PlanSize Size)
 {
+    /// <summary>The version of plans that are written now.</summary>
+    public const int CurrentSchema = 2;
+
     /// <summary>The pairs whose corrupted prompts means are over, or donors are drawn from; null: the swept pairs' own runs.</summary>
     public IReadOnlyList<TokenPair>? References { get; init; }
 
+    /// <summary>What results call those.</summary>
+    public string? ReferenceTitle { get; init; }
+
     /// <summary>What is patched, where and which way.</summary>
     public PatchOptions PatchOptions() => Request.PatchOptions() with { References = References };
+
+    /// <summary>The patched runs, or paths.</summary>
+    public ChunkWork ExactWork() => ChunkWork.Exact(Request, References, PairsKey);
 
     /// <summary>How many of the pairs that were asked for cannot be swept and were left out.</summary>
     public int LeftOutCount { get; init; }
 
     /// <summary>Those that were left out, the first 100 of them.</summary>
     public IReadOnlyList<LeftOutPair> LeftOut { get; init; } = [];
-
-    /// <summary>The pairs of a chunk.</summary>
-    public IReadOnlyList<TokenPair> PairsOf(int chunk) => [.. Chunks[chunk].Pairs.Select(place => Pairs[place])];
 
     /// <summary>What to say of the pairs that were left out; null where none was.</summary>
     public string? LeftOutWarning()
@@ -50,9 +66,82 @@ public sealed record SweepPlan(
         string which = string.Join(", ", LeftOut.Take(Named).Select(pair => pair.Index)) + (LeftOutCount > Named ? $" and {LeftOutCount - Named} more" : "");
         // The first sentence says what is wrong; what follows lists tokens.
         string why = string.Join(" ", LeftOut.Take(Explained).Select(pair => pair.Fault.ToString().Split(". ")[0].TrimEnd('.') + "."));
-        return $"{LeftOutCount} of {LeftOutCount + Pairs.Count} pairs cannot be swept and were left out: {which}. {(LeftOutCount > Explained ? "The first: " : "")}{why}";
+        return $"{LeftOutCount} of {LeftOutCount + PairCount} pairs cannot be swept and were left out: {which}. {(LeftOutCount > Explained ? "The first: " : "")}{why}";
     }
+}
 
-    /// <summary>The sweep's size, small enough for any payload.</summary>
-    public PlanSummary Summary() => new(Model.Layers, Chunks.Count, Request.Method);
+/// <summary>How a sweep is cut: what the workflow needs to fan out, small enough for any payload.</summary>
+/// <param name="Layers">Layers of the model.</param>
+/// <param name="Chunks">Chunks of pairs.</param>
+/// <param name="Groups">
+/// Groups of neighbouring chunks. The parts of all groups' first bands come first, so parts 0 to this less 1 together are every chunk once.
+/// </param>
+/// <param name="Parts">Parts, one activity each: a band of layers over a group of chunks.</param>
+/// <param name="Runs">Runs to be stored, one for each band of layers over each chunk.</param>
+/// <param name="Method">How effects are found.</param>
+/// <param name="NeedsSums">Whether a mean over all pairs has to be taken first.</param>
+/// <param name="Flops">Floating-point operations, counted.</param>
+/// <param name="BytesToCache">Bytes of activations that are written where none are there yet.</param>
+/// <param name="BytesToRead">Bytes of activations that are read by parts that did not make them.</param>
+/// <param name="Seconds">The time on one worker, estimated from a rate for the kind of device.</param>
+/// <param name="MemoryBytes">The most memory that an activity takes on a CPU beside the weights; on a GPU a batch takes up to half of the card's free memory.</param>
+public sealed record PlanSize(
+    int Layers,
+    int Chunks,
+    int Groups,
+    int Parts,
+    int Runs,
+    Method Method,
+    bool NeedsSums,
+    double Flops,
+    long BytesToCache,
+    long BytesToRead,
+    double Seconds,
+    long MemoryBytes)
+{
+    /// <summary>Activities of the sweep: those of every wave, and planning and assembling.</summary>
+    [JsonIgnore]
+    public int Activities => 2
+        + (Parts > Groups ? Groups : 0)
+        + (NeedsSums ? 1 : 0)
+        + (Method == Method.Exact ? 0 : Groups)
+        + (Method == Method.Screen ? 1 : 0)
+        + (Method == Method.Attribution ? 0 : Parts);
+}
+
+/// <summary>One activity's share of a sweep.</summary>
+/// <param name="FirstLayer">Its first layer.</param>
+/// <param name="LastLayer">Its last layer.</param>
+/// <param name="Chunks">Its chunks.</param>
+public sealed record PlannedPart(int FirstLayer, int LastLayer, IReadOnlyList<PlannedChunk> Chunks)
+{
+    /// <summary>The key of the runs that this part's band of layers makes over a chunk.</summary>
+    public string KeyOf(PlannedChunk chunk, ChunkWork work) => WorkKeys.Runs(chunk.Activations, chunk.Pairs, work.Text, FirstLayer, LastLayer);
+}
+
+/// <summary>A chunk of pairs that run as one batch.</summary>
+/// <param name="Pairs">Its pairs.</param>
+/// <param name="Places">The place of each in the result.</param>
+/// <param name="Start">The first position that is cached of each run: that of the first difference; 0 for ablations, which change positions before it too.</param>
+/// <param name="Activations">The key of its activations.</param>
+public sealed record PlannedChunk(IReadOnlyList<TokenPair> Pairs, IReadOnlyList<int> Places, int Start, string Activations);
+
+/// <summary>A sweep's whole plan, as the planner makes it.</summary>
+/// <param name="Header">The header.</param>
+/// <param name="Parts">The parts.</param>
+/// <param name="TokenTexts">The text of each token of the pairs, so that assembling needs no model; null without a tokenizer.</param>
+public sealed record PlannedSweep(SweepPlan Header, IReadOnlyList<PlannedPart> Parts, IReadOnlyDictionary<int, string>? TokenTexts)
+{
+    /// <summary>What makes a sweep the same one: everything that its result depends on.</summary>
+    public string Content() => string.Join(
+        '\n',
+        JsonSerializer.Serialize(Header.Request with { Model = Header.Model.Name, Dataset = Header.Dataset, Name = null, Count = null }, ResultJson.Compact),
+        Header.Source.Fingerprint,
+        Header.Source.Device,
+        Numerics.Version,
+        Header.PairsKey,
+        Header.References is null ? "" : WorkKeys.Pairs(Header.References),
+        Header.ReferenceTitle,
+        Header.LeftOutWarning(),
+        TokenTexts is null ? "" : JsonSerializer.Serialize(TokenTexts.OrderBy(text => text.Key), ResultJson.Compact));
 }

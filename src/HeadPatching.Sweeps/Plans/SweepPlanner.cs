@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
@@ -17,9 +15,6 @@ namespace HeadPatching.Sweeps.Plans;
 /// <summary>Validates a request against its model and cuts it into activities. The same request on the same model gives the same plan.</summary>
 public static class SweepPlanner
 {
-    /// <summary>Part of the activations' fingerprint: to be raised when what is cached, or how it is computed, changes.</summary>
-    private const int ActivationsVersion = 2;
-
     /// <summary>Plans a sweep.</summary>
     /// <param name="request">What is asked for.</param>
     /// <param name="createdAt">When it was asked for.</param>
@@ -27,7 +22,7 @@ public static class SweepPlanner
     /// <param name="places">How faults name places.</param>
     /// <param name="cancellationToken">Ends the call, which may have to download the model.</param>
     /// <exception cref="InvalidInputException">The request cannot be swept; carries every fault that could be found.</exception>
-    public static async Task<SweepPlan> PlanAsync(
+    public static async Task<PlannedSweep> PlanAsync(
         SweepRequest request, DateTimeOffset createdAt, IModelCatalog catalog, FaultPlaces places, CancellationToken cancellationToken = default)
     {
         CheckOptions(request, places);
@@ -35,7 +30,7 @@ public static class SweepPlanner
         return Plan(request, createdAt, located, places, cancellationToken);
     }
 
-    private static SweepPlan Plan(
+    private static PlannedSweep Plan(
         SweepRequest request, DateTimeOffset createdAt, LocatedModel located, FaultPlaces places, CancellationToken cancellationToken)
     {
         string folder = located.Folder;
@@ -54,29 +49,31 @@ public static class SweepPlanner
 
         string device = Device(request.Device);
         string fingerprint = ModelFingerprint.Compute(folder);
-        var placeOf = pairs.Select((pair, place) => (pair.Index, Place: place)).ToDictionary(known => known.Index, known => known.Place);
-        PlannedChunk[] chunks =
-        [
-            .. Chunks.Split(pairs, model.Config, Dtypes.Parse(request.Dtype), Budget(request)).Select(chunk => new PlannedChunk(
-                [.. chunk.Select(pair => placeOf[pair.Index])],
-                $"activations/{fingerprint[..16]}-{request.Dtype}-{device}/{Fingerprint(chunk)}")),
-        ];
-        return new SweepPlan(
-            request,
+        var source = new ModelSource(located.Name, fingerprint, request.Dtype, device);
+        var cut = new SweepCut(model.Config, source, Budget(request), DeviceRates.OfThisHost());
+        string pairsKey = WorkKeys.Pairs(pairs);
+        ChunkWork exact = ChunkWork.Exact(request, references, pairsKey);
+        var (parts, size) = cut.Cut(pairs, request.Method, exact, request.Method == Method.Exact ? null : ChunkWork.Estimate(request), ShareRun(request, model.Config));
+        var header = new SweepPlan(
+            SweepPlan.CurrentSchema,
+            request with { Pairs = null, PairIndices = null, Reference = null },
+            request.DatasetName(),
             createdAt,
             new ModelSummary(ModelName(request.Model), fingerprint, model.Config.Layers, model.Config.Heads, request.Dtype, device)
             {
                 KeyValueHeads = model.Config.KeyValueHeads == model.Config.Heads ? null : model.Config.KeyValueHeads,
             },
-            new ModelSource(located.Name, fingerprint, request.Dtype, device),
-            pairs,
-            chunks,
-            tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText))
+            source,
+            pairs.Count,
+            pairsKey,
+            size)
         {
             References = references,
+            ReferenceTitle = request.Reference?.Title,
             LeftOutCount = tokenized.LeftOutCount,
             LeftOut = tokenized.LeftOut,
         };
+        return new PlannedSweep(header, parts, tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText));
     }
 
     /// <summary>What can be said of a request without looking at its model: cheap enough for before the answer to a call.</summary>
@@ -150,6 +147,10 @@ public static class SweepPlanner
     /// <summary>The memory budget of a request.</summary>
     public static MemoryBudget Budget(SweepRequest request) => new(request.MemoryMiB * 1048576L);
 
+    /// <summary>Which share of all heads is run, as far as a request says it.</summary>
+    private static double ShareRun(SweepRequest request, ModelConfig config) => request.HeadsRunAfterScreen() is int heads
+        ? Math.Min(1, (double)heads / (config.Layers * Units.Of(config, request.Patch)))
+        : 1;
 
     private static IEnumerable<int> Tokens(IEnumerable<TokenPair> pairs) =>
         pairs.SelectMany(pair => pair.Clean.Concat(pair.Corrupted).Concat(pair.Correct.Ids).Concat(pair.Incorrect.Ids));
@@ -215,16 +216,4 @@ public static class SweepPlanner
 
     /// <summary>A folder is shown by its own name: results are compared between machines.</summary>
     private static string ModelName(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(model));
-
-    /// <summary>What the cached activations and baselines of a chunk depend on, beside the model.</summary>
-    private static string Fingerprint(IReadOnlyList<TokenPair> chunk)
-    {
-        var text = new StringBuilder().Append(CultureInfo.InvariantCulture, $"{ActivationsVersion}\n");
-        foreach (TokenPair pair in chunk)
-        {
-            text.AppendJoin(' ', pair.Clean).Append('|').AppendJoin(' ', pair.Corrupted).Append(CultureInfo.InvariantCulture, $"|{pair.Correct}|{pair.Incorrect}\n");
-        }
-
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..32];
-    }
 }

@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
-using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Plans;
 
 namespace HeadPatching.Sweeps.Requests;
 
@@ -11,18 +10,14 @@ namespace HeadPatching.Sweeps.Requests;
 /// </summary>
 public static class SweepIds
 {
-    /// <summary>Raised when the same request gives other numbers than before, so that nobody who asks again is shown the old ones.</summary>
-    private const int NumbersVersion = 2;
-
     /// <summary>A new sweep, like no other.</summary>
     public static string New() => "n" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
 
     /// <summary>The sweep of an <c>Idempotency-Key</c>: the same key, the same sweep.</summary>
     public static string OfKey(string idempotencyKey) => "k" + Hash(idempotencyKey);
 
-    /// <summary>The sweep of its content: the same request on the same weights is the same sweep, and goes on where it stopped.</summary>
-    public static string OfContent(SweepRequest request, string modelFingerprint) =>
-        "c" + Hash($"{NumbersVersion} {JsonSerializer.Serialize(request, ResultJson.Compact)}{modelFingerprint}");
+    /// <summary>The sweep of its content: the same numbers shown the same way are the same sweep, and it goes on where it stopped.</summary>
+    public static string OfContent(PlannedSweep plan) => "c" + Hash(plan.Content());
 
     /// <summary>Whether the sweep's id is like no other; under an id that comes of a key or of content, a sweep may come anew once it was deleted.</summary>
     public static bool IsNeverUsedAgain(string id) => id[0] == 'n';

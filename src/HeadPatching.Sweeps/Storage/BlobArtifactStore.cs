@@ -133,6 +133,27 @@ public sealed class BlobArtifactStore : IArtifactStore
     }
 
     /// <inheritdoc/>
+    public async Task WriteDerivedAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default)
+    {
+        await MakeContainerAsync(cancellationToken);
+        var blob = Blob(name);
+        for (int attempt = 1; ; attempt++)
+        {
+            await using var upload = new BlockUploadStream(blob);
+            await write(upload, cancellationToken);
+            try
+            {
+                await upload.CommitAsync(new BlobRequestConditions(), new Dictionary<string, string>(), cancellationToken);
+                return;
+            }
+            catch (RequestFailedException exception) when (exception.ErrorCode == BlobErrorCode.InvalidBlockList && attempt < ReadsFromTheStart)
+            {
+                // Another, who writes the same, committed first and swept these blocks away.
+            }
+        }
+    }
+
+    /// <inheritdoc/>
     public async Task<StoredText?> ReadTextAsync(string name, CancellationToken cancellationToken = default)
     {
         BlockBlobClient blob = Blob(name);

@@ -42,6 +42,15 @@ public interface IArtifactStore
     Task<bool> WriteIfAbsentAsync(
         string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default);
 
+    /// <summary>
+    /// Writes what can be made again, in place of what may be there. It is not forced onto the disk: after a power cut it may be torn, so
+    /// it needs a checksum of its own, and what fails it counts as absent. Otherwise as <see cref="WriteIfAbsentAsync"/>.
+    /// </summary>
+    /// <param name="name">The artifact's name.</param>
+    /// <param name="write">Writes the content to the stream it is given.</param>
+    /// <param name="cancellationToken">Stops the writing; what was there stays.</param>
+    Task WriteDerivedAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default);
+
     /// <summary>Reads a small text whole.</summary>
     /// <returns>The text and its version; null when it is not there.</returns>
     Task<StoredText?> ReadTextAsync(string name, CancellationToken cancellationToken = default);

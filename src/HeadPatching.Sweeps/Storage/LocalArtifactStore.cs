@@ -48,7 +48,7 @@ public sealed class LocalArtifactStore : IArtifactStore
     {
         try
         {
-            File.Delete(await WriteWorkFileAsync((_, _) => Task.CompletedTask, cancellationToken));
+            File.Delete(await WriteWorkFileAsync((_, _) => Task.CompletedTask, toDisk: true, cancellationToken));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -87,6 +87,23 @@ public sealed class LocalArtifactStore : IArtifactStore
     {
         var path = PathOf(ArtifactName.Checked(name));
         return !File.Exists(path) && await PublishAsync(path, write, () => !File.Exists(path), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task WriteDerivedAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default)
+    {
+        var path = PathOf(ArtifactName.Checked(name));
+        var workFile = await WriteWorkFileAsync(write, toDisk: false, cancellationToken);
+        try
+        {
+            // Without the lock: whoever renames last wins, and all write the same.
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.Move(workFile, path, overwrite: true);
+        }
+        finally
+        {
+            File.Delete(workFile);
+        }
     }
 
     /// <inheritdoc/>
@@ -193,7 +210,7 @@ public sealed class LocalArtifactStore : IArtifactStore
     private async Task<bool> PublishAsync(
         string path, Func<Stream, CancellationToken, Task> write, Func<bool> mayPublish, CancellationToken cancellationToken)
     {
-        var workFile = await WriteWorkFileAsync(write, cancellationToken);
+        var workFile = await WriteWorkFileAsync(write, toDisk: true, cancellationToken);
         try
         {
             using (await LockAsync(cancellationToken))
@@ -211,7 +228,7 @@ public sealed class LocalArtifactStore : IArtifactStore
         }
     }
 
-    private async Task<string> WriteWorkFileAsync(Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken)
+    private async Task<string> WriteWorkFileAsync(Func<Stream, CancellationToken, Task> write, bool toDisk, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(_workFolder);
         var workFile = NewWorkPath();
@@ -222,7 +239,7 @@ public sealed class LocalArtifactStore : IArtifactStore
             await write(stream, cancellationToken);
 
             // Onto the disk before the rename: after a power cut a name must not stand for a file without its content.
-            stream.Flush(flushToDisk: true);
+            stream.Flush(flushToDisk: toDisk);
             return workFile;
         }
         catch

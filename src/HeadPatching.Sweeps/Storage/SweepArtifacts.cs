@@ -1,6 +1,4 @@
 using System.Globalization;
-using HeadPatching.Core.Patching.Attribution;
-using HeadPatching.Core.Results;
 
 namespace HeadPatching.Sweeps.Storage;
 
@@ -42,31 +40,24 @@ public static class SweepArtifacts
     /// <summary>The plan.</summary>
     public static string Plan(string sweepId) => $"{Folder(sweepId)}/plan.json";
 
-    /// <summary>The patched runs of one layer over one chunk.</summary>
-    public static string Layer(string sweepId, int layer, int chunk) =>
-        string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/layers/layer-{layer:D3}-chunk-{chunk:D5}.json");
+    /// <summary>One part of the plan.</summary>
+    public static string Part(string sweepId, int part) => string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/parts/{part:D5}.json");
 
-    /// <summary>The estimates of every layer over one chunk, with the methods <c>attribution</c> and <c>screen</c>.</summary>
-    public static string Estimates(string sweepId, Gradient gradient, int chunk) =>
-        string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/estimates/{gradient.NameOf()}-chunk-{chunk:D5}.json");
+    /// <summary>The texts of the tokens of the sweep's pairs.</summary>
+    public static string TokenTexts(string sweepId) => $"{Folder(sweepId)}/tokens.json";
 
     /// <summary>The heads to run after the estimate, with the method <c>screen</c>.</summary>
     public static string Screen(string sweepId) => $"{Folder(sweepId)}/screen.json";
 
-    /// <summary>The mean over the dataset of a layer's z, for mean ablation.</summary>
-    public static string MeanZ(string sweepId, int layer) =>
-        string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/means/layer-{layer:D3}.safetensors");
-
     /// <summary>The result and its pictures: results.json, heads.csv, heatmap.csv, heatmap.png, heatmap.svg, report.html.</summary>
     public static string Result(string sweepId, string file) => $"{Folder(sweepId)}/{file}";
 
-    /// <summary>The cached activations of one layer, in a chunk's folder.</summary>
-    public static string Activations(string chunkFolder, int layer) =>
-        string.Create(CultureInfo.InvariantCulture, $"{chunkFolder}/layer-{layer:D3}.safetensors");
+    /// <summary>The clean and corrupted runs over a chunk, by key.</summary>
+    public static string Activations(string key) => $"activations/{key}";
 
-    /// <summary>Where both runs of a chunk end; written after the layers, so that its presence says that all activations are there.</summary>
-    public static string Final(string chunkFolder) => $"{chunkFolder}/final.safetensors";
+    /// <summary>The patched runs, or estimates, of a band of layers over a chunk, by key.</summary>
+    public static string Runs(string key) => $"runs/{key}";
 
-    /// <summary>The unpatched metrics of a chunk's pairs.</summary>
-    public static string Baselines(string chunkFolder, string metric) => $"{chunkFolder}/baselines-{metric}.json";
+    /// <summary>The sums of z that means over all pairs are made of, by key.</summary>
+    public static string Sums(string key) => $"sums/{key}";
 }

@@ -20,6 +20,18 @@ public interface ISweepContext
     /// <param name="input">Its input.</param>
     Task<TOutput> CallAsync<TOutput>(string activity, Activities.ActivityInput input);
 
+    /// <summary>
+    /// Runs some parts of a wave, for a durable engine as an orchestration of its own, so that no history grows with the number of parts
+    /// (<see cref="SweepWorkflow.RunPartsAsync"/>).
+    /// </summary>
+    Task<Activities.WorkReport> CallPartsAsync(PartsInput parts);
+
     /// <summary>Tells whoever watches how far the sweep is.</summary>
     void Report(SweepProgress progress);
 }
+
+/// <summary>Some parts of a wave.</summary>
+/// <param name="SweepId">The sweep.</param>
+/// <param name="Activity">The activity that each is run with.</param>
+/// <param name="Parts">The parts.</param>
+public sealed record PartsInput(string SweepId, string Activity, IReadOnlyList<int> Parts);

@@ -2,13 +2,13 @@ namespace HeadPatching.Sweeps.Workflow;
 
 /// <summary>How far a sweep is.</summary>
 /// <param name="Phase">What it is doing.</param>
-/// <param name="LayersDone">Layers that are patched over all pairs.</param>
-/// <param name="LayersTotal">Layers of the model; 0 while planning.</param>
-/// <param name="ChunksCached">Chunks of pairs whose clean and corrupted runs are done.</param>
+/// <param name="LayersDone">Layers that are patched: while patching, the share of all runs that are done.</param>
+/// <param name="LayersTotal">Layers to patch; 0 while planning.</param>
+/// <param name="ChunksCached">Chunks of pairs whose clean and corrupted runs are there.</param>
 /// <param name="ChunksTotal">Chunks of pairs.</param>
-/// <param name="TasksDone">Layers times chunks that are patched.</param>
-/// <param name="TasksTotal">Layers times chunks.</param>
-/// <param name="TasksReused">Of those done, how many an earlier, interrupted run had left finished.</param>
+/// <param name="TasksDone">Runs of a band of layers over a chunk of pairs that are done.</param>
+/// <param name="TasksTotal">Runs of a band of layers over a chunk of pairs.</param>
+/// <param name="TasksReused">Of those done, how many were in the store already, from this sweep or another one.</param>
 /// <param name="PatchedRuns">Patched runs made by this run.</param>
 /// <param name="ForwardPasses">Prompts run through the model for their activations; 0 where an earlier sweep had cached them.</param>
 /// <param name="ChunksEstimated">With the methods <c>attribution</c> and <c>screen</c>, chunks of pairs whose effects are estimated.</param>

@@ -5,123 +5,178 @@ using HeadPatching.Sweeps.Plans;
 namespace HeadPatching.Sweeps.Workflow;
 
 /// <summary>
-/// A sweep from request to report: plan, cache every chunk, patch every layer over every chunk, assemble; with a
-/// gradient, estimate in between, and patch only what the estimate chose. The same code runs in both
-/// engines. In the durable one it is replayed, so it stays deterministic: no clock, no random numbers, no I/O, no ConfigureAwait(false),
-/// no Task.Run; it awaits only what comes from the port.
+/// A sweep from request to report: plan; then in waves, each over the parts of the plan, cache what several bands of layers share, estimate where
+/// there is a gradient, patch; assemble. What assembling finds missing, because it was deleted or torn meanwhile, is run again. The same code
+/// runs in both engines. In the durable one it is replayed, so it stays deterministic: no clock, no random numbers, no I/O, no
+/// ConfigureAwait(false), no Task.Run; it awaits only what comes from the port.
 /// </summary>
 public static class SweepWorkflow
 {
+    /// <summary>Parts that one orchestration fans out to; a wave of more is run as several, each in an orchestration of its own.</summary>
+    public const int MostPartsAtOnce = 200;
+
+    /// <summary>How many such orchestrations of a sweep are at work at once.</summary>
+    private const int OrchestrationsAtOnce = 4;
+
+    /// <summary>How often what is missing at the end is run again: a store that loses things faster than that is no store.</summary>
+    private const int Rounds = 5;
+
     /// <summary>Runs the sweep to its end.</summary>
     /// <returns>A summary of the result.</returns>
     /// <exception cref="Core.Faults.InvalidInputException">The request cannot be swept (in-process engine; a durable one has its own failure).</exception>
     /// <exception cref="SweepCancelledException">The sweep was asked to stop.</exception>
+    /// <exception cref="InvalidOperationException">The store loses what is written to it.</exception>
     public static async Task<SweepSummary> RunAsync(ISweepContext context)
     {
         context.Report(new SweepProgress(SweepPhase.Planning));
-        PlanSummary plan = await context.CallAsync<PlanSummary>(ActivityNames.PlanSweep, new ActivityInput(context.SweepId));
+        PlanSize plan = await context.CallAsync<PlanSize>(ActivityNames.PlanSweep, new ActivityInput(context.SweepId));
+        bool patches = plan.Method != Method.Attribution, estimates = plan.Method != Method.Exact;
         var progress = new SweepProgress(
-            SweepPhase.Caching, LayersTotal: plan.Layers, ChunksTotal: plan.Chunks, TasksTotal: plan.Layers * plan.Chunks);
-        context.Report(progress);
+            SweepPhase.Caching, LayersTotal: patches ? plan.Layers : 0, ChunksTotal: plan.Chunks, TasksTotal: patches ? plan.Runs : 0);
+        var done = new WorkReport();
+        int[] groups = [.. Enumerable.Range(0, plan.Groups)];
 
-        var caching = Enumerable.Range(0, plan.Chunks)
-            .Select(chunk => context.CallAsync<CacheReport>(ActivityNames.CacheActivations, new ActivityInput(context.SweepId, chunk)))
-            .ToList();
-        await DrainAsync(context, caching, report => context.Report(progress = progress with
+        // A chunk that one part runs over all layers is cached by that part.
+        if (plan.Parts > plan.Groups)
         {
-            ChunksCached = progress.ChunksCached + 1,
-            ForwardPasses = progress.ForwardPasses + report.ForwardPasses,
-        }));
-
-        IReadOnlyList<int> layers = [.. Enumerable.Range(0, plan.Layers)];
-        if (plan.Method != Method.Exact)
-        {
-            context.Report(progress = progress with { Phase = SweepPhase.Estimating });
-            var estimating = Enumerable.Range(0, plan.Chunks)
-                .Select(chunk => context.CallAsync<EstimateReport>(ActivityNames.EstimateEffects, new ActivityInput(context.SweepId, chunk)))
-                .ToList();
-            await DrainAsync(context, estimating, _ => context.Report(progress = progress with { ChunksEstimated = progress.ChunksEstimated + 1 }));
-            layers = plan.Method == Method.Screen
-                ? (await context.CallAsync<ScreenReport>(ActivityNames.ScreenHeads, new ActivityInput(context.SweepId))).Layers
-                : [];
-            progress = progress with { LayersTotal = layers.Count, TasksTotal = layers.Count * plan.Chunks };
+            await WaveAsync(SweepPhase.Caching, ActivityNames.CacheActivations, groups, one => progress with
+            {
+                ChunksCached = progress.ChunksCached + one.Chunks,
+            });
         }
 
-        // Low layers first: they have the longest suffix to run, and what costs most should not be what is left at the end.
-        if (layers.Count > 0)
+        if (plan.NeedsSums)
         {
-            context.Report(progress = progress with { Phase = SweepPhase.Patching });
+            await WaveAsync(SweepPhase.Caching, ActivityNames.SumActivations, [0], _ => progress);
         }
 
-        int[] chunksLeft = [.. Enumerable.Repeat(plan.Chunks, plan.Layers)]; // by layer
-        var patching = new List<Task<LayerReport>>();
-        foreach (int layer in layers)
+        if (estimates)
         {
-            for (int chunk = 0; chunk < plan.Chunks; chunk++)
+            await WaveAsync(SweepPhase.Estimating, ActivityNames.EstimateEffects, groups, one => progress with
             {
-                patching.Add(context.CallAsync<LayerReport>(ActivityNames.PatchLayer, new ActivityInput(context.SweepId, chunk, layer)));
-            }
+                ChunksCached = plan.Parts > plan.Groups ? progress.ChunksCached : progress.ChunksCached + one.Chunks,
+                ChunksEstimated = progress.ChunksEstimated + one.Chunks,
+            });
         }
 
-        await DrainAsync(context, patching, report =>
+        if (plan.Method == Method.Screen)
         {
-            progress = progress with
-            {
-                LayersDone = progress.LayersDone + (--chunksLeft[report.Layer] == 0 ? 1 : 0),
-                TasksDone = progress.TasksDone + 1,
-                TasksReused = progress.TasksReused + (report.Reused ? 1 : 0),
-                PatchedRuns = progress.PatchedRuns + report.PatchedRuns,
-            };
-            context.Report(progress);
-        });
+            int layers = await context.CallAsync<int>(ActivityNames.ScreenHeads, new ActivityInput(context.SweepId));
+            progress = progress with { LayersTotal = layers };
+        }
 
-        context.Report(progress = progress with { Phase = SweepPhase.Assembling });
-        SweepSummary summary = await context.CallAsync<SweepSummary>(ActivityNames.AssembleSweep, new ActivityInput(context.SweepId));
-        context.Report(progress with { Phase = SweepPhase.Done });
-        return summary;
-    }
-
-    /// <summary>Waits for every task as they come in; the first failure or a cancellation ends the wait.</summary>
-    private static async Task DrainAsync<T>(ISweepContext context, IReadOnlyList<Task<T>> tasks, Action<T> done)
-    {
-        foreach (Task<Task<T>> next in AsTheyEnd(tasks))
+        if (patches)
         {
-            if (context.CancelRequested)
+            bool caches = plan.Parts == plan.Groups && !estimates;
+            await WaveAsync(SweepPhase.Patching, ActivityNames.PatchHeads, [.. Enumerable.Range(0, plan.Parts)], one => progress with
             {
-                throw new SweepCancelledException();
+                ChunksCached = caches ? progress.ChunksCached + one.Chunks : progress.ChunksCached,
+                TasksDone = progress.TasksDone + one.Runs,
+                TasksReused = progress.TasksReused + one.Reused,
+                LayersDone = (int)((long)progress.LayersTotal * (progress.TasksDone + one.Runs) / progress.TasksTotal),
+            });
+        }
+
+        for (int round = 0; round < Rounds; round++)
+        {
+            context.Report(progress = progress with { Phase = SweepPhase.Assembling });
+            var report = await context.CallAsync<AssembleReport>(ActivityNames.AssembleSweep, new ActivityInput(context.SweepId) { Done = done });
+            if (report.Summary is not null)
+            {
+                context.Report(progress with { Phase = SweepPhase.Done });
+                return report.Summary;
             }
 
-            done(await await next);
+            await WaveAsync(SweepPhase.Estimating, ActivityNames.EstimateEffects, report.MissingEstimates, _ => progress);
+            await WaveAsync(SweepPhase.Patching, ActivityNames.PatchHeads, report.MissingRuns, _ => progress);
+        }
+
+        throw new InvalidOperationException("What the sweep writes to its store is gone whenever it is to be put together. See who deletes it, then start the sweep again.");
+
+        async Task WaveAsync(SweepPhase phase, string activity, IReadOnlyList<int> parts, Func<WorkReport, SweepProgress> follow)
+        {
+            if (parts.Count == 0)
+            {
+                return;
+            }
+
+            context.Report(progress = progress with { Phase = phase });
+            if (parts.Count <= MostPartsAtOnce)
+            {
+                await RunPartsAsync(context, new PartsInput(context.SweepId, activity, parts), Follow);
+                return;
+            }
+
+            foreach (int[][] together in parts.Chunk(MostPartsAtOnce).Chunk(OrchestrationsAtOnce))
+            {
+                await DrainAsync(context, together.Select(some => context.CallPartsAsync(new PartsInput(context.SweepId, activity, some))), Follow);
+            }
+
+            void Follow(WorkReport one)
+            {
+                done = done.Plus(one);
+                progress = follow(one) with
+                {
+                    PatchedRuns = progress.PatchedRuns + one.PatchedRuns,
+                    ForwardPasses = progress.ForwardPasses + one.ForwardPasses,
+                };
+                context.Report(progress);
+            }
         }
     }
 
-    /// <summary>
-    /// The tasks in the order in which they end. Each takes the next free place when it ends, so all together cost one step a task; a loop over
-    /// Task.WhenAny would look at all that are left again for each. It awaits nothing but the tasks, so a durable engine can replay it.
-    /// </summary>
-    private static IEnumerable<Task<Task<T>>> AsTheyEnd<T>(IReadOnlyList<Task<T>> tasks)
+    /// <summary>Runs some parts of a wave at once, at most <see cref="MostPartsAtOnce"/>.</summary>
+    /// <param name="context">The engine.</param>
+    /// <param name="parts">The parts.</param>
+    /// <param name="done">Told of each as it ends.</param>
+    /// <returns>What all of them did.</returns>
+    public static async Task<WorkReport> RunPartsAsync(ISweepContext context, PartsInput parts, Action<WorkReport> done)
     {
-        TaskCompletionSource<Task<T>>[] places = [.. tasks.Select(_ => new TaskCompletionSource<Task<T>>())];
-        int taken = 0;
-        foreach (Task<T> task in tasks)
+        var all = new WorkReport();
+        await DrainAsync(
+            context,
+            parts.Parts.Select(part => context.CallAsync<WorkReport>(parts.Activity, new ActivityInput(parts.SweepId, part))),
+            one =>
+            {
+                all = all.Plus(one);
+                done(one);
+            });
+        return all;
+    }
+
+    /// <summary>Waits for every task, told of each as it ends; the first failure or a cancellation ends the wait.</summary>
+    private static async Task DrainAsync<T>(ISweepContext context, IEnumerable<Task<T>> tasks, Action<T> done)
+    {
+        if (context.CancelRequested)
         {
-            _ = TakePlaceAsync(task);
+            throw new SweepCancelledException();
         }
 
-        return places.Select(place => place.Task);
+        var gate = new Lock(); // in-process, tasks end on any thread
+        var failed = new TaskCompletionSource();
+        Task all = Task.WhenAll(tasks.Select(FollowAsync).ToArray());
+        await Task.WhenAny(all, failed.Task);
+        await (failed.Task.IsFaulted ? failed.Task : all);
 
-        async Task TakePlaceAsync(Task<T> task)
+        async Task FollowAsync(Task<T> task)
         {
             try
             {
-                await task;
-            }
-            catch (Exception)
-            {
-                // Whoever awaits the place meets it.
-            }
+                T one = await task;
+                if (context.CancelRequested)
+                {
+                    throw new SweepCancelledException();
+                }
 
-            places[Interlocked.Increment(ref taken) - 1].SetResult(task);
+                lock (gate)
+                {
+                    done(one);
+                }
+            }
+            catch (Exception e)
+            {
+                failed.TrySetException(e);
+            }
         }
     }
 }

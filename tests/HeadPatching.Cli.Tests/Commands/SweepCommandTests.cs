@@ -175,7 +175,7 @@ public class SweepCommandTests
     [InlineData("--ablation mean --reference ioi-abc", "Mean ablation of z", "L2H6")]
     [InlineData("--patch v --positions S2 --dataset ioi-generated", "positions S2", "L2H6")]
     [InlineData("--patch resid_pre --positions each-role --dataset ioi-generated", "positions each-role", "L1")]
-    [InlineData("--patch resid_post", "Activation patching of resid_post, layer by layer", "L2")]
+    [InlineData("--patch resid_post --positions -1", "Activation patching of resid_post, layer by layer", "L2")]
     public async Task Every_kind_of_sweep_says_what_it_is_and_finds_the_circuit(string options, string title, string? strongest)
     {
         using var folder = new TemporaryFolder();
@@ -351,9 +351,9 @@ public class SweepCommandTests
     }
 
     [Theory]
+    [InlineData(1)]
     [InlineData(3)]
-    [InlineData(9)]
-    public async Task A_killed_sweep_goes_on_where_it_stopped_and_gives_the_same_numbers(int finishedLayers)
+    public async Task A_killed_sweep_goes_on_where_it_stopped_and_gives_the_same_numbers(int finishedRuns)
     {
         using var folder = new TemporaryFolder();
         string pairs = LargeSweep(folder);
@@ -363,18 +363,18 @@ public class SweepCommandTests
 
         using (HeadpatchProcess process = HeadpatchProcess.Start(folder.Path, killed))
         {
-            await UntilAsync(() => process.HasExited || Layers(folder["killed"]).Length >= finishedLayers);
+            await UntilAsync(() => process.HasExited || Runs(folder["killed"]).Length >= finishedRuns);
             Assert.False(process.HasExited, "The sweep was over before it could be killed.");
             process.Kill();
         }
 
         Assert.False(File.Exists(folder["actual/results.json"]));
-        Dictionary<string, DateTime> before = Layers(folder["killed"]).ToDictionary(file => file, File.GetLastWriteTimeUtc);
+        Dictionary<string, DateTime> before = Runs(folder["killed"]).ToDictionary(file => file, File.GetLastWriteTimeUtc);
         var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, killed);
 
         Assert.Equal(0, exitCode);
-        Assert.Contains($"{before.Count} of {Layers(folder["killed"]).Length} layer results were there from an earlier run", output, StringComparison.Ordinal);
-        Assert.All(before, layer => Assert.Equal(layer.Value, File.GetLastWriteTimeUtc(layer.Key)));
+        Assert.Contains($"{before.Count} of {Runs(folder["killed"]).Length} stored runs were there from an earlier sweep", output, StringComparison.Ordinal);
+        Assert.All(before, run => Assert.Equal(run.Value, File.GetLastWriteTimeUtc(run.Key)));
         Assert.Equal(await WithoutTimingsAsync(folder["expected/results.json"]), await WithoutTimingsAsync(folder["actual/results.json"]));
     }
 
@@ -386,7 +386,7 @@ public class SweepCommandTests
         string[] arguments = ["sweep", "--model", "large", "--pairs", pairs, "--store", "store", "--out", "out"];
         using (HeadpatchProcess process = HeadpatchProcess.Start(folder.Path, arguments))
         {
-            await UntilAsync(() => process.HasExited || Layers(folder["store"]).Length >= 2);
+            await UntilAsync(() => process.HasExited || Runs(folder["store"]).Length >= 2);
             process.Interrupt();
             Assert.Equal(130, await process.ExitAsync());
             Assert.Contains("The same command again goes on", process.Error, StringComparison.Ordinal);
@@ -395,7 +395,7 @@ public class SweepCommandTests
         Assert.Empty(Directory.GetFiles(folder["out"]));
         var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, arguments);
         Assert.Equal(0, exitCode);
-        Assert.Contains("layer results were there from an earlier run", output, StringComparison.Ordinal);
+        Assert.Contains("stored runs were there from an earlier sweep", output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -404,7 +404,7 @@ public class SweepCommandTests
         using var folder = new TemporaryFolder();
         string[] arguments = ["sweep", "--model", "large", "--pairs", LargeSweep(folder), "--store", "store"];
         using HeadpatchProcess first = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "first"]);
-        await UntilAsync(() => first.HasExited || Layers(folder["store"]).Length >= 2);
+        await UntilAsync(() => first.HasExited || Runs(folder["store"]).Length >= 2);
         var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, [.. arguments, "--out", "second"]);
         Assert.Equal((0, 0), (await first.ExitAsync(), exitCode));
         Assert.Contains("The same sweep runs already, in process", output, StringComparison.Ordinal);
@@ -417,12 +417,12 @@ public class SweepCommandTests
         using var folder = new TemporaryFolder();
         string[] arguments = ["sweep", "--model", "large", "--pairs", LargeSweep(folder), "--store", "store"];
         using HeadpatchProcess first = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "first"]);
-        await UntilAsync(() => first.HasExited || Layers(folder["store"]).Length >= 2);
+        await UntilAsync(() => first.HasExited || Runs(folder["store"]).Length >= 2);
         using HeadpatchProcess second = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "second"]);
         await UntilAsync(() => second.HasExited || second.Output.Contains("runs already", StringComparison.Ordinal));
         first.Kill();
         Assert.Equal(0, await second.ExitAsync());
-        Assert.Contains("layer results were there from an earlier run", second.Output, StringComparison.Ordinal);
+        Assert.Contains("stored runs were there from an earlier sweep", second.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -442,12 +442,12 @@ public class SweepCommandTests
             ((string[])[$"heads.csv.{living}.part", "mine.part"]).Order(), Directory.GetFiles(folder["out"], "*.part").Select(path => Path.GetFileName(path)).Order());
     }
 
-    /// <summary>A model and pairs that keep two cores busy for some seconds: 5 chunks of pairs by 6 layers.</summary>
+    /// <summary>A model and pairs that keep two cores busy for some seconds: chunks of 4, 4, 8, 16, 32 and 16 pairs.</summary>
     private static string LargeSweep(TemporaryFolder folder)
     {
         RandomModelFolder.Write(folder["large"], layers: 6, heads: 8, width: 256, vocabulary: 500, context: 64, seed: 1);
         var random = new Random(1);
-        IEnumerable<string> lines = Enumerable.Range(0, 40).Select(_ =>
+        IEnumerable<string> lines = Enumerable.Range(0, 80).Select(_ =>
         {
             int[] clean = [.. Enumerable.Range(0, 40).Select(_ => random.Next(500))];
             int[] corrupted = [.. clean];
@@ -457,8 +457,7 @@ public class SweepCommandTests
         return folder.Write("pairs.jsonl", string.Join('\n', lines));
     }
 
-    private static string[] Layers(string store) =>
-        Directory.Exists(Path.Combine(store, "sweeps")) ? Directory.GetFiles(Path.Combine(store, "sweeps"), "layer-*.json", SearchOption.AllDirectories) : [];
+    private static string[] Runs(string store) => Directory.Exists(Path.Combine(store, "runs")) ? Directory.GetFiles(Path.Combine(store, "runs")) : [];
 
     private static async Task UntilAsync(Func<bool> condition)
     {

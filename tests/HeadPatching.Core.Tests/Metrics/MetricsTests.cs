@@ -2,6 +2,8 @@ using System.Text.Json;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Tests.Golden;
@@ -77,25 +79,24 @@ public class MetricsTests
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
         IMetric own = MetricFor.Metric(metric);
-        using var run = new CachingRun(golden.Model, golden.Pairs);
-        LayerActivations[] layers = [.. Enumerable.Range(0, golden.Model.Config.Layers).Select(_ => run.NextLayer())];
-        using FinalResiduals final = run.Final();
-        IReadOnlyList<Baseline> baselines = final.Baselines(golden.Model, own, golden.Pairs);
+        using var chunk = new CachedChunk(golden.Model, golden.Pairs, own);
+        IReadOnlyList<Baseline> baselines = chunk.Baselines;
         Assert.Contains(baselines, baseline => Math.Abs(baseline.Clean - baseline.Corrupted) > Effect.DegenerateBelow);
-        for (int layer = 0; layer < layers.Length; layer++)
+        for (int layer = 0; layer < golden.Model.Config.Layers; layer++)
         {
-            Assert.All(Effects(layer, layers.Select(activations => activations.Clean)).Zip(baselines), one =>
+            Assert.All(Effects(layer, Direction.Noise).Zip(baselines), one =>
                 Assert.Equal(Math.Abs(one.Second.Clean - one.Second.Corrupted) < Effect.DegenerateBelow ? 0 : 1, one.First, 1e-6));
-            Assert.All(Effects(layer, layers.Select(activations => activations.Corrupted)), effect => Assert.Equal(0, effect, 1e-6));
+            Assert.All(Effects(layer, Direction.Denoise), effect => Assert.Equal(0, effect, 1e-6));
         }
 
-        Array.ForEach(layers, layer => layer.Dispose());
-
-        double[] Effects(int layer, IEnumerable<HeadActivations> source)
+        // Noising patches the clean run, denoising the corrupted one: what is run on is that one's stream.
+        double[] Effects(int layer, Direction direction)
         {
-            KeysValues[] keysValues = [.. source.Select(activations => new KeysValues(activations.K, activations.V))];
-            Tensor resid = SuffixRun.Run(golden.Model, layer, StreamPoint.Pre, source.ElementAt(layer).ResidPre.unsqueeze(0), keysValues);
-            double[] values = [.. own.Measure(golden.Model, resid, new MeasuredPairs(golden.Pairs, final.Clean)).data<double>()];
+            using var runs = new PatchedAndSource(golden.Model, chunk.Activations, direction);
+            int start = chunk.Activations.Start;
+            var suffix = new SuffixRun(golden.Model, golden.Pairs.Count, start, golden.Pairs[0].Length, later => runs.Patched(later).KeysValuesBefore(start));
+            Tensor final = suffix.Run([new JoiningStreams(layer, StreamPoint.Pre, 1, from => runs.Patched(layer).ResidPre(from).unsqueeze(0))]);
+            double[] values = [.. own.Measure(golden.Model, final, chunk.Measured).data<double>()];
             return [.. values.Zip(baselines).Select(one => Effect.Of(one.First, one.Second.Corrupted, one.Second.Clean))];
         }
     }

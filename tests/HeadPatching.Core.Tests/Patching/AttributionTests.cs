@@ -4,6 +4,9 @@ using HeadPatching.Core.Models;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
+using HeadPatching.Core.Patching.Interventions;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Tests.Golden;
 using TorchSharp;
@@ -86,10 +89,10 @@ public class AttributionTests
         {
             foreach (Positions positions in AllPositions)
             {
-                using AttributionRun run = chunk.Start(new PatchOptions { Patch = patch, Positions = positions });
-                for (int layer = 0; layer < chunk.Layers.Count; layer++)
+                using AttributionRun run = Start(golden.Model, chunk, new PatchOptions { Patch = patch, Positions = positions });
+                for (int layer = 0; layer < golden.Model.Config.Layers; layer++)
                 {
-                    LayerPatches estimates = run.Estimate(layer, chunk.Layers[layer] with { Clean = chunk.Layers[layer].Corrupted });
+                    LayerPatches estimates = run.Estimate(layer, chunk.SourceIsBase(Direction.Denoise));
                     foreach (var (baseline, metric) in chunk.Baselines.Zip(estimates.PatchedMetric))
                     {
                         Assert.All(metric.SelectMany(position => position), value => Assert.Equal(baseline.Corrupted, value));
@@ -151,9 +154,9 @@ public class AttributionTests
         double[] Estimates(MemoryBudget budget, int fits, int batches)
         {
             var metric = new LimitedMetric(fits);
-            using AttributionRun run = chunk.Start(new PatchOptions { Patch = Patch.Q }, metric, budget);
+            using AttributionRun run = Start(golden.Model, chunk, new PatchOptions { Patch = Patch.Q }, metric, budget);
             Assert.Equal(batches, metric.Batches);
-            return [.. chunk.Layers.SelectMany((activations, layer) => run.Estimate(layer, activations).PatchedMetric).SelectMany(pair => pair[0])];
+            return [.. Enumerable.Range(0, golden.Model.Config.Layers).SelectMany(layer => run.Estimate(layer, chunk.Activations).PatchedMetric).SelectMany(pair => pair[0])];
         }
 
         double[] whole = Estimates(MemoryBudget.Default, pairs, 1);
@@ -200,13 +203,13 @@ public class AttributionTests
     {
         using var golden = new GoldenModel("gpt2-golden-a", ScalarType.Float64);
         using var chunk = new CachedChunk(golden.Model, golden.Pairs);
-        using AttributionRun run = chunk.Start(new PatchOptions());
-        double[][][] here = run.Estimate(1, chunk.Layers[1]).PatchedMetric;
+        using AttributionRun run = Start(golden.Model, chunk, new PatchOptions());
+        double[][][] here = run.Estimate(1, chunk.Activations).PatchedMetric;
         double[][][]? there = null;
         var thread = new Thread(() =>
         {
-            run.Estimate(2, chunk.Layers[2]);
-            there = run.Estimate(1, chunk.Layers[1]).PatchedMetric;
+            run.Estimate(2, chunk.Activations);
+            there = run.Estimate(1, chunk.Activations).PatchedMetric;
         });
         thread.Start();
         thread.Join();
@@ -221,12 +224,12 @@ public class AttributionTests
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         foreach (Patch patch in AttributionRun.Patches)
         {
-            using AttributionRun run = chunk.Start(new PatchOptions { Patch = patch }, budget: new MemoryBudget(1));
-            run.Estimate(0, chunk.Layers[0]);
+            using AttributionRun run = Start(golden.Model, chunk, new PatchOptions { Patch = patch }, budget: new MemoryBudget(1));
+            run.Estimate(0, chunk.Activations);
         }
 
-        Assert.Throws<InvalidInputException>(() => chunk.Start(new PatchOptions(), new Rank()));
-        Assert.Throws<InsufficientMemoryException>(() => chunk.Start(new PatchOptions(), new LimitedMetric(0)));
+        Assert.Throws<InvalidInputException>(() => Start(golden.Model, chunk, new PatchOptions(), new Rank()));
+        Assert.Throws<InsufficientMemoryException>(() => Start(golden.Model, chunk, new PatchOptions(), new LimitedMetric(0)));
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Assert.All(golden.Model.Weights.All(), weight => Assert.True(!weight.requires_grad && weight.grad is null));
     }
@@ -245,10 +248,10 @@ public class AttributionTests
             foreach (TokenPair pair in golden.Pairs)
             {
                 using var chunk = new CachedChunk(golden.Model, [pair]);
-                using AttributionRun run = chunk.Start(options);
-                for (int layer = 0; layer < chunk.Layers.Count; layer++)
+                using AttributionRun run = Start(golden.Model, chunk, options);
+                for (int layer = 0; layer < golden.Model.Config.Layers; layer++)
                 {
-                    double[] estimate = run.Estimate(layer, chunk.Layers[layer]).PatchedMetric[0][0];
+                    double[] estimate = run.Estimate(layer, chunk.Activations).PatchedMetric[0][0];
                     double[] above = Exact(+Part), below = Exact(-Part);
                     Assert.Equal(patch is Patch.K or Patch.V ? golden.Model.Config.KeyValueHeads : golden.Model.Config.Heads, estimate.Length);
                     for (int head = 0; head < estimate.Length; head++)
@@ -260,19 +263,14 @@ public class AttributionTests
                     {
                         using var mode = inference_mode();
                         using var scope = NewDisposeScope();
-                        HeadActivations clean = chunk.Layers[layer].Clean, corrupted = chunk.Layers[layer].Corrupted;
-                        Tensor Mix(Tensor source, Tensor patched) => patched.Plus((source - patched) * tensor(part));
-                        var mixed = new HeadActivations(
-                            clean.ResidPre, Mix(clean.Q, corrupted.Q), Mix(clean.K, corrupted.K), Mix(clean.V, corrupted.V), Mix(clean.Z, corrupted.Z));
-                        var inputs = new LayerInputs
-                        {
-                            Layer = layer,
-                            Measured = chunk.Measured,
-                            Baselines = chunk.Baselines,
-                            Activations = new LayerActivations(mixed, corrupted),
-                            Later = [.. chunk.Layers.Skip(layer + 1).Select(later => new KeysValues(later.Corrupted.K, later.Corrupted.V))],
-                        };
-                        return new LayerPatcher(golden.Model, new LogitDifference(), MemoryBudget.Default).Patch(inputs, options).PatchedMetric[0][0];
+                        using var runs = new PatchedAndSource(golden.Model, chunk.Activations, options.Direction);
+                        int start = chunk.Activations.Start;
+                        var small = new HeadPatch(new SmallPart(patch, part));
+                        StreamPoint point = small.Point(golden.Model.Config);
+                        Tensor change = small.Change(golden.Model, layer, runs.Source(layer), runs.Patched(layer), where: null, start)([.. Enumerable.Range(0, estimate.Length)]);
+                        Tensor final = new SuffixRun(golden.Model, pairs: 1, start, pair.Length, later => runs.Patched(later).KeysValuesBefore(start)).Run(
+                            [new JoiningStreams(layer, point, estimate.Length, from => change.narrow(2, from - start, pair.Length - from).Plus(runs.Patched(layer).Stream(point, from)))]);
+                        return [.. new LogitDifference().Measure(golden.Model, final, chunk.Measured).data<double>()];
                     }
                 }
             }
@@ -284,11 +282,11 @@ public class AttributionTests
     {
         using var golden = new GoldenModel("gpt2-golden-a", ScalarType.Float32);
         using var chunk = new CachedChunk(golden.Model, golden.Pairs);
-        Fault metric = Assert.Single(Assert.Throws<InvalidInputException>(() => chunk.Start(new PatchOptions(), new Rank())).Faults);
+        Fault metric = Assert.Single(Assert.Throws<InvalidInputException>(() => Start(golden.Model, chunk, new PatchOptions(), new Rank())).Faults);
         Assert.Equal(("metric", "rank has no gradient, so there is no estimate of it. Use the exact method."), (metric.Where, metric.Message));
-        Fault patch = Assert.Single(Assert.Throws<InvalidInputException>(() => chunk.Start(new PatchOptions { Patch = (Patch)99 })).Faults);
+        Fault patch = Assert.Single(Assert.Throws<InvalidInputException>(() => Start(golden.Model, chunk, new PatchOptions { Patch = (Patch)99 })).Faults);
         Assert.Equal(("patch", "There is no estimate of this patch, only of z, pattern, v, q, k. Use the exact method."), (patch.Where, patch.Message));
-        Assert.Throws<ArgumentOutOfRangeException>(() => chunk.Start(new PatchOptions { Positions = Positions.One(golden.Pairs[0].Length) }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Start(golden.Model, chunk, new PatchOptions { Positions = Positions.One(golden.Pairs[0].Length) }));
     }
 
     private static SweepRuns Estimate(GoldenModel golden, PatchOptions options) =>
@@ -297,41 +295,14 @@ public class AttributionTests
     private static IEnumerable<double> Values(SweepRuns runs) =>
         runs.Layers.SelectMany(patches => patches.PatchedMetric).SelectMany(pair => pair).SelectMany(position => position);
 
-    /// <summary>All pairs as one chunk, whatever a budget says.</summary>
-    private sealed class CachedChunk : IDisposable
-    {
-        private readonly Transformer _model;
-        private readonly IReadOnlyList<TokenPair> _pairs;
-        private readonly FinalResiduals _final;
-
-        public CachedChunk(Transformer model, IReadOnlyList<TokenPair> pairs)
-        {
-            _model = model;
-            _pairs = pairs;
-            using var run = new CachingRun(model, pairs);
-            Layers = [.. Enumerable.Range(0, model.Config.Layers).Select(_ => run.NextLayer())];
-            _final = run.Final();
-            Baselines = _final.Baselines(model, new LogitDifference(), pairs);
-        }
-
-        public IReadOnlyList<LayerActivations> Layers { get; }
-
-        public IReadOnlyList<Baseline> Baselines { get; }
-
-        public MeasuredPairs Measured => new(_pairs, _final.Clean);
-
-        public AttributionRun Start(PatchOptions options, IMetric? metric = null, MemoryBudget? budget = null, Gradient gradient = Gradient.Plain) =>
-            AttributionRun.Start(_model, metric ?? new LogitDifference(), Measured, Baselines, options, budget ?? MemoryBudget.Default, gradient);
-
-        public void Dispose()
-        {
-            _final.Dispose();
-            foreach (LayerActivations layer in Layers)
-            {
-                layer.Dispose();
-            }
-        }
-    }
+    private static AttributionRun Start(
+        Transformer model,
+        CachedChunk chunk,
+        PatchOptions options,
+        IMetric? metric = null,
+        MemoryBudget? budget = null,
+        Gradient gradient = Gradient.Plain) => AttributionRun.Start(
+        model, metric ?? new LogitDifference(), chunk.Measured, chunk.Baselines, options, budget ?? MemoryBudget.Default, gradient);
 
     /// <summary>The logit difference, where memory is enough for so many pairs at once.</summary>
     private sealed class LimitedMetric(int fits) : IMetric
@@ -353,6 +324,30 @@ public class AttributionTests
 
             Batches++;
             return _metric.Measure(model, resid, measured);
+        }
+    }
+
+    /// <summary>Replaces an activation by one that is a small part of the way to the other run's.</summary>
+    private sealed class SmallPart(Patch patch, double part) : IIntervention
+    {
+        public string Hook => "";
+
+        public bool OnlyOwnPosition => patch is Patch.Z or Patch.Q;
+
+        public bool OfKeyValueHeads => patch is Patch.K or Patch.V;
+
+        public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start)
+        {
+            KeysValues other = source.KeysValues, own = patched.KeysValues;
+            return patch switch
+            {
+                Patch.Q => model.Attend(layer, Mix(source.Q(start), patched.Q(start)), own.K, own.V),
+                Patch.K => model.Attend(layer, patched.Q(start), Mix(other.K, own.K), own.V),
+                Patch.V => model.Attend(layer, patched.Q(start), own.K, Mix(other.V, own.V)),
+                _ => Mix(source.Z(start), patched.Z(start)),
+            };
+
+            Tensor Mix(Tensor to, Tensor from) => from.Plus((to - from) * tensor(part));
         }
     }
 }

@@ -9,6 +9,9 @@ internal sealed class WatchedStore(IArtifactStore inner) : IArtifactStore
     /// <summary>Every artifact that was written whole, in order.</summary>
     public ConcurrentQueue<string> Written { get; } = [];
 
+    /// <summary>Every artifact that was asked for, in order.</summary>
+    public ConcurrentQueue<string> Opened { get; } = [];
+
     /// <summary>Every text that was read, and every folder that was listed with all that is in it.</summary>
     public ConcurrentQueue<string> Read { get; } = [];
 
@@ -29,6 +32,7 @@ internal sealed class WatchedStore(IArtifactStore inner) : IArtifactStore
     public Task<Stream?> OpenReadAsync(string name, CancellationToken cancellationToken = default)
     {
         Before(name);
+        Opened.Enqueue(name);
         return inner.OpenReadAsync(name, cancellationToken);
     }
 
@@ -42,6 +46,13 @@ internal sealed class WatchedStore(IArtifactStore inner) : IArtifactStore
         }
 
         return written;
+    }
+
+    public async Task WriteDerivedAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default)
+    {
+        Before(name);
+        await inner.WriteDerivedAsync(name, write, cancellationToken);
+        Written.Enqueue(name);
     }
 
     /// <summary>Is asked before each operation on texts that are replaced.</summary>

@@ -51,23 +51,24 @@ public abstract class StoredModelsTests : IAsyncLifetime, IDisposable
         await _store.WriteJsonIfAbsentAsync(SweepArtifacts.Request("pushed"), new StoredRequest("pushed", DateTimeOffset.UnixEpoch, request), Stop);
 
         // Each activity on another worker; only the store is common to them.
-        await new PlanSweep(_store, Catalog("planner")).RunAsync(new ActivityInput("pushed"), Stop);
-        using (var models = new LoadedModels(Catalog("cacher"), threads: 1))
+        using (var models = new LoadedModels(Catalog("planner"), threads: 1))
         {
-            await new CacheActivations(_store, models).RunAsync(new ActivityInput("pushed", 0), Stop);
+            await Activities("planner", models).RunAsync(ActivityNames.PlanSweep, new ActivityInput("pushed"), cancellationToken: Stop);
+            Assert.Equal(0, models.Loads);
         }
 
         using (var models = new LoadedModels(Catalog("patcher"), threads: 1))
         {
-            for (int layer = 0; layer < 2; layer++)
-            {
-                await new PatchLayer(_store, models).RunAsync(new ActivityInput("pushed", 0, layer), cancellationToken: Stop);
-            }
-
+            await Activities("patcher", models).RunAsync(ActivityNames.PatchHeads, new ActivityInput("pushed"), cancellationToken: Stop);
             Assert.Equal(1, models.Loads);
         }
 
-        await new AssembleSweep(_store, TimeProvider.System).RunAsync(new ActivityInput("pushed"), Stop);
+        using (var models = new LoadedModels(Catalog("assembler"), threads: 1))
+        {
+            await Activities("assembler", models).RunAsync(ActivityNames.AssembleSweep, new ActivityInput("pushed"), cancellationToken: Stop);
+            Assert.Equal(0, models.Loads);
+        }
+
         SweepResult pushed = (await _store.ReadJsonAsync<SweepResult>("sweeps/pushed/results.json", Stop))!;
 
         await using var engine = new InProcessEngine(
@@ -298,6 +299,8 @@ public abstract class StoredModelsTests : IAsyncLifetime, IDisposable
 
     private async Task PushAsync(string folder, string name) =>
         await (await ModelUpload.PrepareAsync(_folder[folder], name, DateTimeOffset.UnixEpoch, Stop)).RunAsync(_store, replace: false, cancellationToken: Stop);
+
+    private ActivityTable Activities(string worker, LoadedModels models) => new(_store, Catalog(worker), models, TimeProvider.System);
 
     /// <summary>Runs an upload, and something else in the moment before the last of its files is written.</summary>
     private async Task BetweenAsync(Func<Task> other, Func<Task> upload)

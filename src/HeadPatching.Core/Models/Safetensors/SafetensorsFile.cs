@@ -111,6 +111,15 @@ public sealed class SafetensorsFile : IDisposable
         return tensor.to(dtype, device).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Reads one tensor in the type that it is stored in.</summary>
+    /// <param name="name">A name in <see cref="Tensors"/>.</param>
+    /// <returns>A tensor on the CPU. The caller, or the dispose scope it runs in, disposes it.</returns>
+    /// <exception cref="InvalidInputException">
+    /// The file lacks the tensor, stores it in a dtype that cannot be read, or has become shorter.
+    /// </exception>
+    public Tensor Read(string name) =>
+        Read(name, Tensors.TryGetValue(name, out SafetensorsEntry? entry) ? entry.Dtype.ToScalarType() ?? ScalarType.Float32 : ScalarType.Float32, CPU);
+
     /// <summary>Closes the file.</summary>
     public void Dispose() => _stream.Dispose();
 

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Patching.Interventions;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
@@ -93,8 +95,14 @@ public sealed class AttributionRun : IDisposable
 
         using var scope = NewDisposeScope();
         Transformer differentiated = gradient == Gradient.Plain ? model : model.WithFrozenNorms();
-        List<Tensor[]> batches = new HalvingBatches().Run(                    // each by layer
-            pairs.Count, budget.PairsPerBackward(model, length), Gradients, done: null, TooLittle, cancellation);
+        List<Tensor[]> batches = HalvingBatches.Run(                          // each by layer
+            model,
+            pairs.Count,
+            budget.Batch(model),
+            (count, memory) => MemoryBudget.CutBackward(model, count, length, memory),
+            (first, batch) => Gradients(first, batch.Count),
+            TooLittle,
+            cancellation);
         Tensor[] gradients = [.. Enumerable.Range(0, model.Config.Layers).Select(OfAllBatches)];
 
         // All of them are there: from here nothing can fail, and until here the scope frees what there is.
@@ -172,23 +180,24 @@ public sealed class AttributionRun : IDisposable
 
     /// <summary>Estimates the patch of every head of a layer.</summary>
     /// <param name="layer">The layer.</param>
-    /// <param name="activations">The layer's activations over the pairs.</param>
+    /// <param name="activations">The pairs' activations, as far as they are needed: <see cref="NeededTensors.OfEstimate"/>.</param>
     /// <returns>
     /// The estimated metric of every patch, in the form of patched runs, of which none was made; its time holds the layer's share of the
     /// two passes.
     /// </returns>
-    public LayerPatches Estimate(int layer, LayerActivations activations)
+    public LayerPatches Estimate(int layer, ChunkActivations activations)
     {
         long started = Stopwatch.GetTimestamp();
-        int length = _pairs[0].Length;
-        double[] changes;                                                     // [pair * unit * position]
+        int start = activations.Start, live = _pairs[0].Length - start;
+        double[] changes;                                                     // [pair * unit * live position]
         int units;
         using (inference_mode())
         using (NewDisposeScope())
+        using (var runs = new PatchedAndSource(_model, activations, _options.Direction))
         {
-            HeadActivations source = activations.Source(_options.Direction), patched = activations.Base(_options.Direction);
             ScalarType wide = _model.Dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
-            Tensor change = Change(layer, source, patched).to(wide) * _gradients[layer].to(wide); // [pairs, units, position, d_head]
+            Tensor gradient = _gradients[layer].narrow(2, start, live);
+            Tensor change = Change(layer, runs.Source(layer), runs.Patched(layer), start).to(wide) * gradient.to(wide); // [pairs, units, live, d_head]
             units = (int)change.shape[1];
             changes = [.. change.sum(-1).to(ScalarType.Float64).cpu().data<double>()];
         }
@@ -204,11 +213,11 @@ public sealed class AttributionRun : IDisposable
         // Before the prompts first differ the two runs are the same; what is left of their difference there is rounding.
         double ChangeAt(int pair, int unit, int? position)
         {
-            ReadOnlySpan<double> own = changes.AsSpan(((pair * units) + unit) * length, length);
+            ReadOnlySpan<double> own = changes.AsSpan(((pair * units) + unit) * live, live);
             double sum = 0;
-            for (int p = Math.Max(position ?? 0, _pairs[pair].FirstDifference); p <= (position ?? length - 1); p++)
+            for (int p = Math.Max(position ?? 0, _pairs[pair].FirstDifference); p <= (position ?? _pairs[pair].Length - 1); p++)
             {
-                sum += own[p];
+                sum += own[p - start];
             }
 
             return sum;
@@ -224,17 +233,17 @@ public sealed class AttributionRun : IDisposable
         }
     }
 
-    /// <summary>What the patch changes in the tensor whose gradient was taken, [pairs, units, position, d_head].</summary>
-    private Tensor Change(int layer, HeadActivations source, HeadActivations patched) => _options.Patch switch
+    /// <summary>What the patch changes in the tensor whose gradient was taken, from a position on, [pairs, units, positions from it, d_head].</summary>
+    private Tensor Change(int layer, HeadActivations source, HeadActivations patched, int start) => _options.Patch switch
     {
-        Patch.Q => source.Q - patched.Q,
-        Patch.K => source.K - patched.K,
-        Patch.V => source.V - patched.V,
-        Patch.Pattern => ZWithPatternOf(layer, source, patched) - ZWithPatternOf(layer, patched, patched),
-        _ => source.Z - patched.Z,
+        Patch.Q => source.Q(start) - patched.Q(start),
+        Patch.K => (source.KeysValues.K - patched.KeysValues.K).narrow(2, start, _pairs[0].Length - start),
+        Patch.V => (source.KeysValues.V - patched.KeysValues.V).narrow(2, start, _pairs[0].Length - start),
+        Patch.Pattern => ZWithPatternOf(layer, source, patched, start) - ZWithPatternOf(layer, patched, patched, start),
+        _ => source.Z(start) - patched.Z(start),
     };
 
-    /// <summary>[pairs, heads, position, d_head]</summary>
-    private Tensor ZWithPatternOf(int layer, HeadActivations source, HeadActivations patched) =>
-        new ReplacePattern().ReplacedZ(_model, layer, source, patched, positions: null, start: 0);
+    /// <summary>[pairs, heads, positions from <paramref name="start"/>, d_head]</summary>
+    private Tensor ZWithPatternOf(int layer, HeadActivations source, HeadActivations patched, int start) =>
+        new ReplacePattern().ReplacedZ(_model, layer, source, patched, where: null, start);
 }

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Caching;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Interventions;
@@ -27,12 +28,12 @@ public sealed class HeadPatch : ILayerPatch
     public StreamPoint Point(ModelConfig config) => config.ParallelResidual ? StreamPoint.Post : StreamPoint.Mid;
 
     /// <inheritdoc/>
-    public Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start)
+    public Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start)
     {
         int heads = model.Config.Heads, units = _intervention.OfKeyValueHeads ? model.Config.KeyValueHeads : heads;
-        Tensor z = _intervention.ReplacedZ(model, layer, source, patched, positions, start); // [pairs, heads, count, d_head]
+        Tensor z = _intervention.ReplacedZ(model, layer, source, patched, where, start); // [pairs, heads, count, d_head]
         long pairs = z.shape[0], count = z.shape[2];
-        Tensor change = z - patched.Z.From(start);
+        Tensor change = z - patched.Z(start);
         Tensor output = model.Weights.Layers[layer].OutputWeight.unflatten(0, [heads, model.Config.HeadWidth]); // [heads, d_head, d_model]
         if (units < heads)
         {
@@ -48,7 +49,7 @@ public sealed class HeadPatch : ILayerPatch
         };
     }
 
-    private static Tensor Take(Tensor x, int dimension, int[] chosen) => chosen[^1] - chosen[0] == chosen.Length - 1
+    private static Tensor Take(Tensor x, int dimension, int[] chosen) => chosen.Index().All(one => one.Item == chosen[0] + one.Index)
         ? x.narrow(dimension, chosen[0], chosen.Length)
         : x.index_select(dimension, tensor(chosen, device: x.device));
 }

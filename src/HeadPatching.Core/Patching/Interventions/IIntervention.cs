@@ -1,4 +1,6 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Interventions;
@@ -26,8 +28,8 @@ public interface IIntervention
     /// <param name="layer">The layer.</param>
     /// <param name="source">The run whose activation is put in.</param>
     /// <param name="patched">The run that is patched.</param>
-    /// <param name="positions">The one position to replace in each pair (-1: none), or null for all.</param>
+    /// <param name="where">Which positions to replace in each pair, [pairs, position of the prompt] bool; null for all.</param>
     /// <param name="start">z is wanted from this position on.</param>
     /// <returns>[pairs, heads, positions from <paramref name="start"/>, d_head]</returns>
-    Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start);
+    Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start);
 }

@@ -1,4 +1,6 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Interventions;
@@ -23,11 +25,15 @@ public interface ILayerPatch
     /// <param name="layer">The layer.</param>
     /// <param name="source">The run whose activation is put in.</param>
     /// <param name="patched">The run that is patched.</param>
-    /// <param name="positions">The one position to replace in each pair (-1: none), or null for all.</param>
+    /// <param name="where">Which positions to replace in each pair, [pairs, position of the prompt] bool; null for all.</param>
     /// <param name="start">The change is wanted from this position on.</param>
     /// <returns>
     /// What the patches of some heads write in addition, a new tensor at each call: heads -> [heads, pairs, positions from
     /// <paramref name="start"/>, d_model].
     /// </returns>
-    Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start);
+    Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start);
+
+    /// <summary>How much of what a layer's patches write can reach the metric: after the last layer's attention nothing looks at an earlier position.</summary>
+    internal Reach Reach(ModelConfig config, int layer) =>
+        layer == config.Layers - 1 && Point(config) != StreamPoint.Pre && OnlyOwnPosition ? Bands.Reach.LastPosition : Bands.Reach.EveryPosition;
 }

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Caching;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Interventions;
@@ -38,18 +39,22 @@ public sealed class LayerComponent : ILayerPatch
     };
 
     /// <inheritdoc/>
-    public Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start)
+    public Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start)
     {
-        Tensor everywhere = Component(model, layer, source, start) - Component(model, layer, patched, start); // [pairs, count, d_model]
-        Tensor change = Replacement.At(everywhere, zeros_like(everywhere), positions, start);
+        Tensor change = Component(model, layer, source, start) - Component(model, layer, patched, start); // [pairs, count, d_model]
+        if (where is not null)
+        {
+            change = change * where.From(start).unsqueeze(-1);
+        }
+
         return _ => change.unsqueeze(0).clone();
     }
 
     /// <summary>The component in one run, from a position on, [pairs, positions, d_model].</summary>
     private Tensor Component(Transformer model, int layer, HeadActivations run, int start) => _patch switch
     {
-        Patch.AttnOut => model.AttentionOut(layer, run.Z.From(start)),
-        Patch.MlpOut => model.MlpOut(layer, run.Stream(model, layer, model.Config.ParallelResidual ? StreamPoint.Pre : StreamPoint.Mid, start)),
-        _ => run.Stream(model, layer, Point(model.Config), start),
+        Patch.AttnOut => model.AttentionOut(layer, run.Z(start)),
+        Patch.MlpOut => model.MlpOut(layer, run.Stream(model.Config.ParallelResidual ? StreamPoint.Pre : StreamPoint.Mid, start)),
+        _ => run.Stream(Point(model.Config), start),
     };
 }

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Caching;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Interventions;
@@ -16,6 +17,6 @@ public sealed class ReplaceK : IIntervention
     public bool OfKeyValueHeads => true;
 
     /// <inheritdoc/>
-    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start) =>
-        model.Attend(layer, patched.Q.From(start), Replacement.At(source.K, patched.K, positions), patched.V);
+    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start) =>
+        model.Attend(layer, patched.Q(start), Replacement.At(source.KeysValues.K, patched.KeysValues.K, where), patched.KeysValues.V);
 }

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Caching;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Interventions;
@@ -13,10 +14,10 @@ public sealed class ReplacePattern : IIntervention
     public bool OnlyOwnPosition => true;
 
     /// <inheritdoc/>
-    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start)
+    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start)
     {
         Tensor pattern = Replacement.At(                                      // [pairs, heads, query, key]
-            model.Pattern(layer, source.Q.From(start), source.K), model.Pattern(layer, patched.Q.From(start), patched.K), positions, start);
-        return model.WeightedValues(pattern, patched.V);
+            model.Pattern(layer, source.Q(start), source.KeysValues.K), model.Pattern(layer, patched.Q(start), patched.KeysValues.K), where?.From(start));
+        return model.WeightedValues(pattern, patched.KeysValues.V);
     }
 }

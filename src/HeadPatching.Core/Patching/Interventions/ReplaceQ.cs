@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Caching;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Interventions;
@@ -13,6 +14,6 @@ public sealed class ReplaceQ : IIntervention
     public bool OnlyOwnPosition => true;
 
     /// <inheritdoc/>
-    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start) =>
-        model.Attend(layer, Replacement.At(source.Q.From(start), patched.Q.From(start), positions, start), patched.K, patched.V);
+    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start) =>
+        model.Attend(layer, Replacement.At(source.Q(start), patched.Q(start), where?.From(start)), patched.KeysValues.K, patched.KeysValues.V);
 }

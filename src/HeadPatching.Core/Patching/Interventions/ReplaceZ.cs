@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Caching;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Interventions;
@@ -13,6 +14,6 @@ public sealed class ReplaceZ : IIntervention
     public bool OnlyOwnPosition => true;
 
     /// <inheritdoc/>
-    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, IReadOnlyList<int>? positions, int start) =>
-        Replacement.At(source.Z.From(start), patched.Z.From(start), positions, start);
+    public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start) =>
+        Replacement.At(source.Z(start), patched.Z(start), where?.From(start));
 }

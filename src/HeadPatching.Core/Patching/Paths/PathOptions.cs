@@ -1,5 +1,6 @@
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Bands;
 
 namespace HeadPatching.Core.Patching.Paths;
 
@@ -24,6 +25,15 @@ public sealed record PathOptions
     /// <summary>Whether any path leads from a layer's heads to a receiver. Where none does, their effect is 0 and nothing needs to be run.</summary>
     /// <param name="senderLayer">The senders' layer.</param>
     public bool Reaches(int senderLayer) => Receivers.Any(receiver => receiver.IsAfter(senderLayer));
+
+    /// <summary>
+    /// How much of what a layer's heads write can reach the metric. On the way to the logits, and to queries of the last layer, nothing looks
+    /// from one position at another, and the metric is read at the last.
+    /// </summary>
+    internal Reach Reach(ModelConfig config, int senderLayer) => !Reaches(senderLayer) ? Bands.Reach.Nothing
+        : Receivers.Where(receiver => receiver.IsAfter(senderLayer)).All(receiver =>
+            receiver.IsLogits || (receiver.Layer == config.Layers - 1 && receiver.Input == ReceiverInput.Q)) ? Bands.Reach.LastPosition
+        : Bands.Reach.EveryPosition;
 
     /// <summary>What makes the receivers impossible in a model, all of it; empty where they are possible.</summary>
     /// <param name="config">The model's shape.</param>

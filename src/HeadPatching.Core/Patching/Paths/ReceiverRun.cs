@@ -1,4 +1,6 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Paths;
@@ -9,10 +11,9 @@ namespace HeadPatching.Core.Patching.Paths;
 /// positions before the first replaced one keep the base run's keys and values, and the last layer needs queries at the last position only.
 /// </summary>
 /// <param name="model">The model.</param>
-/// <param name="senderLayer">The layer of the first of <paramref name="layers"/>.</param>
-/// <param name="layers">The base run, from the sender's layer on.</param>
+/// <param name="patched">The base run, by layer.</param>
 /// <param name="start">The first replaced position: it is run from there to the end of the prompt.</param>
-internal sealed class ReceiverRun(Transformer model, int senderLayer, IReadOnlyList<HeadActivations> layers, int start)
+internal sealed class ReceiverRun(Transformer model, Func<int, HeadActivations> patched, int start)
 {
     /// <summary>Runs it.</summary>
     /// <param name="received">
@@ -25,31 +26,32 @@ internal sealed class ReceiverRun(Transformer model, int senderLayer, IReadOnlyL
     {
         using var scope = NewDisposeScope();
         int first = received.Keys.Min(receiver => receiver.Layer), last = model.Config.Layers - 1;
-        Tensor resid = layers[first - senderLayer].ResidPre;                  // [pairs, position, d_model]
-        long pairs = resid.shape[0], length = resid.shape[1], count = length - start;
-        resid = resid.narrow(1, start, count).repeat(runs, 1, 1);             // [runs * pairs, count, d_model]
+        Tensor resid = patched(first).ResidPre(start);                        // [pairs, count, d_model]
+        long pairs = resid.shape[0], count = resid.shape[1];
+        resid = resid.repeat(runs, 1, 1);                                     // [runs * pairs, count, d_model]
         for (int layer = first; layer <= last; layer++)
         {
             using var layerScope = NewDisposeScope();
-            HeadActivations unchanged = layers[layer - senderLayer];
+            HeadActivations unchanged = patched(layer);
             long queries = layer == last ? 1 : count;
             var (q, k, v) = layer == first
-                ? (Repeat(End(unchanged.Q, 2, queries)), Repeat(End(unchanged.K, 2, count)), Repeat(End(unchanged.V, 2, count)))
+                ? (Repeat(End(unchanged.Q(start), 2, queries)), Repeat(End(unchanged.KeysValues.K, 2, count)), Repeat(End(unchanged.KeysValues.V, 2, count)))
                 : Recomputed(layer, resid, queries);
             foreach (var (receiver, value) in received.Where(one => one.Key.Layer == layer))
             {
                 var (into, kept) = receiver.Input switch
                 {
-                    ReceiverInput.Q => (q, unchanged.Q),
-                    ReceiverInput.K => (k, unchanged.K),
-                    _ => (v, unchanged.V),
+                    ReceiverInput.Q => (q, unchanged.Q(start)),
+                    ReceiverInput.K => (k, unchanged.KeysValues.K),
+                    _ => (v, unchanged.KeysValues.V),
                 };
                 Tensor rest = End(kept.select(1, receiver.Head), 1, count - value.shape[1]).repeat(runs, 1, 1);
                 Tensor replaced = cat([value, rest], 1);                      // [runs * pairs, count, d_head]
                 into.select(1, receiver.Head).copy_(End(replaced, 1, into.shape[2]));
             }
 
-            Tensor z = model.Attend(layer, q, WithPrefix(unchanged.K, k), WithPrefix(unchanged.V, v)); // [runs * pairs, heads, queries, d_head]
+            KeysValues? before = start == 0 ? null : unchanged.KeysValuesBefore(start);
+            Tensor z = model.Attend(layer, q, WithPrefix(before?.K, k), WithPrefix(before?.V, v)); // [runs * pairs, heads, queries, d_head]
             Tensor post = model.ResidPost(layer, End(resid, 1, queries), z);
             resid.Dispose();
             resid = post.MoveToOuterDisposeScope();
@@ -61,9 +63,9 @@ internal sealed class ReceiverRun(Transformer model, int senderLayer, IReadOnlyL
         Tensor Repeat(Tensor x) => x.repeat(runs, 1, 1, 1);
 
         // The base run's keys or values of the positions before, then the run's own: [runs * pairs, kv_heads, position, d_head]
-        Tensor WithPrefix(Tensor unchanged, Tensor own) => start == 0
+        Tensor WithPrefix(Tensor? before, Tensor own) => before is null
             ? own
-            : cat([unchanged.narrow(2, 0, start).unsqueeze(0).expand(runs, -1, -1, -1, -1), own.unflatten(0, [runs, pairs])], 3).flatten(0, 1);
+            : cat([before.unsqueeze(0).expand(runs, -1, -1, -1, -1), own.unflatten(0, [runs, pairs])], 3).flatten(0, 1);
     }
 
     private (Tensor Q, Tensor K, Tensor V) Recomputed(int layer, Tensor resid, long queries)

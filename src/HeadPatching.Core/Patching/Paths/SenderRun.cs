@@ -1,5 +1,6 @@
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Native;
+using HeadPatching.Core.Patching.Caching;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Paths;
@@ -11,11 +12,11 @@ namespace HeadPatching.Core.Patching.Paths;
 /// </summary>
 /// <param name="model">The model.</param>
 /// <param name="senderLayer">The sender's layer.</param>
-/// <param name="layers">The base run, from the sender's layer on.</param>
+/// <param name="patched">The base run, by layer.</param>
 /// <param name="freezeMlps">Whether MLPs are frozen too.</param>
 /// <param name="start">The first replaced position.</param>
 /// <param name="count">How many positions are replaced.</param>
-internal sealed class SenderRun(Transformer model, int senderLayer, IReadOnlyList<HeadActivations> layers, bool freezeMlps, int start, int count)
+internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, HeadActivations> patched, bool freezeMlps, int start, int count)
 {
     /// <summary>resid_post of the last layer.</summary>
     /// <param name="written">(z' - z) W_O of each sender, [runs, pairs, count, d_model]</param>
@@ -81,8 +82,8 @@ internal sealed class SenderRun(Transformer model, int senderLayer, IReadOnlyLis
     }
 
     /// <summary>The base run's, at the replaced positions, [pairs, count, d_model].</summary>
-    private Tensor ResidPre(int layer) => layers[layer - senderLayer].ResidPre.narrow(1, start, count);
+    private Tensor ResidPre(int layer) => patched(layer).ResidPre(start).narrow(1, 0, count);
 
     /// <summary>The base run's, at the replaced positions, [pairs, heads, count, d_head].</summary>
-    private Tensor Z(int layer) => layers[layer - senderLayer].Z.narrow(2, start, count);
+    private Tensor Z(int layer) => patched(layer).Z(start).narrow(2, 0, count);
 }

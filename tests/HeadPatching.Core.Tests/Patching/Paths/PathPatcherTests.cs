@@ -159,7 +159,10 @@ public class PathPatcherTests
         long runs = 0;
         SweepRuns halved = PathSweep.Run(golden.Model, golden.Pairs, options, metric: metric, progress: batch => runs += batch);
         AssertSame(halved, PathSweep.Run(golden.Model, golden.Pairs, options));
-        Assert.Equal(1, metric.Failures);
+        int failures = metric.Failures;
+        Assert.InRange(failures, 1, 10);
+        PathSweep.Run(golden.Model, golden.Pairs, options, metric: metric);
+        Assert.Equal(failures, metric.Failures);
         Assert.Equal(golden.Pairs.Count * (golden.Model.Config.Layers - 1) * heads, runs);
 
         var error = Assert.Throws<InsufficientMemoryException>(() => PathSweep.Run(golden.Model, golden.Pairs, options, metric: new SmallDevice(0)));

@@ -1,6 +1,7 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
@@ -30,33 +31,18 @@ internal static class PathSweep
         var patches = new List<LayerPatches>();
         foreach (IReadOnlyList<TokenPair> chunk in Chunks.Split(pairs, model.Config, model.Dtype, budget))
         {
-            var layers = new List<LayerActivations>();
-            using var run = new CachingRun(model, chunk);
-            while (layers.Count < model.Config.Layers)
-            {
-                layers.Add(run.NextLayer());
-            }
-
-            using FinalResiduals final = run.Final();
-            IReadOnlyList<Baseline> chunkBaselines = final.Baselines(model, metric, chunk);
-            foreach (var (pair, baseline) in chunk.Zip(chunkBaselines))
+            using var cached = new CachedChunk(model, chunk, metric);
+            foreach (var (pair, baseline) in chunk.Zip(cached.Baselines))
             {
                 baselines[pair.Index] = baseline;
             }
 
-            HeadActivations[] patched = [.. layers.Select(layer => layer.Base(options.Direction))];
-            HeadActivations[] source = sourceIsBase ? patched : [.. layers.Select(layer => layer.Source(options.Direction))];
-            double before = Sum(patched) + Sum(source);
+            ChunkActivations activations = sourceIsBase ? cached.SourceIsBase(options.Direction) : cached.Activations;
+            double before = Sum(activations);
             long live = LiveTensors();
-            for (int layer = 0; layer < patched.Length; layer++)
-            {
-                patches.Add(patcher.Patch(
-                    layer, new MeasuredPairs(chunk, final.Clean), chunkBaselines, source[layer].Z, patched[layer..], options, progress, cancellation));
-            }
-
+            patches.AddRange(patcher.Patch(cached.Band(0, model.Config.Layers - 1, activations), options, progress, cancellation));
             Assert.Equal(live, LiveTensors());
-            Assert.Equal(before, Sum(patched) + Sum(source));
-            layers.ForEach(layer => layer.Dispose());
+            Assert.Equal(before, Sum(activations));
         }
 
         return new SweepRuns(baselines, patches, 0);
@@ -64,9 +50,9 @@ internal static class PathSweep
 
     private static long LiveTensors() => TorchSharp.DisposeScopeManager.Statistics.TensorStatistics.ThreadTotalLiveCount;
 
-    private static double Sum(HeadActivations[] layers)
+    private static double Sum(ChunkActivations activations)
     {
         using var scope = NewDisposeScope();
-        return layers.SelectMany(layer => layer.Named()).Sum(named => named.Tensor.to(ScalarType.Float64).sum().item<double>());
+        return activations.Layers.Values.SelectMany(layer => layer.Tensors()).Sum(one => one.Tensor.to(ScalarType.Float64).sum().item<double>());
     }
 }

@@ -1,0 +1,78 @@
+using System.CommandLine;
+using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Storage;
+
+namespace HeadPatching.Cli.Commands;
+
+/// <summary><c>headpatch store</c>: what a store holds, and how to be rid of what no sweep refers to.</summary>
+internal static class StoreCommand
+{
+    /// <summary>Makes the command.</summary>
+    public static Command Create()
+    {
+        var store = new Option<string>("--store")
+        {
+            Description = "The store: a folder, or Azure Storage's connection string or account URL",
+            HelpName = "FOLDER|CONNECTION",
+            DefaultValueFactory = _ => DefaultFolders.Store("store"),
+        };
+        var days = new Option<int>("--days") { Description = "Only what is older than so many days", DefaultValueFactory = _ => 30 };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Say what would be deleted, and delete nothing" };
+        var list = new Command("list", "The sweeps of the store, newest first") { store };
+        list.SetAction((parsed, cancellation) => ListAsync(ArtifactStores.Open(parsed.GetRequiredValue(store)), cancellation));
+        var size = new Command("size", "How much the store holds of what") { store };
+        size.SetAction((parsed, cancellation) => SizeAsync(ArtifactStores.Open(parsed.GetRequiredValue(store)), cancellation));
+        var prune = new Command("prune", "Delete activations and runs that no sweep refers to; they are made again where a later one needs them") { store, days, dryRun };
+        prune.SetAction((parsed, cancellation) => PruneAsync(
+            ArtifactStores.Open(parsed.GetRequiredValue(store)), parsed.GetValue(days), parsed.GetValue(dryRun), cancellation));
+        return new Command("store", "See what a store holds, and free it of what no sweep refers to") { list, size, prune };
+    }
+
+    private static async Task<int> ListAsync(IArtifactStore store, CancellationToken cancellation)
+    {
+        await using var engine = new InProcessEngine(store, Catalog(store));
+        foreach (SweepStatus status in (await engine.ListAsync(cancellationToken: cancellation)).Sweeps)
+        {
+            Console.WriteLine(FormattableString.Invariant(
+                $"{status.Id}  {status.CreatedAt:yyyy-MM-dd HH:mm}  {status.Status.ToString().ToLowerInvariant(),-9}  {status.Model}  {status.Dataset}  {status.Title}"));
+        }
+
+        return ExitCode.Done;
+    }
+
+    private static async Task<int> SizeAsync(IArtifactStore store, CancellationToken cancellation)
+    {
+        var byFolder = new SortedDictionary<string, (long Artifacts, long Bytes)>(StringComparer.Ordinal);
+        await foreach (ArtifactInfo artifact in store.ListAsync("", cancellation))
+        {
+            string folder = artifact.Name.Split('/')[0];
+            var (artifacts, bytes) = byFolder.GetValueOrDefault(folder);
+            byFolder[folder] = (artifacts + 1, bytes + artifact.Length);
+        }
+
+        foreach (var (folder, (artifacts, bytes)) in byFolder)
+        {
+            Console.WriteLine(FormattableString.Invariant($"{folder,-12} {bytes / 1048576.0,10:F1} MiB in {artifacts} artifacts"));
+        }
+
+        return ExitCode.Done;
+    }
+
+    private static async Task<int> PruneAsync(IArtifactStore store, int days, bool dryRun, CancellationToken cancellation)
+    {
+        IReadOnlyList<ArtifactInfo> unused = await StorePruning.UnusedAsync(
+            store, new StoredPlans(store, Catalog(store)), TimeProvider.System.GetUtcNow().AddDays(-days), cancellation);
+        foreach (ArtifactInfo artifact in dryRun ? [] : unused)
+        {
+            await store.DeleteAsync(artifact.Name, cancellation);
+        }
+
+        Console.WriteLine(FormattableString.Invariant(
+            $"{(dryRun ? "Would delete" : "Deleted")} {unused.Count} artifacts of {unused.Sum(artifact => artifact.Length) / 1048576.0:F1} MiB that no sweep refers to and are older than {days} days."));
+        return ExitCode.Done;
+    }
+
+    private static ModelCatalog Catalog(IArtifactStore store) => new(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()));
+}

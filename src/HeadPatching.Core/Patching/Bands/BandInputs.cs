@@ -1,0 +1,36 @@
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Patching.Caching;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Patching.Bands;
+
+/// <summary>What patching a band of layers over a chunk of pairs starts from. A band is some layers in a row: one, all, or anything between.</summary>
+public sealed record BandInputs
+{
+    /// <summary>The band's first layer.</summary>
+    public required int First { get; init; }
+
+    /// <summary>The band's last layer.</summary>
+    public required int Last { get; init; }
+
+    /// <summary>The chunk's pairs, all of one length, and what a metric may need of them.</summary>
+    public required MeasuredPairs Measured { get; init; }
+
+    /// <summary>The pairs' unpatched metrics: the result where a patch cannot change anything.</summary>
+    public required IReadOnlyList<Baseline> Baselines { get; init; }
+
+    /// <summary>The chunk's activations, as far as they are needed: <see cref="NeededTensors"/>.</summary>
+    public required ChunkActivations Activations { get; init; }
+
+    /// <summary>
+    /// With mean and resample ablation the z that is put in (<see cref="Ablations.AblationPlan"/>), by layer, [pairs, heads, position, d_head] of the positions from
+    /// <see cref="ChunkActivations.Start"/> on.
+    /// </summary>
+    public IReadOnlyDictionary<int, Tensor>? AblatedZ { get; init; }
+
+    /// <summary>The heads to patch, by layer; null: all. The others' metric stays the unpatched one; a layer that is not named has no result.</summary>
+    public IReadOnlyDictionary<int, IReadOnlyList<int>>? OnlyHeads { get; init; }
+
+    /// <summary>The layers that are to be run.</summary>
+    internal IEnumerable<int> Layers => Enumerable.Range(First, Last - First + 1).Where(layer => OnlyHeads is null || OnlyHeads.ContainsKey(layer));
+}

@@ -1,0 +1,161 @@
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
+using HeadPatching.Core.Patching.Interventions;
+using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Patching;
+
+/// <summary>
+/// What pieces of a sweep cost, by counting: no device is asked, so that the same sweep is cut the same way everywhere. Floating-point
+/// operations are those of the products, a multiplication and an addition each, nothing for norms, activations and sums; divided by the rate
+/// of the device's own large product they are the least time that the piece can take.
+/// </summary>
+public static class Cost
+{
+    /// <summary>The operations of the two runs over a chunk.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="pairs">The chunk's pairs.</param>
+    /// <param name="length">Their length, in tokens.</param>
+    /// <param name="start">The first position that is cached of each run; those before are run once for both.</param>
+    public static double OfCaching(ModelConfig config, int pairs, int length, int start)
+    {
+        var one = new Products(config, length);
+        int live = length - start, before = config.Layers - 1;                // the layers before the last
+        double prefix = (before * one.Layer(start, keys: start)) + (start * (one.Query + one.KeyValue));
+        double each = (before * one.Layer(live, length)) + (live * (one.Query + one.KeyValue)) + one.Attention(live, length) + one.Output + one.Mlp;
+        return pairs * (prefix + (2 * each));
+    }
+
+    /// <summary>The operations of patching a band of layers over a chunk.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="options">What is patched, where and which way.</param>
+    /// <param name="chunk">The chunk's pairs, all of one length.</param>
+    /// <param name="first">The band's first layer.</param>
+    /// <param name="last">Its last.</param>
+    public static double OfBand(ModelConfig config, PatchOptions options, IReadOnlyList<TokenPair> chunk, int first, int last)
+    {
+        var one = new Products(config, chunk[0].Length);
+        ILayerPatch patch = LayerPatchFor.Patch(options.Patch);
+        StreamPoint point = patch.Point(config);
+        int units = Units.Of(config, options.Patch), end = config.Layers - 1;
+        double operations = 0;
+        foreach (PatchPlace place in PatchPlace.Of(chunk, options.Positions, beforeDifference: options.Ablation is not null))
+        {
+            double live = chunk[0].Length - place.Start;
+            for (int layer = first; layer <= last; layer++)
+            {
+                if (place.Changes(patch.Reach(config, layer)))
+                {
+                    double own = layer == end && point != StreamPoint.Pre ? 1 : live; // positions of the patched layer that are looked at
+                    double run = options.Patch.IsOfLayer() ? 0 : own * one.Output / units;
+                    run += point == StreamPoint.Mid ? own * one.Mlp : 0;
+                    run += one.Suffix(point == StreamPoint.Pre ? layer : layer + 1, live);
+                    operations += units * chunk.Count * run;
+                }
+            }
+        }
+
+        return operations;
+    }
+
+    /// <summary>The operations of patching the paths from the heads of a band of layers over a chunk.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="options">The receivers, where and which way.</param>
+    /// <param name="chunk">The chunk's pairs, all of one length.</param>
+    /// <param name="first">The senders' first layer.</param>
+    /// <param name="last">Their last.</param>
+    public static double OfPaths(ModelConfig config, PathOptions options, IReadOnlyList<TokenPair> chunk, int first, int last)
+    {
+        var one = new Products(config, chunk[0].Length);
+        double operations = 0;
+        foreach (PatchPlace place in PatchPlace.Of(chunk, options.Positions, beforeDifference: false))
+        {
+            for (int layer = first; layer <= last; layer++)
+            {
+                Reach reach = options.Reach(config, layer);
+                if (!place.Changes(reach))
+                {
+                    continue;
+                }
+
+                Receiver[] receivers = [.. options.Receivers.Where(receiver => receiver.IsAfter(layer))];
+                bool toLogits = receivers[0].IsLogits;
+                int to = toLogits ? config.Layers : receivers.Max(receiver => receiver.Layer); // stage one goes so far
+                double live = reach == Reach.LastPosition ? 1 : chunk[0].Length - place.Start;
+                double replaced = reach == Reach.LastPosition ? 1 : place.End - place.Start;
+                double run = replaced * ((one.Output / config.Heads) + (options.FreezeMlps ? 0 : (to - layer) * one.Mlp));
+                if (!toLogits)
+                {
+                    int from = receivers.Min(receiver => receiver.Layer);
+                    run += receivers.GroupBy(receiver => receiver.Layer).Sum(_ => replaced * (one.Query + one.KeyValue));
+                    run += one.Suffix(from, live);
+                }
+
+                operations += config.Heads * chunk.Count * run;
+            }
+        }
+
+        return operations;
+    }
+
+    /// <summary>The operations of estimating every layer: one run forwards, and backwards twice as much.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="pairs">The chunk's pairs.</param>
+    /// <param name="length">Their length, in tokens.</param>
+    public static double OfEstimate(ModelConfig config, int pairs, int length) => 3.0 * pairs * config.Layers * new Products(config, length).Layer(length, length);
+
+    /// <summary>The bytes of some of a chunk's cached tensors: those that are written, or those that a piece of a sweep reads.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="dtype">The model's type.</param>
+    /// <param name="tensors">The tensors: <see cref="CachedTensor.All"/>, <see cref="NeededTensors"/>.</param>
+    /// <param name="pairs">The chunk's pairs.</param>
+    /// <param name="length">Their length, in tokens.</param>
+    /// <param name="start">The first position that is cached of each run.</param>
+    public static long Bytes(ModelConfig config, ScalarType dtype, IEnumerable<CachedTensor> tensors, int pairs, int length, int start) =>
+        tensors.Sum(tensor => tensor.Elements(config, pairs, length, start)) * dtype.Bytes();
+
+    /// <summary>
+    /// The most bytes that patching a chunk takes on a CPU beside the weights: the activations, what patches make of them, and the largest batch
+    /// of patched runs. On a GPU a batch takes up to half of the card's free memory.
+    /// </summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="dtype">The model's type.</param>
+    /// <param name="pairs">The chunk's pairs.</param>
+    /// <param name="length">Their length, in tokens.</param>
+    /// <param name="start">The first position that is cached of each run.</param>
+    /// <param name="layers">The band's layers.</param>
+    /// <param name="budget">The memory budget.</param>
+    public static long PeakBytes(ModelConfig config, ScalarType dtype, int pairs, int length, int start, int layers, MemoryBudget budget)
+    {
+        long cached = Bytes(config, dtype, CachedTensor.All(config, start), pairs, length, start);
+        long made = 2L * layers * pairs * length * (config.Heads + (2L * config.KeyValueHeads)) * config.HeadWidth * dtype.Bytes(); // q, k and v of both runs
+        BatchMemory batch = MemoryBudget.Cut(config, dtype, onCpu: true, config.Heads * layers, pairs, length - start, length, budget.Batch(null)).Takes;
+        return cached + made + batch.Held + batch.Step;
+    }
+
+    /// <summary>The operations of a position in each of a layer's products.</summary>
+    private sealed class Products(ModelConfig config, int length)
+    {
+        private readonly double _headWidths = (double)config.Heads * config.HeadWidth;
+
+        public double Query => 2 * config.Width * _headWidths;
+
+        public double KeyValue => 4.0 * config.Width * config.KeyValueHeads * config.HeadWidth;
+
+        public double Output => 2 * config.Width * _headWidths;
+
+        public double Mlp => (config.GatedMlp ? 6.0 : 4.0) * config.Width * config.MlpWidth;
+
+        /// <summary>Scores and their sums, a multiplication and an addition each.</summary>
+        public double Attention(double queries, double keys) => 4 * queries * keys * _headWidths;
+
+        public double Layer(double positions, double keys) => (positions * (Query + KeyValue + Output + Mlp)) + Attention(positions, keys);
+
+        /// <summary>From the input of a layer to the end: in the last layer keys and values at every position, the rest at the last.</summary>
+        public double Suffix(int layer, double live) => layer >= config.Layers ? 0
+            : ((config.Layers - 1 - layer) * Layer(live, length)) + (live * KeyValue) + Query + Output + Mlp + Attention(1, length);
+    }
+}

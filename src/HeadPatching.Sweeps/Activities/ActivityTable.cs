@@ -1,0 +1,74 @@
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Storage;
+
+namespace HeadPatching.Sweeps.Activities;
+
+/// <summary>The activities' names, the same in both engines.</summary>
+public static class ActivityNames
+{
+    /// <summary>Validates, tokenises, fingerprints and cuts; gives the <see cref="PlanSize"/>.</summary>
+    public const string PlanSweep = nameof(PlanSweep);
+
+    /// <summary>Makes the activations of a part's chunks; gives a <see cref="WorkReport"/>.</summary>
+    public const string CacheActivations = nameof(CacheActivations);
+
+    /// <summary>Takes the sums that means over all pairs are made of; gives a <see cref="WorkReport"/>.</summary>
+    public const string SumActivations = nameof(SumActivations);
+
+    /// <summary>Estimates every patch over a part's chunks; gives a <see cref="WorkReport"/>.</summary>
+    public const string EstimateEffects = nameof(EstimateEffects);
+
+    /// <summary>Chooses the heads to run after the estimate; gives the number of layers that have some.</summary>
+    public const string ScreenHeads = nameof(ScreenHeads);
+
+    /// <summary>Runs the patches of a part; gives a <see cref="WorkReport"/>.</summary>
+    public const string PatchHeads = nameof(PatchHeads);
+
+    /// <summary>Puts the result together; gives an <see cref="AssembleReport"/>.</summary>
+    public const string AssembleSweep = nameof(AssembleSweep);
+}
+
+/// <summary>Every activity by its name: what both engines run.</summary>
+public sealed class ActivityTable
+{
+    private readonly Dictionary<string, Func<ActivityInput, Action<long>?, CancellationToken, Task<object>>> _byName;
+
+    /// <summary>Makes the table.</summary>
+    /// <param name="store">Where artifacts are kept.</param>
+    /// <param name="catalog">The models that there are.</param>
+    /// <param name="models">The models in memory.</param>
+    /// <param name="time">The clock.</param>
+    public ActivityTable(IArtifactStore store, IModelCatalog catalog, LoadedModels models, TimeProvider time)
+    {
+        var plans = new StoredPlans(store, catalog);
+        var work = new SweepWork(store, plans, models);
+        var assemble = new AssembleSweep(store, plans, work, time);
+        _byName = new()
+        {
+            [ActivityNames.PlanSweep] = async (input, _, cancel) => (await plans.HeaderAsync(input.SweepId, cancel)).Size,
+            [ActivityNames.CacheActivations] = async (input, _, cancel) => await work.CacheAsync(input, cancel),
+            [ActivityNames.SumActivations] = async (input, _, cancel) => await work.SumAsync(input, cancel),
+            [ActivityNames.EstimateEffects] = async (input, _, cancel) => await work.EstimateAsync(input, cancel),
+            [ActivityNames.ScreenHeads] = async (input, _, cancel) => (await work.ScreenAsync(input.SweepId, await plans.HeaderAsync(input.SweepId, cancel), cancel)).ByLayer.Count,
+            [ActivityNames.PatchHeads] = async (input, progress, cancel) => await work.PatchAsync(input, progress, cancel),
+            [ActivityNames.AssembleSweep] = async (input, _, cancel) => await assemble.RunAsync(input, cancel),
+        };
+    }
+
+    /// <summary>The names.</summary>
+    public IEnumerable<string> Names => _byName.Keys;
+
+    /// <summary>Runs an activity.</summary>
+    /// <param name="name">One of <see cref="ActivityNames"/>.</param>
+    /// <param name="input">Its input.</param>
+    /// <param name="progress">Told after each batch how many patched runs it made.</param>
+    /// <param name="cancellationToken">Looked at before each batch and chunk; what was finished stays.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such activity.</exception>
+    /// <exception cref="Core.Faults.InvalidInputException">The request cannot be swept.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public Task<object> RunAsync(string name, ActivityInput input, Action<long>? progress = null, CancellationToken cancellationToken = default) =>
+        _byName.TryGetValue(name, out var run)
+            ? run(input, progress, cancellationToken)
+            : throw new ArgumentOutOfRangeException(nameof(name), name, "There is no such activity.");
+}

@@ -1,0 +1,175 @@
+using System.Diagnostics;
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Ablations;
+using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
+using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Sweeps.Activities.Artifacts;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Storage;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Sweeps.Activities;
+
+/// <summary>Does the work of a sweep chunk by chunk with a model that is lent to it; what is in the store already is not done again.</summary>
+internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, SweepPlan plan, string sweepId, LoadedModels.Lease lease, Traffic traffic) : IDisposable
+{
+    private readonly MemoryBudget _budget = SweepPlanner.Budget(plan.Request);
+    private AblationPlan? _ablation;                                          // of all pairs
+    private IReadOnlyList<MeanZ>? _means;                                     // by layer
+
+    /// <summary>Prompts that were run for their activations.</summary>
+    public int ForwardPasses { get; private set; }
+
+    /// <summary>Makes the activations of a chunk, unless they are there.</summary>
+    public async Task CacheAsync(PlannedChunk chunk, CancellationToken cancellationToken)
+    {
+        if (!await store.ExistsAsync(SweepArtifacts.Activations(chunk.Activations), cancellationToken))
+        {
+            using CachedChunk made = await MakeAsync(chunk, cancellationToken);
+        }
+    }
+
+    /// <summary>Runs a band of layers over a chunk and stores what it gave.</summary>
+    public async Task<ChunkRuns> RunAsync(PlannedPart part, PlannedChunk chunk, ChunkWork work, string key, Action<long>? progress, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<CachedTensor> needed = lease.Use(model => work.Needed(model.Config, part.FirstLayer, part.LastLayer, chunk.Start));
+        long started = Stopwatch.GetTimestamp();
+        CachedChunk? known = await ActivationArtifact.ReadAsync(store, lease, chunk, needed, traffic, cancellationToken);
+        using CachedChunk cached = known ?? await MakeAsync(chunk, cancellationToken);
+        double cacheSeconds = known is null ? Stopwatch.GetElapsedTime(started).TotalSeconds : 0;
+        IMetric metric = MetricFor.Metric(work.Metric);
+        IReadOnlyDictionary<int, Tensor>? ablatedZ = work is ChunkWork.Heads { NeedsAllPairs: true } ablation
+            ? await AblatedZAsync(part, chunk, ablation, cached.Activations, cancellationToken)
+            : null;
+        ChunkRuns runs;
+        try
+        {
+            runs = lease.Use(model => Run(model));
+        }
+        finally
+        {
+            foreach (Tensor z in ablatedZ?.Values ?? [])
+            {
+                z.Dispose();
+            }
+        }
+
+        await RunArtifact.WriteAsync(store, key, runs, traffic, cancellationToken);
+        return runs;
+
+        ChunkRuns Run(Transformer model)
+        {
+            IReadOnlyList<Baseline> baselines = cached.Final.Baselines(model, metric, chunk.Pairs);
+            var inputs = new BandInputs
+            {
+                First = part.FirstLayer,
+                Last = part.LastLayer,
+                Measured = new MeasuredPairs(chunk.Pairs, cached.Final.Clean),
+                Baselines = baselines,
+                Activations = cached.Activations,
+                AblatedZ = ablatedZ,
+                OnlyHeads = (work as ChunkWork.Heads)?.Only?.ToDictionary(layer => layer.Key, layer => (IReadOnlyList<int>)layer.Value),
+            };
+            IReadOnlyList<LayerPatches> layers = work switch
+            {
+                ChunkWork.Heads heads => new BandPatcher(model, metric, _budget).Patch(inputs, heads.Options, progress, cancellationToken),
+                ChunkWork.Paths paths => new PathPatcher(model, metric, _budget).Patch(inputs, paths.Options, progress, cancellationToken),
+                ChunkWork.Estimates estimates => Estimates(model, estimates, metric, inputs, cancellationToken),
+                _ => throw new ArgumentOutOfRangeException(nameof(work), work, "There is no such work."),
+            };
+            return new ChunkRuns(baselines, layers, cacheSeconds);
+        }
+    }
+
+    private List<LayerPatches> Estimates(Transformer model, ChunkWork.Estimates work, IMetric metric, BandInputs inputs, CancellationToken cancellation)
+    {
+        using AttributionRun run = AttributionRun.Start(
+            model, metric, inputs.Measured, inputs.Baselines, work.Options, _budget, work.Gradient, cancellation);
+        return [.. Enumerable.Range(inputs.First, inputs.Last - inputs.First + 1).Select(layer => run.Estimate(layer, inputs.Activations))];
+    }
+
+    private async Task<CachedChunk> MakeAsync(PlannedChunk chunk, CancellationToken cancellationToken)
+    {
+        CachedChunk made = lease.Use(model => Make(model, chunk, cancellationToken));
+        try
+        {
+            await ActivationArtifact.WriteAsync(store, lease, chunk, made, traffic, cancellationToken);
+            ForwardPasses += 2 * chunk.Pairs.Count;
+            return made;
+        }
+        catch
+        {
+            made.Dispose();
+            throw;
+        }
+    }
+
+    private static CachedChunk Make(Transformer model, PlannedChunk chunk, CancellationToken cancellation)
+    {
+        var layers = new Dictionary<int, LayerActivations>();
+        var activations = new ChunkActivations(chunk.Start, layers);
+        try
+        {
+            using var run = new CachingRun(model, chunk.Pairs, chunk.Start);
+            while (layers.Count < model.Config.Layers)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                layers[layers.Count] = run.NextLayer();
+            }
+
+            return new CachedChunk(activations, run.Final());
+        }
+        catch
+        {
+            activations.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>What an ablation puts into the layers of a band, by layer, [pairs, heads, position, d_head].</summary>
+    private async Task<IReadOnlyDictionary<int, Tensor>> AblatedZAsync(
+        PlannedPart part, PlannedChunk chunk, ChunkWork.Heads work, ChunkActivations activations, CancellationToken cancellationToken)
+    {
+        _ablation ??= AblationPlan.Of(await plans.PairsAsync(sweepId, cancellationToken), work.Options)!;
+        int layers = part.LastLayer - part.FirstLayer + 1;
+        if (work.Options.Ablation == Ablation.Resample)
+        {
+            return ByLayer(lease.Use(model => _ablation.Resampled(model, chunk.Pairs, part.FirstLayer, layers)));
+        }
+
+        _means ??= await MeansAsync(work, cancellationToken);
+        return ByLayer(lease.Use(model => (IReadOnlyList<Tensor>)[.. Enumerable.Range(part.FirstLayer, layers).Select(layer =>
+            _ablation.Mean(_means[layer], chunk.Pairs, activations.Layers[layer].Base(work.Options.Direction).Z!))]));
+
+        Dictionary<int, Tensor> ByLayer(IReadOnlyList<Tensor> z) => z.Index().ToDictionary(one => part.FirstLayer + one.Index, one => one.Item);
+    }
+
+    /// <summary>The sums of all layers that means over all pairs are made of, from the store where they are there.</summary>
+    public async Task<IReadOnlyList<MeanZ>> MeansAsync(ChunkWork.Heads work, CancellationToken cancellationToken)
+    {
+        _ablation ??= AblationPlan.Of(await plans.PairsAsync(sweepId, cancellationToken), work.Options)!;
+        string key = WorkKeys.Sums(plan.Source, plan.PairsKey, work.Options.References, work.Options.Direction);
+        if (await SumsArtifact.ReadAsync(store, lease, key, traffic, cancellationToken) is { } stored)
+        {
+            return [.. stored.Select(_ablation.MeanOf)];
+        }
+
+        IReadOnlyList<MeanZ> made = lease.Use(model => _ablation.Means(model, 0, model.Config.Layers, _budget, cancellationToken));
+        await SumsArtifact.WriteAsync(store, lease, key, [.. made.Select(mean => mean.Sums)], traffic, cancellationToken);
+        return made;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (MeanZ mean in _means ?? [])
+        {
+            mean.Dispose();
+        }
+    }
+}

@@ -1,0 +1,144 @@
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Sweeps.Activities.Artifacts;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Storage;
+
+namespace HeadPatching.Sweeps.Activities;
+
+/// <summary>
+/// The activities that compute: each goes over one part of a sweep, chunk by chunk. What is there under its key is left; whatever else is
+/// missing on the way, activations too, is made.
+/// </summary>
+internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedModels models)
+{
+    /// <summary>Makes the activations of a part's chunks, so that several bands of layers need not.</summary>
+    public Task<WorkReport> CacheAsync(ActivityInput input, CancellationToken cancellationToken) =>
+        WithModelAsync(input, async (_, part, runner, cancel) =>
+        {
+            foreach (PlannedChunk chunk in part.Chunks)
+            {
+                await runner.CacheAsync(chunk, cancel);
+            }
+
+            return new WorkReport();
+        }, cancellationToken);
+
+    /// <summary>Takes the sums that means over all pairs are made of.</summary>
+    public Task<WorkReport> SumAsync(ActivityInput input, CancellationToken cancellationToken) =>
+        WithModelAsync(input, async (plan, _, runner, cancel) =>
+        {
+            foreach (IDisposable mean in await runner.MeansAsync((ChunkWork.Heads)plan.ExactWork(), cancel))
+            {
+                mean.Dispose();
+            }
+
+            return new WorkReport();
+        }, cancellationToken);
+
+    /// <summary>Estimates every patch over a part's chunks from one gradient each.</summary>
+    public async Task<WorkReport> EstimateAsync(ActivityInput input, CancellationToken cancellationToken)
+    {
+        SweepPlan plan = await plans.HeaderAsync(input.SweepId, cancellationToken);
+        PlannedPart part = await plans.PartAsync(input.SweepId, input.Part, cancellationToken);
+        var whole = new PlannedPart(0, plan.Model.Layers - 1, part.Chunks);
+        return (await RunAsync(input, plan, whole, ChunkWork.Estimate(plan.Request), progress: null, cancellationToken)) with { Runs = 0, Reused = 0 };
+    }
+
+    /// <summary>Runs the patches of a part.</summary>
+    public async Task<WorkReport> PatchAsync(ActivityInput input, Action<long>? progress, CancellationToken cancellationToken)
+    {
+        SweepPlan plan = await plans.HeaderAsync(input.SweepId, cancellationToken);
+        PlannedPart part = await plans.PartAsync(input.SweepId, input.Part, cancellationToken);
+        return await RunAsync(input, plan, part, await ExactWorkAsync(plan, input.SweepId, cancellationToken), progress, cancellationToken);
+    }
+
+    /// <summary>The patched runs of a sweep: of the heads that the estimate chooses, where there is one.</summary>
+    public async Task<ChunkWork> ExactWorkAsync(SweepPlan plan, string sweepId, CancellationToken cancellationToken)
+    {
+        ChunkWork work = plan.ExactWork();
+        return plan.Request.Method == Method.Screen && work is ChunkWork.Heads heads
+            ? heads with { Only = (await ScreenAsync(sweepId, plan, cancellationToken)).ByLayer }
+            : work;
+    }
+
+    /// <summary>Chooses the heads with the largest estimates over all chunks, unless they are chosen; estimates that are missing are made.</summary>
+    public async Task<ScreenedHeads> ScreenAsync(string sweepId, SweepPlan plan, CancellationToken cancellationToken)
+    {
+        string name = SweepArtifacts.Screen(sweepId);
+        while (true)
+        {
+            if (await store.ReadJsonAsync<ScreenedHeads>(name, cancellationToken) is ScreenedHeads chosen)
+            {
+                return chosen;
+            }
+
+            var (estimates, missing) = await new StoredRuns(store, plans).ReadAsync(
+                sweepId, plan, plan.Size.Groups, ChunkWork.Estimate(plan.Request), new Traffic(), cancellationToken);
+            foreach (int part in missing)
+            {
+                await EstimateAsync(new ActivityInput(sweepId, part), cancellationToken);
+            }
+
+            if (estimates is not null)
+            {
+                SweepRequest request = plan.Request;
+                IReadOnlyList<TokenPair> pairs = await plans.PairsAsync(sweepId, cancellationToken);
+                var heads = Screen.Top(request.HeadsRunAfterScreen()!.Value, pairs, estimates, plan.PatchOptions(), request.Aggregation);
+                var byLayer = heads.GroupBy(one => one.Layer).ToDictionary(layer => layer.Key, layer => layer.Select(one => one.Head).Order().ToArray());
+                await store.WriteJsonIfAbsentAsync(name, new ScreenedHeads(byLayer), cancellationToken);
+            }
+        }
+    }
+
+    private async Task<WorkReport> RunAsync(
+        ActivityInput input, SweepPlan plan, PlannedPart part, ChunkWork work, Action<long>? progress, CancellationToken cancellationToken)
+    {
+        var missing = new List<(PlannedChunk Chunk, string Key)>();
+        foreach (PlannedChunk chunk in part.Chunks)
+        {
+            string key = part.KeyOf(chunk, work);
+            if (!await store.ExistsAsync(SweepArtifacts.Runs(key), cancellationToken))
+            {
+                missing.Add((chunk, key));
+            }
+        }
+
+        WorkReport made = missing.Count == 0
+            ? new WorkReport()
+            : await WithModelAsync(input, async (_, _, runner, cancel) =>
+            {
+                long runs = 0;
+                foreach (var (chunk, key) in missing)
+                {
+                    runs += (await runner.RunAsync(part, chunk, work, key, progress, cancel)).Layers.Sum(layer => layer.PatchedRuns);
+                }
+
+                return new WorkReport(PatchedRuns: runs);
+            }, cancellationToken);
+        return made with { Activities = 1, Chunks = part.Chunks.Count, Runs = part.Chunks.Count, Reused = part.Chunks.Count - missing.Count };
+    }
+
+    private async Task<WorkReport> WithModelAsync(
+        ActivityInput input, Func<SweepPlan, PlannedPart, ChunkRunner, CancellationToken, Task<WorkReport>> work, CancellationToken cancellationToken)
+    {
+        SweepPlan plan = await plans.HeaderAsync(input.SweepId, cancellationToken);
+        PlannedPart part = await plans.PartAsync(input.SweepId, input.Part, cancellationToken);
+        using var lease = await models.LendAsync(plan.Source, cancellationToken);
+        using GpuTurn turn = await GpuTurn.TakeAsync(plan.Source, cancellationToken);
+        var traffic = new Traffic();
+        using var runner = new ChunkRunner(store, plans, plan, input.SweepId, lease, traffic);
+        WorkReport report = await work(plan, part, runner, cancellationToken);
+        return report with
+        {
+            Activities = 1,
+            Chunks = part.Chunks.Count,
+            ForwardPasses = runner.ForwardPasses,
+            BytesRead = traffic.BytesRead,
+            BytesWritten = traffic.BytesWritten,
+        };
+    }
+}

@@ -1,0 +1,125 @@
+using System.Text.Json;
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Caching;
+using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Requests;
+
+namespace HeadPatching.Sweeps.Plans;
+
+/// <summary>What is done with each chunk of pairs: one of the records below and no other.</summary>
+public abstract record ChunkWork
+{
+    private ChunkWork(Metric metric)
+    {
+        Metric = metric;
+    }
+
+    /// <summary>What is measured.</summary>
+    public Metric Metric { get; }
+
+    /// <summary>Whether what it puts in depends on all pairs of the sweep, not on a chunk alone.</summary>
+    public virtual bool NeedsAllPairs => false;
+
+    /// <summary>Everything that the numbers depend on beside the pairs, the activations and the layers: a part of the key of the runs.</summary>
+    public abstract string Text { get; }
+
+    /// <summary>The cached tensors that a band of layers looks at.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="first">The band's first layer.</param>
+    /// <param name="last">Its last.</param>
+    /// <param name="start">The first position that is cached of each run.</param>
+    public abstract IReadOnlyList<CachedTensor> Needed(ModelConfig config, int first, int last, int start);
+
+    /// <summary>The floating-point operations of a band of layers over a chunk of pairs, counted.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="pairs">The chunk's pairs.</param>
+    /// <param name="first">The band's first layer.</param>
+    /// <param name="last">Its last.</param>
+    public abstract double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last);
+
+    /// <summary>The work that a request's patched runs, or paths, are.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="references">The pairs of its reference, where it has one.</param>
+    /// <param name="pairsKey">The key of all pairs of the sweep.</param>
+    public static ChunkWork Exact(SweepRequest request, IReadOnlyList<TokenPair>? references, string pairsKey) => request.PathOptions() is PathOptions paths
+        ? new Paths(request.Metric, paths)
+        : new Heads(request.Metric, request.PatchOptions() with { References = references }, pairsKey);
+
+    /// <summary>The work that a request's estimates are.</summary>
+    public static ChunkWork Estimate(SweepRequest request) => new Estimates(request.Metric, request.PatchOptions(), request.EstimatedFrom()!.Value);
+
+    private string Joined(params object?[] parts) =>
+        $"{GetType().Name} {Metric.NameOf()} {string.Join(' ', parts.Select(part => JsonSerializer.Serialize(part, ResultJson.Compact)))}";
+
+    /// <summary>Patched runs, of every head or of some.</summary>
+    /// <param name="Measure">What is measured.</param>
+    /// <param name="Options">What is patched.</param>
+    /// <param name="PairsKey">The key of all pairs of the sweep.</param>
+    public sealed record Heads(Metric Measure, PatchOptions Options, string PairsKey) : ChunkWork(Measure)
+    {
+        /// <summary>The heads to run, by layer; null: all.</summary>
+        public IReadOnlyDictionary<int, int[]>? Only { get; init; }
+
+        /// <inheritdoc/>
+        public override bool NeedsAllPairs => Options.Ablation is Ablation.Mean or Ablation.Resample;
+
+        /// <inheritdoc/>
+        public override string Text => Joined(
+            Options.Patch,
+            Options.Ablation,
+            Options.Positions,
+            Options.Direction,
+            NeedsAllPairs ? PairsKey : null,
+            Options.References is null ? null : WorkKeys.Pairs(Options.References),
+            Options.Ablation == Ablation.Resample ? Options.Seed : null,
+            Only is null ? null : string.Join(';', Only.OrderBy(layer => layer.Key).Select(layer => $"{layer.Key}:{string.Join(',', layer.Value)}")));
+
+        /// <inheritdoc/>
+        public override IReadOnlyList<CachedTensor> Needed(ModelConfig config, int first, int last, int start) =>
+            NeededTensors.OfBand(config, Options, first, last, start);
+
+        /// <inheritdoc/>
+        public override double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) =>
+            Cost.OfBand(config, Options, pairs, first, last);
+    }
+
+    /// <summary>Patched paths.</summary>
+    /// <param name="Measure">What is measured.</param>
+    /// <param name="Options">The paths.</param>
+    public sealed record Paths(Metric Measure, PathOptions Options) : ChunkWork(Measure)
+    {
+        /// <inheritdoc/>
+        public override string Text => Joined(string.Join(' ', Options.Receivers), Options.FreezeMlps, Options.Positions, Options.Direction);
+
+        /// <inheritdoc/>
+        public override IReadOnlyList<CachedTensor> Needed(ModelConfig config, int first, int last, int start) =>
+            NeededTensors.OfPaths(config, Options, first, last, start);
+
+        /// <inheritdoc/>
+        public override double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) =>
+            Cost.OfPaths(config, Options, pairs, first, last);
+    }
+
+    /// <summary>Estimates of every patch from one gradient.</summary>
+    /// <param name="Measure">What is measured.</param>
+    /// <param name="Options">What is patched.</param>
+    /// <param name="Gradient">Which gradient.</param>
+    public sealed record Estimates(Metric Measure, PatchOptions Options, Gradient Gradient) : ChunkWork(Measure)
+    {
+        /// <inheritdoc/>
+        public override string Text => Joined(Options.Patch, Options.Positions, Options.Direction, Gradient);
+
+        /// <inheritdoc/>
+        public override IReadOnlyList<CachedTensor> Needed(ModelConfig config, int first, int last, int start) =>
+            NeededTensors.OfEstimate(config, Options, start);
+
+        /// <inheritdoc/>
+        public override double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) =>
+            Cost.OfEstimate(config, pairs.Count, pairs[0].Length);
+    }
+}

@@ -1,0 +1,151 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Storage;
+
+namespace HeadPatching.Sweeps.Plans;
+
+/// <summary>
+/// The plans of sweeps in the store. The same request gives the same plan, so that whatever is missing of one, or torn, is written again where it
+/// is asked for.
+/// </summary>
+public sealed class StoredPlans
+{
+    private readonly IArtifactStore _store;
+    private readonly IModelCatalog _catalog;
+
+    /// <summary>Makes a reader of plans that can plan again.</summary>
+    public StoredPlans(IArtifactStore store, IModelCatalog catalog)
+    {
+        _store = store;
+        _catalog = catalog;
+    }
+
+    /// <summary>The header of a sweep's plan.</summary>
+    /// <exception cref="Core.Faults.InvalidInputException">The request cannot be swept.</exception>
+    public async Task<SweepPlan> HeaderAsync(string sweepId, CancellationToken cancellationToken)
+    {
+        return await ReadAsync<SweepPlan>(SweepArtifacts.Plan(sweepId), cancellationToken) is { SchemaVersion: SweepPlan.CurrentSchema } stored
+            ? stored
+            : (await PlanAgainAsync(sweepId, cancellationToken)).Header;
+    }
+
+    /// <summary>One part of a sweep's plan.</summary>
+    public async Task<PlannedPart> PartAsync(string sweepId, int part, CancellationToken cancellationToken) =>
+        await ReadAsync<PlannedPart>(SweepArtifacts.Part(sweepId, part), cancellationToken) ?? (await PlanAgainAsync(sweepId, cancellationToken)).Parts[part];
+
+    /// <summary>The parts that together are every chunk once, one after another.</summary>
+    public async IAsyncEnumerable<PlannedPart> GroupsAsync(string sweepId, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        SweepPlan header = await HeaderAsync(sweepId, cancellationToken);
+        for (int part = 0; part < header.Size.Groups; part++)
+        {
+            yield return await PartAsync(sweepId, part, cancellationToken);
+        }
+    }
+
+    /// <summary>All pairs of a sweep, in the order of the result: for what depends on all of them.</summary>
+    public async Task<IReadOnlyList<TokenPair>> PairsAsync(string sweepId, CancellationToken cancellationToken)
+    {
+        var pairs = new TokenPair[(await HeaderAsync(sweepId, cancellationToken)).PairCount];
+        await foreach (PlannedPart part in GroupsAsync(sweepId, cancellationToken))
+        {
+            foreach (var (pair, place) in part.Chunks.SelectMany(chunk => chunk.Pairs.Zip(chunk.Places)))
+            {
+                pairs[place] = pair;
+            }
+        }
+
+        return pairs;
+    }
+
+    /// <summary>The texts of a sweep's tokens; null where its model has no tokenizer.</summary>
+    public async Task<IReadOnlyDictionary<int, string>?> TokenTextsAsync(string sweepId, CancellationToken cancellationToken)
+    {
+        var texts = await ReadAsync<TokenTexts>(SweepArtifacts.TokenTexts(sweepId), cancellationToken);
+        return texts is null ? (await PlanAgainAsync(sweepId, cancellationToken)).TokenTexts : texts.ByToken;
+    }
+
+    /// <summary>Stores a plan; its header last, so that where it is the rest has been.</summary>
+    public async Task WriteAsync(string sweepId, PlannedSweep plan, CancellationToken cancellationToken)
+    {
+        await WriteAsync(SweepArtifacts.TokenTexts(sweepId), new TokenTexts(plan.TokenTexts), cancellationToken);
+        await Parallel.ForEachAsync(
+            plan.Parts.Index(),
+            new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = cancellationToken },
+            async (part, cancel) => await WriteAsync(SweepArtifacts.Part(sweepId, part.Index), part.Item, cancel));
+        await WriteAsync(SweepArtifacts.Plan(sweepId), plan.Header, cancellationToken);
+    }
+
+    /// <summary>The artifacts under keys that a sweep of the store refers to, as far as its plan is there; the plan is not made again for it.</summary>
+    public async IAsyncEnumerable<string> ReferredAsync(string sweepId, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (await ReadAsync<SweepPlan>(SweepArtifacts.Plan(sweepId), cancellationToken) is not { SchemaVersion: SweepPlan.CurrentSchema } plan)
+        {
+            yield break;
+        }
+
+        ChunkWork exact = plan.ExactWork();
+        if (exact is ChunkWork.Heads heads)
+        {
+            if (await ReadAsync<ScreenedHeads>(SweepArtifacts.Screen(sweepId), cancellationToken) is ScreenedHeads screened)
+            {
+                exact = heads with { Only = screened.ByLayer };
+            }
+
+            if (plan.Size.NeedsSums)
+            {
+                yield return SweepArtifacts.Sums(WorkKeys.Sums(plan.Source, plan.PairsKey, heads.Options.References, heads.Options.Direction));
+            }
+        }
+
+        for (int index = 0; index < plan.Size.Parts; index++)
+        {
+            if (await ReadAsync<PlannedPart>(SweepArtifacts.Part(sweepId, index), cancellationToken) is not PlannedPart part)
+            {
+                continue;
+            }
+
+            foreach (PlannedChunk chunk in part.Chunks)
+            {
+                yield return SweepArtifacts.Activations(chunk.Activations);
+                yield return SweepArtifacts.Runs(part.KeyOf(chunk, exact));
+                if (plan.Request.Method != Core.Patching.Method.Exact)
+                {
+                    PlannedPart whole = part with { FirstLayer = 0, LastLayer = plan.Model.Layers - 1 };
+                    yield return SweepArtifacts.Runs(whole.KeyOf(chunk, ChunkWork.Estimate(plan.Request)));
+                }
+            }
+        }
+    }
+
+    private async Task<PlannedSweep> PlanAgainAsync(string sweepId, CancellationToken cancellationToken)
+    {
+        var stored = await _store.RequireJsonAsync<StoredRequest>(SweepArtifacts.Request(sweepId), cancellationToken);
+        PlannedSweep plan = await SweepPlanner.PlanAsync(stored.Request, stored.CreatedAt, _catalog, FaultPlaces.JsonPaths, cancellationToken);
+        await WriteAsync(sweepId, plan, cancellationToken);
+        return plan;
+    }
+
+    private Task WriteAsync<T>(string name, T record, CancellationToken cancellationToken) => _store.WriteDerivedAsync(
+        name, (stream, cancel) => JsonSerializer.SerializeAsync(stream, record, Core.Results.ResultJson.Compact, cancel), cancellationToken);
+
+    /// <summary>Reads a record; null where there is none, or a torn one.</summary>
+    private async Task<T?> ReadAsync<T>(string name, CancellationToken cancellationToken)
+        where T : class
+    {
+        try
+        {
+            return await _store.ReadJsonAsync<T>(name, cancellationToken);
+        }
+        catch (DamagedArtifactException)
+        {
+            return null;
+        }
+    }
+
+    private sealed record TokenTexts(IReadOnlyDictionary<int, string>? ByToken);
+}

@@ -1,0 +1,252 @@
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Caching;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Sweeps.Models;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Sweeps.Plans;
+
+/// <summary>
+/// Cuts a sweep: pairs into chunks, which are what is stored, and bands of layers over groups of chunks into parts, which are what an activity
+/// does. Chunks and bands depend on the model, the device's kind, the memory and the chunk's own pairs alone, so that a sweep over more pairs comes to
+/// the same ones: every chunk of a length and first difference that was full before. The last chunk of each such group grows with the pairs, and then
+/// is another; since chunks grow from a few pairs on, that is less than half of a group. Parts are sized by counted operations and depend on nothing
+/// that is stored.
+/// </summary>
+internal sealed class SweepCut
+{
+    /// <summary>A part takes about so long where there is enough to do: long against what an activity costs, short against what a killed host loses.</summary>
+    private const double PartSeconds = 10;
+
+    /// <summary>A chunk that takes longer than this over all layers is cut into bands of layers.</summary>
+    private const double LongestSeconds = 30;
+
+    /// <summary>Parts of a small sweep, so that several workers share it.</summary>
+    private const int FewParts = 8;
+
+    /// <summary>Pairs of the first chunk of a group. Fewer do not stand alone, and go together with others to twice as many.</summary>
+    private const int FewestPairs = 4;
+
+    /// <summary>Pairs of a chunk. More gain nothing; and the smaller the chunks, the more of them a sweep over more pairs has in common with an earlier one.</summary>
+    private const int MostPairsOnCpu = 64, MostPairsOnGpu = 256;
+
+    /// <summary>Positions of a chunk, over its pairs: more gain nothing on a GPU.</summary>
+    private const int MostRows = 8192;
+
+    private const int MostChunksOfPart = 1024;
+
+    private readonly ModelConfig _config;
+    private readonly ModelSource _source;
+    private readonly ScalarType _dtype;
+    private readonly MemoryBudget _budget;
+    private readonly double _rate;
+
+    /// <summary>Makes a cut for a model.</summary>
+    public SweepCut(ModelConfig config, ModelSource source, MemoryBudget budget, DeviceRates rates)
+    {
+        _config = config;
+        _source = source;
+        _dtype = Dtypes.Parse(source.Dtype);
+        _budget = budget;
+        _rate = rates.Of(source);
+    }
+
+    /// <summary>The parts and the size of a sweep.</summary>
+    /// <param name="pairs">All pairs, in the order of the result.</param>
+    /// <param name="method">How effects are found.</param>
+    /// <param name="exact">The patched runs.</param>
+    /// <param name="estimate">The estimates, where the method has some.</param>
+    /// <param name="shareRun">Which share of all heads is run, as far as it is known.</param>
+    public (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(IReadOnlyList<TokenPair> pairs, Method method, ChunkWork exact, ChunkWork? estimate, double shareRun)
+    {
+        var places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
+        Measured[] chunks = [.. Chunks(pairs).Select(chunk => Measure(chunk, method, exact, estimate, shareRun))];
+        double flops = chunks.Sum(chunk => chunk.Flops), seconds = flops / _rate;
+        double target = seconds switch
+        {
+            > FewParts * PartSeconds => PartSeconds,
+            > FewParts / 2.0 => seconds / FewParts,
+            _ => 0.5,
+        };
+        var firstBands = new List<PlannedPart>();
+        var otherBands = new List<(int Band, PlannedPart Part)>();
+        foreach (IReadOnlyList<Measured> group in Groups(chunks, target * _rate))
+        {
+            PlannedChunk[] planned = [.. group.Select(chunk => new PlannedChunk(
+                chunk.Pairs, [.. chunk.Pairs.Select(pair => places[pair.Index])], chunk.Start, WorkKeys.Activations(_source, chunk.Pairs, chunk.Start)))];
+            foreach (var (band, layers) in group[0].Bands.Index())
+            {
+                var part = new PlannedPart(layers.First, layers.Last, planned);
+                if (band == 0)
+                {
+                    firstBands.Add(part);
+                }
+                else
+                {
+                    otherBands.Add((band, part));
+                }
+            }
+        }
+
+        PlannedPart[] parts = [.. firstBands, .. otherBands.OrderBy(one => one.Band).Select(one => one.Part)];
+        return (parts, new PlanSize(
+            _config.Layers,
+            chunks.Length,
+            firstBands.Count,
+            parts.Length,
+            parts.Sum(part => part.Chunks.Count),
+            method,
+            exact is ChunkWork.Heads { Options.Ablation: Ablation.Mean },
+            flops,
+            chunks.Sum(chunk => Bytes(CachedTensor.All(_config, chunk.Start), chunk.Pairs, chunk.Start)),
+            BytesToRead(parts, firstBands.Count, method, exact, estimate),
+            seconds,
+            chunks.Max(chunk => chunk.Bands.Max(band =>
+                Cost.PeakBytes(_config, _dtype, chunk.Pairs.Count, chunk.Pairs[0].Length, chunk.Start, band.Last - band.First + 1, _budget)))));
+    }
+
+    // A part that has all layers of its chunks makes their activations itself, unless the estimate before it did.
+    private long BytesToRead(PlannedPart[] parts, int groups, Method method, ChunkWork exact, ChunkWork? estimate)
+    {
+        bool cachedFirst = parts.Length > groups;
+        long bytes = 0;
+        if (estimate is not null && cachedFirst)
+        {
+            bytes += parts.Take(groups).Sum(part => Of(part, estimate));
+        }
+
+        return method == Method.Attribution || (method == Method.Exact && !cachedFirst) ? bytes : bytes + parts.Sum(part => Of(part, exact));
+
+        long Of(PlannedPart part, ChunkWork work) =>
+            part.Chunks.Sum(chunk => Bytes(work.Needed(_config, part.FirstLayer, part.LastLayer, chunk.Start), chunk.Pairs, chunk.Start));
+    }
+
+    private long Bytes(IEnumerable<CachedTensor> tensors, IReadOnlyList<TokenPair> pairs, int start) =>
+        Cost.Bytes(_config, _dtype, tensors, pairs.Count, pairs[0].Length, start);
+
+    /// <summary>
+    /// Chunks of pairs of one length and first difference, in the order of the dataset: a few, as many again, then twice as many each time, to the
+    /// most there may be. What is left of a group and is too few to stand alone goes together with others of its length.
+    /// </summary>
+    private IEnumerable<IReadOnlyList<TokenPair>> Chunks(IReadOnlyList<TokenPair> pairs)
+    {
+        foreach (var ofOneLength in pairs.GroupBy(pair => pair.Length).OrderBy(group => group.Key))
+        {
+            int most = PairsPerChunk(ofOneLength.Key);
+            var left = new List<TokenPair>();
+            foreach (var group in ofOneLength.Select(pair => (pair.FirstDifference, Pair: pair)).GroupBy(one => one.FirstDifference, one => one.Pair).OrderBy(group => group.Key))
+            {
+                TokenPair[] ofGroup = [.. group.OrderBy(pair => pair.Index)];
+                for (int done = 0; done < ofGroup.Length;)
+                {
+                    TokenPair[] chunk = [.. ofGroup.Skip(done).Take(Math.Min(most, Math.Max(FewestPairs, done)))];
+                    done += chunk.Length;
+                    if (chunk.Length < Math.Min(most, FewestPairs))
+                    {
+                        left.AddRange(chunk);
+                    }
+                    else
+                    {
+                        yield return chunk;
+                    }
+                }
+            }
+
+            foreach (IReadOnlyList<TokenPair> chunk in Core.Patching.Chunks.Split(left, _ => Math.Min(most, 2 * FewestPairs)))
+            {
+                yield return chunk;
+            }
+        }
+    }
+
+    // Whatever is patched: sweeps of other patches over the same pairs find the same activations.
+    private int PairsPerChunk(int length)
+    {
+        double forward = Cost.OfCaching(_config, 1, length, start: 0);
+        double most = new[]
+        {
+            _budget.PairsCached(_config, _dtype, length),
+            MostRows / (double)length,
+            PartSeconds * _rate / (forward * (1 + (_config.Heads * _config.Layers / 4.0))),
+            _source.IsOnGpu ? MostPairsOnGpu : MostPairsOnCpu,
+        }.Min();
+        return 1 << (int)Math.Log2(Math.Max(most, 1));
+    }
+
+    private Measured Measure(IReadOnlyList<TokenPair> chunk, Method method, ChunkWork exact, ChunkWork? estimate, double shareRun)
+    {
+        int start = exact is ChunkWork.Heads { Options.Ablation: not null } ? 0 : CachingRun.StartOf(chunk);
+        double caching = Cost.OfCaching(_config, chunk.Count, chunk[0].Length, start);
+        double estimating = estimate?.Operations(_config, chunk, 0, _config.Layers - 1) ?? 0;
+        double[] layers = method == Method.Attribution
+            ? new double[_config.Layers]
+            : [.. Enumerable.Range(0, _config.Layers).Select(layer => shareRun * exact.Operations(_config, chunk, layer, layer))];
+        return new Measured(chunk, start, caching + estimating + layers.Sum(), Bands(layers));
+    }
+
+    /// <summary>Bands of layers that cost about the same each; one, where a chunk over all layers does not take long.</summary>
+    private List<(int First, int Last)> Bands(double[] layers)
+    {
+        double all = layers.Sum();
+        int count = all / _rate > LongestSeconds ? (int)Math.Min(Math.Ceiling(all / _rate / PartSeconds), layers.Length) : 1;
+        var bands = new List<(int First, int Last)>();
+        double done = 0;
+        for (int layer = 0, first = 0; layer < layers.Length; layer++)
+        {
+            done += layers[layer];
+            if (layer == layers.Length - 1 || done >= all * (bands.Count + 1) / count)
+            {
+                bands.Add((first, layer));
+                first = layer + 1;
+            }
+        }
+
+        return bands;
+    }
+
+    private static IEnumerable<IReadOnlyList<Measured>> Groups(IReadOnlyList<Measured> chunks, double target)
+    {
+        var group = new List<Measured>();
+        double flops = 0;
+        foreach (Measured chunk in chunks)
+        {
+            // A band of the whole group is one part.
+            if (group.Count > 0
+                && (flops + (chunk.Flops / chunk.Bands.Count / 2) > target || group.Count == MostChunksOfPart || !group[0].Bands.SequenceEqual(chunk.Bands)))
+            {
+                yield return group;
+                group = [];
+                flops = 0;
+            }
+
+            group.Add(chunk);
+            flops += chunk.Flops / chunk.Bands.Count;
+        }
+
+        yield return group;
+    }
+
+    private sealed record Measured(IReadOnlyList<TokenPair> Pairs, int Start, double Flops, IReadOnlyList<(int First, int Last)> Bands);
+}
+
+/// <summary>How fast one activity computes on each kind of device, in floating-point operations a second: what sizes of parts are reckoned from.</summary>
+/// <param name="Cpu">On CPU cores.</param>
+/// <param name="Gpu">On a GPU.</param>
+public sealed record DeviceRates(double Cpu, double Gpu)
+{
+    /// <summary>The variable that says another rate of this host's device, in GFLOP/s.</summary>
+    public const string Variable = "HEADPATCHING_GFLOPS";
+
+    /// <summary>25 GFLOP/s on a CPU's core, 15 TFLOP/s on a GPU.</summary>
+    public static DeviceRates Default { get; } = new(25e9, 15e12);
+
+    /// <summary>The rates of this host: the default, or what <see cref="Variable"/> says.</summary>
+    public static DeviceRates OfThisHost() =>
+        double.TryParse(Environment.GetEnvironmentVariable(Variable), System.Globalization.CultureInfo.InvariantCulture, out double gflops) && gflops is > 0 and < 1e9
+            ? new DeviceRates(gflops * 1e9, gflops * 1e9)
+            : Default;
+
+    /// <summary>The rate of a model's device.</summary>
+    public double Of(ModelSource source) => source.IsOnGpu ? Gpu : Cpu;
+}

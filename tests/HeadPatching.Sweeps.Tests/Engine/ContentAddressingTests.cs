@@ -1,0 +1,289 @@
+using System.Text.Json.Nodes;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Storage;
+using HeadPatching.Testing;
+
+namespace HeadPatching.Sweeps.Tests.Engine;
+
+/// <summary>What is stored is found again by all that its numbers depend on and by nothing else, and whatever is gone or torn is made again.</summary>
+public sealed class ContentAddressingTests : IDisposable
+{
+    private static readonly SweepRequest Small = new() { Dataset = "ioi-generated", Count = 12, Dtype = "float64" };
+
+    private readonly TemporaryFolder _folder = new();
+    private int _sweeps;
+
+    public static TheoryData<SweepRequest> Views { get; } =
+    [
+        Small with { Threshold = 0.3 },
+        Small with { Top = 21 },
+        Small with { Aggregation = Aggregation.RatioOfMeans },
+    ];
+
+    [Theory]
+    [MemberData(nameof(Views))]
+    public async Task Another_view_of_the_same_numbers_runs_nothing_and_reads_no_activation(SweepRequest view)
+    {
+        WatchedStore store = Store();
+        await SweepAsync(store, Small);
+        store.Opened.Clear();
+
+        SweepStatus status = await SweepAsync(store, view);
+
+        Assert.Equal((0, 0L), (status.Progress.ForwardPasses, status.Progress.PatchedRuns));
+        Assert.Equal(status.Progress.TasksTotal, status.Progress.TasksReused);
+        Assert.DoesNotContain(store.Opened, name => name.StartsWith("activations/", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Another_patch_over_the_same_pairs_makes_no_forward_pass_of_the_baselines()
+    {
+        WatchedStore store = Store();
+        Assert.Equal(24, (await SweepAsync(store, Small)).Progress.ForwardPasses);
+
+        SweepStatus status = await SweepAsync(store, Small with { Patch = Patch.V });
+
+        Assert.Equal(0, status.Progress.ForwardPasses);
+        Assert.True(status.Progress.PatchedRuns > 0);
+    }
+
+    [Fact]
+    public async Task A_sweep_over_more_pairs_runs_the_new_ones_and_the_last_chunks_of_the_earlier_one()
+    {
+        WatchedStore store = Store();
+        SweepRequest all = Small with { Count = 100 };
+        await SweepAsync(store, all with { PairIndices = [.. Enumerable.Range(0, 50)] });
+
+        SweepStatus status = await SweepAsync(store, all);
+
+        Assert.InRange(status.Progress.ForwardPasses, 100, 150); // of 200; chunks that were not full are others now
+        Assert.Equal((await NumbersAsync(Store("fresh"), all)).ToJsonString(), (await NumbersAsync(store, all)).ToJsonString());
+    }
+
+    [Fact]
+    public async Task A_changed_tokenizer_is_another_sweep_with_its_own_numbers()
+    {
+        string model = _folder["models/own"];
+        CopyDemoModel(model);
+        WatchedStore store = Store();
+        var request = new SweepRequest { Model = "own", Dtype = "float64" };
+        (string before, double[][] old) = await ByContentAsync(store, request);
+
+        Exchange(Path.Combine(model, "vocab.json"), "ĠJohn", "ĠMary");
+        (string after, double[][] changed) = await ByContentAsync(store, request);
+
+        Assert.NotEqual(before, after);
+        Assert.NotEqual(old, changed);
+        Assert.Equal((await ByContentAsync(Store("fresh"), request)).Heatmap, changed);
+    }
+
+    [Fact]
+    public async Task A_changed_config_or_other_numerics_is_other_work()
+    {
+        string model = _folder["models/own"];
+        CopyDemoModel(model);
+        WatchedStore store = Store();
+        var request = new SweepRequest { Model = "own", Dtype = "float64" };
+        (string before, double[][] old) = await ByContentAsync(store, request);
+
+        string config = Path.Combine(model, "config.json");
+        JsonNode json = JsonNode.Parse(await File.ReadAllTextAsync(config))!;
+        json["layer_norm_epsilon"] = 0.1;
+        await File.WriteAllTextAsync(config, json.ToJsonString());
+        (string after, double[][] changed) = await ByContentAsync(store, request);
+
+        Assert.NotEqual(before, after);
+        Assert.NotEqual(old, changed);
+
+        PlannedSweep plan = await PlanAsync(request);
+        PlannedChunk chunk = plan.Parts[0].Chunks[0];
+        Assert.Equal(chunk.Activations, WorkKeys.Activations(plan.Header.Source, chunk.Pairs, chunk.Start));
+        Assert.NotEqual(chunk.Activations, WorkKeys.Activations(plan.Header.Source, chunk.Pairs, chunk.Start, Core.Numerics.Version + 1));
+    }
+
+    public static TheoryData<string, string> Losses { get; } = new()
+    {
+        { "exact", "activations/" },
+        { "exact", "runs/" },
+        { "exact", "plan.json" },
+        { "exact", "/parts/" },
+        { "exact", "tokens.json" },
+        { "exact", "results.json" },
+        { "exact", "heads.csv" },
+        { "screen", "screen.json" },
+        { "screen", "runs/" },
+        { "mean", "sums/" },
+        { "mean", "activations/" },
+        { "mean", "/parts/" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Losses))]
+    public async Task Whatever_is_deleted_before_during_or_after_a_sweep_it_ends_with_the_same_numbers(string kind, string lost)
+    {
+        SweepRequest request = kind switch
+        {
+            "screen" => Small with { Method = Method.Screen, ScreenTop = 4 },
+            "mean" => Small with { Ablation = Ablation.Mean },
+            _ => Small,
+        };
+        JsonNode expected = await NumbersAsync(Store("fresh"), request);
+
+        WatchedStore store = Store();
+        string id = SweepIds.New();
+        Assert.Equal(SweepState.Completed, (await RunAsync(store, id, request)).Status);
+        Delete("store", lost);
+        Assert.Equal(expected.ToJsonString(), (await NumbersAsync(store, request)).ToJsonString());
+
+        // During: each time that something else is begun.
+        WatchedStore losing = Store("losing");
+        int deletions = 0;
+        losing.Before = name =>
+        {
+            if (!name.Contains(lost, StringComparison.Ordinal) && !name.EndsWith("request.json", StringComparison.Ordinal) && Interlocked.Increment(ref deletions) % 7 == 0 && deletions < 60)
+            {
+                Delete("losing", lost);
+            }
+        };
+        id = SweepIds.New();
+        Assert.Equal(SweepState.Completed, (await RunAsync(losing, id, request)).Status);
+        losing.Before = _ => { };
+        Assert.Equal(expected.ToJsonString(), (await NumbersAsync(losing, request)).ToJsonString());
+
+        // After: what the finished sweep has lost is there again when it is run again.
+        Delete("losing", lost);
+        Assert.Equal(SweepState.Completed, (await RunAsync(losing, id, request)).Status);
+        Assert.True(await losing.ExistsAsync(SweepArtifacts.Result(id, "results.json"), TestContext.Current.CancellationToken));
+    }
+
+    [Theory]
+    [InlineData("activations", true)]
+    [InlineData("activations", false)]
+    [InlineData("runs", true)]
+    [InlineData("runs", false)]
+    public async Task A_torn_artifact_is_never_read_as_whole(string kind, bool cut)
+    {
+        WatchedStore store = Store();
+        JsonNode expected = await NumbersAsync(store, Small);
+        foreach (string file in Directory.GetFiles(_folder[$"store/{kind}"]))
+        {
+            byte[] bytes = await File.ReadAllBytesAsync(file);
+            if (cut)
+            {
+                bytes = bytes[..(bytes.Length / 2)];
+            }
+            else
+            {
+                Array.Clear(bytes, bytes.Length / 2, 64); // as a file system leaves what never reached the disk
+            }
+
+            await File.WriteAllBytesAsync(file, bytes);
+        }
+
+        Assert.Equal(expected.ToJsonString(), (await NumbersAsync(store, Small)).ToJsonString());
+        Assert.True((await SweepAsync(store, Small with { Patch = Patch.Q })).Progress.ForwardPasses is 0 or 24);
+    }
+
+    [Fact]
+    public async Task Pruning_takes_what_no_sweep_refers_to_and_leaves_the_rest()
+    {
+        WatchedStore store = Store();
+        string kept = SweepIds.New(), deleted = SweepIds.New();
+        await RunAsync(store, kept, Small with { Method = Method.Screen, ScreenTop = 3 });
+        await RunAsync(store, deleted, Small with { Patch = Patch.K });
+        CancellationToken stop = TestContext.Current.CancellationToken;
+        var plans = new StoredPlans(store, new ModelCatalog(_folder["models"]));
+        Assert.Empty(await StorePruning.UnusedAsync(store, plans, DateTimeOffset.MaxValue, stop));
+
+        await store.DeletePrefixAsync(SweepArtifacts.Folder(deleted), stop);
+        Assert.Empty(await StorePruning.UnusedAsync(store, plans, DateTimeOffset.UnixEpoch, stop));
+        IReadOnlyList<ArtifactInfo> unused = await StorePruning.UnusedAsync(store, plans, DateTimeOffset.MaxValue, stop);
+        Assert.NotEmpty(unused);
+        Assert.All(unused, artifact => Assert.StartsWith("runs/", artifact.Name, StringComparison.Ordinal)); // the activations are the other sweep's too
+
+        foreach (ArtifactInfo artifact in unused)
+        {
+            await store.DeleteAsync(artifact.Name, stop);
+        }
+
+        SweepStatus again = await SweepAsync(store, Small with { Method = Method.Screen, ScreenTop = 3 });
+        Assert.Equal((again.Progress.TasksTotal, 0), (again.Progress.TasksReused, again.Progress.ForwardPasses));
+    }
+
+    [Fact]
+    public async Task Timings_say_what_was_done_and_what_was_reused()
+    {
+        WatchedStore store = Store();
+        SweepTimings first = (await ResultAsync(store, await SweepAsync(store, Small))).Timings;
+        SweepTimings second = (await ResultAsync(store, await SweepAsync(store, Small with { Top = 3 }))).Timings;
+
+        Assert.Equal(0, first.RunsReused);
+        Assert.True(first is { Activities: > 0, Runs: > 0, BytesWritten: > 0 });
+        Assert.Equal((first.Runs, first.Runs, 0L), (second.Runs, second.RunsReused, second.BytesWritten));
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private static void Exchange(string file, string one, string other)
+    {
+        var json = (JsonObject)JsonNode.Parse(File.ReadAllText(file))!;
+        (json[one], json[other]) = (json[other]!.DeepClone(), json[one]!.DeepClone());
+        File.WriteAllText(file, json.ToJsonString());
+    }
+
+    private static void CopyDemoModel(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        foreach (string file in Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "models", "ioi-demo")))
+        {
+            File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+        }
+    }
+
+    private static async Task<SweepResult> ResultAsync(IArtifactStore store, SweepStatus status) =>
+        await store.RequireJsonAsync<SweepResult>(SweepArtifacts.Result(status.Id, "results.json"), TestContext.Current.CancellationToken);
+
+    private async Task<(string Id, double[][] Heatmap)> ByContentAsync(IArtifactStore store, SweepRequest request)
+    {
+        string id = SweepIds.OfContent(await PlanAsync(request));
+        return (id, (await ResultAsync(store, await RunAsync(store, id, request))).Heatmap);
+    }
+
+    private async Task<PlannedSweep> PlanAsync(SweepRequest request) => await SweepPlanner.PlanAsync(
+        request, DateTimeOffset.UnixEpoch, new ModelCatalog(_folder["models"]), FaultPlaces.JsonPaths, TestContext.Current.CancellationToken);
+
+    private async Task<SweepStatus> SweepAsync(IArtifactStore store, SweepRequest request) => await RunAsync(store, SweepIds.OfKey($"{_sweeps++}"), request);
+
+    private async Task<SweepStatus> RunAsync(IArtifactStore store, string id, SweepRequest request)
+    {
+        await using var engine = new InProcessEngine(store, new ModelCatalog(_folder["models"]), new EngineOptions { Parallelism = 2 });
+        SweepStatus status = await engine.RunAsync(id, request, TestContext.Current.CancellationToken);
+        Assert.True(status.Status == SweepState.Completed, status.Error?.Message);
+        return status;
+    }
+
+    private async Task<JsonNode> NumbersAsync(WatchedStore store, SweepRequest request)
+    {
+        SweepStatus status = await SweepAsync(store, request);
+        await using Stream stream = (await store.OpenReadAsync(SweepArtifacts.Result(status.Id, "results.json")))!;
+        var result = (JsonObject)(await JsonNode.ParseAsync(stream))!;
+        result.Remove("timings");
+        result.Remove("sweepId");
+        return result;
+    }
+
+    private WatchedStore Store(string name = "store") => new(new LocalArtifactStore(_folder[name]));
+
+    private void Delete(string store, string what)
+    {
+        foreach (string file in Directory.GetFiles(_folder[store], "*", SearchOption.AllDirectories).Where(file => file.Replace('\\', '/').Contains(what, StringComparison.Ordinal) && !file.Contains('~')))
+        {
+            File.Delete(file);
+        }
+    }
+}
