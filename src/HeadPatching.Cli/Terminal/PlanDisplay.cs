@@ -13,6 +13,7 @@ internal static class PlanDisplay
             $"{plan.Model.Name}: {plan.Model.Layers} layers x {plan.Model.Heads} heads, {plan.Model.Dtype} on {plan.Model.Device}. {plan.Dataset}: {plan.PairCount} pairs in {size.Chunks} chunks."));
         Console.WriteLine(FormattableString.Invariant($"Activities:      {size.Activities}"));
         Console.WriteLine(FormattableString.Invariant($"Stored runs:     {size.Runs}"));
+        Console.WriteLine(FormattableString.Invariant($"Patched runs:    {size.PatchedRuns}"));
         Console.WriteLine(FormattableString.Invariant($"Operations:      {size.Flops / 1e9:F1} GFLOP, counted"));
         Console.WriteLine(FormattableString.Invariant($"To cache:        {size.BytesToCache / 1048576.0:F1} MiB of activations"));
         Console.WriteLine(FormattableString.Invariant($"To read:         {size.BytesToRead / 1048576.0:F1} MiB of them"));

@@ -1,6 +1,4 @@
-using System.Diagnostics;
 using System.Globalization;
-using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Plans;
@@ -23,21 +21,33 @@ internal static class SweepDisplay
 
     private static async Task<SweepStatus> OnTerminalAsync(InProcessEngine engine, SweepPlan plan, Func<Task<SweepStatus>> run)
     {
-        var rate = new RateColumn();
+        var pace = new SweepPace(plan.Size.PatchedRuns, TimeProvider.System);
         ProgressColumn[] columns =
-            [new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), rate, new RemainingTimeColumn()];
+        [
+            new TaskDescriptionColumn { Alignment = Justify.Left },
+            new ProgressBarColumn(),
+            new PercentageColumn(),
+            new TextColumn(() => string.Create(CultureInfo.InvariantCulture, $"{pace.RunsASecond,6:F0} heads/s")),
+            new TextColumn(() => pace.Left is TimeSpan left ? string.Create(CultureInfo.InvariantCulture, $@"{left:h\:mm\:ss} left") : ""),
+        ];
         return await AnsiConsole.Progress().Columns(columns).StartAsync(async display =>
         {
-            ProgressTask bar = display.AddTask("planning", maxValue: plan.Size.Runs);
+            ProgressTask bar = display.AddTask("planning", maxValue: 1);
             void Follow(SweepStatus status)
             {
                 bar.Description = status.Progress.Phase.ToString().ToLowerInvariant();
-                bar.MaxValue = Math.Max(1, Total(plan, status.Progress));
-                bar.Value = status.Progress.ChunksEstimated + status.Progress.TasksDone;
+                pace.At(status.Progress);
+                bar.Value = pace.Done;
+            }
+
+            void Made(long runs)
+            {
+                pace.Made(runs);
+                bar.Value = pace.Done;
             }
 
             engine.Changed += Follow;
-            engine.PatchedRunsMade += rate.Add;
+            engine.PatchedRunsMade += Made;
             try
             {
                 return await run();
@@ -45,7 +55,7 @@ internal static class SweepDisplay
             finally
             {
                 engine.Changed -= Follow;
-                engine.PatchedRunsMade -= rate.Add;
+                engine.PatchedRunsMade -= Made;
             }
         });
     }
@@ -79,22 +89,8 @@ internal static class SweepDisplay
         }
     }
 
-    /// <summary>What there is to do: each chunk's estimates, and each run of a band of layers over a chunk.</summary>
-    private static int Total(SweepPlan plan, SweepProgress progress) =>
-        progress.TasksTotal + (plan.Request.Method == Method.Exact ? 0 : progress.ChunksTotal);
-
-    /// <summary>Patched runs (one head on one pair) a second.</summary>
-    private sealed class RateColumn : ProgressColumn
+    private sealed class TextColumn(Func<string> text) : ProgressColumn
     {
-        private readonly long _started = Stopwatch.GetTimestamp();
-        private long _runs;
-
-        public void Add(long runs) => Interlocked.Add(ref _runs, runs);
-
-        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime)
-        {
-            double rate = Interlocked.Read(ref _runs) / Stopwatch.GetElapsedTime(_started).TotalSeconds;
-            return new Text(string.Create(CultureInfo.InvariantCulture, $"{rate,6:F0} heads/s"));
-        }
+        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) => new Text(text());
     }
 }

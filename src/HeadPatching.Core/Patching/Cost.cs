@@ -42,24 +42,23 @@ public static class Cost
         StreamPoint point = patch.Point(config);
         int units = Units.Of(config, options.Patch), end = config.Layers - 1;
         double operations = 0;
-        foreach (PatchPlace place in PatchPlace.Of(chunk, options.Positions, beforeDifference: options.Ablation is not null))
+        foreach (var (place, layer) in CellsOfBand(config, options, chunk, first, last))
         {
             double live = chunk[0].Length - place.Start;
-            for (int layer = first; layer <= last; layer++)
-            {
-                if (place.Changes(patch.Reach(config, layer)))
-                {
-                    double own = layer == end && point != StreamPoint.Pre ? 1 : live; // positions of the patched layer that are looked at
-                    double run = options.Patch.IsOfLayer() ? 0 : own * one.Output / units;
-                    run += point == StreamPoint.Mid ? own * one.Mlp : 0;
-                    run += one.Suffix(point == StreamPoint.Pre ? layer : layer + 1, live);
-                    operations += units * chunk.Count * run;
-                }
-            }
+            double own = layer == end && point != StreamPoint.Pre ? 1 : live; // positions of the patched layer that are looked at
+            double run = options.Patch.IsOfLayer() ? 0 : own * one.Output / units;
+            run += point == StreamPoint.Mid ? own * one.Mlp : 0;
+            run += one.Suffix(point == StreamPoint.Pre ? layer : layer + 1, live);
+            operations += units * chunk.Count * run;
         }
 
         return operations;
     }
+
+    /// <summary>The patched runs of a band of layers over a chunk, as patching it counts them.</summary>
+    /// <inheritdoc cref="OfBand"/>
+    public static long RunsOfBand(ModelConfig config, PatchOptions options, IReadOnlyList<TokenPair> chunk, int first, int last) =>
+        CellsOfBand(config, options, chunk, first, last).Count() * (long)Units.Of(config, options.Patch) * chunk.Count;
 
     /// <summary>The operations of patching the paths from the heads of a band of layers over a chunk.</summary>
     /// <param name="config">The model's shape.</param>
@@ -71,35 +70,32 @@ public static class Cost
     {
         var one = new Products(config, chunk[0].Length);
         double operations = 0;
-        foreach (PatchPlace place in PatchPlace.Of(chunk, options.Positions, beforeDifference: false))
+        foreach (var (place, layer) in CellsOfPaths(config, options, chunk, first, last))
         {
-            for (int layer = first; layer <= last; layer++)
+            Receiver[] receivers = [.. options.Receivers.Where(receiver => receiver.IsAfter(layer))];
+            Reach reach = options.Reach(config, layer);
+            bool toLogits = receivers[0].IsLogits;
+            int to = toLogits ? config.Layers : receivers.Max(receiver => receiver.Layer); // stage one goes so far
+            double live = reach == Reach.LastPosition ? 1 : chunk[0].Length - place.Start;
+            double replaced = reach == Reach.LastPosition ? 1 : place.End - place.Start;
+            double run = replaced * ((one.Output / config.Heads) + (options.FreezeMlps ? 0 : (to - layer) * one.Mlp));
+            if (!toLogits)
             {
-                Reach reach = options.Reach(config, layer);
-                if (!place.Changes(reach))
-                {
-                    continue;
-                }
-
-                Receiver[] receivers = [.. options.Receivers.Where(receiver => receiver.IsAfter(layer))];
-                bool toLogits = receivers[0].IsLogits;
-                int to = toLogits ? config.Layers : receivers.Max(receiver => receiver.Layer); // stage one goes so far
-                double live = reach == Reach.LastPosition ? 1 : chunk[0].Length - place.Start;
-                double replaced = reach == Reach.LastPosition ? 1 : place.End - place.Start;
-                double run = replaced * ((one.Output / config.Heads) + (options.FreezeMlps ? 0 : (to - layer) * one.Mlp));
-                if (!toLogits)
-                {
-                    int from = receivers.Min(receiver => receiver.Layer);
-                    run += receivers.GroupBy(receiver => receiver.Layer).Sum(_ => replaced * (one.Query + one.KeyValue));
-                    run += one.Suffix(from, live);
-                }
-
-                operations += config.Heads * chunk.Count * run;
+                int from = receivers.Min(receiver => receiver.Layer);
+                run += receivers.GroupBy(receiver => receiver.Layer).Sum(_ => replaced * (one.Query + one.KeyValue));
+                run += one.Suffix(from, live);
             }
+
+            operations += config.Heads * chunk.Count * run;
         }
 
         return operations;
     }
+
+    /// <summary>The patched runs of the paths from a band of layers over a chunk, as patching them counts them.</summary>
+    /// <inheritdoc cref="OfPaths"/>
+    public static long RunsOfPaths(ModelConfig config, PathOptions options, IReadOnlyList<TokenPair> chunk, int first, int last) =>
+        CellsOfPaths(config, options, chunk, first, last).Count() * (long)config.Heads * chunk.Count;
 
     /// <summary>The operations of estimating every layer: one run forwards, and backwards twice as much.</summary>
     /// <param name="config">The model's shape.</param>
@@ -135,6 +131,24 @@ public static class Cost
         BatchMemory batch = MemoryBudget.Cut(config, dtype, onCpu: true, config.Heads * layers, pairs, length - start, length, budget.Batch(null)).Takes;
         return cached + made + batch.Held + batch.Step;
     }
+
+    private static IEnumerable<(PatchPlace Place, int Layer)> CellsOfBand(
+        ModelConfig config, PatchOptions options, IReadOnlyList<TokenPair> chunk, int first, int last)
+    {
+        ILayerPatch patch = LayerPatchFor.Patch(options.Patch);
+        return Cells(PatchPlace.Of(chunk, options.Positions, beforeDifference: options.Ablation is not null), first, last, layer => patch.Reach(config, layer));
+    }
+
+    private static IEnumerable<(PatchPlace Place, int Layer)> CellsOfPaths(
+        ModelConfig config, PathOptions options, IReadOnlyList<TokenPair> chunk, int first, int last) =>
+        Cells(PatchPlace.Of(chunk, options.Positions, beforeDifference: false), first, last, layer => options.Reach(config, layer));
+
+    /// <summary>The rows and layers of a heatmap whose runs can differ from the unpatched one.</summary>
+    private static IEnumerable<(PatchPlace Place, int Layer)> Cells(IEnumerable<PatchPlace> places, int first, int last, Func<int, Reach> reach) =>
+        from place in places
+        from layer in Enumerable.Range(first, last - first + 1)
+        where place.Changes(reach(layer))
+        select (place, layer);
 
     /// <summary>The operations of a position in each of a layer's products.</summary>
     private sealed class Products(ModelConfig config, int length)

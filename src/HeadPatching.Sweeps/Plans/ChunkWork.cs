@@ -42,6 +42,10 @@ public abstract record ChunkWork
     /// <param name="last">Its last.</param>
     public abstract double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last);
 
+    /// <summary>The patched runs of a band of layers over a chunk of pairs, as they are reported when they are made.</summary>
+    /// <inheritdoc cref="Operations"/>
+    public virtual long PatchedRuns(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) => 0;
+
     /// <summary>The work that a request's patched runs, or paths, are.</summary>
     /// <param name="request">The request.</param>
     /// <param name="references">The pairs of its reference, where it has one.</param>
@@ -86,6 +90,10 @@ public abstract record ChunkWork
         /// <inheritdoc/>
         public override double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) =>
             Cost.OfBand(config, Options, pairs, first, last);
+
+        /// <inheritdoc/>
+        public override long PatchedRuns(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) =>
+            Cost.RunsOfBand(config, Options, pairs, first, last);
     }
 
     /// <summary>Patched paths.</summary>
@@ -103,6 +111,10 @@ public abstract record ChunkWork
         /// <inheritdoc/>
         public override double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) =>
             Cost.OfPaths(config, Options, pairs, first, last);
+
+        /// <inheritdoc/>
+        public override long PatchedRuns(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) =>
+            Cost.RunsOfPaths(config, Options, pairs, first, last);
     }
 
     /// <summary>Estimates of every patch from one gradient.</summary>

@@ -98,6 +98,7 @@ internal sealed class SweepCut
             parts.Sum(part => part.Chunks.Count),
             method,
             exact is ChunkWork.Heads { Options.Ablation: Ablation.Mean },
+            method == Method.Attribution ? 0 : (long)(shareRun * chunks.Sum(chunk => exact.PatchedRuns(_config, chunk.Pairs, 0, _config.Layers - 1))),
             flops,
             chunks.Sum(chunk => Bytes(CachedTensor.All(_config, chunk.Start), chunk.Pairs, chunk.Start)),
             BytesToRead(parts, firstBands.Count, method, exact, estimate),

@@ -80,6 +80,7 @@ public sealed record SweepPlan(
 /// <param name="Runs">Runs to be stored, one for each band of layers over each chunk.</param>
 /// <param name="Method">How effects are found.</param>
 /// <param name="NeedsSums">Whether a mean over all pairs has to be taken first.</param>
+/// <param name="PatchedRuns">Patched runs; of a screen about as many.</param>
 /// <param name="Flops">Floating-point operations, counted.</param>
 /// <param name="BytesToCache">Bytes of activations that are written where none are there yet.</param>
 /// <param name="BytesToRead">Bytes of activations that are read by parts that did not make them.</param>
@@ -93,6 +94,7 @@ public sealed record PlanSize(
     int Runs,
     Method Method,
     bool NeedsSums,
+    long PatchedRuns,
     double Flops,
     long BytesToCache,
     long BytesToRead,

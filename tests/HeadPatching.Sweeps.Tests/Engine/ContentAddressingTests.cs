@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
@@ -38,6 +39,24 @@ public sealed class ContentAddressingTests : IDisposable
         Assert.Equal((0, 0L), (status.Progress.ForwardPasses, status.Progress.PatchedRuns));
         Assert.Equal(status.Progress.TasksTotal, status.Progress.TasksReused);
         Assert.DoesNotContain(store.Opened, name => name.StartsWith("activations/", StringComparison.Ordinal));
+    }
+
+    public static TheoryData<SweepRequest> Counted { get; } =
+    [
+        Small,
+        Small with { Positions = Positions.Each },
+        Small with { Patch = Patch.ResidPre, Positions = Positions.One(-3) },
+        Small with { Ablation = Ablation.Zero, Positions = Positions.Each },
+        Small with { Receivers = [Receiver.Logits] },
+    ];
+
+    /// <summary>The time left is reckoned by it.</summary>
+    [Theory]
+    [MemberData(nameof(Counted))]
+    public async Task A_plan_counts_the_patched_runs_that_are_made(SweepRequest request)
+    {
+        PlannedSweep plan = await SweepPlanner.PlanAsync(request, DateTimeOffset.UnixEpoch, new ModelCatalog(), FaultPlaces.JsonPaths, TestContext.Current.CancellationToken);
+        Assert.Equal(plan.Header.Size.PatchedRuns, (await SweepAsync(Store(), request)).Progress.PatchedRuns);
     }
 
     [Fact]
