@@ -69,7 +69,8 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   properties: { publicAccess: 'None' }
 }
 
-// sweeps/ (requests, plans, layers' results, reports) and models/ are in no rule, so they stay.
+// What is large and made again where it is missed. sweeps/ (requests, plans, results), runs/ (what patched runs gave, a few KB each; `headpatch store
+// prune` removes those that no sweep refers to) and models/ are in no rule, so they stay.
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2024-01-01' = {
   parent: account
   name: 'default'
@@ -83,7 +84,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2024-01
           definition: {
             filters: {
               blobTypes: ['blockBlob']
-              prefixMatch: ['${containerName}/activations/']
+              prefixMatch: ['${containerName}/activations/', '${containerName}/sums/']
             }
             actions: {
               baseBlob: { delete: { daysAfterModificationGreaterThan: activationDays } }

@@ -49,6 +49,7 @@ public static class SweepApi
                 "The sweep runs on after the answer; follow it at links.self. With an Idempotency-Key that was sent before, the answer is the "
                 + "sweep that it made then. What only tokenising can find is not a 400: the sweep fails and its status lists the faults.")
             .Accepts<SweepRequest>(Json)
+            .Answers<SweepPlanAnswer>(StatusCodes.Status200OK, "With planOnly: how the sweep would be cut. There is no sweep.")
             .Answers<SweepAccepted>(StatusCodes.Status202Accepted, "The sweep is there. Location is its status; Retry-After says when to look.")
             .Refuses(StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest)
             .Refuses(StatusCodes.Status409Conflict, ProblemTypes.IdempotencyConflict, ProblemTypes.SweepDamaged)

@@ -9,7 +9,7 @@ using HeadPatching.Http.Requests;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
-using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -55,7 +55,13 @@ public sealed class SweepHandlers
         string? key = IdempotencyKey.Read(request, _limits);
         using IDisposable room = await _bodies.TakeAsync(request, stop);
         ReadOnlyMemory<byte> body = await BoundedBody.ReadAsync(request, _limits.BodyBytes, stop);
-        SweepRequest sweep = await SweepRequestReader.ReadAsync(body, _limits, _catalog, stop);
+        var (sweep, planOnly) = await SweepRequestReader.ReadAsync(body, _limits, _catalog, stop);
+        if (planOnly)
+        {
+            PlannedSweep plan = await SweepPlanner.PlanAsync(sweep, TimeProvider.System.GetUtcNow(), _catalog, FaultPlaces.JsonPaths, stop);
+            return Json(SweepPlanAnswer.Of(plan.Header));
+        }
+
         string? trace = Activity.Current?.Id ?? request.Headers.TraceParent;
         Submission submission = await _host.SubmitAsync(sweep, key, trace, stop);
         if (submission.Outcome == SubmissionOutcome.Conflict)

@@ -215,6 +215,22 @@ public sealed class SweepContractTests(ApiFixture api)
     }
 
     [Fact]
+    public async Task A_plan_alone_is_answered_at_once_and_makes_no_sweep()
+    {
+        using HttpResponseMessage answer = await api.Client.PostAsync("""{"dataset": "ioi-generated", "count": 1000, "planOnly": true}""");
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        JsonElement plan = JsonDocument.Parse(await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).RootElement;
+        Assert.Equal((1000, 24_000), (plan.GetProperty("pairs").GetInt32(), plan.GetProperty("patchedRuns").GetInt32()));
+        Assert.InRange(plan.GetProperty("activities").GetInt32(), 3, 20);
+        Assert.True(plan.GetProperty("flops").GetDouble() > 1e9);
+        Assert.Null(answer.Headers.Location);
+        Assert.False(plan.TryGetProperty("id", out _));
+
+        using HttpResponseMessage refused = await api.Client.PostAsync("""{"pairs": [{"clean": [1, 2], "corrupted": [1], "correct": 3, "incorrect": 4}], "planOnly": true}""");
+        Assert.Equal(["pairs[0] unequal-length"], (await refused.ReadProblemAsync(HttpStatusCode.BadRequest, "invalid-request")).Faults());
+    }
+
+    [Fact]
     public async Task A_key_that_is_empty_or_too_long_is_refused()
     {
         foreach (string key in (string[])["", new string('k', 201)])

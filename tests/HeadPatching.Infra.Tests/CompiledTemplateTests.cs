@@ -116,12 +116,12 @@ public partial class CompiledTemplateTests
 
     [Theory]
     [MemberData(nameof(Samples))]
-    public void Old_activations_are_deleted_and_nothing_else_is(string sample)
+    public void Old_activations_and_their_sums_are_deleted_and_nothing_else_is(string sample)
     {
         JsonNode lifecycle = Assert.Single(ArmResources.OfSnapshot(sample).OfType("Microsoft.Storage/storageAccounts/managementPolicies"));
         JsonNode rule = Assert.Single((JsonArray)lifecycle["properties"]!["policy"]!["rules"]!)!;
-        string prefix = (string)Assert.Single((JsonArray)rule["definition"]!["filters"]!["prefixMatch"]!)!;
-        Assert.Equal($"{ArmResources.AppSettings(sample)["HeadPatching__Container"]}/activations/", prefix);
+        string? container = (string?)ArmResources.AppSettings(sample)["HeadPatching__Container"];
+        Assert.Equal([$"{container}/activations/", $"{container}/sums/"], ((JsonArray)rule["definition"]!["filters"]!["prefixMatch"]!).Select(prefix => (string?)prefix));
         Assert.True((int)rule["definition"]!["actions"]!["baseBlob"]!["delete"]!["daysAfterModificationGreaterThan"]! >= 1);
     }
 

@@ -102,6 +102,10 @@ internal static class SweepDocument
         if (type == typeof(SweepRequest) || type == typeof(PromptPair))
         {
             schema.AdditionalPropertiesAllowed = false;
+            if (type == typeof(SweepRequest) && schema.Properties is { Count: > 0 } properties)
+            {
+                properties[SweepRequestReader.PlanOnly] = new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "Say how the sweep would be cut, and make none." };
+            }
         }
         else if (type == typeof(Prompt))
         {

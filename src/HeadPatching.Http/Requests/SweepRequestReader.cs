@@ -19,8 +19,12 @@ internal sealed class SweepRequestReader
     private static readonly string[] NeededOfPair = ["clean", "corrupted", "correct", "incorrect"];
     private static readonly string[] PairProperties = [.. NeededOfPair, "roles", "template"];
 
+    /// <summary>The member by which a call asks for the plan of a sweep and no sweep; everything else is an option of sweeps.</summary>
+    internal const string PlanOnly = "planOnly";
+
     private readonly RequestLimits _limits;
     private readonly FaultList _faults = new();
+    private bool _planOnly;
 
     private SweepRequestReader(RequestLimits limits)
     {
@@ -28,8 +32,9 @@ internal sealed class SweepRequestReader
     }
 
     /// <summary>Reads a request and checks it against the models that there are.</summary>
+    /// <returns>The sweep, and whether only its plan is asked for.</returns>
     /// <exception cref="RefusedRequestException">It cannot be swept; carries the faults.</exception>
-    public static async Task<SweepRequest> ReadAsync(
+    public static async Task<(SweepRequest Sweep, bool PlanOnly)> ReadAsync(
         ReadOnlyMemory<byte> utf8, RequestLimits limits, IModelCatalog catalog, CancellationToken cancellationToken)
     {
         var reader = new SweepRequestReader(limits);
@@ -39,7 +44,7 @@ internal sealed class SweepRequestReader
             await reader.CheckAsync(request, catalog, cancellationToken);
         }
 
-        return reader._faults.Count == 0 ? request : throw new RefusedRequestException(reader._faults.First, reader._faults.Count);
+        return reader._faults.Count == 0 ? (request, reader._planOnly) : throw new RefusedRequestException(reader._faults.First, reader._faults.Count);
     }
 
     private SweepRequest ReadBody(ReadOnlyMemory<byte> utf8)
@@ -68,9 +73,13 @@ internal sealed class SweepRequestReader
         var request = new SweepRequest();
         foreach (var (name, value) in Properties(root, ""))
         {
-            if (SweepOptions.Find(name) is not SweepOption option)
+            if (name == PlanOnly)
             {
-                string known = string.Join(", ", SweepOptions.All.Select(option => option.Name));
+                _planOnly = Flag(value, name) ?? false;
+            }
+            else if (SweepOptions.Find(name) is not SweepOption option)
+            {
+                string known = string.Join(", ", SweepOptions.All.Select(option => option.Name).Append(PlanOnly));
                 _faults.Add(FaultKinds.UnknownProperty, name, $"A sweep has no such property. Known: {known}.");
             }
             else if (!(IsNull(value) && option.Nullable) && Value(option, value) is object read)
