@@ -10,6 +10,7 @@ namespace HeadPatching.Http.Requests;
 public sealed class BodyBudget : IDisposable
 {
     private const int Unit = 64 << 10;
+    private const int LargeBytes = 1 << 20;
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
 
     private readonly ConcurrencyLimiter _limiter;
@@ -38,7 +39,19 @@ public sealed class BodyBudget : IDisposable
             // A body that does not say how large it is may become as large as any.
             long bytes = Math.Min(request.ContentLength ?? _mostBodyBytes, _mostBodyBytes);
             RateLimitLease lease = await _limiter.AcquireAsync(Permits(bytes), patience.Token);
-            return lease.IsAcquired ? lease : throw new NoRoomForBodyException();
+            if (!lease.IsAcquired)
+            {
+                throw new NoRoomForBodyException();
+            }
+
+            // A large body becomes many times its bytes in objects, which the collector would let lie long after they were stored: what the last
+            // one left is given back before the next is read, or the budget would bound what is used and not what is taken.
+            if (bytes >= LargeBytes)
+            {
+                GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            }
+
+            return lease;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
