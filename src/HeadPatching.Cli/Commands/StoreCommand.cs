@@ -9,6 +9,9 @@ namespace HeadPatching.Cli.Commands;
 /// <summary><c>headpatch store</c>: what a store holds, and how to be rid of what no sweep refers to.</summary>
 internal static class StoreCommand
 {
+    // Nothing is planned or run here, so that no model is asked for.
+    private static readonly ModelCatalog NoModels = new();
+
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
@@ -32,7 +35,7 @@ internal static class StoreCommand
 
     private static async Task<int> ListAsync(IArtifactStore store, CancellationToken cancellation)
     {
-        await using var engine = new InProcessEngine(store, Catalog(store));
+        await using var engine = new InProcessEngine(store, NoModels);
         foreach (SweepStatus status in (await engine.ListAsync(cancellationToken: cancellation)).Sweeps)
         {
             Console.WriteLine(FormattableString.Invariant(
@@ -63,7 +66,7 @@ internal static class StoreCommand
     private static async Task<int> PruneAsync(IArtifactStore store, int days, bool dryRun, CancellationToken cancellation)
     {
         IReadOnlyList<ArtifactInfo> unused = await StorePruning.UnusedAsync(
-            store, new StoredPlans(store, Catalog(store)), TimeProvider.System.GetUtcNow().AddDays(-days), cancellation);
+            store, new StoredPlans(store, NoModels), TimeProvider.System.GetUtcNow().AddDays(-days), cancellation);
         foreach (ArtifactInfo artifact in dryRun ? [] : unused)
         {
             await store.DeleteAsync(artifact.Name, cancellation);
@@ -73,6 +76,4 @@ internal static class StoreCommand
             $"{(dryRun ? "Would delete" : "Deleted")} {unused.Count} artifacts of {unused.Sum(artifact => artifact.Length) / 1048576.0:F1} MiB that no sweep refers to and are older than {days} days."));
         return ExitCode.Done;
     }
-
-    private static ModelCatalog Catalog(IArtifactStore store) => new(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()));
 }

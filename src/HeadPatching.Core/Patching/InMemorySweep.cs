@@ -129,16 +129,9 @@ public static class InMemorySweep
         foreach (IReadOnlyList<TokenPair> chunk in Chunks.Split(pairs, model.Config, model.Dtype, budget))
         {
             cancellation.ThrowIfCancellationRequested();
-            var layers = new Dictionary<int, LayerActivations>();
-            int start = fromFirstPosition ? 0 : CachingRun.StartOf(chunk);
-            using var activations = new ChunkActivations(start, layers);
             long started = Stopwatch.GetTimestamp();
-            using var run = new CachingRun(model, chunk, start);
-            while (layers.Count < model.Config.Layers)
-            {
-                layers[layers.Count] = run.NextLayer();
-            }
-
+            using var run = new CachingRun(model, chunk, fromFirstPosition ? 0 : CachingRun.StartOf(chunk));
+            using ChunkActivations activations = run.AllLayers(cancellation);
             using FinalResiduals final = run.Final();
             IReadOnlyList<Baseline> chunkBaselines = final.Baselines(model, metric, chunk);
             foreach (var (pair, baseline) in chunk.Zip(chunkBaselines))

@@ -129,7 +129,7 @@ public sealed class AssembleSweep
             SoftwareVersion = Version,
         };
         IReadOnlyDictionary<int, string>? texts = await _plans.TokenTextsAsync(input.SweepId, cancellationToken);
-        IReadOnlyList<TokenPair> pairs = await _plans.PairsAsync(input.SweepId, cancellationToken);
+        IReadOnlyList<TokenPair> pairs = await _plans.PairsAsync(input.SweepId, plan, cancellationToken);
         SweepResult result = SweepAssembler.Assemble(description, pairs, all, texts is null ? null : token => texts[token]);
         WorkReport done = input.Done ?? new WorkReport();
         return (result with

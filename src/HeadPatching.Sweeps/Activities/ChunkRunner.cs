@@ -111,17 +111,10 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
 
     private static CachedChunk Make(Transformer model, PlannedChunk chunk, CancellationToken cancellation)
     {
-        var layers = new Dictionary<int, LayerActivations>();
-        var activations = new ChunkActivations(chunk.Start, layers);
+        using var run = new CachingRun(model, chunk.Pairs, chunk.Start);
+        ChunkActivations activations = run.AllLayers(cancellation);
         try
         {
-            using var run = new CachingRun(model, chunk.Pairs, chunk.Start);
-            while (layers.Count < model.Config.Layers)
-            {
-                cancellation.ThrowIfCancellationRequested();
-                layers[layers.Count] = run.NextLayer();
-            }
-
             return new CachedChunk(activations, run.Final());
         }
         catch
@@ -135,7 +128,7 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
     private async Task<IReadOnlyDictionary<int, Tensor>> AblatedZAsync(
         PlannedPart part, PlannedChunk chunk, ChunkWork.Heads work, ChunkActivations activations, CancellationToken cancellationToken)
     {
-        _ablation ??= AblationPlan.Of(await plans.PairsAsync(sweepId, cancellationToken), work.Options)!;
+        _ablation ??= AblationPlan.Of(await plans.PairsAsync(sweepId, plan, cancellationToken), work.Options)!;
         int layers = part.LastLayer - part.FirstLayer + 1;
         if (work.Options.Ablation == Ablation.Resample)
         {
@@ -152,7 +145,7 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
     /// <summary>The sums of all layers that means over all pairs are made of, from the store where they are there.</summary>
     public async Task<IReadOnlyList<MeanZ>> MeansAsync(ChunkWork.Heads work, CancellationToken cancellationToken)
     {
-        _ablation ??= AblationPlan.Of(await plans.PairsAsync(sweepId, cancellationToken), work.Options)!;
+        _ablation ??= AblationPlan.Of(await plans.PairsAsync(sweepId, plan, cancellationToken), work.Options)!;
         string key = WorkKeys.Sums(plan.Source, plan.PairsKey, work.Options.References, work.Options.Direction);
         if (await SumsArtifact.ReadAsync(store, lease, key, traffic, cancellationToken) is { } stored)
         {

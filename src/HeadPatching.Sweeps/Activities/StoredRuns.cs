@@ -21,12 +21,11 @@ internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans)
         double cacheSeconds = 0;
         for (int index = 0; index < parts && missing.Count < MostMissing; index++)
         {
-            PlannedPart part = await plans.PartAsync(sweepId, index, cancellationToken);
-            PlannedPart read = work is ChunkWork.Estimates ? part with { FirstLayer = 0, LastLayer = plan.Model.Layers - 1 } : part;
+            PlannedPart part = (await plans.PartAsync(sweepId, index, cancellationToken)).For(work, plan);
             bool whole = true;
             foreach (PlannedChunk chunk in part.Chunks)
             {
-                string key = read.KeyOf(chunk, work);
+                string key = part.KeyOf(chunk, work);
                 if (await RunArtifact.ReadAsync(store, key, chunk.Pairs, traffic, cancellationToken) is not ChunkRuns runs)
                 {
                     await store.DeleteAsync(SweepArtifacts.Runs(key), cancellationToken);

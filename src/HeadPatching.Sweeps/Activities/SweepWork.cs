@@ -16,44 +16,47 @@ namespace HeadPatching.Sweeps.Activities;
 internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedModels models)
 {
     /// <summary>Makes the activations of a part's chunks, so that several bands of layers need not.</summary>
-    public Task<WorkReport> CacheAsync(ActivityInput input, CancellationToken cancellationToken) =>
-        WithModelAsync(input, async (_, part, runner, cancel) =>
+    public async Task<WorkReport> CacheAsync(ActivityInput input, CancellationToken cancellationToken)
+    {
+        var (plan, part) = await PlannedAsync(input, cancellationToken);
+        return await WithModelAsync(input.SweepId, plan, part, async runner =>
         {
             foreach (PlannedChunk chunk in part.Chunks)
             {
-                await runner.CacheAsync(chunk, cancel);
+                await runner.CacheAsync(chunk, cancellationToken);
             }
 
             return new WorkReport();
         }, cancellationToken);
+    }
 
     /// <summary>Takes the sums that means over all pairs are made of.</summary>
-    public Task<WorkReport> SumAsync(ActivityInput input, CancellationToken cancellationToken) =>
-        WithModelAsync(input, async (plan, _, runner, cancel) =>
+    public async Task<WorkReport> SumAsync(ActivityInput input, CancellationToken cancellationToken)
+    {
+        var (plan, part) = await PlannedAsync(input, cancellationToken);
+        return await WithModelAsync(input.SweepId, plan, part, async runner =>
         {
-            foreach (IDisposable mean in await runner.MeansAsync((ChunkWork.Heads)plan.ExactWork(), cancel))
+            foreach (IDisposable mean in await runner.MeansAsync((ChunkWork.Heads)plan.ExactWork(), cancellationToken))
             {
                 mean.Dispose();
             }
 
             return new WorkReport();
         }, cancellationToken);
+    }
 
     /// <summary>Estimates every patch over a part's chunks from one gradient each.</summary>
     public async Task<WorkReport> EstimateAsync(ActivityInput input, CancellationToken cancellationToken)
     {
-        SweepPlan plan = await plans.HeaderAsync(input.SweepId, cancellationToken);
-        PlannedPart part = await plans.PartAsync(input.SweepId, input.Part, cancellationToken);
-        var whole = new PlannedPart(0, plan.Model.Layers - 1, part.Chunks);
-        return (await RunAsync(input, plan, whole, ChunkWork.Estimate(plan.Request), progress: null, cancellationToken)) with { Runs = 0, Reused = 0 };
+        var (plan, part) = await PlannedAsync(input, cancellationToken);
+        return (await RunAsync(input.SweepId, plan, part, ChunkWork.Estimate(plan.Request), progress: null, cancellationToken)) with { Runs = 0, Reused = 0 };
     }
 
     /// <summary>Runs the patches of a part.</summary>
     public async Task<WorkReport> PatchAsync(ActivityInput input, Action<long>? progress, CancellationToken cancellationToken)
     {
-        SweepPlan plan = await plans.HeaderAsync(input.SweepId, cancellationToken);
-        PlannedPart part = await plans.PartAsync(input.SweepId, input.Part, cancellationToken);
-        return await RunAsync(input, plan, part, await ExactWorkAsync(plan, input.SweepId, cancellationToken), progress, cancellationToken);
+        var (plan, part) = await PlannedAsync(input, cancellationToken);
+        return await RunAsync(input.SweepId, plan, part, await ExactWorkAsync(plan, input.SweepId, cancellationToken), progress, cancellationToken);
     }
 
     /// <summary>The patched runs of a sweep: of the heads that the estimate chooses, where there is one.</summary>
@@ -86,7 +89,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
             if (estimates is not null)
             {
                 SweepRequest request = plan.Request;
-                IReadOnlyList<TokenPair> pairs = await plans.PairsAsync(sweepId, cancellationToken);
+                IReadOnlyList<TokenPair> pairs = await plans.PairsAsync(sweepId, plan, cancellationToken);
                 var heads = Screen.Top(request.HeadsRunAfterScreen()!.Value, pairs, estimates, plan.PatchOptions(), request.Aggregation);
                 var byLayer = heads.GroupBy(one => one.Layer).ToDictionary(layer => layer.Key, layer => layer.Select(one => one.Head).Order().ToArray());
                 await store.WriteJsonIfAbsentAsync(name, new ScreenedHeads(byLayer), cancellationToken);
@@ -95,8 +98,9 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
     }
 
     private async Task<WorkReport> RunAsync(
-        ActivityInput input, SweepPlan plan, PlannedPart part, ChunkWork work, Action<long>? progress, CancellationToken cancellationToken)
+        string sweepId, SweepPlan plan, PlannedPart planned, ChunkWork work, Action<long>? progress, CancellationToken cancellationToken)
     {
+        PlannedPart part = planned.For(work, plan);
         var missing = new List<(PlannedChunk Chunk, string Key)>();
         foreach (PlannedChunk chunk in part.Chunks)
         {
@@ -109,12 +113,12 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
 
         WorkReport made = missing.Count == 0
             ? new WorkReport()
-            : await WithModelAsync(input, async (_, _, runner, cancel) =>
+            : await WithModelAsync(sweepId, plan, part, async runner =>
             {
                 long runs = 0;
                 foreach (var (chunk, key) in missing)
                 {
-                    runs += (await runner.RunAsync(part, chunk, work, key, progress, cancel)).Layers.Sum(layer => layer.PatchedRuns);
+                    runs += (await runner.RunAsync(part, chunk, work, key, progress, cancellationToken)).Layers.Sum(layer => layer.PatchedRuns);
                 }
 
                 return new WorkReport(PatchedRuns: runs);
@@ -122,16 +126,18 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         return made with { Activities = 1, Chunks = part.Chunks.Count, Runs = part.Chunks.Count, Reused = part.Chunks.Count - missing.Count };
     }
 
+    private async Task<(SweepPlan Plan, PlannedPart Part)> PlannedAsync(ActivityInput input, CancellationToken cancellationToken) => (
+        await plans.HeaderAsync(input.SweepId, cancellationToken),
+        await plans.PartAsync(input.SweepId, input.Part, cancellationToken));
+
     private async Task<WorkReport> WithModelAsync(
-        ActivityInput input, Func<SweepPlan, PlannedPart, ChunkRunner, CancellationToken, Task<WorkReport>> work, CancellationToken cancellationToken)
+        string sweepId, SweepPlan plan, PlannedPart part, Func<ChunkRunner, Task<WorkReport>> work, CancellationToken cancellationToken)
     {
-        SweepPlan plan = await plans.HeaderAsync(input.SweepId, cancellationToken);
-        PlannedPart part = await plans.PartAsync(input.SweepId, input.Part, cancellationToken);
         using var lease = await models.LendAsync(plan.Source, cancellationToken);
         using GpuTurn turn = await GpuTurn.TakeAsync(plan.Source, cancellationToken);
         var traffic = new Traffic();
-        using var runner = new ChunkRunner(store, plans, plan, input.SweepId, lease, traffic);
-        WorkReport report = await work(plan, part, runner, cancellationToken);
+        using var runner = new ChunkRunner(store, plans, plan, sweepId, lease, traffic);
+        WorkReport report = await work(runner);
         return report with
         {
             Activities = 1,

@@ -5,9 +5,6 @@ namespace HeadPatching.Sweeps.Plans;
 /// <summary>What a store holds under keys and no sweep refers to any more.</summary>
 public static class StorePruning
 {
-    /// <summary>The folders of what is stored under keys, and can be made again.</summary>
-    public static IReadOnlyList<string> KeyedFolders { get; } = ["activations", "runs", "sums"];
-
     /// <summary>Finds what no sweep of the store refers to and is older than a time; activations of earlier versions of the store are among it.</summary>
     /// <param name="store">The store.</param>
     /// <param name="plans">Its plans.</param>
@@ -17,7 +14,7 @@ public static class StorePruning
         IArtifactStore store, StoredPlans plans, DateTimeOffset olderThan, CancellationToken cancellationToken)
     {
         var old = new Dictionary<string, ArtifactInfo>(StringComparer.Ordinal);
-        foreach (string folder in KeyedFolders)
+        foreach (string folder in SweepArtifacts.KeyedFolders)
         {
             await foreach (ArtifactInfo artifact in store.ListAsync(folder, cancellationToken))
             {
@@ -28,13 +25,7 @@ public static class StorePruning
             }
         }
 
-        var sweeps = new HashSet<string>(StringComparer.Ordinal);
-        await foreach (ArtifactInfo artifact in store.ListAsync(SweepArtifacts.Sweeps, cancellationToken))
-        {
-            sweeps.Add(artifact.Name.Split('/')[1]);
-        }
-
-        foreach (string sweep in sweeps)
+        await foreach (string sweep in store.ListFoldersAsync(SweepArtifacts.Sweeps, cancellationToken))
         {
             await foreach (string name in plans.ReferredAsync(sweep, cancellationToken))
             {

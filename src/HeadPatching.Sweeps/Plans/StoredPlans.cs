@@ -28,31 +28,20 @@ public sealed class StoredPlans
     /// <exception cref="Core.Faults.InvalidInputException">The request cannot be swept.</exception>
     public async Task<SweepPlan> HeaderAsync(string sweepId, CancellationToken cancellationToken)
     {
-        return await ReadAsync<SweepPlan>(SweepArtifacts.Plan(sweepId), cancellationToken) is { SchemaVersion: SweepPlan.CurrentSchema } stored
-            ? stored
-            : (await PlanAgainAsync(sweepId, cancellationToken)).Header;
+        return await StoredHeaderAsync(sweepId, cancellationToken) ?? (await PlanAgainAsync(sweepId, cancellationToken)).Header;
     }
 
     /// <summary>One part of a sweep's plan.</summary>
     public async Task<PlannedPart> PartAsync(string sweepId, int part, CancellationToken cancellationToken) =>
         await ReadAsync<PlannedPart>(SweepArtifacts.Part(sweepId, part), cancellationToken) ?? (await PlanAgainAsync(sweepId, cancellationToken)).Parts[part];
 
-    /// <summary>The parts that together are every chunk once, one after another.</summary>
-    public async IAsyncEnumerable<PlannedPart> GroupsAsync(string sweepId, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        SweepPlan header = await HeaderAsync(sweepId, cancellationToken);
-        for (int part = 0; part < header.Size.Groups; part++)
-        {
-            yield return await PartAsync(sweepId, part, cancellationToken);
-        }
-    }
-
     /// <summary>All pairs of a sweep, in the order of the result: for what depends on all of them.</summary>
-    public async Task<IReadOnlyList<TokenPair>> PairsAsync(string sweepId, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<TokenPair>> PairsAsync(string sweepId, SweepPlan plan, CancellationToken cancellationToken)
     {
-        var pairs = new TokenPair[(await HeaderAsync(sweepId, cancellationToken)).PairCount];
-        await foreach (PlannedPart part in GroupsAsync(sweepId, cancellationToken))
+        var pairs = new TokenPair[plan.PairCount];
+        for (int index = 0; index < plan.Size.Groups; index++) // together they are every chunk once
         {
+            PlannedPart part = await PartAsync(sweepId, index, cancellationToken);
             foreach (var (pair, place) in part.Chunks.SelectMany(chunk => chunk.Pairs.Zip(chunk.Places)))
             {
                 pairs[place] = pair;
@@ -83,7 +72,7 @@ public sealed class StoredPlans
     /// <summary>The artifacts under keys that a sweep of the store refers to, as far as its plan is there; the plan is not made again for it.</summary>
     public async IAsyncEnumerable<string> ReferredAsync(string sweepId, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        if (await ReadAsync<SweepPlan>(SweepArtifacts.Plan(sweepId), cancellationToken) is not { SchemaVersion: SweepPlan.CurrentSchema } plan)
+        if (await StoredHeaderAsync(sweepId, cancellationToken) is not SweepPlan plan)
         {
             yield break;
         }
@@ -115,12 +104,16 @@ public sealed class StoredPlans
                 yield return SweepArtifacts.Runs(part.KeyOf(chunk, exact));
                 if (plan.Request.Method != Core.Patching.Method.Exact)
                 {
-                    PlannedPart whole = part with { FirstLayer = 0, LastLayer = plan.Model.Layers - 1 };
-                    yield return SweepArtifacts.Runs(whole.KeyOf(chunk, ChunkWork.Estimate(plan.Request)));
+                    ChunkWork estimate = ChunkWork.Estimate(plan.Request);
+                    yield return SweepArtifacts.Runs(part.For(estimate, plan).KeyOf(chunk, estimate));
                 }
             }
         }
     }
+
+    /// <summary>The header that is there; null where there is none of this version.</summary>
+    private async Task<SweepPlan?> StoredHeaderAsync(string sweepId, CancellationToken cancellationToken) =>
+        await ReadAsync<SweepPlan>(SweepArtifacts.Plan(sweepId), cancellationToken) is { SchemaVersion: SweepPlan.CurrentSchema } stored ? stored : null;
 
     private async Task<PlannedSweep> PlanAgainAsync(string sweepId, CancellationToken cancellationToken)
     {

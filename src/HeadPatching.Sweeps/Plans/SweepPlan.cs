@@ -117,6 +117,9 @@ public sealed record PlanSize(
 /// <param name="Chunks">Its chunks.</param>
 public sealed record PlannedPart(int FirstLayer, int LastLayer, IReadOnlyList<PlannedChunk> Chunks)
 {
+    /// <summary>What of it some work goes over: an estimate has all layers at once, whatever the band.</summary>
+    public PlannedPart For(ChunkWork work, SweepPlan plan) => work is ChunkWork.Estimates ? this with { FirstLayer = 0, LastLayer = plan.Model.Layers - 1 } : this;
+
     /// <summary>The key of the runs that this part's band of layers makes over a chunk.</summary>
     public string KeyOf(PlannedChunk chunk, ChunkWork work) => WorkKeys.Runs(chunk.Activations, chunk.Pairs, work.Text, FirstLayer, LastLayer);
 }

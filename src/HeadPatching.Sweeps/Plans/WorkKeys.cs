@@ -43,8 +43,7 @@ public static class WorkKeys
         var text = new StringBuilder().Append(CultureInfo.InvariantCulture, $"runs\n{activations}\n{firstLayer}-{lastLayer}\n{work}\n");
         foreach (TokenPair pair in pairs)
         {
-            text.AppendJoin(' ', pair.Correct.Ids).Append('|').AppendJoin(' ', pair.Incorrect.Ids).Append('|');
-            AppendRoles(text, pair);
+            AppendAnswersAndRoles(text, pair);
         }
 
         return Hash(text);
@@ -58,8 +57,7 @@ public static class WorkKeys
         foreach (TokenPair pair in pairs)
         {
             text.Clear().Append(CultureInfo.InvariantCulture, $"{pair.Index}|").AppendJoin(' ', pair.Clean).Append('|').AppendJoin(' ', pair.Corrupted).Append('|');
-            text.AppendJoin(' ', pair.Correct.Ids).Append('|').AppendJoin(' ', pair.Incorrect.Ids).Append('|');
-            AppendRoles(text, pair);
+            AppendAnswersAndRoles(text, pair);
             hash.AppendData(Encoding.UTF8.GetBytes(text.ToString()));
         }
 
@@ -78,8 +76,9 @@ public static class WorkKeys
     // The name is where a model is found, not what it is.
     private static string Of(ModelSource model) => $"{model.Fingerprint} {model.Dtype} {new string([.. model.Device.TakeWhile(c => c != ':')])}";
 
-    private static void AppendRoles(StringBuilder text, TokenPair pair)
+    private static void AppendAnswersAndRoles(StringBuilder text, TokenPair pair)
     {
+        text.AppendJoin(' ', pair.Correct.Ids).Append('|').AppendJoin(' ', pair.Incorrect.Ids).Append('|');
         text.Append(pair.Template is null ? "" : JsonSerializer.Serialize(pair.Template, ResultJson.Compact));
         foreach (var (name, position) in pair.RolesInOrder())
         {

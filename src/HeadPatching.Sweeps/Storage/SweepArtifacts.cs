@@ -5,6 +5,8 @@ namespace HeadPatching.Sweeps.Storage;
 /// <summary>The names of a sweep's artifacts: everything that an activity writes has a name that follows from its input.</summary>
 public static class SweepArtifacts
 {
+    private const string ActivationsFolder = "activations", RunsFolder = "runs", SumsFolder = "sums";
+
     /// <summary>The folder of all sweeps.</summary>
     public const string Sweeps = "sweeps";
 
@@ -52,12 +54,15 @@ public static class SweepArtifacts
     /// <summary>The result and its pictures: results.json, heads.csv, heatmap.csv, heatmap.png, heatmap.svg, report.html.</summary>
     public static string Result(string sweepId, string file) => $"{Folder(sweepId)}/{file}";
 
+    /// <summary>The folders of what is stored by key, and can be made again.</summary>
+    public static IReadOnlyList<string> KeyedFolders { get; } = [ActivationsFolder, RunsFolder, SumsFolder];
+
     /// <summary>The clean and corrupted runs over a chunk, by key.</summary>
-    public static string Activations(string key) => $"activations/{key}";
+    public static string Activations(string key) => $"{ActivationsFolder}/{key}";
 
     /// <summary>The patched runs, or estimates, of a band of layers over a chunk, by key.</summary>
-    public static string Runs(string key) => $"runs/{key}";
+    public static string Runs(string key) => $"{RunsFolder}/{key}";
 
     /// <summary>The sums of z that means over all pairs are made of, by key.</summary>
-    public static string Sums(string key) => $"sums/{key}";
+    public static string Sums(string key) => $"{SumsFolder}/{key}";
 }

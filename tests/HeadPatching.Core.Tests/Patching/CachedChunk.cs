@@ -16,7 +16,7 @@ internal sealed class CachedChunk : IDisposable
     {
         Pairs = pairs;
         using var run = new CachingRun(model, pairs, start ?? CachingRun.StartOf(pairs));
-        Activations = new ChunkActivations(run.Start, Enumerable.Range(0, model.Config.Layers).ToDictionary(layer => layer, _ => run.NextLayer()));
+        Activations = run.AllLayers();
         _final = run.Final();
         Baselines = _final.Baselines(model, metric ?? new LogitDifference(), pairs);
     }

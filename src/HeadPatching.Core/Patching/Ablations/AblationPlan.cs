@@ -185,9 +185,9 @@ public sealed class AblationPlan
         }
     }
 
-    /// <summary>Such as <c>pair 3</c> or <c>pairs 3, 7 and 5 more</c>.</summary>
     private static string Means(int positions) => positions == 1 ? "the mean at 1 position there is" : $"the means at {positions} positions there are";
 
+    /// <summary>Such as <c>pair 3</c> or <c>pairs 3, 7 and 5 more</c>.</summary>
     private static string Some(IEnumerable<int> pairs)
     {
         int[] all = [.. pairs];

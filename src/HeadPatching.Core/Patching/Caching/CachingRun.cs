@@ -109,6 +109,31 @@ public sealed class CachingRun : IDisposable
         return new FinalResiduals(clean.DetachFromDisposeScope(), corrupted.DetachFromDisposeScope());
     }
 
+    /// <summary>Runs every layer.</summary>
+    /// <param name="cancellation">Looked at before each layer.</param>
+    /// <returns>The activations of all layers, which the caller disposes of.</returns>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public ChunkActivations AllLayers(CancellationToken cancellation = default)
+    {
+        var layers = new Dictionary<int, LayerActivations>();
+        var activations = new ChunkActivations(Start, layers);
+        try
+        {
+            while (LayersDone < _model.Config.Layers)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                layers[layers.Count] = NextLayer();
+            }
+
+            return activations;
+        }
+        catch
+        {
+            activations.Dispose();
+            throw;
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
