@@ -169,8 +169,8 @@ internal static class DatasetCommand
             $"{request.Model}, clean: prefers the right answer on {right} of {pairs.Length} pairs ({100.0 * right / pairs.Length:0.#} %)."));
         AnsiConsole.WriteLine(FormattableString.Invariant(
             $"Logit difference, mean: clean {pairs.Average(pair => pair.CleanMetric):F3}, corrupted {pairs.Average(pair => pair.CorruptedMetric):F3}."));
-        var conditioning = new PairConditioning(request.Aggregation, pairs.Select(pair => (pair.Index, new Baseline(pair.CleanMetric, pair.CorruptedMetric))));
-        foreach (string warning in SweepAssembler.Warnings(pairs, new LogitDifference(), conditioning))
+        (int Index, Baseline Baseline)[] baselines = [.. pairs.Select(pair => (pair.Index, new Baseline(pair.CleanMetric, pair.CorruptedMetric)))];
+        foreach (string warning in SweepAssembler.Warnings(baselines, new LogitDifference(), new PairConditioning(request.Aggregation, baselines)))
         {
             AnsiConsole.MarkupLineInterpolated($"[yellow]Warning: {warning}[/]");
         }

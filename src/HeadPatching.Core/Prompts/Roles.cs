@@ -21,35 +21,6 @@ public static partial class Roles
     /// <summary>Whether a text may be a role's name.</summary>
     public static bool IsName(string text) => text is not ("all" or "each" or "each-role") && Name().IsMatch(text);
 
-    /// <summary>The roles that any of the pairs names, in the order in which they first come.</summary>
-    public static IReadOnlyList<string> Of(IEnumerable<TokenPair> pairs) => [.. pairs.SelectMany(pair => pair.RolesInOrder()).Select(role => role.Name).Distinct()];
-
-    /// <summary>
-    /// Why a position, counted from the end, need not be the same place in every pair: they differ in length, in where their roles stand, in
-    /// their templates or, where they name neither, in where the two prompts first differ. Null where nothing speaks against it.
-    /// </summary>
-    public static string? Misalignment(IReadOnlyList<TokenPair> pairs)
-    {
-        int shortest = pairs.Min(pair => pair.Length), longest = pairs.Max(pair => pair.Length);
-        if (shortest != longest)
-        {
-            return $"the pairs have {shortest} to {longest} tokens";
-        }
-
-        if (pairs.All(pair => pair.Roles is not null))
-        {
-            return pairs.All(pair => pair.RolesInOrder().SequenceEqual(pairs[0].RolesInOrder())) ? null : "the pairs' roles stand at different positions";
-        }
-
-        if (pairs.All(pair => pair.Template is not null))
-        {
-            return pairs.All(pair => pair.Template == pairs[0].Template) ? null : "the pairs are of several templates";
-        }
-
-        int differences = pairs.Where(pair => pair.FirstDifference < pair.Length).Select(pair => pair.FirstDifference).Distinct().Count();
-        return differences < 2 ? null : "the pairs' prompts first differ at different positions";
-    }
-
     [GeneratedRegex("\\A[A-Za-z][A-Za-z0-9+_.-]{0,31}\\z", RegexOptions.CultureInvariant)]
     private static partial Regex Name();
 }

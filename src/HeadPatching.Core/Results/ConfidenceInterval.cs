@@ -30,27 +30,27 @@ public readonly record struct ConfidenceInterval(double Low, double High)
     /// skewness by transformation", J. R. Statist. Soc. B 54, 221-228).
     /// </summary>
     /// <param name="estimate">The effect over pairs.</param>
-    /// <param name="deviations">
-    /// What each pair adds to the effect beside the others, mean 0: its own effect less the mean, or for a ratio of means the linearised
-    /// (numerator - effect * denominator) / mean denominator.
+    /// <param name="pairs">How many pairs there are.</param>
+    /// <param name="squares">
+    /// The sum over pairs of the squares of what each adds to the effect beside the others, mean 0: its own effect less the mean, or for a ratio of
+    /// means the linearised (numerator - effect * denominator) / mean denominator.
     /// </param>
+    /// <param name="cubes">The sum of their cubes.</param>
     /// <returns>Null with fewer than <see cref="LeastPairs"/> pairs.</returns>
-    public static ConfidenceInterval? Of(double estimate, IReadOnlyCollection<double> deviations)
+    public static ConfidenceInterval? Of(double estimate, int pairs, double squares, double cubes)
     {
-        int pairs = deviations.Count;
         if (pairs < LeastPairs)
         {
             return null;
         }
 
-        double squares = deviations.Sum(deviation => deviation * deviation);
         if (squares == 0)
         {
             return new ConfidenceInterval(estimate, estimate);
         }
 
         double standardError = StandardError(squares, pairs);
-        double skewness = deviations.Sum(deviation => deviation * deviation * deviation) / pairs / Math.Pow(squares / pairs, 1.5);
+        double skewness = cubes / pairs / Math.Pow(squares / pairs, 1.5);
         double a = skewness / Math.Sqrt(pairs);
         double t = Quantile(pairs);
         return new ConfidenceInterval(estimate - (standardError * Untransformed(t)), estimate - (standardError * Untransformed(-t)));
@@ -63,19 +63,29 @@ public readonly record struct ConfidenceInterval(double Low, double High)
         }
     }
 
+    /// <summary>The interval from each pair's own deviation.</summary>
+    /// <param name="estimate">The effect over pairs.</param>
+    /// <param name="deviations">What each pair adds to it beside the others, mean 0.</param>
+    /// <inheritdoc cref="Of(double, int, double, double)"/>
+    public static ConfidenceInterval? Of(double estimate, IReadOnlyCollection<double> deviations) => Of(
+        estimate,
+        deviations.Count,
+        deviations.Sum(deviation => deviation * deviation),
+        deviations.Sum(deviation => deviation * deviation * deviation));
+
     /// <summary>
     /// Student's t interval as it stands. The correction for skewness is right on average over samples, and with few pairs it stretches without
     /// bound towards the side of a single one that stands out; this asks whether a mean can be told from 0 at all.
     /// </summary>
-    /// <inheritdoc cref="Of"/>
-    internal static ConfidenceInterval? SymmetricOf(double estimate, IReadOnlyCollection<double> deviations)
+    /// <inheritdoc cref="Of(double, int, double, double)"/>
+    internal static ConfidenceInterval? SymmetricOf(double estimate, int pairs, double squares)
     {
-        if (deviations.Count < LeastPairs)
+        if (pairs < LeastPairs)
         {
             return null;
         }
 
-        double half = Quantile(deviations.Count) * StandardError(deviations.Sum(deviation => deviation * deviation), deviations.Count);
+        double half = Quantile(pairs) * StandardError(squares, pairs);
         return new ConfidenceInterval(estimate - half, estimate + half);
     }
 

@@ -137,7 +137,7 @@ public sealed class PairConditioning
     {
         double mean = _pairs.Average(pair => pair.Difference);
         bool cancels = _pairs.Any(pair => pair.Difference > 0) && _pairs.Any(pair => pair.Difference < 0);
-        return cancels && ConfidenceInterval.SymmetricOf(mean, [.. _pairs.Select(pair => pair.Difference - mean)]) is { } interval && interval.Contains(0)
+        return cancels && ConfidenceInterval.SymmetricOf(mean, _pairs.Length, _pairs.Sum(pair => (pair.Difference - mean) * (pair.Difference - mean))) is { } interval && interval.Contains(0)
             ? string.Create(
                 CultureInfo.InvariantCulture,
                 $"The ratio of means divides by {mean:G3}, whose own 95 % interval, {interval.Low:G3} to {interval.High:G3}, holds 0: clean - corrupted cancels between pairs, and the ratio may be anything.")

@@ -7,13 +7,56 @@ using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Core.Results;
 
-/// <summary>Puts the runs of a sweep together: effects, heatmap, ranking.</summary>
-public static class SweepAssembler
+/// <summary>
+/// Puts the runs of a sweep together, pair by pair: effects, heatmap, ranking. It keeps the first <see cref="SweepResult.MostPairs"/> pairs with their
+/// own numbers; what it holds beside them does not grow with the number of pairs.
+/// </summary>
+public sealed class SweepAssembler
 {
     /// <summary>A warning names so many heads, and counts the others.</summary>
     private const int MostHeadsNamed = 10;
 
-    /// <summary>Assembles a result.</summary>
+    private readonly SweepDescription _description;
+    private readonly PairsOverview _overview;
+    private readonly Func<int, string>? _tokenText;
+    private readonly EffectOverPairs _overPairs;
+    private readonly IReadOnlyList<Cell> _cells;
+    private readonly int[] _candidates;                                       // for a head's strongest place
+    private readonly EffectSums _sums;
+    private readonly EffectSums _estimates;
+    private readonly PairResult?[] _pairs;                                    // by place
+    private bool _estimated;
+
+    /// <summary>Begins a result.</summary>
+    /// <param name="description">What the result says of its sweep.</param>
+    /// <param name="overview">All of its pairs.</param>
+    /// <param name="tokenText">The text of a token id, or null where there is no tokenizer.</param>
+    public SweepAssembler(SweepDescription description, PairsOverview overview, Func<int, string>? tokenText)
+    {
+        _description = description;
+        _overview = overview;
+        _tokenText = tokenText;
+        Positions positions = description.Options.Positions;
+        _overPairs = new EffectOverPairs(description.Aggregation, description.Options.Direction, overview);
+        IReadOnlyList<Cell> strongest = Cells.Of(positions, overview.Shapes);
+        _cells = [.. strongest.Concat(PlacesByPosition).Concat(PlacesByRole).Distinct()];
+        _candidates = [.. Cells.WithEnoughPairs(strongest, overview.Count).Select(PlaceOf)];
+        _sums = new EffectSums(positions, _cells, _overPairs);
+        _estimates = new EffectSums(positions, _cells, _overPairs);
+        _pairs = new PairResult?[Math.Min(overview.Count, SweepResult.MostPairs)];
+    }
+
+    private bool EachPosition => _description.Options.Positions.IsEach;
+
+    private bool EachRole => _description.Options.Positions.IsEachRole;
+
+    /// <summary>The places of the heatmap by position: none unless each is patched in turn and all pairs are of one length.</summary>
+    private IReadOnlyList<Cell> PlacesByPosition =>
+        EachPosition && _overview.Shapes.Shortest == _overview.Shapes.Longest ? Cells.OfPositions(_overview.Shapes) : [];
+
+    private IReadOnlyList<Cell> PlacesByRole => Cells.OfRoles(_description.Options.Positions, _overview.Shapes);
+
+    /// <summary>Assembles a result from runs that are at hand.</summary>
     /// <param name="description">What the result says of its sweep.</param>
     /// <param name="pairs">The pairs, in the order in which the result lists them.</param>
     /// <param name="runs">What the runs gave; every layer must be there for every pair.</param>
@@ -22,33 +65,104 @@ public static class SweepAssembler
     public static SweepResult Assemble(
         SweepDescription description, IReadOnlyList<TokenPair> pairs, SweepRuns runs, Func<int, string>? tokenText)
     {
-        Dictionary<int, double[][][]>? estimates = runs.Estimates is null ? null : MetricByPair(description.Model.Layers, pairs, runs, runs.Estimates);
-        Dictionary<int, double[][][]> metric = estimates is null ? MetricByPair(description.Model.Layers, pairs, runs, runs.Layers) : ExactWhereRun(estimates, runs);
-        bool each = description.Options.Positions.IsEach, eachRole = description.Options.Positions.IsEachRole;
-        var overPairs = new EffectOverPairs(description.Aggregation, description.Options.Direction, pairs.Select(pair => pair.Index), runs.Baselines);
-        int units = metric[pairs[0].Index][0][0].Length; // heads, key/value heads, or one for the layer as a whole
-        PairResult[] pairResults = [.. pairs.Select(Pair)];
-        int longest = pairs.Max(pair => pair.Length);
-        bool oneLength = pairs.All(pair => pair.Length == longest);
-        IReadOnlyList<Cell> cells = Cells.Of(description.Options.Positions, pairs), roles = Cells.OfRoles(description.Options.Positions, pairs);
-        IReadOnlyList<Cell> candidates = Cells.WithEnoughPairs(cells, pairs.Count); // for a head's strongest place
+        var assembler = new SweepAssembler(
+            description with { Warnings = [.. description.Warnings, .. AblationPlan.Of(pairs, description.Options)?.Warnings() ?? []] },
+            PairsOverview.Of(pairs, runs.Baselines),
+            tokenText);
+        foreach (PairRuns pair in PairByPair(pairs, runs))
+        {
+            assembler.Add(pair);
+        }
+
+        return assembler.Finish(runs.CacheSeconds, runs.Layers.Concat(runs.Estimates ?? []).Sum(layer => layer.Seconds), runs.Layers.Sum(layer => layer.PatchedRuns));
+    }
+
+    /// <summary>The runs of a sweep that are at hand, pair by pair.</summary>
+    internal static IEnumerable<PairRuns> PairByPair(IReadOnlyList<TokenPair> pairs, SweepRuns runs)
+    {
+        Dictionary<int, Dictionary<int, double[][]>> exact = ByPair(runs.Layers);
+        Dictionary<int, Dictionary<int, double[][]>>? estimates = runs.Estimates is null ? null : ByPair(runs.Estimates);
+        int layers = (runs.Estimates ?? runs.Layers).Max(patches => patches.Layer) + 1;
+        foreach (var (place, pair) in pairs.Index())
+        {
+            Baseline baseline = runs.Baselines[pair.Index];
+            if (estimates is null)
+            {
+                yield return new PairRuns(place, pair, baseline, Whole(exact, pair.Index));
+            }
+            else
+            {
+                double[][][] estimated = Whole(estimates, pair.Index);
+                IReadOnlyDictionary<int, double[][]> run = exact.TryGetValue(pair.Index, out var some) ? some : [];
+                yield return new PairRuns(place, pair, baseline, PairRuns.ExactWhereRun(estimated, run, runs.HeadsRun!)) { Estimates = estimated };
+            }
+        }
+
+        static Dictionary<int, Dictionary<int, double[][]>> ByPair(IReadOnlyList<LayerPatches> all)
+        {
+            var byPair = new Dictionary<int, Dictionary<int, double[][]>>();
+            foreach (LayerPatches patches in all)
+            {
+                foreach (var (pair, rows) in patches.PairIndices.Zip(patches.PatchedMetric))
+                {
+                    if (!byPair.TryGetValue(pair, out var ofPair))
+                    {
+                        byPair.Add(pair, ofPair = []);
+                    }
+
+                    ofPair[patches.Layer] = rows;
+                }
+            }
+
+            return byPair;
+        }
+
+        double[][][] Whole(Dictionary<int, Dictionary<int, double[][]>> byPair, int pair) =>
+            byPair.TryGetValue(pair, out var byLayer) && byLayer.Count == layers
+                ? [.. Enumerable.Range(0, layers).Select(layer => byLayer[layer])]
+                : throw new ArgumentException($"The runs of pair {pair} are not complete.", nameof(runs));
+    }
+
+    /// <summary>Takes the runs of a pair in; the order of the pairs does not matter, but changes the last digits.</summary>
+    public void Add(PairRuns runs)
+    {
+        _sums.Add(runs, runs.PatchedMetric);
+        if (runs.Estimates is not null)
+        {
+            _estimated = true;
+            _estimates.Add(runs, runs.Estimates);
+        }
+
+        if (runs.Place < _pairs.Length)
+        {
+            _pairs[runs.Place] = Pair(runs);
+        }
+    }
+
+    /// <summary>The result, when every pair was taken in.</summary>
+    /// <param name="cacheSeconds">Seconds in clean and corrupted runs.</param>
+    /// <param name="patchSeconds">Seconds in patched runs and estimates.</param>
+    /// <param name="patchedRuns">How many patched runs were made.</param>
+    /// <param name="headsRun">With the method <c>screen</c>, the heads that were run, by layer.</param>
+    public SweepResult Finish(double cacheSeconds, double patchSeconds, long patchedRuns, IReadOnlyDictionary<int, int[]>? headsRun = null)
+    {
+        SweepDescription description = _description;
         HeadResult[] heads =
         [
             .. from layer in Enumerable.Range(0, description.Model.Layers)
-               from head in Enumerable.Range(0, units)
-               select Head(layer, head) with
+               from head in Enumerable.Range(0, _sums.Units)
+               select Head(layer, head, _sums) with
                {
-                   EstimatedEffect = estimates is null ? null : Head(layer, head, estimates).PatchingEffect,
-                   Estimated = description.Method == Method.Attribution || (estimates is not null && !WasRun(layer, head)),
+                   EstimatedEffect = _estimated ? Head(layer, head, _estimates).PatchingEffect : null,
+                   Estimated = description.Method == Method.Attribution || (_estimated && !WasRun(layer, head)),
                },
         ];
         HeadResult[] beyond = [.. heads.Where(head => Math.Abs(head.PatchingEffect) > description.Threshold).OrderByDescending(head => Math.Abs(head.PatchingEffect))];
-
         return new SweepResult
         {
             SweepId = description.SweepId,
             Model = description.Model,
-            Dataset = new DatasetSummary(description.Dataset, pairs.Count),
+            Dataset = new DatasetSummary(description.Dataset, _overview.Count),
             Patch = description.Options.Patch,
             Positions = description.Options.Positions,
             Ablation = description.Options.Ablation,
@@ -68,170 +182,115 @@ public static class SweepAssembler
             Seed = description.Seed,
             Bos = description.Bos,
             Intervals = ConfidenceInterval.Kind,
+            CleanMetric = _overview.Baselines.Average(pair => pair.Baseline.Clean),
+            CorruptedMetric = _overview.Baselines.Average(pair => pair.Baseline.Corrupted),
             Heads = heads,
-            Heatmap = [.. heads.Chunk(units).Select(layer => layer.Select(head => head.PatchingEffect).ToArray())],
-            HeatmapByPosition = each && oneLength ? HeatmapBy(Cells.OfPositions(pairs)) : null,
-            Roles = roles.Count > 0 ? [.. roles.Select(cell => new RoleSummary(cell.Role!, cell.Rows.Count))] : null,
-            HeatmapByRole = roles.Count > 0 ? HeatmapBy(roles) : null,
+            Heatmap = [.. heads.Chunk(_sums.Units).Select(layer => layer.Select(head => head.PatchingEffect).ToArray())],
+            HeatmapByPosition = PlacesByPosition.Count > 0 ? HeatmapBy(PlacesByPosition) : null,
+            Roles = PlacesByRole.Count > 0 ? [.. PlacesByRole.Select(cell => new RoleSummary(cell.Role!, cell.Pairs))] : null,
+            HeatmapByRole = PlacesByRole.Count > 0 ? HeatmapBy(PlacesByRole) : null,
             ImportantHeads = [.. beyond.Where(head => !MayBeZero(head))],
-            ExcludedPairs = overPairs.Conditioning.Excluded,
-            Pairs = pairResults,
+            ExcludedPairs = _overPairs.Conditioning.Excluded,
+            Pairs = [.. _pairs.Select(pair => pair!)],
             Warnings =
             [
                 .. description.Warnings,
-                .. Warnings(pairResults, description.Metric, overPairs.Conditioning),
+                .. Warnings(_overview.Baselines, description.Metric, _overPairs.Conditioning),
                 .. IntervalWarnings(heads, beyond, description.Threshold),
-                .. Cells.Warnings(description.Options.Positions, pairs),
-                .. AblationPlan.Of(pairs, description.Options)?.Warnings() ?? [],
+                .. Cells.Warnings(description.Options.Positions, _overview.Shapes),
             ],
-            Timings = new SweepTimings(
-                description.StartedAt,
-                description.FinishedAt,
-                runs.CacheSeconds,
-                runs.Layers.Concat(runs.Estimates ?? []).Sum(layer => layer.Seconds),
-                runs.Layers.Sum(layer => layer.PatchedRuns)),
+            Timings = new SweepTimings(description.StartedAt, description.FinishedAt, cacheSeconds, patchSeconds, patchedRuns),
             Software = new SoftwareSummary(description.SoftwareVersion),
         };
 
-        PairResult Pair(TokenPair pair)
+        bool WasRun(int layer, int head) => headsRun!.TryGetValue(layer, out int[]? run) && run.Contains(head);
+    }
+
+    private PairResult Pair(PairRuns runs)
+    {
+        TokenPair pair = runs.Pair;
+        double[][][] patched = runs.PatchedMetric;                            // [layer][row][head]
+        var (from, to) = runs.Baseline.FromTo(_description.Options.Direction);
+        double[][][] effect = [.. patched.Select(layer => layer.Select(position => position.Select(value => Effect.Of(value, from, to)).ToArray()).ToArray())];
+        return new PairResult
         {
-            double[][][] patched = metric[pair.Index];                        // [layer][row][head]
-            double from = overPairs.From(pair.Index), to = overPairs.To(pair.Index);
-            double[][][] effect = [.. patched.Select(layer => layer.Select(position => position.Select(value => Effect.Of(value, from, to)).ToArray()).ToArray())];
-            return new PairResult
-            {
-                Index = pair.Index,
-                CleanTokens = pair.Clean,
-                CorruptedTokens = pair.Corrupted,
-                CleanTokenTexts = tokenText is null ? null : [.. pair.Clean.Select(tokenText)],
-                CorruptedTokenTexts = tokenText is null ? null : [.. pair.Corrupted.Select(tokenText)],
-                Correct = pair.Correct,
-                Incorrect = pair.Incorrect,
-                CorrectText = Texts(pair.Correct),
-                IncorrectText = Texts(pair.Incorrect),
-                CleanMetric = runs.Baselines[pair.Index].Clean,
-                CorruptedMetric = runs.Baselines[pair.Index].Corrupted,
-                Degenerate = PairConditioning.IsDegenerate(to - from),
-                Roles = pair.Roles,
-                PatchedMetric = each || eachRole ? null : [.. patched.Select(layer => layer[0])],
-                PatchingEffect = each || eachRole ? null : [.. effect.Select(layer => layer[0])],
-                PatchedMetricByPosition = each ? patched : null,
-                PatchingEffectByPosition = each ? effect : null,
-                PatchedMetricByRole = eachRole ? ByRole(pair, patched) : null,
-                PatchingEffectByRole = eachRole ? ByRole(pair, effect) : null,
-            };
-        }
+            Index = pair.Index,
+            CleanTokens = pair.Clean,
+            CorruptedTokens = pair.Corrupted,
+            CleanTokenTexts = _tokenText is null ? null : [.. pair.Clean.Select(_tokenText)],
+            CorruptedTokenTexts = _tokenText is null ? null : [.. pair.Corrupted.Select(_tokenText)],
+            Correct = pair.Correct,
+            Incorrect = pair.Incorrect,
+            CorrectText = Texts(pair.Correct),
+            IncorrectText = Texts(pair.Incorrect),
+            CleanMetric = runs.Baseline.Clean,
+            CorruptedMetric = runs.Baseline.Corrupted,
+            Degenerate = PairConditioning.IsDegenerate(to - from),
+            Roles = pair.Roles,
+            PatchedMetric = EachPosition || EachRole ? null : [.. patched.Select(layer => layer[0])],
+            PatchingEffect = EachPosition || EachRole ? null : [.. effect.Select(layer => layer[0])],
+            PatchedMetricByPosition = EachPosition ? patched : null,
+            PatchingEffectByPosition = EachPosition ? effect : null,
+            PatchedMetricByRole = EachRole ? ByRole(patched) : null,
+            PatchingEffectByRole = EachRole ? ByRole(effect) : null,
+        };
 
         // [layer][row][head] to [layer][head] by role
-        static Dictionary<string, double[][]> ByRole(TokenPair pair, double[][][] of) =>
+        Dictionary<string, double[][]> ByRole(double[][][] of) =>
             pair.RolesInOrder().Index().ToDictionary(role => role.Item.Name, role => of.Select(layer => layer[role.Index]).ToArray());
 
-        string? Texts(TokenAnswers answers) => tokenText is null ? null : string.Join(" | ", answers.Ids.Select(tokenText));
-
-        string Name(int layer, int head)
-        {
-            string kind = description.Options.Patch is Patch.K or Patch.V && description.Model.KeyValueHeads is not null ? "KV" : "H";
-            return description.Options.Patch.IsOfLayer()
-                ? string.Create(CultureInfo.InvariantCulture, $"L{layer}")
-                : string.Create(CultureInfo.InvariantCulture, $"L{layer}{kind}{head}");
-        }
-
-        bool WasRun(int layer, int head) => runs.HeadsRun!.TryGetValue(layer, out int[]? run) && run.Contains(head);
-
-        HeadResult Head(int layer, int head, Dictionary<int, double[][][]>? of = null)
-        {
-            // Of equal ones the last, where the answer is read.
-            return candidates.Reverse().Select(AtPlace).MaxBy(result => Math.Abs(result.PatchingEffect))!;
-
-            HeadResult AtPlace(Cell place)
-            {
-                TokenPair[] those = [.. place.Rows.Select(row => row.Pair)];
-                double[] patched = [.. place.Rows.Select(row => Patched(of ?? metric, row, layer, head))];
-                PooledEffect pooled = overPairs.Of(those.Select(pair => pair.Index).Zip(patched));
-                return new HeadResult(
-                    layer,
-                    description.Options.Patch.IsOfLayer() ? null : head,
-                    Name(layer, head),
-                    string.Create(CultureInfo.InvariantCulture, $"blocks.{layer}.{LayerPatchFor.Patch(description.Options.Patch).Hook}"),
-                    pooled.Effect,
-                    pooled.StandardError,
-                    those.Average(pair => runs.Baselines[pair.Index].Clean),
-                    those.Average(pair => runs.Baselines[pair.Index].Corrupted),
-                    patched.Average())
-                {
-                    ConfidenceInterval = pooled.Interval,
-                    Pairs = pooled.Pairs,
-                    Position = place.Position,
-                    Role = place.Role,
-                };
-            }
-        }
-
-        static double Patched(Dictionary<int, double[][][]> of, (TokenPair Pair, int Row) at, int layer, int head) => of[at.Pair.Index][layer][at.Row][head];
-
-        // [layer][place][head]
-        double[][][] HeatmapBy(IReadOnlyList<Cell> places) =>
-        [
-            .. Enumerable.Range(0, description.Model.Layers).Select(layer => places.Select(place =>
-                Enumerable.Range(0, units).Select(head =>
-                    overPairs.Of(place.Rows.Select(row => (row.Pair.Index, Patched(metric, row, layer, head)))).Effect).ToArray()).ToArray()),
-        ];
+        string? Texts(TokenAnswers answers) => _tokenText is null ? null : string.Join(" | ", answers.Ids.Select(_tokenText));
     }
 
-    /// <summary>The estimates, with the metric of the patched run in place of them where there was one; [layer][position][head] by the pair's index.</summary>
-    private static Dictionary<int, double[][][]> ExactWhereRun(Dictionary<int, double[][][]> estimates, SweepRuns runs)
+    private HeadResult Head(int layer, int head, EffectSums of)
     {
-        Dictionary<int, double[][][]> metric = estimates.ToDictionary(
-            pair => pair.Key, pair => pair.Value.Select(layer => layer.Select(position => position.ToArray()).ToArray()).ToArray());
-        foreach (LayerPatches patches in runs.Layers)
+        int place = of.Strongest(layer, head, _candidates);
+        PooledEffect pooled = of.Effect(layer, place, head);
+        Baseline baseline = of.BaselineAt(place);
+        return new HeadResult(
+            layer,
+            _description.Options.Patch.IsOfLayer() ? null : head,
+            Name(layer, head),
+            string.Create(CultureInfo.InvariantCulture, $"blocks.{layer}.{LayerPatchFor.Patch(_description.Options.Patch).Hook}"),
+            pooled.Effect,
+            pooled.StandardError,
+            baseline.Clean,
+            baseline.Corrupted,
+            of.PatchedMetric(layer, place, head))
         {
-            foreach (var (pair, positions) in patches.PairIndices.Zip(patches.PatchedMetric))
-            {
-                for (int position = 0; position < positions.Length; position++)
-                {
-                    foreach (int head in runs.HeadsRun![patches.Layer])
-                    {
-                        metric[pair][patches.Layer][position][head] = positions[position][head];
-                    }
-                }
-            }
-        }
-
-        return metric;
+            ConfidenceInterval = pooled.Interval,
+            Pairs = pooled.Pairs,
+            Position = _cells[place].Position,
+            Role = _cells[place].Role,
+        };
     }
 
-    /// <summary>The metric of every patched run by the pair's index, [layer][position][head].</summary>
-    private static Dictionary<int, double[][][]> MetricByPair(
-        int layers, IReadOnlyList<TokenPair> pairs, SweepRuns runs, IReadOnlyList<LayerPatches> all)
+    private string Name(int layer, int head)
     {
-        var metric = pairs.ToDictionary(pair => pair.Index, _ => new double[layers][][]);
-        foreach (LayerPatches patches in all)
-        {
-            for (int i = 0; i < patches.PairIndices.Count; i++)
-            {
-                metric[patches.PairIndices[i]][patches.Layer] = patches.PatchedMetric[i];
-            }
-        }
-
-        foreach (var (pair, byLayer) in metric)
-        {
-            if (!runs.Baselines.ContainsKey(pair) || byLayer.Any(layer => layer is null))
-            {
-                throw new ArgumentException($"The runs of pair {pair} are not complete.", nameof(runs));
-            }
-        }
-
-        return metric;
+        string kind = _description.Options.Patch is Patch.K or Patch.V && _description.Model.KeyValueHeads is not null ? "KV" : "H";
+        return _description.Options.Patch.IsOfLayer()
+            ? string.Create(CultureInfo.InvariantCulture, $"L{layer}")
+            : string.Create(CultureInfo.InvariantCulture, $"L{layer}{kind}{head}");
     }
+
+    // [layer][place][head]
+    private double[][][] HeatmapBy(IReadOnlyList<Cell> places) =>
+    [
+        .. Enumerable.Range(0, _description.Model.Layers).Select(layer => places.Select(PlaceOf).Select(place =>
+            Enumerable.Range(0, _sums.Units).Select(head => _sums.Effect(layer, place, head).Effect).ToArray()).ToArray()),
+    ];
+
+    private int PlaceOf(Cell cell) => _cells.Index().First(one => one.Item == cell).Index;
 
     /// <summary>What to know before trusting the effects, from the clean and the corrupted runs alone.</summary>
-    /// <param name="pairs">The pairs.</param>
+    /// <param name="pairs">The pairs' indices and their unpatched metrics.</param>
     /// <param name="metric">What was measured.</param>
     /// <param name="conditioning">Which of the pairs are taken.</param>
-    public static IEnumerable<string> Warnings(IReadOnlyList<PairResult> pairs, IMetric metric, PairConditioning conditioning)
+    public static IEnumerable<string> Warnings(IEnumerable<(int Index, Baseline Baseline)> pairs, IMetric metric, PairConditioning conditioning)
     {
-        double difference = pairs.Average(pair => Math.Abs(pair.CleanMetric - pair.CorruptedMetric));
-        double size = Math.Max(pairs.Average(pair => Math.Abs(pair.CleanMetric)), pairs.Average(pair => Math.Abs(pair.CorruptedMetric)));
+        int count = pairs.Count();
+        double difference = pairs.Average(pair => Math.Abs(pair.Baseline.Clean - pair.Baseline.Corrupted));
+        double size = Math.Max(pairs.Average(pair => Math.Abs(pair.Baseline.Clean)), pairs.Average(pair => Math.Abs(pair.Baseline.Corrupted)));
         bool little = metric.IsLittle(difference, size);
         if (little)
         {
@@ -245,24 +304,23 @@ public static class SweepAssembler
             yield return warning;
         }
 
-        int[] littlePairs = [.. pairs.Where(pair => !little && conditioning.Takes(pair.Index) && IsLittle(pair)).Select(pair => pair.Index)];
+        int[] littlePairs = [.. pairs.Where(pair => !little && conditioning.Takes(pair.Index) && IsLittle(pair.Baseline)).Select(pair => pair.Index)];
         if (littlePairs.Length > 0)
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"On {littlePairs.Length} of {pairs.Count} pairs the corruption changes {metric.Name} little for its size, and effects divide by little: {PairConditioning.Named(littlePairs)}.");
+                $"On {littlePairs.Length} of {count} pairs the corruption changes {metric.Name} little for its size, and effects divide by little: {PairConditioning.Named(littlePairs)}.");
         }
 
-        string[] shortfalls = [.. pairs.Select(pair => metric.Shortfall(pair.CleanMetric)).OfType<string>()];
+        string[] shortfalls = [.. pairs.Select(pair => metric.Shortfall(pair.Baseline.Clean)).OfType<string>()];
         if (shortfalls.Length > 0)
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"On {shortfalls.Length} of {pairs.Count} pairs the clean run {shortfalls[0]}: there is little behaviour to restore.");
+                $"On {shortfalls.Length} of {count} pairs the clean run {shortfalls[0]}: there is little behaviour to restore.");
         }
 
-        bool IsLittle(PairResult pair) =>
-            metric.IsLittle(Math.Abs(pair.CleanMetric - pair.CorruptedMetric), Math.Max(Math.Abs(pair.CleanMetric), Math.Abs(pair.CorruptedMetric)));
+        bool IsLittle(Baseline pair) => metric.IsLittle(Math.Abs(pair.Clean - pair.Corrupted), Math.Max(Math.Abs(pair.Clean), Math.Abs(pair.Corrupted)));
     }
 
     /// <summary>Whether a head's interval leaves open that it has no effect; where there is no interval nothing can be said.</summary>

@@ -10,7 +10,13 @@ namespace HeadPatching.Core.Results;
 /// <summary>A finished sweep: what results.json holds.</summary>
 public sealed record SweepResult
 {
-    /// <summary>The version of this schema. Members may be added within a version; a changed or removed one makes a new version.</summary>
+    /// <summary>The most pairs that a result holds with their own numbers; of more, all of them are in <see cref="PairsFile"/>.</summary>
+    public const int MostPairs = 1000;
+
+    /// <summary>
+    /// The version of this schema: 1, or 2 where <c>pairs</c> is empty because there are more than <see cref="MostPairs"/>. Members may be added within
+    /// a version; a changed or removed one makes a new version.
+    /// </summary>
     public int SchemaVersion { get; init; } = 1;
 
     /// <summary>The sweep's id.</summary>
@@ -96,6 +102,14 @@ public sealed record SweepResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Intervals { get; init; }
 
+    /// <summary>Mean of the clean run's metric over all pairs; absent in results of versions before it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? CleanMetric { get; init; }
+
+    /// <summary>Mean of the corrupted run's metric over all pairs; absent in results of versions before it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? CorruptedMetric { get; init; }
+
     /// <summary>Every head (or key/value head, or layer as a whole), layer by layer.</summary>
     public required IReadOnlyList<HeadResult> Heads { get; init; }
 
@@ -124,8 +138,15 @@ public sealed record SweepResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<ExcludedPair>? ExcludedPairs { get; init; }
 
-    /// <summary>Every pair with its own numbers.</summary>
+    /// <summary>
+    /// Every pair with its own numbers. Of more than <see cref="MostPairs"/> the first of them, and in results.json none: those are in
+    /// <see cref="PairsFile"/>.
+    /// </summary>
     public required IReadOnlyList<PairResult> Pairs { get; init; }
+
+    /// <summary>The file beside results.json that has the numbers of every pair, always; absent in results of versions before it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? PairsFile { get; init; }
 
     /// <summary>What a reader should know before trusting the effects, such as that clean and corrupted metric hardly differ.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }
@@ -135,6 +156,9 @@ public sealed record SweepResult
 
     /// <summary>What made the result.</summary>
     public required SoftwareSummary Software { get; init; }
+
+    /// <summary>The result as results.json has it.</summary>
+    public SweepResult ForFile() => Dataset.Pairs > MostPairs ? this with { SchemaVersion = 2, Pairs = [] } : this;
 
     /// <summary>What the sweep did in a few words.</summary>
     public string Title() => SweepTitle.Of(Patch, Ablation, Receivers, Method);

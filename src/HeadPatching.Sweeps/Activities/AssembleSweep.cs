@@ -36,77 +36,71 @@ public sealed class AssembleSweep
     public static string Version { get; } =
         typeof(AssembleSweep).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
-    /// <summary>Assembles the sweep, or reads the result that is there. What is missing of its runs is named, to be made again.</summary>
+    /// <summary>Assembles the sweep, unless its files are all there. What is missing of its runs is named, to be made again.</summary>
     internal async Task<AssembleReport> RunAsync(ActivityInput input, CancellationToken cancellationToken)
     {
-        string results = SweepArtifacts.Result(input.SweepId, Files[0]);
-        SweepResult? result = await _store.ReadJsonAsync<SweepResult>(results, cancellationToken);
-        if (result is null)
+        var missing = new List<ResultFile>();
+        foreach (ResultFile file in _reports)
         {
-            var gathered = await GatherAsync(input, cancellationToken);
-            if (gathered.Result is null)
+            if (!await _store.ExistsAsync(SweepArtifacts.Result(input.SweepId, file.Name), cancellationToken))
             {
-                return new AssembleReport(null, gathered.MissingEstimates, gathered.MissingRuns);
+                missing.Add(file);
             }
-
-            result = gathered.Result;
-            await _store.WriteIfAbsentAsync(results, (stream, cancel) => ResultFiles.WriteJsonAsync(result, stream, cancel), cancellationToken);
         }
 
-        await WriteAsync("heads.csv", (stream, cancel) => ResultFiles.WriteCsvAsync(result.Heads, stream, cancel));
-        await WriteAsync("heatmap.csv", (stream, cancel) => ResultFiles.WriteHeatmapCsvAsync(result, stream, cancel));
-        await WriteAsync("heatmap.png", (stream, _) => Synchronous(() => HeatmapPicture.WritePng(result, stream)));
-        await WriteAsync("heatmap.svg", (stream, _) => Synchronous(() => HeatmapPicture.WriteSvg(result, stream)));
-        await WriteAsync("report.html", (stream, _) => Synchronous(() => ReportPage.Write(result, stream)));
+        string results = SweepArtifacts.Result(input.SweepId, ResultJson.File.Name);
+        SweepResult? result = missing.Count > 0 ? null : await _store.ReadJsonAsync<SweepResult>(results, cancellationToken);
+        if (result is null)
+        {
+            SweepPlan plan = await _plans.HeaderAsync(input.SweepId, cancellationToken);
+            var traffic = new Traffic();
+            StoredRuns runs = await RunsAsync(input.SweepId, plan, traffic, cancellationToken);
+            RunsOverview overview = await runs.LookAsync(cancellationToken);
+            if (!overview.IsWhole)
+            {
+                return new AssembleReport(null, [.. overview.MissingEstimates], [.. overview.MissingRuns]);
+            }
+
+            try
+            {
+                result = await AssembleAsync(input, plan, runs, overview, traffic, cancellationToken);
+                var finished = new FinishedSweep(result, runs.PairByPairAsync(cancellationToken));
+                foreach (ResultFile file in missing)
+                {
+                    await _store.WriteIfAbsentAsync(
+                        SweepArtifacts.Result(input.SweepId, file.Name), (stream, cancel) => file.WriteAsync(finished, stream, cancel), cancellationToken);
+                }
+
+                await _store.WriteIfAbsentAsync(results, (stream, cancel) => ResultJson.WriteAsync(result, stream, cancel), cancellationToken); // last: where it is, all are
+            }
+            catch (MissingRunsException)
+            {
+                overview = await runs.LookAsync(cancellationToken);
+                return new AssembleReport(null, [.. overview.MissingEstimates], [.. overview.MissingRuns]);
+            }
+        }
+
         var summary = new SweepSummary(
             input.SweepId,
             result.Heads.Count,
             result.Dataset.Pairs,
             [.. result.Heads.OrderByDescending(head => Math.Abs(head.PatchingEffect)).Take(10).Select(head => new HeadEffect(head.Name, head.PatchingEffect))]);
         return new AssembleReport(summary, [], []);
-
-        Task WriteAsync(string file, Func<Stream, CancellationToken, Task> write) =>
-            _store.WriteIfAbsentAsync(SweepArtifacts.Result(input.SweepId, file), write, cancellationToken);
-
-        static Task Synchronous(Action write)
-        {
-            write();
-            return Task.CompletedTask;
-        }
     }
 
-    private async Task<(SweepResult? Result, IReadOnlyList<int> MissingEstimates, IReadOnlyList<int> MissingRuns)> GatherAsync(
-        ActivityInput input, CancellationToken cancellationToken)
+    private async Task<StoredRuns> RunsAsync(string sweepId, SweepPlan plan, Traffic traffic, CancellationToken cancellationToken) => new(
+        _store,
+        _plans,
+        sweepId,
+        plan,
+        plan.Request.Method == Method.Exact ? null : ChunkWork.Estimate(plan.Request),
+        plan.Request.Method == Method.Attribution ? null : await _work.ExactWorkAsync(plan, sweepId, cancellationToken),
+        traffic);
+
+    private async Task<SweepResult> AssembleAsync(
+        ActivityInput input, SweepPlan plan, StoredRuns runs, RunsOverview overview, Traffic traffic, CancellationToken cancellationToken)
     {
-        SweepPlan plan = await _plans.HeaderAsync(input.SweepId, cancellationToken);
         SweepRequest request = plan.Request;
-        var traffic = new Traffic();
-        SweepRuns? estimates = null, runs = null;
-        IReadOnlyList<int> missingEstimates = [], missingRuns = [];
-        IReadOnlyDictionary<int, int[]>? headsRun = null;
-        if (request.Method != Method.Exact)
-        {
-            (estimates, missingEstimates) = await _runs.ReadAsync(input.SweepId, plan, plan.Size.Groups, ChunkWork.Estimate(request), traffic, cancellationToken);
-        }
-
-        if (request.Method != Method.Attribution)
-        {
-            ChunkWork work = await _work.ExactWorkAsync(plan, input.SweepId, cancellationToken);
-            headsRun = (work as ChunkWork.Heads)?.Only;
-            (runs, missingRuns) = await _runs.ReadAsync(input.SweepId, plan, plan.Size.Parts, work, traffic, cancellationToken);
-        }
-
-        if (missingEstimates.Count > 0 || missingRuns.Count > 0)
-        {
-            return (null, missingEstimates, missingRuns);
-        }
-
-        SweepRuns all = request.Method switch
-        {
-            Method.Exact => runs!,
-            Method.Attribution => estimates!,
-            _ => runs! with { Estimates = estimates!.Layers, HeadsRun = headsRun },
-        };
         var description = new SweepDescription
         {
             SweepId = input.SweepId,
@@ -123,17 +117,23 @@ public sealed class AssembleSweep
             Paths = request.PathOptions(),
             Seed = request.Seed,
             Bos = request.Bos == Bos.Auto ? null : request.Bos,
-            Warnings = plan.LeftOutWarning() is string leftOut ? [leftOut] : [],
+            Warnings = [.. plan.LeftOutWarning() is string leftOut ? [leftOut] : Array.Empty<string>(), .. plan.AblationWarnings],
             StartedAt = plan.CreatedAt,
             FinishedAt = _time.GetUtcNow(),
             SoftwareVersion = Version,
         };
         IReadOnlyDictionary<int, string>? texts = await _plans.TokenTextsAsync(input.SweepId, cancellationToken);
-        IReadOnlyList<TokenPair> pairs = await _plans.PairsAsync(input.SweepId, plan, cancellationToken);
-        SweepResult result = SweepAssembler.Assemble(description, pairs, all, texts is null ? null : token => texts[token]);
-        WorkReport done = input.Done ?? new WorkReport();
-        return (result with
+        var assembler = new SweepAssembler(description, overview.Pairs, texts is null ? null : token => texts[token]);
+        await foreach (PairRuns pair in runs.PairByPairAsync(cancellationToken))
         {
+            assembler.Add(pair);
+        }
+
+        SweepResult result = assembler.Finish(overview.CacheSeconds, overview.PatchSeconds, overview.PatchedRuns, runs.HeadsRun);
+        WorkReport done = input.Done ?? new WorkReport();
+        return result with
+        {
+            PairsFile = _reports.FirstOrDefault(file => file.HoldsPairs)?.Name,
             Timings = result.Timings with
             {
                 Activities = done.Activities,
@@ -142,6 +142,6 @@ public sealed class AssembleSweep
                 BytesRead = done.BytesRead + traffic.BytesRead,
                 BytesWritten = done.BytesWritten,
             },
-        }, [], []);
+        };
     }
 }

@@ -1,52 +1,148 @@
+using System.Runtime.CompilerServices;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
 
 namespace HeadPatching.Sweeps.Activities;
 
-/// <summary>The runs of a sweep's parts in the store, read together.</summary>
-internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans)
+/// <summary>
+/// The runs of a sweep in the store. They are read chunk by chunk, as often as something goes over all pairs, so that no more than a chunk's is ever
+/// in memory.
+/// </summary>
+/// <param name="store">The store.</param>
+/// <param name="plans">The plans in it.</param>
+/// <param name="sweepId">The sweep.</param>
+/// <param name="plan">Its plan.</param>
+/// <param name="estimate">Its estimates, where it has some.</param>
+/// <param name="exact">Its patched runs, where it has some.</param>
+/// <param name="traffic">Told how much was read.</param>
+internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans, string sweepId, SweepPlan plan, ChunkWork? estimate, ChunkWork? exact, Traffic traffic)
 {
     /// <summary>How many missing parts are named at once; the rest are named by the next call.</summary>
     private const int MostMissing = 1000;
 
-    /// <summary>The runs of the first so many parts, or which of them are not there whole: those are deleted, so that they are made again.</summary>
-    public async Task<(SweepRuns? Runs, IReadOnlyList<int> Missing)> ReadAsync(
-        string sweepId, SweepPlan plan, int parts, ChunkWork work, Traffic traffic, CancellationToken cancellationToken)
+    /// <summary>The heads that were run after an estimate, by layer; null where all were.</summary>
+    public IReadOnlyDictionary<int, int[]>? HeadsRun => (exact as ChunkWork.Heads)?.Only;
+
+    /// <summary>Reads all of them once: what the pairs have in common, or which parts' runs are not there whole. Those are deleted, so that they are made again.</summary>
+    public async Task<RunsOverview> LookAsync(CancellationToken cancellationToken)
     {
-        var baselines = new Dictionary<int, Baseline>();
-        var layers = new List<LayerPatches>();
-        var missing = new List<int>();
-        double cacheSeconds = 0;
-        for (int index = 0; index < parts && missing.Count < MostMissing; index++)
+        var overview = new RunsOverview(new PairsOverview(plan.PairCount), new SortedSet<int>(), new SortedSet<int>());
+        for (int group = 0; group < plan.Size.Groups && overview.MissingEstimates.Count + overview.MissingRuns.Count < MostMissing; group++)
         {
-            PlannedPart part = (await plans.PartAsync(sweepId, index, cancellationToken)).For(work, plan);
-            bool whole = true;
+            PlannedPart part = await plans.PartAsync(sweepId, group, cancellationToken);
             foreach (PlannedChunk chunk in part.Chunks)
             {
-                string key = part.KeyOf(chunk, work);
-                if (await RunArtifact.ReadAsync(store, key, chunk.Pairs, traffic, cancellationToken) is not ChunkRuns runs)
+                IReadOnlyList<Baseline>? baselines = null;
+                foreach (StoredRun run in RunsOf(part, chunk))
                 {
-                    await store.DeleteAsync(SweepArtifacts.Runs(key), cancellationToken);
-                    whole = false;
-                    continue;
+                    if (await RunArtifact.ReadAsync(store, run.Key, chunk.Pairs, traffic, cancellationToken) is not ChunkRuns runs)
+                    {
+                        await store.DeleteAsync(SweepArtifacts.Runs(run.Key), cancellationToken);
+                        (run.IsEstimate ? overview.MissingEstimates : overview.MissingRuns).Add(run.Part);
+                        continue;
+                    }
+
+                    baselines ??= runs.Baselines;
+                    overview.CacheSeconds += runs.CacheSeconds;
+                    overview.PatchSeconds += runs.Layers.Sum(layer => layer.Seconds);
+                    overview.PatchedRuns += run.IsEstimate ? 0 : runs.Layers.Sum(layer => layer.PatchedRuns);
                 }
 
-                cacheSeconds += runs.CacheSeconds;
-                layers.AddRange(runs.Layers);
-                foreach (var (pair, baseline) in chunk.Pairs.Zip(runs.Baselines))
+                foreach (var (place, pair, baseline) in baselines is null ? [] : chunk.Places.Zip(chunk.Pairs, baselines))
                 {
-                    baselines[pair.Index] = baseline;
+                    overview.Pairs.Add(place, pair, baseline);
                 }
-            }
-
-            if (!whole)
-            {
-                missing.Add(index);
             }
         }
 
-        return missing.Count > 0 ? (null, missing) : (new SweepRuns(baselines, layers, cacheSeconds), []);
+        return overview;
     }
+
+    /// <summary>Every pair of the sweep with its runs, chunk by chunk.</summary>
+    /// <exception cref="MissingRunsException">Some went missing since <see cref="LookAsync"/>.</exception>
+    public async IAsyncEnumerable<PairRuns> PairByPairAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        for (int group = 0; group < plan.Size.Groups; group++)
+        {
+            PlannedPart part = await plans.PartAsync(sweepId, group, cancellationToken);
+            foreach (PlannedChunk chunk in part.Chunks)
+            {
+                IReadOnlyList<Baseline> baselines = [];
+                var estimates = new LayerPatches?[plan.Model.Layers];
+                var patches = new LayerPatches?[plan.Model.Layers];
+                foreach (StoredRun run in RunsOf(part, chunk))
+                {
+                    ChunkRuns runs = await RunArtifact.ReadAsync(store, run.Key, chunk.Pairs, traffic, cancellationToken) ?? throw new MissingRunsException();
+                    baselines = runs.Baselines;
+                    foreach (LayerPatches layer in runs.Layers)
+                    {
+                        (run.IsEstimate ? estimates : patches)[layer.Layer] = layer;
+                    }
+                }
+
+                for (int pair = 0; pair < chunk.Pairs.Count; pair++)
+                {
+                    yield return Of(chunk, pair, baselines[pair], estimates, patches);
+                }
+            }
+        }
+    }
+
+    private PairRuns Of(
+        PlannedChunk chunk, int pair, Baseline baseline, LayerPatches?[] estimates, LayerPatches?[] patches)
+    {
+        if (estimate is null || exact is null)
+        {
+            return new PairRuns(chunk.Places[pair], chunk.Pairs[pair], baseline, [.. (exact is null ? estimates : patches).Select(layer => layer!.PatchedMetric[pair])]);
+        }
+
+        double[][][] estimated = [.. estimates.Select(layer => layer!.PatchedMetric[pair])];
+        var run = patches.OfType<LayerPatches>().ToDictionary(layer => layer.Layer, layer => layer.PatchedMetric[pair]);
+        return new PairRuns(chunk.Places[pair], chunk.Pairs[pair], baseline, PairRuns.ExactWhereRun(estimated, run, HeadsRun!)) { Estimates = estimated };
+    }
+
+    /// <summary>The artifacts that the runs of a chunk are in.</summary>
+    private IEnumerable<StoredRun> RunsOf(PlannedPart part, PlannedChunk chunk)
+    {
+        if (estimate is not null)
+        {
+            yield return new StoredRun(part.For(estimate, plan).KeyOf(chunk, estimate), part.Bands[0].Part, IsEstimate: true);
+        }
+
+        if (exact is not null)
+        {
+            foreach (PlannedBand band in part.Bands)
+            {
+                yield return new StoredRun(WorkKeys.Runs(chunk.Activations, chunk.Pairs, exact.Text, band.FirstLayer, band.LastLayer), band.Part, IsEstimate: false);
+            }
+        }
+    }
+
+    private readonly record struct StoredRun(string Key, int Part, bool IsEstimate);
 }
+
+/// <summary>What one reading of all runs of a sweep tells.</summary>
+/// <param name="Pairs">The pairs.</param>
+/// <param name="MissingEstimates">Parts whose estimates are not there whole.</param>
+/// <param name="MissingRuns">Parts whose runs are not there whole.</param>
+internal sealed record RunsOverview(PairsOverview Pairs, ISet<int> MissingEstimates, ISet<int> MissingRuns)
+{
+    /// <summary>Whether all runs are there.</summary>
+    public bool IsWhole => MissingEstimates.Count + MissingRuns.Count == 0;
+
+    /// <summary>Seconds in clean and corrupted runs.</summary>
+    public double CacheSeconds { get; set; }
+
+    /// <summary>Seconds in patched runs and estimates.</summary>
+    public double PatchSeconds { get; set; }
+
+    /// <summary>How many patched runs were made.</summary>
+    public long PatchedRuns { get; set; }
+}
+
+/// <summary>Runs that were there are gone.</summary>
+internal sealed class MissingRunsException : Exception;

@@ -79,22 +79,39 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
                 return chosen;
             }
 
-            var (estimates, missing) = await new StoredRuns(store, plans).ReadAsync(
-                sweepId, plan, plan.Size.Groups, ChunkWork.Estimate(plan.Request), new Traffic(), cancellationToken);
-            foreach (int part in missing)
+            var runs = new StoredRuns(store, plans, sweepId, plan, ChunkWork.Estimate(plan.Request), exact: null, new Traffic());
+            RunsOverview overview = await runs.LookAsync(cancellationToken);
+            foreach (int part in overview.MissingEstimates)
             {
                 await EstimateAsync(new ActivityInput(sweepId, part), cancellationToken);
             }
 
-            if (estimates is not null)
+            if (overview.IsWhole && await ChooseAsync(plan, runs, overview, cancellationToken) is ScreenedHeads heads)
             {
-                SweepRequest request = plan.Request;
-                IReadOnlyList<TokenPair> pairs = await plans.PairsAsync(sweepId, plan, cancellationToken);
-                var heads = Screen.Top(request.HeadsRunAfterScreen()!.Value, pairs, estimates, plan.PatchOptions(), request.Aggregation);
-                var byLayer = heads.GroupBy(one => one.Layer).ToDictionary(layer => layer.Key, layer => layer.Select(one => one.Head).Order().ToArray());
-                await store.WriteJsonIfAbsentAsync(name, new ScreenedHeads(byLayer), cancellationToken);
+                await store.WriteJsonIfAbsentAsync(name, heads, cancellationToken);
             }
         }
+    }
+
+    /// <summary>The heads of the largest estimates; null where estimates went missing meanwhile.</summary>
+    private static async Task<ScreenedHeads?> ChooseAsync(SweepPlan plan, StoredRuns runs, RunsOverview overview, CancellationToken cancellationToken)
+    {
+        SweepRequest request = plan.Request;
+        var screen = new Screen(overview.Pairs, plan.PatchOptions(), request.Aggregation);
+        try
+        {
+            await foreach (PairRuns pair in runs.PairByPairAsync(cancellationToken))
+            {
+                screen.Add(pair);
+            }
+        }
+        catch (MissingRunsException)
+        {
+            return null;
+        }
+
+        var heads = screen.Top(request.HeadsRunAfterScreen()!.Value);
+        return new ScreenedHeads(heads.GroupBy(one => one.Layer).ToDictionary(layer => layer.Key, layer => layer.Select(one => one.Head).Order().ToArray()));
     }
 
     private async Task<WorkReport> RunAsync(

@@ -69,31 +69,29 @@ internal sealed class SweepCut
             > FewParts / 2.0 => seconds / FewParts,
             _ => 0.5,
         };
-        var firstBands = new List<PlannedPart>();
-        var otherBands = new List<(int Band, PlannedPart Part)>();
-        foreach (IReadOnlyList<Measured> group in Groups(chunks, target * _rate))
-        {
-            PlannedChunk[] planned = [.. group.Select(chunk => new PlannedChunk(
-                chunk.Pairs, [.. chunk.Pairs.Select(pair => places[pair.Index])], chunk.Start, WorkKeys.Activations(_source, chunk.Pairs, chunk.Start)))];
-            foreach (var (band, layers) in group[0].Bands.Index())
-            {
-                var part = new PlannedPart(layers.First, layers.Last, planned);
-                if (band == 0)
-                {
-                    firstBands.Add(part);
-                }
-                else
-                {
-                    otherBands.Add((band, part));
-                }
-            }
-        }
+        IReadOnlyList<Measured>[] groups = [.. Groups(chunks, target * _rate)];
+        PlannedChunk[][] planned = [.. groups.Select(group => group.Select(chunk => new PlannedChunk(
+            chunk.Pairs, [.. chunk.Pairs.Select(pair => places[pair.Index])], chunk.Start, WorkKeys.Activations(_source, chunk.Pairs, chunk.Start))).ToArray())];
 
-        PlannedPart[] parts = [.. firstBands, .. otherBands.OrderBy(one => one.Band).Select(one => one.Part)];
+        // The first bands of all groups, then the second ones of those that have one, and so on.
+        (int Group, PlannedBand Band)[] bands =
+        [
+            .. Enumerable.Range(0, groups.Max(group => group[0].Bands.Count))
+                .SelectMany(band => groups.Index().Where(group => band < group.Item[0].Bands.Count).Select(group => (Group: group.Index, Layers: group.Item[0].Bands[band])))
+                .Select((one, part) => (one.Group, new PlannedBand(one.Layers.First, one.Layers.Last, part))),
+        ];
+        ILookup<int, PlannedBand> byGroup = bands.ToLookup(one => one.Group, one => one.Band);
+        PlannedPart[] parts =
+        [
+            .. bands.Select(one => new PlannedPart(one.Band.FirstLayer, one.Band.LastLayer, planned[one.Group])
+            {
+                Bands = one.Band.FirstLayer == 0 ? [.. byGroup[one.Group]] : [],
+            }),
+        ];
         return (parts, new PlanSize(
             _config.Layers,
             chunks.Length,
-            firstBands.Count,
+            groups.Length,
             parts.Length,
             parts.Sum(part => part.Chunks.Count),
             method,
@@ -101,7 +99,7 @@ internal sealed class SweepCut
             method == Method.Attribution ? 0 : (long)(shareRun * chunks.Sum(chunk => exact.PatchedRuns(_config, chunk.Pairs, 0, _config.Layers - 1))),
             flops,
             chunks.Sum(chunk => Bytes(CachedTensor.All(_config, chunk.Start), chunk.Pairs, chunk.Start)),
-            BytesToRead(parts, firstBands.Count, method, exact, estimate),
+            BytesToRead(parts, groups.Length, method, exact, estimate),
             seconds,
             chunks.Max(chunk => chunk.Bands.Max(band =>
                 Cost.PeakBytes(_config, _dtype, chunk.Pairs.Count, chunk.Pairs[0].Length, chunk.Start, band.Last - band.First + 1, _budget)))));

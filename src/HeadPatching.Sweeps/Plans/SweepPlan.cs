@@ -34,13 +34,16 @@ public sealed record SweepPlan(
     PlanSize Size)
 {
     /// <summary>The version of plans that are written now.</summary>
-    public const int CurrentSchema = 2;
+    public const int CurrentSchema = 3;
 
     /// <summary>The pairs whose corrupted prompts means are over, or donors are drawn from; null: the swept pairs' own runs.</summary>
     public IReadOnlyList<TokenPair>? References { get; init; }
 
     /// <summary>What results call those.</summary>
     public string? ReferenceTitle { get; init; }
+
+    /// <summary>What to know of an ablation before trusting its effects.</summary>
+    public IReadOnlyList<string> AblationWarnings { get; init; } = [];
 
     /// <summary>What is patched, where and which way.</summary>
     public PatchOptions PatchOptions() => Request.PatchOptions() with { References = References };
@@ -117,12 +120,21 @@ public sealed record PlanSize(
 /// <param name="Chunks">Its chunks.</param>
 public sealed record PlannedPart(int FirstLayer, int LastLayer, IReadOnlyList<PlannedChunk> Chunks)
 {
+    /// <summary>Of the part that has its chunks' first layers: the bands of all layers, and which part has each. Empty in the others.</summary>
+    public IReadOnlyList<PlannedBand> Bands { get; init; } = [];
+
     /// <summary>What of it some work goes over: an estimate has all layers at once, whatever the band.</summary>
     public PlannedPart For(ChunkWork work, SweepPlan plan) => work is ChunkWork.Estimates ? this with { FirstLayer = 0, LastLayer = plan.Model.Layers - 1 } : this;
 
     /// <summary>The key of the runs that this part's band of layers makes over a chunk.</summary>
     public string KeyOf(PlannedChunk chunk, ChunkWork work) => WorkKeys.Runs(chunk.Activations, chunk.Pairs, work.Text, FirstLayer, LastLayer);
 }
+
+/// <summary>A band of layers over a group of chunks.</summary>
+/// <param name="FirstLayer">Its first layer.</param>
+/// <param name="LastLayer">Its last layer.</param>
+/// <param name="Part">The part of the plan that it is.</param>
+public sealed record PlannedBand(int FirstLayer, int LastLayer, int Part);
 
 /// <summary>A chunk of pairs that run as one batch.</summary>
 /// <param name="Pairs">Its pairs.</param>

@@ -42,7 +42,8 @@ public static class SweepPlanner
         CheckPositions(request.Positions, pairs, places);
         CheckPatch(request, model.Config, places);
         IReadOnlyList<TokenPair>? references = References(request, pairs, prompts, tokenizer, places, cancellationToken);
-        if (AblationPlan.Of(pairs, request.PatchOptions() with { References = references })?.Faults(places.Option("ablation")) is { Count: > 0 } faults)
+        AblationPlan? ablation = AblationPlan.Of(pairs, request.PatchOptions() with { References = references });
+        if (ablation?.Faults(places.Option("ablation")) is { Count: > 0 } faults)
         {
             throw new InvalidInputException(faults);
         }
@@ -70,6 +71,7 @@ public static class SweepPlanner
         {
             References = references,
             ReferenceTitle = request.Reference?.Title,
+            AblationWarnings = [.. ablation?.Warnings() ?? []],
             LeftOutCount = tokenized.LeftOutCount,
             LeftOut = tokenized.LeftOut,
         };
@@ -191,8 +193,8 @@ public static class SweepPlanner
         string who = without.Length == pairs.Count
             ? $"No pair names {what}."
             : $"Not every pair names {what}; these do not: {string.Join(", ", without.Take(10))}{(without.Length > 10 ? $" and {without.Length - 10} more" : "")}.";
-        IReadOnlyList<string> known = Roles.Of(pairs);
-        string roles = known.Count > 0 ? $"Roles that pairs name: {string.Join(", ", known)}." : "Pairs name roles with \"roles\": {\"S2\": 10}.";
+        string[] known = [.. PairShapes.Of(pairs).Roles.Select(one => one.Name)];
+        string roles = known.Length > 0 ? $"Roles that pairs name: {string.Join(", ", known)}." : "Pairs name roles with \"roles\": {\"S2\": 10}.";
         throw new InvalidInputException(FaultKinds.InvalidOption, places.Option("positions"), $"{who} {roles} {Positions.Form}");
     }
 

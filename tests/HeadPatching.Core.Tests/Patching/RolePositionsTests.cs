@@ -155,12 +155,12 @@ public sealed class RolePositionsTests : IDisposable
         Assert.Contains(result.Warnings, warning => warning.Contains("-10 (1)", StringComparison.Ordinal));
 
         // Pairs of one length whose prompts differ at one place give nothing to warn of.
-        Assert.Null(Roles.Misalignment([Pair(0, 9), Pair(3, 9)]));
-        Assert.NotNull(Roles.Misalignment([Pair(0, 9), Pair(1, 9)]));
-        Assert.Null(Roles.Misalignment([Pair(0, 9) with { Template = "one" }, Pair(1, 9) with { Template = "one" }]));
-        Assert.NotNull(Roles.Misalignment([Pair(0, 9) with { Template = "one" }, Pair(3, 9) with { Template = "other" }]));
-        Assert.NotNull(Roles.Misalignment([Named(Pair(0, 9), ("A", 3)), Named(Pair(3, 9), ("A", 4))]));
-        Assert.Null(Roles.Misalignment([Named(Pair(0, 9), ("A", 3)), Named(Pair(1, 9), ("A", 3))]));
+        Assert.Null(PairShapes.Of([Pair(0, 9), Pair(3, 9)]).Misalignment());
+        Assert.NotNull(PairShapes.Of([Pair(0, 9), Pair(1, 9)]).Misalignment());
+        Assert.Null(PairShapes.Of([Pair(0, 9) with { Template = "one" }, Pair(1, 9) with { Template = "one" }]).Misalignment());
+        Assert.NotNull(PairShapes.Of([Pair(0, 9) with { Template = "one" }, Pair(3, 9) with { Template = "other" }]).Misalignment());
+        Assert.NotNull(PairShapes.Of([Named(Pair(0, 9), ("A", 3)), Named(Pair(3, 9), ("A", 4))]).Misalignment());
+        Assert.Null(PairShapes.Of([Named(Pair(0, 9), ("A", 3)), Named(Pair(1, 9), ("A", 3))]).Misalignment());
     }
 
     public void Dispose() => _golden.Dispose();

@@ -95,6 +95,29 @@ public class EffectOverPairsTests
         Assert.Equal(Math.Sqrt(deviations.Sum(d => d * d) / 5 / 6), other.StandardError!.Value, 1e-12);
     }
 
+    /// <summary>Pairs are taken in one by one; what comes out is what the textbook's two passes over all of them give.</summary>
+    [Theory]
+    [InlineData(Aggregation.MeanOfRatios)]
+    [InlineData(Aggregation.RatioOfMeans)]
+    public void One_pass_over_many_pairs_gives_what_two_would(Aggregation aggregation)
+    {
+        var random = new Random(1);
+        Run[] runs = [.. Enumerable.Range(0, 3000).Select(_ => new Run(1000 + (random.NextDouble() * random.NextDouble()), 996 - random.NextDouble(), [998 + random.NextDouble(), 996]))];
+        HeadResult head = Assemble(runs, aggregation).Heads[0];
+        (double X, double Y)[] parts =
+        [
+            .. runs.Select(run => (X: run.Patched[0] - run.Corrupted, Y: run.Clean - run.Corrupted)).Select(part => aggregation == Aggregation.RatioOfMeans ? part : (part.X / part.Y, 1)),
+        ];
+        double meanY = parts.Average(part => part.Y), effect = parts.Average(part => part.X) / meanY;
+        double[] deviations = [.. parts.Select(part => (part.X - (effect * part.Y)) / meanY)];
+        ConfidenceInterval interval = ConfidenceInterval.Of(effect, deviations)!.Value;
+        Assert.Equal(effect, head.PatchingEffect, 1e-12);
+        Assert.Equal(Math.Sqrt(deviations.Sum(d => d * d) / 2999 / 3000), head.StandardError!.Value, 1e-13);
+        Assert.Equal(interval.Low, head.ConfidenceInterval!.Value.Low, 1e-12);
+        Assert.Equal(interval.High, head.ConfidenceInterval!.Value.High, 1e-12);
+        Assert.Equal(runs.Average(run => run.Patched[0]), head.PatchedMetric, 1e-9);
+    }
+
     [Fact]
     public void A_ratio_of_means_whose_denominator_may_as_well_be_0_is_warned_of()
     {
