@@ -2,11 +2,11 @@ using System.CommandLine;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Results;
+using HeadPatching.Reports;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
-using HeadPatching.Sweeps.Reports;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 using Spectre.Console;
@@ -69,7 +69,7 @@ internal static class SweepCommand
         }
 
         await new StoredPlans(store, catalog).WriteAsync(id, plan, cancellation); // as it is: the engine need not plan again
-        await using var engine = new InProcessEngine(store, catalog);
+        await using var engine = new InProcessEngine(store, catalog, ReportFiles.All);
         if (await engine.FindOwnerAsync(id, cancellation) is SweepOwner owner)
         {
             Console.WriteLine($"The same sweep runs already, in process {owner.ProcessId} on {owner.Machine}. It is followed to its end there; if that process ends, the sweep goes on here.");
@@ -88,7 +88,7 @@ internal static class SweepCommand
 
         IReadOnlyList<string> files = await folder.TakeAsync(store, id, cancellation);
         await using FileStream results = File.OpenRead(files[0]);
-        Show(await ResultFiles.ReadJsonAsync(results, files[0], cancellation), status, request.Top, files);
+        Show(await ResultJson.ReadAsync(results, files[0], cancellation), status, request.Top, files);
         return ExitCode.Done;
     }
 

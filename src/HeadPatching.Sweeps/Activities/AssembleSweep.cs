@@ -5,32 +5,30 @@ using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Plans;
-using HeadPatching.Sweeps.Reports;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 
 namespace HeadPatching.Sweeps.Activities;
 
-/// <summary>Puts the runs together; writes results.json, heads.csv, the pictures and the report.</summary>
+/// <summary>Puts the runs together; writes results.json and the files that the host makes of a result.</summary>
 public sealed class AssembleSweep
 {
     private readonly IArtifactStore _store;
     private readonly StoredPlans _plans;
     private readonly SweepWork _work;
     private readonly StoredRuns _runs;
+    private readonly IReadOnlyList<ResultFile> _reports;
     private readonly TimeProvider _time;
 
-    internal AssembleSweep(IArtifactStore store, StoredPlans plans, SweepWork work, TimeProvider time)
+    internal AssembleSweep(IArtifactStore store, StoredPlans plans, SweepWork work, IReadOnlyList<ResultFile> reports, TimeProvider time)
     {
         _store = store;
         _plans = plans;
         _work = work;
         _runs = new StoredRuns(store, plans);
+        _reports = reports;
         _time = time;
     }
-
-    /// <summary>The files that it writes, results.json first.</summary>
-    public static IReadOnlyList<string> Files { get; } = ["results.json", "heads.csv", "heatmap.csv", "heatmap.png", "heatmap.svg", "report.html"];
 
     /// <summary>HeadPatching's version, as results say it.</summary>
     public static string Version { get; } =
@@ -39,7 +37,7 @@ public sealed class AssembleSweep
     /// <summary>Assembles the sweep, or reads the result that is there. What is missing of its runs is named, to be made again.</summary>
     internal async Task<AssembleReport> RunAsync(ActivityInput input, CancellationToken cancellationToken)
     {
-        string results = SweepArtifacts.Result(input.SweepId, Files[0]);
+        string results = SweepArtifacts.Result(input.SweepId, ResultJson.File.Name);
         SweepResult? result = await _store.ReadJsonAsync<SweepResult>(results, cancellationToken);
         if (result is null)
         {
@@ -50,29 +48,21 @@ public sealed class AssembleSweep
             }
 
             result = gathered.Result;
-            await _store.WriteIfAbsentAsync(results, (stream, cancel) => ResultFiles.WriteJsonAsync(result, stream, cancel), cancellationToken);
+            await _store.WriteIfAbsentAsync(results, (stream, cancel) => ResultJson.WriteAsync(result, stream, cancel), cancellationToken);
         }
 
-        await WriteAsync("heads.csv", (stream, cancel) => ResultFiles.WriteCsvAsync(result.Heads, stream, cancel));
-        await WriteAsync("heatmap.csv", (stream, cancel) => ResultFiles.WriteHeatmapCsvAsync(result, stream, cancel));
-        await WriteAsync("heatmap.png", (stream, _) => Synchronous(() => HeatmapPicture.WritePng(result, stream)));
-        await WriteAsync("heatmap.svg", (stream, _) => Synchronous(() => HeatmapPicture.WriteSvg(result, stream)));
-        await WriteAsync("report.html", (stream, _) => Synchronous(() => ReportPage.Write(result, stream)));
+        foreach (ResultFile report in _reports)
+        {
+            await _store.WriteIfAbsentAsync(
+                SweepArtifacts.Result(input.SweepId, report.Name), (stream, cancel) => report.WriteAsync(result, stream, cancel), cancellationToken);
+        }
+
         var summary = new SweepSummary(
             input.SweepId,
             result.Heads.Count,
             result.Dataset.Pairs,
             [.. result.Heads.OrderByDescending(head => Math.Abs(head.PatchingEffect)).Take(10).Select(head => new HeadEffect(head.Name, head.PatchingEffect))]);
         return new AssembleReport(summary, [], []);
-
-        Task WriteAsync(string file, Func<Stream, CancellationToken, Task> write) =>
-            _store.WriteIfAbsentAsync(SweepArtifacts.Result(input.SweepId, file), write, cancellationToken);
-
-        static Task Synchronous(Action write)
-        {
-            write();
-            return Task.CompletedTask;
-        }
     }
 
     private async Task<(SweepResult? Result, IReadOnlyList<int> MissingEstimates, IReadOnlyList<int> MissingRuns)> GatherAsync(

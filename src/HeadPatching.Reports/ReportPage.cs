@@ -7,7 +7,7 @@ using System.Text.RegularExpressions;
 using System.Text.Unicode;
 using HeadPatching.Core.Results;
 
-namespace HeadPatching.Sweeps.Reports;
+namespace HeadPatching.Reports;
 
 /// <summary>
 /// report.html: a result as one page to read and explore. The file holds all it needs and asks for nothing else; a content security policy
