@@ -4,6 +4,7 @@ using HeadPatching.Functions;
 using HeadPatching.Functions.Orchestration;
 using HeadPatching.Functions.Triggers;
 using HeadPatching.Http.Requests;
+using HeadPatching.Reports;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Models;
 using Microsoft.Azure.Functions.Worker.Builder;
@@ -30,6 +31,7 @@ try
     builder.Services.AddSingleton(services => new LoadedModels(
         services.GetRequiredService<IModelCatalog>(),
         threads: settings.TorchThreads > 0 ? settings.TorchThreads : Math.Max(1, Environment.ProcessorCount / 2)));
+    builder.Services.AddSingleton(ReportFiles.All);
     builder.Services.AddSingleton<ActivityTable>();
     builder.Services.AddSingleton(new RequestLimits());
     builder.Services.AddSingleton<BodyBudget>();

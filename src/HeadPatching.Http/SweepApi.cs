@@ -91,7 +91,7 @@ public static class SweepApi
                 .Refuses(StatusCodes.Status409Conflict, ProblemTypes.SweepNotCompleted, ProblemTypes.SweepFailed, ProblemTypes.SweepCancelled, ProblemTypes.SweepDamaged)
                 .MayFail();
             Type? schema = part == SweepPart.Results ? typeof(SweepResult) : typeof(Stream);
-            route.WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, schema, [part.ContentType.Split(';')[0]]) { Description = part.Summary });
+            route.WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, schema, [part.File.ContentType.Split(';')[0]]) { Description = part.Summary });
             route.WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status304NotModified, typeof(void)) { Description = "It is what the caller has (If-None-Match)." });
         }
 

@@ -121,7 +121,7 @@ public sealed class SweepHandlers
             return Problem.NoResult(status);
         }
 
-        Stream? content = await _host.Store.OpenReadAsync(SweepArtifacts.Result(id, part.File), stop);
+        Stream? content = await _host.Store.OpenReadAsync(SweepArtifacts.Result(id, part.File.Name), stop);
         if (content is null)
         {
             return Problem.UnknownSweep(); // it was deleted at this moment
@@ -131,7 +131,7 @@ public sealed class SweepHandlers
         headers.CacheControl = "no-cache";
         headers.ContentSecurityPolicy = part.ContentSecurityPolicy;
         var etag = new EntityTagHeaderValue($"\"{id}-{status.FinishedAt?.Ticks:x}\"");
-        return Results.Stream(content, part.ContentType, lastModified: status.FinishedAt, entityTag: etag);
+        return Results.Stream(content, part.File.ContentType, lastModified: status.FinishedAt, entityTag: etag);
     });
 
     /// <summary>DELETE /api/sweeps/{id}</summary>

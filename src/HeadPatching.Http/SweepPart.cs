@@ -1,38 +1,42 @@
+using HeadPatching.Core.Results;
+using HeadPatching.Reports;
+
 namespace HeadPatching.Http;
 
 /// <summary>A part of a completed sweep.</summary>
 /// <param name="Operation">Its operation's id in the OpenAPI document.</param>
 /// <param name="Route">The last segment of its path.</param>
-/// <param name="File">Its file in the store.</param>
-/// <param name="ContentType">Its content type.</param>
+/// <param name="File">Its file.</param>
 /// <param name="Summary">What it is, for the OpenAPI document.</param>
 /// <param name="ContentSecurityPolicy">What a browser may do with it; null where there is nothing to forbid.</param>
-public sealed record SweepPart(string Operation, string Route, string File, string ContentType, string Summary, string? ContentSecurityPolicy = null)
+public sealed record SweepPart(string Operation, string Route, ResultFile File, string Summary, string? ContentSecurityPolicy = null)
 {
     /// <summary>results.json.</summary>
-    public static SweepPart Results { get; } = new("getResults", "results", "results.json", "application/json", "Everything that a completed sweep found");
+    public static SweepPart Results { get; } = new("getResults", "results", ResultJson.File, "Everything that a completed sweep found");
 
     /// <summary>The heatmap as PNG.</summary>
-    public static SweepPart HeatmapPng { get; } = new("getHeatmapPng", "heatmap.png", "heatmap.png", "image/png", "The heatmap as a picture");
+    public static SweepPart HeatmapPng { get; } = new("getHeatmapPng", "heatmap.png", ReportFiles.HeatmapPng, "The heatmap as a picture");
 
     /// <summary>The heatmap as SVG; the names in it come from the request, so no script may run.</summary>
     public static SweepPart HeatmapSvg { get; } = new(
         "getHeatmapSvg",
         "heatmap.svg",
-        "heatmap.svg",
-        "image/svg+xml",
+        ReportFiles.HeatmapSvg,
         "The heatmap as a picture that scales",
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:");
 
     /// <summary>The heatmap as CSV.</summary>
-    public static SweepPart HeatmapCsv { get; } = new("getHeatmapCsv", "heatmap.csv", "heatmap.csv", "text/csv; charset=utf-8", "The heatmap as a table, one line a layer");
+    public static SweepPart HeatmapCsv { get; } = new("getHeatmapCsv", "heatmap.csv", ReportFiles.HeatmapCsv, "The heatmap as a table, one line a layer");
 
     /// <summary>Every head as CSV.</summary>
-    public static SweepPart HeadsCsv { get; } = new("getHeadsCsv", "heads.csv", "heads.csv", "text/csv; charset=utf-8", "Every head's numbers as a table, one line a head");
+    public static SweepPart HeadsCsv { get; } = new("getHeadsCsv", "heads.csv", ReportFiles.HeadsCsv, "Every head's numbers as a table, one line a head");
+
+    /// <summary>Every pair's numbers.</summary>
+    public static SweepPart Effects { get; } = new("getEffects", "effects.parquet", ReportFiles.Effects, "Every patched run of every pair as a Parquet table, one row a run");
 
     /// <summary>The page; a policy of its own is in it.</summary>
-    public static SweepPart Report { get; } = new("getReport", "report", "report.html", "text/html; charset=utf-8", "The result as one self-contained page");
+    public static SweepPart Report { get; } = new("getReport", "report", ReportFiles.Page, "The result as one self-contained page");
 
     /// <summary>All parts.</summary>
-    public static IReadOnlyList<SweepPart> All { get; } = [Results, HeatmapPng, HeatmapSvg, HeatmapCsv, HeadsCsv, Report];
+    public static IReadOnlyList<SweepPart> All { get; } = [Results, HeatmapPng, HeatmapSvg, HeatmapCsv, HeadsCsv, Effects, Report];
 }

@@ -5,6 +5,7 @@ using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
+using HeadPatching.Reports;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
@@ -45,7 +46,7 @@ internal static class SweepOverhead
         string id = SweepIds.OfContent(plan);
         await new StoredPlans(store, catalog).WriteAsync(id, plan, cancellation);
         SweepStatus status;
-        await using (var engine = new InProcessEngine(store, catalog))
+        await using (var engine = new InProcessEngine(store, catalog, ReportFiles.All))
         {
             status = await engine.RunAsync(id, request, cancellation);
         }

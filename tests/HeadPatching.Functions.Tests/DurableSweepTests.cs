@@ -3,6 +3,7 @@ using HeadPatching.Core.Faults;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Reports;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
@@ -38,7 +39,7 @@ public class DurableSweepTests
         Assert.Equal((layers, layers), (status.Progress.LayersDone, status.Progress.LayersTotal));
 
         using var folder = new TemporaryFolder();
-        await using var embedded = new InProcessEngine(new LocalArtifactStore(folder.Path), new ModelCatalog(), new EngineOptions { Parallelism = Environment.ProcessorCount });
+        await using var embedded = new InProcessEngine(new LocalArtifactStore(folder.Path), new ModelCatalog(), ReportFiles.All, new EngineOptions { Parallelism = Environment.ProcessorCount });
         await embedded.RunAsync(status.Id, request);
         Assert.Equal(await ResultAsync(embedded.Store, status.Id), await ResultAsync(durable.Store, status.Id));
     }

@@ -1,4 +1,5 @@
 using HeadPatching.Functions.Orchestration;
+using HeadPatching.Reports;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
@@ -42,7 +43,7 @@ internal sealed class DurableSweeps : IAsyncDisposable
         sweeps._models = new LoadedModels(catalog, threads: 1); // the embedded engine has as many: sums in float32 depend on it
         var activities = new SweepActivities(
             store,
-            new ActivityTable(store, catalog, sweeps._models, TimeProvider.System));
+            new ActivityTable(store, catalog, sweeps._models, ReportFiles.All, TimeProvider.System));
         sweeps._durable = await DurableTaskTestHost.StartAsync(registry =>
         {
             registry.AddOrchestratorFunc(SweepOrchestrator.Name, context =>

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using HeadPatching.Core.Faults;
-using HeadPatching.Sweeps.Activities;
+using HeadPatching.Core.Results;
+using HeadPatching.Reports;
 using HeadPatching.Sweeps.Storage;
 
 namespace HeadPatching.Cli.Commands;
@@ -10,6 +11,8 @@ internal sealed class OutFolder
 {
     private const string Option = "--out";
     private const string PartSuffix = ".part";
+
+    private static readonly string[] Files = [ResultJson.File.Name, .. ReportFiles.All.Select(file => file.Name)];
 
     private readonly string _folder;
     private readonly string _given;
@@ -44,7 +47,7 @@ internal sealed class OutFolder
     /// <exception cref="InvalidInputException">The folder holds results, and not this sweep's.</exception>
     public void CheckFree(string sweepId)
     {
-        string known = Path.Combine(_folder, AssembleSweep.Files[0]);
+        string known = Path.Combine(_folder, ResultJson.File.Name);
         if (File.Exists(known) && SweepIdOf(known) != sweepId)
         {
             throw new InvalidInputException(
@@ -57,7 +60,7 @@ internal sealed class OutFolder
     public async Task<IReadOnlyList<string>> TakeAsync(IArtifactStore store, string sweepId, CancellationToken cancellationToken)
     {
         var waiting = new List<(string From, string To)>();
-        foreach (string file in AssembleSweep.Files)
+        foreach (string file in Files)
         {
             string to = Path.Combine(_folder, file), from = $"{to}.{ProcessIdentity.Current}{PartSuffix}";
             await using Stream stored = await store.RequireReadAsync(SweepArtifacts.Result(sweepId, file), cancellationToken);

@@ -35,7 +35,7 @@ internal static class StoreCommand
 
     private static async Task<int> ListAsync(IArtifactStore store, CancellationToken cancellation)
     {
-        await using var engine = new InProcessEngine(store, NoModels);
+        await using var engine = new InProcessEngine(store, NoModels, reports: []);
         foreach (SweepStatus status in (await engine.ListAsync(cancellationToken: cancellation)).Sweeps)
         {
             Console.WriteLine(FormattableString.Invariant(

@@ -2,11 +2,11 @@ using System.CommandLine;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Results;
+using HeadPatching.Reports;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
-using HeadPatching.Sweeps.Reports;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 using Spectre.Console;
@@ -28,7 +28,7 @@ internal static class SweepCommand
         };
         var output = new Option<string>("--out")
         {
-            Description = "The folder for results.json, heads.csv, heatmap.png, heatmap.svg and report.html",
+            Description = "The folder for results.json, tables (heads.csv, heatmap.csv, effects.parquet), pictures and report.html",
             HelpName = "FOLDER",
             DefaultValueFactory = _ => "headpatch-out",
         };
@@ -69,7 +69,7 @@ internal static class SweepCommand
         }
 
         await new StoredPlans(store, catalog).WriteAsync(id, plan, cancellation); // as it is: the engine need not plan again
-        await using var engine = new InProcessEngine(store, catalog);
+        await using var engine = new InProcessEngine(store, catalog, ReportFiles.All);
         if (await engine.FindOwnerAsync(id, cancellation) is SweepOwner owner)
         {
             Console.WriteLine($"The same sweep runs already, in process {owner.ProcessId} on {owner.Machine}. It is followed to its end there; if that process ends, the sweep goes on here.");
@@ -88,7 +88,7 @@ internal static class SweepCommand
 
         IReadOnlyList<string> files = await folder.TakeAsync(store, id, cancellation);
         await using FileStream results = File.OpenRead(files[0]);
-        Show(await ResultFiles.ReadJsonAsync(results, files[0], cancellation), status, request.Top, files);
+        Show(await ResultJson.ReadAsync(results, files[0], cancellation), status, request.Top, files);
         return ExitCode.Done;
     }
 
@@ -106,7 +106,7 @@ internal static class SweepCommand
         string important = result.ImportantHeads.Count == 0 ? "none" : string.Join(", ", result.ImportantHeads.Select(head => head.Name));
         AnsiConsole.WriteLine(FormattableString.Invariant($"{char.ToUpperInvariant(heatmap.Unit[0])}{heatmap.Unit[1..]}s above {result.Threshold}{(result.Heads.Any(head => head.ConfidenceInterval is not null) ? ", intervals without 0" : "")}: {important}"));
         AnsiConsole.WriteLine(FormattableString.Invariant(
-            $"Clean metric {result.Pairs.Average(pair => pair.CleanMetric):G4}, corrupted {result.Pairs.Average(pair => pair.CorruptedMetric):G4} ({result.Metric}, mean of {result.Pairs.Count} pairs)"));
+            $"Clean metric {result.CleanMetric:G4}, corrupted {result.CorruptedMetric:G4} ({result.Metric}, mean of {result.Dataset.Pairs} pairs)"));
         AnsiConsole.WriteLine($"Effect = {result.Normalisation}");
         if (status.Progress.TasksReused > 0)
         {

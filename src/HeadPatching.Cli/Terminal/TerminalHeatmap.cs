@@ -1,4 +1,4 @@
-using HeadPatching.Sweeps.Reports;
+using HeadPatching.Reports;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 

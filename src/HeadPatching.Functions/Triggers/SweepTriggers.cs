@@ -40,7 +40,7 @@ public sealed class SweepTriggers
         [HttpTrigger(AuthorizationLevel.Function, "delete", Route = "sweeps/{id}")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).RemoveAsync(request, id);
 
-    /// <summary>GET /api/sweeps/{id}/results, /heatmap.png, /heatmap.svg, /heatmap.csv, /heads.csv, /report</summary>
+    /// <summary>GET /api/sweeps/{id}/results, /heatmap.png, /heatmap.svg, /heatmap.csv, /heads.csv, /effects.parquet, /report</summary>
     [Function("GetSweepPart")]
     public Task<IResult> PartAsync(
         [HttpTrigger(AuthorizationLevel.Function, "get", Route = "sweeps/{id}/{part}")] HttpRequest request,

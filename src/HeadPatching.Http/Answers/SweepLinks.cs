@@ -8,8 +8,9 @@ namespace HeadPatching.Http.Answers;
 /// <param name="HeatmapSvg">The heatmap as a picture that scales.</param>
 /// <param name="HeatmapCsv">The heatmap as a table, one line a layer.</param>
 /// <param name="HeadsCsv">Every head's numbers as a table, one line a head.</param>
+/// <param name="Effects">Every patched run of every pair as a Parquet table.</param>
 public sealed record SweepLinks(
-    string Self, string Results, string Report, string HeatmapPng, string HeatmapSvg, string HeatmapCsv, string HeadsCsv)
+    string Self, string Results, string Report, string HeatmapPng, string HeatmapSvg, string HeatmapCsv, string HeadsCsv, string Effects)
 {
     /// <summary>The links of a sweep.</summary>
     /// <param name="sweepId">Its id.</param>
@@ -18,6 +19,6 @@ public sealed record SweepLinks(
     {
         string self = $"{pathBase}/api/sweeps/{sweepId}";
         return new SweepLinks(
-            self, $"{self}/results", $"{self}/report", $"{self}/heatmap.png", $"{self}/heatmap.svg", $"{self}/heatmap.csv", $"{self}/heads.csv");
+            self, $"{self}/results", $"{self}/report", $"{self}/heatmap.png", $"{self}/heatmap.svg", $"{self}/heatmap.csv", $"{self}/heads.csv", $"{self}/effects.parquet");
     }
 }

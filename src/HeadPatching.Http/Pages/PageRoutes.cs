@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using HeadPatching.Sweeps.Reports;
+using HeadPatching.Reports;
 using HeadPatching.Sweeps.Requests;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;

@@ -3,6 +3,7 @@ using HeadPatching.Core.Faults;
 using HeadPatching.Http.Pages;
 using HeadPatching.Http.Problems;
 using HeadPatching.Http.Requests;
+using HeadPatching.Reports;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Storage;
@@ -68,6 +69,7 @@ public static class SweepServer
         builder.Services.AddSingleton(services => new InProcessEngine(
             store,
             catalog,
+            ReportFiles.All,
             EngineOptionsOf(options),
             logger: services.GetRequiredService<ILogger<InProcessEngine>>()));
         builder.Services.AddSingleton<ISweepHost>(services => services.GetRequiredService<InProcessEngine>());

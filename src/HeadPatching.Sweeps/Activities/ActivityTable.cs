@@ -1,3 +1,4 @@
+using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
@@ -38,12 +39,13 @@ public sealed class ActivityTable
     /// <param name="store">Where artifacts are kept.</param>
     /// <param name="catalog">The models that there are.</param>
     /// <param name="models">The models in memory.</param>
+    /// <param name="reports">What is written of a result beside results.json.</param>
     /// <param name="time">The clock.</param>
-    public ActivityTable(IArtifactStore store, IModelCatalog catalog, LoadedModels models, TimeProvider time)
+    public ActivityTable(IArtifactStore store, IModelCatalog catalog, LoadedModels models, IReadOnlyList<ResultFile> reports, TimeProvider time)
     {
         var plans = new StoredPlans(store, catalog);
         var work = new SweepWork(store, plans, models);
-        var assemble = new AssembleSweep(store, plans, work, time);
+        var assemble = new AssembleSweep(store, plans, work, reports, time);
         _byName = new()
         {
             [ActivityNames.PlanSweep] = async (input, _, cancel) => (await plans.HeaderAsync(input.SweepId, cancel)).Size,

@@ -5,32 +5,28 @@ using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Plans;
-using HeadPatching.Sweeps.Reports;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 
 namespace HeadPatching.Sweeps.Activities;
 
-/// <summary>Puts the runs together; writes results.json, heads.csv, the pictures and the report.</summary>
+/// <summary>Puts the runs together; writes results.json and the files that the host makes of a result.</summary>
 public sealed class AssembleSweep
 {
     private readonly IArtifactStore _store;
     private readonly StoredPlans _plans;
     private readonly SweepWork _work;
-    private readonly StoredRuns _runs;
+    private readonly IReadOnlyList<ResultFile> _reports;
     private readonly TimeProvider _time;
 
-    internal AssembleSweep(IArtifactStore store, StoredPlans plans, SweepWork work, TimeProvider time)
+    internal AssembleSweep(IArtifactStore store, StoredPlans plans, SweepWork work, IReadOnlyList<ResultFile> reports, TimeProvider time)
     {
         _store = store;
         _plans = plans;
         _work = work;
-        _runs = new StoredRuns(store, plans);
+        _reports = reports;
         _time = time;
     }
-
-    /// <summary>The files that it writes, results.json first.</summary>
-    public static IReadOnlyList<string> Files { get; } = ["results.json", "heads.csv", "heatmap.csv", "heatmap.png", "heatmap.svg", "report.html"];
 
     /// <summary>HeadPatching's version, as results say it.</summary>
     public static string Version { get; } =

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using HeadPatching.Core.Patching;
-using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Plans;

@@ -1,6 +1,6 @@
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
-using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;

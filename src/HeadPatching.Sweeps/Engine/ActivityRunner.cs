@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Storage;
@@ -23,10 +24,11 @@ internal sealed class ActivityRunner : IDisposable
     private readonly ResiliencePipeline _retry;
     private readonly ILogger _logger;
 
-    public ActivityRunner(IArtifactStore store, IModelCatalog catalog, EngineOptions options, TimeProvider time, ILogger logger)
+    public ActivityRunner(
+        IArtifactStore store, IModelCatalog catalog, IReadOnlyList<ResultFile> reports, EngineOptions options, TimeProvider time, ILogger logger)
     {
         _models = new LoadedModels(catalog, threads: Math.Max(1, Environment.ProcessorCount / options.Parallelism));
-        _activities = new ActivityTable(store, catalog, _models, time);
+        _activities = new ActivityTable(store, catalog, _models, reports, time);
         _slots = new FairSlots(options.Parallelism, time);
         _retry = Retries(options.Retry, time);
         _logger = logger;

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
+using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Requests;
@@ -37,11 +38,17 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
     /// <summary>Makes an engine; it starts nothing by itself (see <see cref="ResumeAsync"/>).</summary>
     /// <param name="store">Where artifacts are kept.</param>
     /// <param name="catalog">The models that there are.</param>
+    /// <param name="reports">What is written of each result beside results.json.</param>
     /// <param name="options">How much it does at once; null: the defaults.</param>
     /// <param name="time">The clock; null: the system's.</param>
     /// <param name="logger">Where it says what it does; null: nowhere.</param>
     public InProcessEngine(
-        IArtifactStore store, IModelCatalog catalog, EngineOptions? options = null, TimeProvider? time = null, ILogger<InProcessEngine>? logger = null)
+        IArtifactStore store,
+        IModelCatalog catalog,
+        IReadOnlyList<ResultFile> reports,
+        EngineOptions? options = null,
+        TimeProvider? time = null,
+        ILogger<InProcessEngine>? logger = null)
     {
         Store = store;
         _options = options ?? new EngineOptions();
@@ -49,7 +56,7 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
         _logger = logger ?? NullLogger<InProcessEngine>.Instance;
         _leases = new SweepLeases(store, _options.LeaseDuration, _time);
         _list = new SweepList(store, _time, id => _running.GetValueOrDefault(id)?.Status);
-        _activities = new ActivityRunner(store, catalog, _options, _time, _logger);
+        _activities = new ActivityRunner(store, catalog, reports, _options, _time, _logger);
         _runner = new SweepRunner(store, _leases, _activities, _options, _time, _logger, Say);
     }
 

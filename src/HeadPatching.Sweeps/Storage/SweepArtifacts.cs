@@ -51,7 +51,7 @@ public static class SweepArtifacts
     /// <summary>The heads to run after the estimate, with the method <c>screen</c>.</summary>
     public static string Screen(string sweepId) => $"{Folder(sweepId)}/screen.json";
 
-    /// <summary>The result and its pictures: results.json, heads.csv, heatmap.csv, heatmap.png, heatmap.svg, report.html.</summary>
+    /// <summary>The result and what is made of it: results.json, and the files that the host hands to its activities.</summary>
     public static string Result(string sweepId, string file) => $"{Folder(sweepId)}/{file}";
 
     /// <summary>The folders of what is stored by key, and can be made again.</summary>

@@ -1,8 +1,8 @@
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
-using HeadPatching.Sweeps.Reports;
-using HeadPatching.Sweeps.Tests.Reports;
+using HeadPatching.Reports;
+using HeadPatching.Testing;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 

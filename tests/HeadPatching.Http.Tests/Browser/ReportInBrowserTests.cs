@@ -1,8 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Results;
-using HeadPatching.Sweeps.Reports;
-using HeadPatching.Sweeps.Tests.Reports;
+using HeadPatching.Reports;
 using HeadPatching.Testing;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
@@ -15,6 +16,11 @@ namespace HeadPatching.Sweeps.Tests.Engine;
 public sealed class ContentAddressingTests : IDisposable
 {
     private static readonly SweepRequest Small = new() { Dataset = "ioi-generated", Count = 12, Dtype = "float64" };
+
+    private static readonly ResultFile[] Reports =
+    [
+        new("heads.csv", "text/csv", (sweep, to, cancel) => to.WriteAsync(Encoding.UTF8.GetBytes(string.Join('\n', sweep.Result.Heads.Select(head => head.Name))), cancel).AsTask()),
+    ];
 
     private readonly TemporaryFolder _folder = new();
     private int _sweeps;
@@ -280,7 +286,7 @@ public sealed class ContentAddressingTests : IDisposable
 
     private async Task<SweepStatus> RunAsync(IArtifactStore store, string id, SweepRequest request)
     {
-        await using var engine = new InProcessEngine(store, new ModelCatalog(_folder["models"]), new EngineOptions { Parallelism = 2 });
+        await using var engine = new InProcessEngine(store, new ModelCatalog(_folder["models"]), Reports, new EngineOptions { Parallelism = 2 });
         SweepStatus status = await engine.RunAsync(id, request, TestContext.Current.CancellationToken);
         Assert.True(status.Status == SweepState.Completed, status.Error?.Message);
         return status;

@@ -283,6 +283,7 @@ public sealed class SharedStoreTests : IDisposable
     private InProcessEngine Engine(EngineOptions? options = null, IArtifactStore? store = null) => new(
         store ?? new LocalArtifactStore(_folder["store"]),
         new ModelCatalog(_folder["models"]),
+        reports: [],
         (options ?? new EngineOptions { Parallelism = 2 }) with
         {
             LeaseRenewal = TimeSpan.FromSeconds(0.3),

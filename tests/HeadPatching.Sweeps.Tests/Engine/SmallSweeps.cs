@@ -44,7 +44,7 @@ internal sealed class SmallSweeps : IDisposable
 
     public async Task<SweepStatus> RunAsync(SweepRequest request)
     {
-        await using var engine = new InProcessEngine(new LocalArtifactStore(_folder["store"]), new ModelCatalog(_folder["models"]));
+        await using var engine = new InProcessEngine(new LocalArtifactStore(_folder["store"]), new ModelCatalog(_folder["models"]), reports: []);
         return await engine.RunAsync(SweepIds.New(), request, TestContext.Current.CancellationToken);
     }
 

@@ -72,7 +72,7 @@ public abstract class StoredModelsTests : IAsyncLifetime, IDisposable
         SweepResult pushed = (await _store.ReadJsonAsync<SweepResult>("sweeps/pushed/results.json", Stop))!;
 
         await using var engine = new InProcessEngine(
-            new LocalArtifactStore(_folder["other-store"]), new ModelCatalog(_folder["."], foldersToo: true));
+            new LocalArtifactStore(_folder["other-store"]), new ModelCatalog(_folder["."], foldersToo: true), reports: []);
         await engine.RunAsync("local", request with { Model = _folder["one"] }, Stop);
         SweepResult local = (await engine.Store.ReadJsonAsync<SweepResult>("sweeps/local/results.json", Stop))!;
         Assert.Equal(local.Model.Fingerprint, pushed.Model.Fingerprint);
@@ -300,7 +300,7 @@ public abstract class StoredModelsTests : IAsyncLifetime, IDisposable
     private async Task PushAsync(string folder, string name) =>
         await (await ModelUpload.PrepareAsync(_folder[folder], name, DateTimeOffset.UnixEpoch, Stop)).RunAsync(_store, replace: false, cancellationToken: Stop);
 
-    private ActivityTable Activities(string worker, LoadedModels models) => new(_store, Catalog(worker), models, TimeProvider.System);
+    private ActivityTable Activities(string worker, LoadedModels models) => new(_store, Catalog(worker), models, reports: [], TimeProvider.System);
 
     /// <summary>Runs an upload, and something else in the moment before the last of its files is written.</summary>
     private async Task BetweenAsync(Func<Task> other, Func<Task> upload)

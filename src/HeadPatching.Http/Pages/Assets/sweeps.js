@@ -75,7 +75,7 @@
   const ACTIVE = new Set(["queued", "running"]);
   const PHASES = { planning: "Planning", caching: "Clean and corrupted runs", estimating: "Estimates from a gradient", patching: "Patching", assembling: "Putting the result together", done: "Done" };
   const RESULTS = [
-    ["report", "Report"], ["heatmap.png", "Heatmap PNG"], ["heatmap.svg", "SVG"], ["heatmap.csv", "CSV"], ["heads.csv", "Heads CSV"], ["results", "results.json"],
+    ["report", "Report"], ["heatmap.png", "Heatmap PNG"], ["heatmap.svg", "SVG"], ["heatmap.csv", "CSV"], ["heads.csv", "Heads CSV"], ["effects.parquet", "Effects Parquet"], ["results", "results.json"],
   ];
 
   function progressOf({ status, progress }) {

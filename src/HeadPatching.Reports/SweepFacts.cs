@@ -2,7 +2,7 @@ using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 
-namespace HeadPatching.Sweeps.Reports;
+namespace HeadPatching.Reports;
 
 /// <summary>What pictures and reports say of how a sweep was made, each fact a few words.</summary>
 internal static class SweepFacts

@@ -1,7 +1,7 @@
 using ScottPlot;
 using SkiaSharp;
 
-namespace HeadPatching.Sweeps.Reports;
+namespace HeadPatching.Reports;
 
 /// <summary>
 /// Gives ScottPlot the font that travels with this assembly, so that pictures have text, and the same text, on machines without fonts

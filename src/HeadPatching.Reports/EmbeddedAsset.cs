@@ -1,6 +1,6 @@
-namespace HeadPatching.Sweeps.Reports;
+namespace HeadPatching.Reports;
 
-/// <summary>The files of <c>Reports/Assets</c>, which are compiled into this assembly.</summary>
+/// <summary>The files of <c>Assets</c>, which are compiled into this assembly.</summary>
 internal static class EmbeddedAsset
 {
     /// <summary>Opens one, such as <c>OpenSans-Regular.ttf</c>.</summary>

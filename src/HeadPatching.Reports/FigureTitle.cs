@@ -1,6 +1,6 @@
 using ScottPlot;
 
-namespace HeadPatching.Sweeps.Reports;
+namespace HeadPatching.Reports;
 
 /// <summary>A line of text centred on the whole figure, above the data.</summary>
 internal sealed class FigureTitle : IPlottable

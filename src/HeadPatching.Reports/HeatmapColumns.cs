@@ -1,4 +1,4 @@
-namespace HeadPatching.Sweeps.Reports;
+namespace HeadPatching.Reports;
 
 /// <summary>What the columns of a heatmap are; its rows are always layers.</summary>
 public enum HeatmapColumns

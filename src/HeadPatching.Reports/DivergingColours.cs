@@ -1,4 +1,4 @@
-namespace HeadPatching.Sweeps.Reports;
+namespace HeadPatching.Reports;
 
 /// <summary>
 /// Blue for negative, white for 0, red for positive: the colours that the field's heatmaps have. The stops between are ColorBrewer's

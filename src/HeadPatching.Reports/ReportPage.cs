@@ -7,7 +7,7 @@ using System.Text.RegularExpressions;
 using System.Text.Unicode;
 using HeadPatching.Core.Results;
 
-namespace HeadPatching.Sweeps.Reports;
+namespace HeadPatching.Reports;
 
 /// <summary>
 /// report.html: a result as one page to read and explore. The file holds all it needs and asks for nothing else; a content security policy
@@ -182,14 +182,15 @@ public static partial class ReportPage
             }
         }
 
-        if (pairs.Count < result.Pairs.Count)
+        string all = result.Dataset.Pairs > SweepResult.MostPairs ? result.PairsFile ?? "effects.parquet" : "results.json";
+        if (pairs.Count < result.Dataset.Pairs)
         {
-            notes.Add($"The first {pairs.Count} of {result.Pairs.Count} pairs are shown; results.json has all.");
+            notes.Add($"The first {pairs.Count} of {result.Dataset.Pairs} pairs are shown; {all} has all.");
         }
 
         if (withNumbers < pairs.Count)
         {
-            notes.Add($"The effects of single pairs are in this page for the first {withNumbers} pairs; results.json has all.");
+            notes.Add($"The effects of single pairs are in this page for the first {withNumbers} pairs; {all} has all.");
         }
 
         var shown = result with { Pairs = pairs, HeatmapByPosition = byPosition };

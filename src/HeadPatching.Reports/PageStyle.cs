@@ -1,4 +1,4 @@
-namespace HeadPatching.Sweeps.Reports;
+namespace HeadPatching.Reports;
 
 /// <summary>What the pages of HeadPatching have in common, so that the report and the server's page look alike.</summary>
 public static class PageStyle

@@ -4,7 +4,7 @@ using HeadPatching.Core.Results;
 using ScottPlot;
 using SkiaSharp;
 
-namespace HeadPatching.Sweeps.Reports;
+namespace HeadPatching.Reports;
 
 /// <summary>
 /// The heatmap as a picture: heads (or positions, see <see cref="HeatmapTable"/>) to the right, layers downwards from layer 0, blue

@@ -1,61 +1,20 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
-using HeadPatching.Core.Faults;
 using HeadPatching.Core.Results;
 
-namespace HeadPatching.Sweeps.Reports;
+namespace HeadPatching.Reports;
 
-/// <summary>The files of numbers that a sweep leaves: results.json (everything), heads.csv (one line a head) and heatmap.csv (one a layer).</summary>
-public static class ResultFiles
+/// <summary>A result as tables for other programs: heads.csv (one line a head) and heatmap.csv (one a layer).</summary>
+public static class ResultTables
 {
-    /// <summary>The only version of results.json's schema so far.</summary>
-    private const int KnownSchemaVersion = 1;
-
     private const string CsvHeader =
         "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role";
-
-    /// <summary>Writes results.json.</summary>
-    public static Task WriteJsonAsync(SweepResult result, Stream to, CancellationToken cancellationToken = default) =>
-        JsonSerializer.SerializeAsync(to, result, ResultJson.Indented, cancellationToken);
-
-    /// <summary>Reads results.json back, to the last digit.</summary>
-    /// <param name="from">The file.</param>
-    /// <param name="where">What to call the file in an error.</param>
-    /// <param name="cancellationToken">Stops reading.</param>
-    /// <exception cref="InvalidInputException">It is not a result, or of a later schema than this version knows.</exception>
-    public static async Task<SweepResult> ReadJsonAsync(
-        Stream from, string where = "results.json", CancellationToken cancellationToken = default)
-    {
-        SweepResult? result;
-        try
-        {
-            result = await JsonSerializer.DeserializeAsync<SweepResult>(from, ResultJson.Indented, cancellationToken);
-        }
-        catch (JsonException exception)
-        {
-            throw new InvalidInputException(
-                FaultKinds.Malformed, where, $"This is not a sweep's result: {exception.Message}");
-        }
-
-        if (result is null || result.SchemaVersion != KnownSchemaVersion)
-        {
-            throw new InvalidInputException(
-                FaultKinds.Malformed,
-                where,
-                result is null
-                    ? "This is not a sweep's result: it holds null."
-                    : $"Its schemaVersion is {result.SchemaVersion}; this version of HeadPatching reads {KnownSchemaVersion}.");
-        }
-
-        return result;
-    }
 
     /// <summary>
     /// Writes heads.csv: the heads in the result's order, numbers with a point and as many digits as bring the same number back; what a
     /// head does not have (a layer's head, a confidence interval, an estimate) is empty.
     /// </summary>
-    public static async Task WriteCsvAsync(IEnumerable<HeadResult> heads, Stream to, CancellationToken cancellationToken = default)
+    public static async Task WriteHeadsCsvAsync(IEnumerable<HeadResult> heads, Stream to, CancellationToken cancellationToken = default)
     {
         await using var writer = new StreamWriter(to, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true)
         {

@@ -2,7 +2,7 @@ using System.Globalization;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
 
-namespace HeadPatching.Sweeps.Reports;
+namespace HeadPatching.Reports;
 
 /// <summary>The heatmap of a result as it is shown, the same in the picture, the report, on the terminal and in heatmap.csv.</summary>
 public sealed record HeatmapTable

@@ -4,10 +4,10 @@ using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Results;
-using HeadPatching.Sweeps.Reports;
+using HeadPatching.Testing;
 using SkiaSharp;
 
-namespace HeadPatching.Sweeps.Tests.Reports;
+namespace HeadPatching.Reports.Tests;
 
 public sealed class HeatmapPictureTests
 {

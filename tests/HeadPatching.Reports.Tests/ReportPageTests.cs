@@ -5,9 +5,9 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
-using HeadPatching.Sweeps.Reports;
+using HeadPatching.Testing;
 
-namespace HeadPatching.Sweeps.Tests.Reports;
+namespace HeadPatching.Reports.Tests;
 
 public sealed partial class ReportPageTests
 {

@@ -2,7 +2,7 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
 
-namespace HeadPatching.Sweeps.Tests.Reports;
+namespace HeadPatching.Testing;
 
 /// <summary>Results of sweeps that were never run, for tests of what is made of results.</summary>
 internal static class ExampleSweep

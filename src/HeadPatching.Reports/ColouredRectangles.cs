@@ -1,7 +1,7 @@
 using ScottPlot;
 using SkiaSharp;
 
-namespace HeadPatching.Sweeps.Reports;
+namespace HeadPatching.Reports;
 
 /// <summary>
 /// Filled rectangles as one thing to plot. ScottPlot's own heatmap draws a bitmap, which would be one in the SVG too, and its single
