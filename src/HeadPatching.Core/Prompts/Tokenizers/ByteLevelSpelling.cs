@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using ADRaffy.ENSNormalize;
 using HeadPatching.Core.Faults;
@@ -12,6 +13,7 @@ internal sealed class ByteLevelSpelling : ISpelling
     private readonly IReadOnlyList<PieceSplitter> _splitters;
     private readonly bool _composed;
     private readonly HashSet<byte> _missingBytes;
+    private readonly SearchValues<char> _knownAscii;                          // nearly all that texts are made of, looked through at once
     private readonly string _source;
 
     /// <summary>Makes a spelling.</summary>
@@ -24,6 +26,7 @@ internal sealed class ByteLevelSpelling : ISpelling
         _composed = composed;
         _missingBytes = [.. Enumerable.Range(0, 256).Select(b => (byte)b)
             .Where(b => !vocabulary.Tokens.ContainsKey(ByteLevelAlphabet.Character(b).ToString()))];
+        _knownAscii = SearchValues.Create([.. Enumerable.Range(0, 128).Where(c => !_missingBytes.Contains((byte)c)).Select(c => (char)c)]);
         _source = vocabulary.Source;
     }
 
@@ -50,7 +53,7 @@ internal sealed class ByteLevelSpelling : ISpelling
     // Merging leaves out what has no token, without a word; a prompt must not change silently.
     private void RefuseMissingBytes(string text)
     {
-        if (_missingBytes.Count == 0)
+        if (_missingBytes.Count == 0 || !text.AsSpan().ContainsAnyExcept(_knownAscii))
         {
             return;
         }
