@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using HeadPatching.Core.Faults;
 using Microsoft.ML.Tokenizers;
@@ -7,6 +8,10 @@ namespace HeadPatching.Core.Prompts.Tokenizers;
 /// <summary>Byte-pair encoding of one piece of text after another (Sennrich et al. 2016). May be used from several threads at once.</summary>
 internal sealed class BytePairEncoder
 {
+    /// <summary>Words come again and again; so many of them, none longer than this, are not merged anew.</summary>
+    private const int MostKnown = 20_000, LongestKnown = 32;
+
+    private readonly ConcurrentDictionary<string, IReadOnlyList<int>> _known = new(StringComparer.Ordinal);
     private readonly BpeTokenizer _bpe;
     private readonly IReadOnlyDictionary<string, int> _tokens;
     private readonly bool _wholeTokensFirst;
@@ -63,8 +68,22 @@ internal sealed class BytePairEncoder
         ids.AddRange(Merged(piece[start..]));
     }
 
-    // Texts come split and as the vocabulary writes them: of the library, only its merging is used.
-    private IReadOnlyList<int> Merged(string symbols) => _bpe.EncodeToIds(symbols, considerPreTokenization: false, considerNormalization: false);
+    // Texts come split and as the vocabulary writes them: of the library, only its merging is used. It remembers words too, but behind a lock.
+    private IReadOnlyList<int> Merged(string symbols)
+    {
+        if (_known.TryGetValue(symbols, out IReadOnlyList<int>? known))
+        {
+            return known;
+        }
+
+        IReadOnlyList<int> ids = _bpe.EncodeToIds(symbols, considerPreTokenization: false, considerNormalization: false);
+        if (symbols.Length <= LongestKnown && _known.Count < MostKnown)
+        {
+            _known.TryAdd(symbols, ids);
+        }
+
+        return ids;
+    }
 
     private int ByteId(byte b, Rune rune) => _tokens.TryGetValue(ByteToken(b), out int id)
         ? id
