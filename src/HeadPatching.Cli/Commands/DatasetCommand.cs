@@ -1,4 +1,5 @@
 using System.CommandLine;
+using HeadPatching.Azure;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
@@ -12,7 +13,6 @@ using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
-using HeadPatching.Sweeps.Storage;
 using Spectre.Console;
 using TorchSharp;
 
