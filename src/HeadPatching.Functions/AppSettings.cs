@@ -1,5 +1,6 @@
 using System.Globalization;
 using Azure.Identity;
+using HeadPatching.Azure;
 using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Storage;
 using Microsoft.Extensions.Configuration;

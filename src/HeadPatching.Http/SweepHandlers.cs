@@ -10,6 +10,7 @@ using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -56,9 +57,10 @@ public sealed class SweepHandlers
         using IDisposable room = await _bodies.TakeAsync(request, stop);
         ReadOnlyMemory<byte> body = await BoundedBody.ReadAsync(request, _limits.BodyBytes, stop);
         var (sweep, planOnly) = await SweepRequestReader.ReadAsync(body, _limits, _catalog, stop);
+        await StoredPairs.CheckAsync(_host.Store, sweep, FaultPlaces.JsonPaths, stop);
         if (planOnly)
         {
-            PlannedSweep plan = await SweepPlanner.PlanAsync(sweep, TimeProvider.System.GetUtcNow(), _catalog, FaultPlaces.JsonPaths, stop);
+            PlannedSweep plan = await new StoredPlans(_host.Store, _catalog).PlanAsync(sweep, TimeProvider.System.GetUtcNow(), FaultPlaces.JsonPaths, stop);
             return Json(SweepPlanAnswer.Of(plan.Header));
         }
 

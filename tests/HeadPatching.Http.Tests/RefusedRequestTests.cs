@@ -44,6 +44,9 @@ public sealed class RefusedRequestTests(ApiFixture api)
             ["pairs[0].roles.S2 malformed", "pairs[0].roles malformed", "pairs[0].roles.A malformed", "pairs[0].template malformed"]
         },
         { """{"pairs": [{"clean": [1], "corrupted": [2], "correct": 3, "incorrect": 4, "roles": [1]}]}""", ["pairs[0].roles malformed"] },
+        { """{"pairsFile": "No name"}""", ["pairsFile invalid-option"] },
+        { """{"pairsFile": "nobody-s"}""", ["pairsFile not-found"] },
+        { """{"dataset": "ioi", "pairsFile": "nobody-s"}""", ["dataset invalid-option"] },
         { """{"direction": "sideways"}""", ["direction invalid-option"] },
         { """{"aggregation": "meanOfRatios"}""", ["aggregation invalid-option"] },
         { """{"metric": "accuracy"}""", ["metric invalid-option"] },

@@ -257,8 +257,8 @@ public sealed class SweepContractTests(ApiFixture api)
         JsonElement paths = (await api.Client.GetAsync("/api/openapi.json")).GetProperty("paths");
         Assert.Equal(
             [
-                "/api/health", "/api/models", "/api/sweeps", "/api/sweeps/{id}", "/api/sweeps/{id}/heads.csv", "/api/sweeps/{id}/heatmap.csv",
-                "/api/sweeps/{id}/heatmap.png", "/api/sweeps/{id}/heatmap.svg", "/api/sweeps/{id}/report", "/api/sweeps/{id}/results",
+                "/api/health", "/api/models", "/api/sweeps", "/api/sweeps/{id}", "/api/sweeps/{id}/effects.parquet", "/api/sweeps/{id}/heads.csv",
+                "/api/sweeps/{id}/heatmap.csv", "/api/sweeps/{id}/heatmap.png", "/api/sweeps/{id}/heatmap.svg", "/api/sweeps/{id}/report", "/api/sweeps/{id}/results",
             ],
             paths.EnumerateObject().Select(path => path.Name).Order(StringComparer.Ordinal));
     }
@@ -285,6 +285,7 @@ public sealed class SweepContractTests(ApiFixture api)
         Assert.Equal(results.GetProperty("heatmap").Deserialize<double[][]>(), effects);
 
         Assert.Equal(1 + 24, Lines(await PartAsync("headsCsv", "text/csv")).Length);
+        Assert.Equal("PAR1"u8, (await PartAsync("effects", "application/vnd.apache.parquet")).AsSpan(..4));
         Assert.Contains("</html>", Encoding.UTF8.GetString(await PartAsync("report", "text/html")), StringComparison.Ordinal);
 
         async Task<byte[]> PartAsync(string link, string contentType)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using HeadPatching.Azure;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
@@ -18,7 +19,7 @@ using TorchSharp;
 
 namespace HeadPatching.Cli.Commands;
 
-/// <summary><c>headpatch dataset list|show</c>: which datasets there are, and what a model makes of one's pairs before anything is patched.</summary>
+/// <summary><c>headpatch dataset list|show|push</c>: which datasets there are, what a model makes of one's pairs before anything is patched, and pairs into a store.</summary>
 internal static class DatasetCommand
 {
     /// <summary>Makes the command.</summary>
@@ -59,7 +60,43 @@ internal static class DatasetCommand
                 property => property is "dataset" or "name" ? given : SweepOptions.FlagOf(property), file is null ? PairTokenizer.PathUnder("pairs") : file.Where);
             return ShowAsync(request, places, parsed.GetValue(top), parsed.GetValue(output), parsed.GetValue(store), cancellation);
         });
-        return new Command("dataset", "Look at built-in datasets and pairs files") { list, show };
+        return new Command("dataset", "Look at built-in datasets and pairs files, and put pairs into a store") { list, show, CreatePush() };
+    }
+
+    private static Command CreatePush()
+    {
+        var file = new Argument<string>("FILE") { Description = "A pairs file" };
+        var name = new Argument<string>("NAME") { Description = "The name that sweeps will ask for: a-z, 0-9, '.', '_' and '-'" };
+        var store = new Option<string>("--store")
+        {
+            Description = "The store of the workers: a folder, or Azure Storage's connection string or account URL",
+            HelpName = "FOLDER|CONNECTION",
+            Required = true,
+        };
+        var replace = new Option<bool>("--replace") { Description = "Replace other pairs of this name; sweeps that were made of them stay as they are" };
+        var push = new Command("push", "Put a pairs file into the store, for sweeps to name (pairsFile, --pairs-file)") { file, name, store, replace };
+        push.SetAction((parsed, cancellation) => PushAsync(
+            parsed.GetRequiredValue(file), parsed.GetRequiredValue(name), parsed.GetRequiredValue(store), parsed.GetValue(replace), cancellation));
+        return push;
+    }
+
+    private static async Task<int> PushAsync(string path, string name, string location, bool replace, CancellationToken cancellation)
+    {
+        if (!StoredPairs.IsName(name))
+        {
+            throw new InvalidInputException(FaultKinds.InvalidOption, "NAME", StoredPairs.NameForm);
+        }
+
+        PairsFile file = PairsFile.Read(path);
+        IArtifactStore store = ArtifactStores.Open(location);
+        await store.CheckAsync(cancellation);
+        if (!await StoredPairs.WriteAsync(store, name, file.Pairs, replace, cancellation))
+        {
+            throw new InvalidInputException(FaultKinds.CannotWrite, "NAME", $"The store has pairs \"{name}\" already. Choose another name, or replace them with --replace.");
+        }
+
+        Console.WriteLine($"{name} is in the store: {file.Pairs.Count} pairs.");
+        return ExitCode.Done;
     }
 
     private static int List()

@@ -1,9 +1,9 @@
 using System.CommandLine;
+using HeadPatching.Azure;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Models;
-using HeadPatching.Sweeps.Storage;
 using Spectre.Console;
 
 namespace HeadPatching.Cli.Commands;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using HeadPatching.Azure;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Storage;

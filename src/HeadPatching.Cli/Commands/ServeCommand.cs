@@ -1,4 +1,5 @@
 using System.CommandLine;
+using HeadPatching.Azure;
 using HeadPatching.Core.Native;
 using HeadPatching.Http.Serving;
 
@@ -55,7 +56,7 @@ internal static class ServeCommand
         command.SetAction(parsed => Run(new ServeOptions
         {
             Urls = [.. parsed.GetValue(urls)!.SelectMany(value => value.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))],
-            Store = parsed.GetRequiredValue(store),
+            OpenStore = () => ArtifactStores.Open(parsed.GetRequiredValue(store)),
             Models = parsed.GetValue(models) ?? DefaultFolders.Models,
             Parallelism = parsed.GetValue(parallelism),
             MostQueued = parsed.GetValue(queued),

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using HeadPatching.Azure;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;

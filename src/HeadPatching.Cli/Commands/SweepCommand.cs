@@ -1,4 +1,5 @@
 using System.CommandLine;
+using HeadPatching.Azure;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Results;
@@ -51,7 +52,8 @@ internal static class SweepCommand
         var (request, places) = options.Read(parsed);
         IArtifactStore store = ArtifactStores.Open(location);
         var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()));
-        PlannedSweep plan = await SweepPlanner.PlanAsync(request, TimeProvider.System.GetUtcNow(), catalog, places, cancellation);
+        var plans = new StoredPlans(store, catalog);
+        PlannedSweep plan = await plans.PlanAsync(request, TimeProvider.System.GetUtcNow(), places, cancellation);
         await LeftOutPairs.SayAsync(plan.Header.LeftOutCount, plan.Header.LeftOut);
         if (planOnly)
         {
@@ -68,7 +70,7 @@ internal static class SweepCommand
             folder.CheckFree(id);
         }
 
-        await new StoredPlans(store, catalog).WriteAsync(id, plan, cancellation); // as it is: the engine need not plan again
+        await plans.WriteAsync(id, plan, cancellation); // as it is: the engine need not plan again
         await using var engine = new InProcessEngine(store, catalog, ReportFiles.All);
         if (await engine.FindOwnerAsync(id, cancellation) is SweepOwner owner)
         {

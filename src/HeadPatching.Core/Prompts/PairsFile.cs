@@ -12,6 +12,9 @@ namespace HeadPatching.Core.Prompts;
 /// </summary>
 public sealed class PairsFile
 {
+    /// <summary>The most pairs of a file.</summary>
+    public const int MostPairs = 1_000_000;
+
     private const int MaximumFaults = 20;
 
     private readonly List<PlacedPair> _pairs;
@@ -36,29 +39,15 @@ public sealed class PairsFile
     /// <summary>Reads a pairs file.</summary>
     /// <param name="path">The file, in UTF-8; faults name it as it is given here.</param>
     /// <exception cref="InvalidInputException">
-    /// The file is missing, cannot be read, holds no pair, has a line too long to be one (64 Mi characters), or is malformed. The first 20 faults
-    /// are named, the rest counted.
+    /// The file is missing, cannot be read, holds no pair or more than <see cref="MostPairs"/>, has a line too long to be one (64 Mi characters), or is
+    /// malformed. The first 20 faults are named, the rest counted.
     /// </exception>
     public static PairsFile Read(string path)
     {
-        var pairs = new List<PlacedPair>();
-        var faults = new List<Fault>();
         try
         {
-            // Stops at bytes that are not UTF-8, where the default would put a replacement character into a prompt.
-            var strictUtf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: true, throwOnInvalidBytes: true);
-            using var reader = new StreamReader(path, strictUtf8);
-            var text = new BoundedText(reader, path);
-            pairs.AddRange(Path.GetExtension(path).ToLowerInvariant() switch
-            {
-                ".json" => AutoCircuitReader.Read(text, path, faults),
-                ".csv" => EapIgReader.Read(text, path, faults),
-                _ => JsonLinesReader.Read(text, path, faults),
-            });
-        }
-        catch (DecoderFallbackException)
-        {
-            faults.Add(new Fault(FaultKinds.Malformed, path, "The file is not UTF-8 text."));
+            using FileStream file = File.OpenRead(path);
+            return Read(file, path);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -67,6 +56,39 @@ public sealed class PairsFile
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new InvalidInputException(FaultKinds.NotFound, path, $"The file cannot be read: {e.Message}");
+        }
+    }
+
+    /// <summary>Reads a pairs file that is open.</summary>
+    /// <param name="from">Its bytes.</param>
+    /// <param name="path">Its name, whose ending says its format; faults name it so.</param>
+    /// <exception cref="InvalidInputException">As of <see cref="Read(string)"/>.</exception>
+    public static PairsFile Read(Stream from, string path)
+    {
+        var pairs = new List<PlacedPair>();
+        var faults = new List<Fault>();
+        try
+        {
+            // Stops at bytes that are not UTF-8, where the default would put a replacement character into a prompt.
+            var strictUtf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: true, throwOnInvalidBytes: true);
+            using var reader = new StreamReader(from, strictUtf8, detectEncodingFromByteOrderMarks: true, bufferSize: -1, leaveOpen: true);
+            var text = new BoundedText(reader, path);
+            IEnumerable<PlacedPair> all = Path.GetExtension(path).ToLowerInvariant() switch
+            {
+                ".json" => AutoCircuitReader.Read(text, path, faults),
+                ".csv" => EapIgReader.Read(text, path, faults),
+                _ => JsonLinesReader.Read(text, path, faults),
+            };
+            pairs.AddRange(all.Take(MostPairs + 1));
+        }
+        catch (DecoderFallbackException)
+        {
+            faults.Add(new Fault(FaultKinds.Malformed, path, "The file is not UTF-8 text."));
+        }
+
+        if (pairs.Count > MostPairs)
+        {
+            faults.Insert(0, new Fault(FaultKinds.OutOfRange, path, $"The file holds more than {MostPairs} pairs, the most of a sweep."));
         }
 
         if (faults.Count > MaximumFaults)
@@ -92,11 +114,14 @@ public sealed class PairsFile
     {
         try
         {
-            File.WriteAllLines(path, pairs.Select(pair => JsonSerializer.Serialize(pair, ResultJson.Compact)));
+            File.WriteAllLines(path, Lines(pairs));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
             throw new InvalidInputException(FaultKinds.CannotWrite, path, $"The file cannot be written: {e.Message}");
         }
     }
+
+    /// <summary>Pairs as lines of a pairs file.</summary>
+    public static IEnumerable<string> Lines(IEnumerable<PromptPair> pairs) => pairs.Select(pair => JsonSerializer.Serialize(pair, ResultJson.Compact));
 }

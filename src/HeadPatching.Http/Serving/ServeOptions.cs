@@ -1,3 +1,5 @@
+using HeadPatching.Sweeps.Storage;
+
 namespace HeadPatching.Http.Serving;
 
 /// <summary>What the local server is started with.</summary>
@@ -12,8 +14,8 @@ public sealed record ServeOptions
     /// <summary>Where it listens.</summary>
     public IReadOnlyList<string> Urls { get; init; } = [DefaultUrl];
 
-    /// <summary>The artifact store: a folder, a connection string or an account's URL.</summary>
-    public required string Store { get; init; }
+    /// <summary>Opens the artifact store. Called once the other options have been looked at, for it may make a folder.</summary>
+    public required Func<IArtifactStore> OpenStore { get; init; }
 
     /// <summary>A folder whose subfolders are models, beside the demo model; null: the demo model alone.</summary>
     public string? Models { get; init; }

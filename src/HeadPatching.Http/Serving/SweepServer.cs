@@ -29,7 +29,7 @@ public static class SweepServer
     {
         IReadOnlySet<string>? allowedHosts = ServeAddresses.AllowedHosts(options.Urls, options.AllowedHosts);
         CheckModels(options.Models);
-        IArtifactStore store = ArtifactStores.Open(options.Store);
+        IArtifactStore store = options.OpenStore();
         var catalog = new ModelCatalog(options.Models, stored: new StoredModels(store, new ModelCache()));
         await store.CheckAsync();
 

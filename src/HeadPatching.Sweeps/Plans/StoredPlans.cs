@@ -24,6 +24,14 @@ public sealed class StoredPlans
         _catalog = catalog;
     }
 
+    /// <summary>Plans a sweep, of pairs that lie in the store too, and stores nothing.</summary>
+    /// <inheritdoc cref="SweepPlanner.PlanAsync"/>
+    public async Task<PlannedSweep> PlanAsync(SweepRequest request, DateTimeOffset createdAt, FaultPlaces places, CancellationToken cancellationToken)
+    {
+        var (whole, wherePairs) = await StoredPairs.ResolveAsync(_store, request, places, cancellationToken);
+        return await SweepPlanner.PlanAsync(whole, createdAt, _catalog, wherePairs, cancellationToken);
+    }
+
     /// <summary>The header of a sweep's plan.</summary>
     /// <exception cref="Core.Faults.InvalidInputException">The request cannot be swept.</exception>
     public async Task<SweepPlan> HeaderAsync(string sweepId, CancellationToken cancellationToken)
@@ -118,7 +126,7 @@ public sealed class StoredPlans
     private async Task<PlannedSweep> PlanAgainAsync(string sweepId, CancellationToken cancellationToken)
     {
         var stored = await _store.RequireJsonAsync<StoredRequest>(SweepArtifacts.Request(sweepId), cancellationToken);
-        PlannedSweep plan = await SweepPlanner.PlanAsync(stored.Request, stored.CreatedAt, _catalog, FaultPlaces.JsonPaths, cancellationToken);
+        PlannedSweep plan = await PlanAsync(stored.Request, stored.CreatedAt, FaultPlaces.JsonPaths, cancellationToken);
         await WriteAsync(sweepId, plan, cancellationToken);
         return plan;
     }

@@ -83,7 +83,7 @@ public static class SweepPlanner
     public static void CheckOptions(SweepRequest request, FaultPlaces places)
     {
         var faults = new List<Fault>();
-        if (request.Pairs is null && BuiltInDatasets.Find(request.DatasetName()) is null)
+        if (request.Pairs is null && request.PairsFile is null && BuiltInDatasets.Find(request.DatasetName()) is null)
         {
             faults.Add(BuiltInDatasets.Unknown(request.DatasetName(), places.Option("dataset")));
         }

@@ -27,12 +27,17 @@ public static class SweepOptions
             r => r.Dataset, (r, value) => r with { Dataset = value }) with
         {
             DefaultText = "ioi",
-            Rules = [r => r.Dataset is null || r.Pairs is null ? null : "Give a dataset or pairs, not both."],
+            Rules = [r => r.Dataset is null || (r.Pairs ?? (object?)r.PairsFile) is null ? null : "Give a dataset or pairs, not both."],
         },
         Of<IReadOnlyList<PromptPair>?>("pairs", new OptionType.PromptPairs(),
             "Your own pairs, on the command line a file of JSON Lines: {\"clean\": \"text\"|[ids], \"corrupted\": ..., \"correct\": \" Mary\"|id|[...], \"incorrect\": ...}; "
             + "or auto-circuit's .json, EAP-IG's .csv",
             r => r.Pairs, (r, value) => r with { Pairs = value }),
+        Text("pairsFile", "NAME", "Pairs that 'headpatch dataset push' has put into the store under this name; for more than a request may hold",
+            r => r.PairsFile, (r, value) => r with { PairsFile = value }) with
+        {
+            Rules = [r => r.PairsFile is null || StoredPairs.IsName(r.PairsFile) ? null : StoredPairs.NameForm],
+        },
         Text("name", "NAME", "What the result calls your pairs, such as their file's name", r => r.Name, (r, value) => r with { Name = value }) with
         {
             Flag = null,
@@ -191,7 +196,7 @@ public static class SweepOptions
     public static string FlagOf(string name) => name == "name" ? "--pairs" : Find(name)?.Flag ?? SweepOption.FlagOf(name);
 
     /// <summary>Whether a request may say how many pairs: of a dataset that does not exist, it does no harm.</summary>
-    private static bool MayCount(SweepRequest request) => request.Pairs is null && BuiltInDatasets.Find(request.DatasetName()) is null or { IsGenerated: true };
+    private static bool MayCount(SweepRequest request) => request.Pairs is null && request.PairsFile is null && BuiltInDatasets.Find(request.DatasetName()) is null or { IsGenerated: true };
 
     private static string? LabelOf(Patch patch) => patch switch
     {

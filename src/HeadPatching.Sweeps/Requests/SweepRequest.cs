@@ -18,7 +18,10 @@ public sealed record SweepRequest
     /// <summary>The pairs, where they are not a built-in dataset's; one of the two, not both.</summary>
     public IReadOnlyList<PromptPair>? Pairs { get; init; }
 
-    /// <summary>How many pairs a generated dataset makes, 1 to 10,000. Default: 20. Only generated datasets take it.</summary>
+    /// <summary>Pairs that lie in the store under this name (<see cref="StoredPairs"/>), instead of <c>dataset</c> or <c>pairs</c>.</summary>
+    public string? PairsFile { get; init; }
+
+    /// <summary>How many pairs a generated dataset makes, 1 to 1,000,000. Default: 20. Only generated datasets take it.</summary>
     public int? Count { get; init; }
 
     /// <summary>Seed of everything drawn at random, such as a generated dataset's pairs.</summary>
@@ -99,7 +102,7 @@ public sealed record SweepRequest
     public int MemoryMiB { get; init; } = 1024;
 
     /// <summary>The dataset's name in the result.</summary>
-    public string DatasetName() => Pairs is null ? Dataset ?? "ioi" : Name ?? "pairs";
+    public string DatasetName() => Pairs is null && PairsFile is null ? Dataset ?? "ioi" : Name ?? PairsFile ?? "pairs";
 
     /// <summary>What is patched, where and which way.</summary>
     public PatchOptions PatchOptions() => new() { Patch = Patch, Ablation = Ablation, Positions = Positions, Direction = RunPatched(), Seed = Seed };

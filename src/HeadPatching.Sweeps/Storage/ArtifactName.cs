@@ -23,12 +23,12 @@ public static class ArtifactName
 
     /// <summary>Returns the name as it is.</summary>
     /// <exception cref="ArgumentException">It breaks the rules.</exception>
-    internal static string Checked(string name) =>
+    public static string Checked(string name) =>
         IsValid(name) ? name : throw new ArgumentException($"'{name}' cannot be the name of an artifact.", nameof(name));
 
     /// <summary>Returns the folder with a last slash, or the empty string for the whole store.</summary>
     /// <exception cref="ArgumentException">It breaks the rules.</exception>
-    internal static string CheckedPrefix(string prefix)
+    public static string CheckedPrefix(string prefix)
     {
         var folder = prefix.EndsWith('/') ? prefix[..^1] : prefix;
         if (prefix.Length == 0)
@@ -40,7 +40,7 @@ public static class ArtifactName
 
     /// <summary>Returns the folder with a last slash; the whole store is refused.</summary>
     /// <exception cref="ArgumentException">It breaks the rules, or is empty.</exception>
-    internal static string CheckedFolder(string prefix) =>
+    public static string CheckedFolder(string prefix) =>
         prefix.Length > 0
             ? CheckedPrefix(prefix)
             : throw new ArgumentException("A folder of artifacts is needed, not the whole store.", nameof(prefix));

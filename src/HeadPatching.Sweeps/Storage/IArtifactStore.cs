@@ -12,8 +12,8 @@ namespace HeadPatching.Sweeps.Storage;
 /// Two kinds of artifacts. Those written once, by <see cref="WriteIfAbsentAsync"/>, never change until they are deleted: an activity that
 /// finds its artifact need not run again. The few small texts that do change (a sweep's status, its cancel mark, an idempotency key) are
 /// written by <see cref="ReplaceTextAsync"/> and <see cref="TryReplaceTextAsync"/>. All members throw <see cref="ArgumentException"/> for
-/// a name that breaks the rules, and the store's own exceptions (<see cref="IOException"/>, <see cref="Azure.RequestFailedException"/>)
-/// when it fails even after its retries: those are worth a later try.
+/// a name that breaks the rules, and <see cref="StoreUnavailableException"/> when the store fails even after its retries, which says whether
+/// a later try is worth it; so do the streams that they give. What a caller's own function throws while it writes leaves as it is.
 /// </remarks>
 public interface IArtifactStore
 {

@@ -48,11 +48,11 @@ public sealed class LocalArtifactStore : IArtifactStore
     {
         try
         {
-            File.Delete(await WriteWorkFileAsync((_, _) => Task.CompletedTask, toDisk: true, cancellationToken));
+            File.Delete(await WriteWorkFileAsync("", (_, _) => Task.CompletedTask, toDisk: true, cancellationToken));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw CannotWrite(exception);
+            throw CannotWrite((exception as StoreUnavailableException)?.InnerException ?? exception);
         }
     }
 
@@ -67,8 +67,8 @@ public sealed class LocalArtifactStore : IArtifactStore
         try
         {
             // Delete is shared so that a reader never keeps a writer from replacing the file, or a sweep from being deleted.
-            return Task.FromResult<Stream?>(new FileStream(
-                path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 1 << 16, useAsync: true));
+            return Task.FromResult<Stream?>(Translated(
+                new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 1 << 16, useAsync: true), name));
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -79,6 +79,10 @@ public sealed class LocalArtifactStore : IArtifactStore
             // Another user's file, or a folder in its place. It is this one artifact that is wrong: the store serves all others.
             throw new DamagedArtifactException(name, "it is a folder, or this user may not read it", exception);
         }
+        catch (IOException exception)
+        {
+            throw FailureOf(exception, name)!;
+        }
     }
 
     /// <inheritdoc/>
@@ -86,24 +90,27 @@ public sealed class LocalArtifactStore : IArtifactStore
         string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default)
     {
         var path = PathOf(ArtifactName.Checked(name));
-        return !File.Exists(path) && await PublishAsync(path, write, () => !File.Exists(path), cancellationToken);
+        return !File.Exists(path) && await PublishAsync(name, write, () => !File.Exists(path), cancellationToken);
     }
 
     /// <inheritdoc/>
     public async Task WriteDerivedAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default)
     {
         var path = PathOf(ArtifactName.Checked(name));
-        var workFile = await WriteWorkFileAsync(write, toDisk: false, cancellationToken);
-        try
+        var workFile = await WriteWorkFileAsync(name, write, toDisk: false, cancellationToken);
+        Ask(name, () =>
         {
-            // Without the lock: whoever renames last wins, and all write the same.
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            File.Move(workFile, path, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(workFile);
-        }
+            try
+            {
+                // Without the lock: whoever renames last wins, and all write the same.
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                File.Move(workFile, path, overwrite: true);
+            }
+            finally
+            {
+                File.Delete(workFile);
+            }
+        });
     }
 
     /// <inheritdoc/>
@@ -122,14 +129,14 @@ public sealed class LocalArtifactStore : IArtifactStore
 
     /// <inheritdoc/>
     public async Task ReplaceTextAsync(string name, string text, CancellationToken cancellationToken = default) =>
-        await PublishAsync(PathOf(ArtifactName.Checked(name)), Content(text), () => true, cancellationToken);
+        await PublishAsync(ArtifactName.Checked(name), Content(text), () => true, cancellationToken);
 
     /// <inheritdoc/>
     public async Task<bool> TryReplaceTextAsync(
         string name, string text, string? etag, CancellationToken cancellationToken = default)
     {
         var path = PathOf(ArtifactName.Checked(name));
-        return await PublishAsync(path, Content(text), IsAsRead, cancellationToken);
+        return await PublishAsync(name, Content(text), IsAsRead, cancellationToken);
 
         bool IsAsRead() => File.Exists(path) ? ETagOf(File.ReadAllBytes(path)) == etag : etag is null;
     }
@@ -139,7 +146,7 @@ public sealed class LocalArtifactStore : IArtifactStore
         string prefix, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         var folder = new DirectoryInfo(PathOf(ArtifactName.CheckedPrefix(prefix)));
-        var artifacts = await Task.Run(() => InfosOf(folder), cancellationToken);
+        var artifacts = await Task.Run(() => Ask(prefix, () => InfosOf(folder)), cancellationToken);
         foreach (var artifact in artifacts.OrderBy(artifact => artifact.Name, StringComparer.Ordinal))
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -152,7 +159,7 @@ public sealed class LocalArtifactStore : IArtifactStore
         string prefix, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         var folder = PathOf(ArtifactName.CheckedPrefix(prefix));
-        foreach (var name in await Task.Run(() => FoldersIn(folder), cancellationToken))
+        foreach (var name in await Task.Run(() => Ask(prefix, () => FoldersIn(folder)), cancellationToken))
         {
             cancellationToken.ThrowIfCancellationRequested();
             yield return name;
@@ -162,15 +169,18 @@ public sealed class LocalArtifactStore : IArtifactStore
     /// <inheritdoc/>
     public Task DeleteAsync(string name, CancellationToken cancellationToken = default)
     {
-        try
+        var path = PathOf(ArtifactName.Checked(name));
+        Ask(name, () =>
         {
-            File.Delete(PathOf(ArtifactName.Checked(name)));
-        }
-        catch (DirectoryNotFoundException)
-        {
-            // Its folder is not there either: nothing to delete.
-        }
-
+            try
+            {
+                File.Delete(path);
+            }
+            catch (DirectoryNotFoundException)
+            {
+                // Its folder is not there either: nothing to delete.
+            }
+        });
         return Task.CompletedTask;
     }
 
@@ -179,18 +189,22 @@ public sealed class LocalArtifactStore : IArtifactStore
     {
         var folder = PathOf(ArtifactName.CheckedFolder(prefix));
         var doomed = NewWorkPath();
-        using (await LockAsync(cancellationToken))
+        await AskAsync(prefix, async () =>
         {
-            if (!Directory.Exists(folder))
-                return;
+            using (await LockAsync(cancellationToken))
+            {
+                if (!Directory.Exists(folder))
+                    return false;
 
-            // Gone at one stroke: nobody meets a sweep that is half deleted, not even after a kill. Made young first, so that it is not
-            // taken for stale work by a process that starts just now.
-            Directory.SetLastWriteTimeUtc(folder, DateTime.UtcNow);
-            Directory.Move(folder, doomed);
-        }
+                // Gone at one stroke: nobody meets a sweep that is half deleted, not even after a kill. Made young first, so that it is not
+                // taken for stale work by a process that starts just now.
+                Directory.SetLastWriteTimeUtc(folder, DateTime.UtcNow);
+                Directory.Move(folder, doomed);
+            }
 
-        Directory.Delete(doomed, recursive: true);
+            Directory.Delete(doomed, recursive: true);
+            return true;
+        });
     }
 
     /// <summary>The folder.</summary>
@@ -205,46 +219,54 @@ public sealed class LocalArtifactStore : IArtifactStore
     private static bool IsOlderThan(FileSystemInfo info, DateTime time) => info.Exists && info.LastWriteTimeUtc < time;
 
     /// <summary>
-    /// Writes a file in the work folder, then moves it to <paramref name="path"/> if <paramref name="mayPublish"/>, asked under the lock.
+    /// Writes a file in the work folder, then makes it the artifact if <paramref name="mayPublish"/>, asked under the lock.
     /// </summary>
     private async Task<bool> PublishAsync(
-        string path, Func<Stream, CancellationToken, Task> write, Func<bool> mayPublish, CancellationToken cancellationToken)
+        string name, Func<Stream, CancellationToken, Task> write, Func<bool> mayPublish, CancellationToken cancellationToken)
     {
-        var workFile = await WriteWorkFileAsync(write, toDisk: true, cancellationToken);
-        try
+        var path = PathOf(name);
+        var workFile = await WriteWorkFileAsync(name, write, toDisk: true, cancellationToken);
+        return await AskAsync(name, async () =>
         {
-            using (await LockAsync(cancellationToken))
+            try
             {
-                if (!mayPublish())
-                    return false;
-                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-                File.Move(workFile, path, overwrite: true);
-                return true;
+                using (await LockAsync(cancellationToken))
+                {
+                    if (!mayPublish())
+                        return false;
+                    Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                    File.Move(workFile, path, overwrite: true);
+                    return true;
+                }
             }
-        }
-        finally
-        {
-            File.Delete(workFile);
-        }
+            finally
+            {
+                File.Delete(workFile);
+            }
+        });
     }
 
-    private async Task<string> WriteWorkFileAsync(Func<Stream, CancellationToken, Task> write, bool toDisk, CancellationToken cancellationToken)
+    private async Task<string> WriteWorkFileAsync(
+        string name, Func<Stream, CancellationToken, Task> write, bool toDisk, CancellationToken cancellationToken)
     {
-        Directory.CreateDirectory(_workFolder);
         var workFile = NewWorkPath();
+        FileStream file = Ask(name, () =>
+        {
+            Directory.CreateDirectory(_workFolder);
+            return new FileStream(workFile, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1 << 16, useAsync: true);
+        });
         try
         {
-            await using var stream = new FileStream(
-                workFile, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1 << 16, useAsync: true);
+            await using StoreStream stream = Translated(file, name);
             await write(stream, cancellationToken);
 
             // Onto the disk before the rename: after a power cut a name must not stand for a file without its content.
-            stream.Flush(flushToDisk: toDisk);
+            Ask(name, () => file.Flush(flushToDisk: toDisk));
             return workFile;
         }
         catch
         {
-            File.Delete(workFile);
+            Ask(name, () => File.Delete(workFile));
             throw;
         }
     }
@@ -347,6 +369,50 @@ public sealed class LocalArtifactStore : IArtifactStore
             }
         }
     }
+
+    /// <summary>Asks the file system; what it throws leaves as the store's own exception.</summary>
+    private T Ask<T>(string name, Func<T> ask)
+    {
+        try
+        {
+            return ask();
+        }
+        catch (Exception e) when (FailureOf(e, name) is StoreUnavailableException failure)
+        {
+            throw failure;
+        }
+    }
+
+    /// <inheritdoc cref="Ask{T}"/>
+    private void Ask(string name, Action ask) => Ask(name, () =>
+    {
+        ask();
+        return true;
+    });
+
+    /// <inheritdoc cref="Ask{T}"/>
+    private async Task<T> AskAsync<T>(string name, Func<Task<T>> ask)
+    {
+        try
+        {
+            return await ask();
+        }
+        catch (Exception e) when (FailureOf(e, name) is StoreUnavailableException failure)
+        {
+            throw failure;
+        }
+    }
+
+    private StoreStream Translated(FileStream file, string name) => new(file, (e, _) => FailureOf(e, name));
+
+    // A folder that may not be written now may not be later either; a disk that is full, busy or away is another matter.
+    private StoreUnavailableException? FailureOf(Exception exception, string name) => exception switch
+    {
+        StoreUnavailableException => null,
+        IOException => new StoreUnavailableException(_folder, name, exception.Message, mayPass: true, exception),
+        UnauthorizedAccessException => new StoreUnavailableException(_folder, name, exception.Message, mayPass: false, exception),
+        _ => null,
+    };
 
     private string NewWorkPath() => Path.Combine(_workFolder, $"{ProcessIdentity.Current}.{Guid.NewGuid():n}.tmp");
 

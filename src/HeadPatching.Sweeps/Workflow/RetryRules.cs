@@ -1,7 +1,5 @@
 using System.Net.Sockets;
-using Azure;
-using Azure.Identity;
-using Azure.Storage.Blobs.Models;
+using HeadPatching.Sweeps.Storage;
 
 namespace HeadPatching.Sweeps.Workflow;
 
@@ -32,14 +30,7 @@ public sealed record RetryRules
     /// <summary>Whether another attempt could do better: whether it is a store's or the network's.</summary>
     public static bool IsWorthRetrying(Exception exception) => exception switch
     {
-        // Azure's SDK gathers all its own tries in one; those that it gave up for taking too long say that they were cancelled.
-        AggregateException tries => tries.InnerExceptions.All(one => one is OperationCanceledException || IsWorthRetrying(one)),
-        RequestFailedException failed => IsPassing(failed),
-        AuthenticationFailedException => exception is not CredentialUnavailableException,
+        StoreUnavailableException store => store.MayPass,
         _ => exception is IOException or HttpRequestException or SocketException or TimeoutException,
     };
-
-    // No answer; too late, too often; changed or swept away by another's write meanwhile; the service's own failure.
-    private static bool IsPassing(RequestFailedException failed) =>
-        failed.Status is 0 or 408 or 409 or 412 or 429 or >= 500 || failed.ErrorCode == BlobErrorCode.InvalidBlockList;
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Testing;
+using Parquet;
 
 namespace HeadPatching.Cli.Tests.Commands;
 
@@ -52,7 +53,51 @@ public class SweepCommandTests
         Assert.Equal([0x89, 0x50, 0x4e, 0x47], (await File.ReadAllBytesAsync(folder["out/heatmap.png"]))[..4]);
         Assert.Contains("<svg", await File.ReadAllTextAsync(folder["out/heatmap.svg"]), StringComparison.Ordinal);
         Assert.Contains("role=\"gridcell\"", await File.ReadAllTextAsync(folder["out/report.html"]), StringComparison.Ordinal);
-        Assert.Equal(6, Directory.GetFiles(folder["out"]).Length);
+        Assert.Equal("PAR1"u8, (await File.ReadAllBytesAsync(folder["out/effects.parquet"])).AsSpan(..4));
+        Assert.Equal(7, Directory.GetFiles(folder["out"]).Length);
+    }
+
+    [Fact]
+    public async Task Of_more_than_a_thousand_pairs_the_table_has_every_one_and_the_result_says_so()
+    {
+        using var folder = new TemporaryFolder();
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
+            folder.Path, "sweep", "--dataset", "ioi-generated", "--count", "1001", "--store", "store", "--out", "out");
+        Assert.Equal((0, ""), (exitCode, error.Trim()));
+        using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
+        JsonElement root = results.RootElement;
+        Assert.Equal(2, root.GetProperty("schemaVersion").GetInt32());
+        Assert.Equal(0, root.GetProperty("pairs").GetArrayLength());
+        Assert.Equal("effects.parquet", root.GetProperty("pairsFile").GetString());
+        Assert.Equal(1001, root.GetProperty("dataset").GetProperty("pairs").GetInt32());
+        Assert.Equal(1001, root.GetProperty("heads")[0].GetProperty("pairs").GetInt32() + root.GetProperty("excludedPairs").GetArrayLength());
+        Assert.Contains("The first 200 of 1001 pairs are shown; effects.parquet has all.", await File.ReadAllTextAsync(folder["out/report.html"]), StringComparison.Ordinal);
+        using ParquetReader table = await ParquetReader.CreateAsync(folder["out/effects.parquet"]);
+        long rows = Enumerable.Range(0, table.RowGroupCount).Sum(group => table.OpenRowGroupReader(group).RowCount);
+        Assert.Equal(1001 * 24, rows);
+    }
+
+    [Fact]
+    public async Task Pairs_that_lie_in_the_store_are_swept_by_their_name()
+    {
+        using var folder = new TemporaryFolder();
+        await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "ioi", "--out", "mine.jsonl");
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--pairs", "mine.jsonl", "--store", "other", "--out", "file")).ExitCode);
+
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--pairs-file", "mine", "--store", "store", "--out", "out");
+        Assert.Equal(2, exitCode);
+        Assert.Contains("--pairs-file: The store has no pairs \"mine\". It has none yet; 'headpatch dataset push' puts some there.", error, StringComparison.Ordinal);
+
+        var (_, pushed, _) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "push", "mine.jsonl", "mine", "--store", "store");
+        Assert.Equal("mine is in the store: 5 pairs.", pushed.Trim());
+        (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "push", "mine.jsonl", "mine", "--store", "store");
+        Assert.Equal(2, exitCode);
+        Assert.Contains("--replace", error, StringComparison.Ordinal);
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--pairs-file", "mine", "--store", "store", "--out", "out")).ExitCode);
+        using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
+        using var expected = JsonDocument.Parse(await File.ReadAllTextAsync(folder["file/results.json"]));
+        Assert.Equal("mine", results.RootElement.GetProperty("dataset").GetProperty("name").GetString());
+        Assert.True(JsonElement.DeepEquals(expected.RootElement.GetProperty("heads"), results.RootElement.GetProperty("heads")));
     }
 
     [Fact]

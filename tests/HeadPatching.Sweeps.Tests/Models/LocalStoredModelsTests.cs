@@ -1,4 +1,5 @@
 using HeadPatching.Sweeps.Storage;
+using HeadPatching.Testing;
 
 namespace HeadPatching.Sweeps.Tests.Models;
 

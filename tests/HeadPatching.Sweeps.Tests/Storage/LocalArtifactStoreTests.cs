@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Storage;
+using HeadPatching.Testing;
 
 namespace HeadPatching.Sweeps.Tests.Storage;
 
@@ -90,7 +91,7 @@ public sealed class LocalArtifactStoreTests : ArtifactStoreTests
         var file = Path.Combine(_folder, "file");
         File.WriteAllText(file, "");
         var fault = Assert.Single(
-            Assert.Throws<InvalidInputException>(() => ArtifactStores.Open(Path.Combine(file, "store"), "--store")).Faults);
+            Assert.Throws<InvalidInputException>(() => new LocalArtifactStore(Path.Combine(file, "store"), "--store")).Faults);
         Assert.Equal((FaultKinds.CannotWrite, "--store"), (fault.Kind, fault.Where));
         Assert.Contains(file, fault.Message, StringComparison.Ordinal);
     }
@@ -104,7 +105,53 @@ public sealed class LocalArtifactStoreTests : ArtifactStoreTests
         Assert.Equal(FaultKinds.CannotWrite, Assert.Single(exception.Faults).Kind);
     }
 
-    protected override Task<IArtifactStore> OpenEmptyAsync() => Task.FromResult(ArtifactStores.Open(_folder));
+    [Fact]
+    public async Task A_folder_that_is_away_fails_every_change_in_the_stores_way_and_may_come_back()
+    {
+        Directory.Delete(_folder, recursive: true);
+        await File.WriteAllTextAsync(_folder, "", Stop); // nothing can be made below a file
+        try
+        {
+            Func<Task>[] calls =
+            [
+                () => WriteAsync("a/b", "x"),
+                () => Store.WriteDerivedAsync("a/b", (stream, stop) => stream.WriteAsync(new byte[1], stop).AsTask(), Stop),
+                () => Store.ReplaceTextAsync("a/b", "x", Stop),
+                () => Store.TryReplaceTextAsync("a/b", "x", null, Stop),
+                () => Store.DeletePrefixAsync("a/b", Stop),
+            ];
+            foreach (var call in calls)
+            {
+                var failure = await Assert.ThrowsAsync<StoreUnavailableException>(call);
+                Assert.Equal((_folder, "a/b", true), (failure.Store, failure.Artifact, failure.MayPass));
+                Assert.IsType<IOException>(failure.InnerException, exactMatch: false);
+            }
+        }
+        finally
+        {
+            File.Delete(_folder);
+            Directory.CreateDirectory(_folder);
+        }
+    }
+
+    [Fact]
+    public async Task A_stream_fails_in_the_stores_way_and_what_is_not_the_stores_leaves_as_it_is()
+    {
+        var full = new IOException("No space left on device");
+        await using var stream = new StoreStream(
+            new FailingStream(full), (e, _) => e is IOException ? new StoreUnavailableException("store", "a", e.Message, mayPass: true, e) : null);
+        Action[] calls = [() => stream.ReadExactly(new byte[1]), () => stream.Write([1]), stream.Flush];
+        Func<Task>[] asynchronous = [() => stream.ReadExactlyAsync(new byte[1], Stop).AsTask(), () => stream.WriteAsync(new byte[1], Stop).AsTask(), () => stream.FlushAsync(Stop)];
+        foreach (var call in calls)
+            Assert.Same(full, Assert.Throws<StoreUnavailableException>(call).InnerException);
+        foreach (var call in asynchronous)
+            Assert.Same(full, (await Assert.ThrowsAsync<StoreUnavailableException>(call)).InnerException);
+
+        await using var mistaken = new StoreStream(new MemoryStream([], writable: false), (_, _) => null);
+        Assert.Throws<NotSupportedException>(() => mistaken.Write([1]));
+    }
+
+    protected override Task<IArtifactStore> OpenEmptyAsync() => Task.FromResult<IArtifactStore>(new LocalArtifactStore(_folder));
 
     protected override async Task LeaveHalfWrittenAsync(string name)
     {
@@ -121,5 +168,20 @@ public sealed class LocalArtifactStoreTests : ArtifactStoreTests
             },
             Stop);
         await written.Task;
+    }
+
+    private sealed class FailingStream(IOException failure) : MemoryStream
+    {
+        public override int Read(Span<byte> buffer) => throw failure;
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => throw failure;
+
+        public override void Write(ReadOnlySpan<byte> buffer) => throw failure;
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => throw failure;
+
+        public override void Flush() => throw failure;
+
+        public override Task FlushAsync(CancellationToken cancellationToken) => throw failure;
     }
 }

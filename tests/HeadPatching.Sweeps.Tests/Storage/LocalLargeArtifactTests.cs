@@ -1,4 +1,5 @@
 using HeadPatching.Sweeps.Storage;
+using HeadPatching.Testing;
 
 namespace HeadPatching.Sweeps.Tests.Storage;
 
@@ -8,5 +9,5 @@ public sealed class LocalLargeArtifactTests : LargeArtifactTests, IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    protected override Task<IArtifactStore> OpenEmptyAsync() => Task.FromResult(ArtifactStores.Open(_folder));
+    protected override Task<IArtifactStore> OpenEmptyAsync() => Task.FromResult<IArtifactStore>(new LocalArtifactStore(_folder));
 }

@@ -1,7 +1,6 @@
 using HeadPatching.Core.Faults;
-using HeadPatching.Sweeps.Storage;
 
-namespace HeadPatching.Sweeps.Tests.Storage;
+namespace HeadPatching.Azure.Tests;
 
 public class ArtifactStoresTests
 {

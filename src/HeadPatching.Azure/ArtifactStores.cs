@@ -1,8 +1,9 @@
 using Azure.Identity;
 using Azure.Storage.Blobs;
 using HeadPatching.Core.Faults;
+using HeadPatching.Sweeps.Storage;
 
-namespace HeadPatching.Sweeps.Storage;
+namespace HeadPatching.Azure;
 
 /// <summary>Opens an artifact store by what the user gave: a folder, a connection string, or an account's URL.</summary>
 public static class ArtifactStores

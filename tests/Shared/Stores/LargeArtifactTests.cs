@@ -1,6 +1,6 @@
 using HeadPatching.Sweeps.Storage;
 
-namespace HeadPatching.Sweeps.Tests.Storage;
+namespace HeadPatching.Testing;
 
 /// <summary>
 /// A file of activations as large as a real sweep has, in bounded memory. They run alone: what is allocated is counted for the whole

@@ -1,7 +1,7 @@
 using System.Text;
 using HeadPatching.Sweeps.Storage;
 
-namespace HeadPatching.Sweeps.Tests.Storage;
+namespace HeadPatching.Testing;
 
 /// <summary>What every artifact store promises. Each store derives from this and says how to open it.</summary>
 public abstract class ArtifactStoreTests : IAsyncLifetime

@@ -7,10 +7,8 @@ using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
-using HeadPatching.Sweeps.Tests.Engine;
-using HeadPatching.Testing;
 
-namespace HeadPatching.Sweeps.Tests.Models;
+namespace HeadPatching.Testing;
 
 /// <summary>Models in a store, pushed from one machine and swept on others. Each store derives from this and says how to open it.</summary>
 public abstract class StoredModelsTests : IAsyncLifetime, IDisposable

@@ -5,7 +5,7 @@ using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Testing;
 
-namespace HeadPatching.Sweeps.Tests.Storage;
+namespace HeadPatching.Azure.Tests;
 
 public sealed class BlobArtifactStoreTests(AzuriteFixture azurite) : ArtifactStoreTests
 {

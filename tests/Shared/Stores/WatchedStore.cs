@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using HeadPatching.Sweeps.Storage;
 
-namespace HeadPatching.Sweeps.Tests.Engine;
+namespace HeadPatching.Testing;
 
 /// <summary>A store that counts what is written and fails where it is told to.</summary>
 internal sealed class WatchedStore(IArtifactStore inner) : IArtifactStore

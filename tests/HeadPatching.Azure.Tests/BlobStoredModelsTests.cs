@@ -1,9 +1,9 @@
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Testing;
 
-namespace HeadPatching.Sweeps.Tests.Storage;
+namespace HeadPatching.Azure.Tests;
 
-public sealed class BlobLargeArtifactTests(AzuriteFixture azurite) : LargeArtifactTests
+public sealed class BlobStoredModelsTests(AzuriteFixture azurite) : StoredModelsTests
 {
     protected override async Task<IArtifactStore> OpenEmptyAsync() =>
         ArtifactStores.Open((await azurite.ServerAsync()).ConnectionString, container: $"test-{Guid.NewGuid():n}");

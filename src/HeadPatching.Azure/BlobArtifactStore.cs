@@ -6,8 +6,9 @@ using Azure.Storage.Blobs;
 using Azure.Storage.Blobs.Models;
 using Azure.Storage.Blobs.Specialized;
 using HeadPatching.Core.Faults;
+using HeadPatching.Sweeps.Storage;
 
-namespace HeadPatching.Sweeps.Storage;
+namespace HeadPatching.Azure;
 
 /// <summary>
 /// Artifacts as blobs of one container of Azure Blob Storage, or of an emulator of it. The container is made when it is first needed.
@@ -73,40 +74,34 @@ public sealed class BlobArtifactStore : IArtifactStore
             await probe.UploadAsync(BinaryData.Empty, cancellationToken);
             await probe.DeleteIfExistsAsync(cancellationToken: cancellationToken);
         }
-        catch (AuthenticationFailedException)
+        catch (Exception exception) when (exception is AuthenticationFailedException or RequestFailedException or AggregateException)
         {
-            throw CannotWrite("no Azure credential of this machine was accepted; sign in with 'az login', or give the host an identity");
-        }
-        catch (RequestFailedException exception) when (exception.Status != 0)
-        {
-            var hint = exception.Status == 403
-                ? "; check the key, or that the identity has the role Storage Blob Data Contributor"
-                : "";
-            throw CannotWrite($"the service answered {exception.Status} {exception.ErrorCode}{hint}");
-        }
-        catch (Exception exception) when (exception is RequestFailedException or AggregateException)
-        {
-            // The SDK gathers all its tries in an AggregateException, of which one says what the network said.
-            Exception one = exception is AggregateException tries ? tries.InnerExceptions[^1] : exception;
-            throw CannotWrite($"it cannot be reached: {one.GetBaseException().Message.Split('\n')[0].Trim()}");
+            var hint = exception switch
+            {
+                AuthenticationFailedException => "; sign in with 'az login', or give the host an identity",
+                RequestFailedException { Status: 403 } => "; check the key, or that the identity has the role Storage Blob Data Contributor",
+                _ => "",
+            };
+            throw new InvalidInputException(
+                FaultKinds.CannotWrite, _option, $"The container {this} cannot be written to: {SdkFailure.Reason(exception)}{hint}.");
         }
     }
 
     /// <inheritdoc/>
-    public async Task<bool> ExistsAsync(string name, CancellationToken cancellationToken = default) =>
-        await Blob(name).ExistsAsync(cancellationToken);
+    public Task<bool> ExistsAsync(string name, CancellationToken cancellationToken = default) =>
+        AskAsync(name, async () => (await Blob(name).ExistsAsync(cancellationToken)).Value, cancellationToken);
 
     /// <inheritdoc/>
     public async Task<Stream?> OpenReadAsync(string name, CancellationToken cancellationToken = default)
     {
         BlockBlobClient blob = Blob(name);
-        return await UnchangedAsync<Stream>(async () =>
+        return await AskAsync(name, () => UnchangedAsync<Stream>(async () =>
         {
             Stream stream = await blob.OpenReadAsync(
                 new BlobOpenReadOptions(allowModifications: false) { BufferSize = OneRequestBytes }, cancellationToken);
             if (stream.Length > OneRequestBytes)
             {
-                return stream;
+                return Translated(stream, name);
             }
 
             await using (stream)
@@ -115,7 +110,7 @@ public sealed class BlobArtifactStore : IArtifactStore
                 BlobDownloadResult whole = await blob.DownloadContentAsync(cancellationToken);
                 return whole.Content.ToStream();
             }
-        });
+        }), cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -124,32 +119,28 @@ public sealed class BlobArtifactStore : IArtifactStore
     {
         if (await ExistsAsync(name, cancellationToken))
             return false;
-        await MakeContainerAsync(cancellationToken);
+        await AskAsync(name, () => MakeContainerAsync(cancellationToken), cancellationToken);
         var blob = Blob(name);
         await using var upload = new BlockUploadStream(blob);
-        await write(upload, cancellationToken);
-        return await WriteOnConditionAsync(
-            blob, metadata => upload.CommitAsync(OnCondition(etag: null), metadata, cancellationToken), cancellationToken);
+        await write(Translated(upload, name), cancellationToken);
+        return await AskAsync(
+            name,
+            () => WriteOnConditionAsync(
+                blob, metadata => upload.CommitAsync(OnCondition(etag: null), metadata, cancellationToken), cancellationToken),
+            cancellationToken);
     }
 
     /// <inheritdoc/>
     public async Task WriteDerivedAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default)
     {
-        await MakeContainerAsync(cancellationToken);
         var blob = Blob(name);
+        await AskAsync(name, () => MakeContainerAsync(cancellationToken), cancellationToken);
         for (int attempt = 1; ; attempt++)
         {
             await using var upload = new BlockUploadStream(blob);
-            await write(upload, cancellationToken);
-            try
-            {
-                await upload.CommitAsync(new BlobRequestConditions(), new Dictionary<string, string>(), cancellationToken);
+            await write(Translated(upload, name), cancellationToken);
+            if (await AskAsync(name, () => TryCommitAsync(upload, mayFail: attempt < ReadsFromTheStart, cancellationToken), cancellationToken))
                 return;
-            }
-            catch (RequestFailedException exception) when (exception.ErrorCode == BlobErrorCode.InvalidBlockList && attempt < ReadsFromTheStart)
-            {
-                // Another, who writes the same, committed first and swept these blocks away.
-            }
         }
     }
 
@@ -157,29 +148,34 @@ public sealed class BlobArtifactStore : IArtifactStore
     public async Task<StoredText?> ReadTextAsync(string name, CancellationToken cancellationToken = default)
     {
         BlockBlobClient blob = Blob(name);
-        return await UnchangedAsync(async () =>
+        return await AskAsync(name, () => UnchangedAsync(async () =>
         {
             BlobDownloadResult text = (await blob.DownloadContentAsync(cancellationToken)).Value;
             return new StoredText(text.Content.ToString(), text.Details.ETag.ToString());
-        });
+        }), cancellationToken);
     }
 
     /// <inheritdoc/>
     public async Task ReplaceTextAsync(string name, string text, CancellationToken cancellationToken = default)
     {
         var blob = Blob(name);
-        await MakeContainerAsync(cancellationToken);
-        await UploadTextAsync(blob, text, conditions: null, metadata: null, cancellationToken);
+        await AskAsync(name, async () =>
+        {
+            await MakeContainerAsync(cancellationToken);
+            await UploadTextAsync(blob, text, conditions: null, metadata: null, cancellationToken);
+        }, cancellationToken);
     }
 
     /// <inheritdoc/>
-    public async Task<bool> TryReplaceTextAsync(
-        string name, string text, string? etag, CancellationToken cancellationToken = default)
+    public async Task<bool> TryReplaceTextAsync(string name, string text, string? etag, CancellationToken cancellationToken = default)
     {
         var blob = Blob(name);
-        await MakeContainerAsync(cancellationToken);
-        return await WriteOnConditionAsync(
-            blob, metadata => UploadTextAsync(blob, text, OnCondition(etag), metadata, cancellationToken), cancellationToken);
+        return await AskAsync(name, async () =>
+        {
+            await MakeContainerAsync(cancellationToken);
+            return await WriteOnConditionAsync(
+                blob, metadata => UploadTextAsync(blob, text, OnCondition(etag), metadata, cancellationToken), cancellationToken);
+        }, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -187,7 +183,7 @@ public sealed class BlobArtifactStore : IArtifactStore
         string prefix, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         var options = new GetBlobsOptions { Prefix = ArtifactName.CheckedPrefix(prefix) };
-        await foreach (var blob in ListedAsync(_container.GetBlobsAsync(options, cancellationToken), cancellationToken))
+        await foreach (var blob in ListedAsync(_container.GetBlobsAsync(options, cancellationToken), prefix, cancellationToken))
         {
             if (ArtifactName.IsValid(blob.Name))
                 yield return new ArtifactInfo(blob.Name, blob.Properties.ContentLength ?? 0, blob.Properties.LastModified ?? default);
@@ -200,7 +196,7 @@ public sealed class BlobArtifactStore : IArtifactStore
     {
         var folder = ArtifactName.CheckedPrefix(prefix);
         var options = new GetBlobsByHierarchyOptions { Prefix = folder, Delimiter = "/" };
-        await foreach (var item in ListedAsync(_container.GetBlobsByHierarchyAsync(options, cancellationToken), cancellationToken))
+        await foreach (var item in ListedAsync(_container.GetBlobsByHierarchyAsync(options, cancellationToken), prefix, cancellationToken))
         {
             if (item.IsPrefix && item.Prefix[folder.Length..^1] is var name && ArtifactName.IsValidSegment(name))
                 yield return name;
@@ -208,8 +204,8 @@ public sealed class BlobArtifactStore : IArtifactStore
     }
 
     /// <inheritdoc/>
-    public async Task DeleteAsync(string name, CancellationToken cancellationToken = default) =>
-        await Blob(name).DeleteIfExistsAsync(cancellationToken: cancellationToken);
+    public Task DeleteAsync(string name, CancellationToken cancellationToken = default) =>
+        AskAsync(name, () => Blob(name).DeleteIfExistsAsync(cancellationToken: cancellationToken), cancellationToken);
 
     /// <inheritdoc/>
     public async Task DeletePrefixAsync(string prefix, CancellationToken cancellationToken = default)
@@ -246,6 +242,20 @@ public sealed class BlobArtifactStore : IArtifactStore
             {
                 // Its next version is there already.
             }
+        }
+    }
+
+    /// <summary>Makes the blob of what was written; false where another, who writes the same, committed first and swept these blocks away.</summary>
+    private static async Task<bool> TryCommitAsync(BlockUploadStream upload, bool mayFail, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await upload.CommitAsync(new BlobRequestConditions(), new Dictionary<string, string>(), cancellationToken);
+            return true;
+        }
+        catch (RequestFailedException exception) when (mayFail && exception.ErrorCode == BlobErrorCode.InvalidBlockList)
+        {
+            return false;
         }
     }
 
@@ -300,13 +310,14 @@ public sealed class BlobArtifactStore : IArtifactStore
         }
     }
 
-    private async IAsyncEnumerable<T> ListedAsync<T>(AsyncPageable<T> listing, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<T> ListedAsync<T>(
+        AsyncPageable<T> listing, string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
         where T : notnull
     {
         var pages = listing.AsPages(pageSizeHint: _listPageSize).GetAsyncEnumerator(cancellationToken);
         await using (pages)
         {
-            while (await NextPageAsync(pages))
+            while (await AskAsync(prefix, () => NextPageAsync(pages), cancellationToken))
             {
                 foreach (var item in pages.Current.Values)
                     yield return item;
@@ -346,6 +357,28 @@ public sealed class BlobArtifactStore : IArtifactStore
 
     private BlockBlobClient Blob(string name) => _container.GetBlockBlobClient(ArtifactName.Checked(name));
 
-    private InvalidInputException CannotWrite(string why) =>
-        new(FaultKinds.CannotWrite, _option, $"The container {this} cannot be written to: {why}.");
+    /// <summary>Asks the service; what the SDK throws leaves as the store's own exception.</summary>
+    private async Task<T> AskAsync<T>(string name, Func<Task<T>> ask, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ask();
+        }
+        catch (Exception e) when (SdkFailure.Translate(e, ToString(), name, cancellationToken) is Exception failure)
+        {
+            throw failure;
+        }
+    }
+
+    /// <inheritdoc cref="AskAsync{T}"/>
+    private async Task AskAsync(string name, Func<Task> ask, CancellationToken cancellationToken) => await AskAsync(
+        name,
+        async () =>
+        {
+            await ask();
+            return true;
+        },
+        cancellationToken);
+
+    private StoreStream Translated(Stream stream, string name) => new(stream, (e, stop) => SdkFailure.Translate(e, ToString(), name, stop));
 }

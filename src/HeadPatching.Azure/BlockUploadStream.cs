@@ -2,7 +2,7 @@ using Azure;
 using Azure.Storage.Blobs.Models;
 using Azure.Storage.Blobs.Specialized;
 
-namespace HeadPatching.Sweeps.Storage;
+namespace HeadPatching.Azure;
 
 /// <summary>
 /// Sends what is written to it to a blob, a block at a time; the blob comes to be at <see cref="CommitAsync"/>, whole. One block is in
