@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Testing;
@@ -53,7 +54,7 @@ public class SweepCommandTests
         Assert.Equal([0x89, 0x50, 0x4e, 0x47], (await File.ReadAllBytesAsync(folder["out/heatmap.png"]))[..4]);
         Assert.Contains("<svg", await File.ReadAllTextAsync(folder["out/heatmap.svg"]), StringComparison.Ordinal);
         Assert.Contains("role=\"gridcell\"", await File.ReadAllTextAsync(folder["out/report.html"]), StringComparison.Ordinal);
-        Assert.Equal("PAR1"u8, (await File.ReadAllBytesAsync(folder["out/effects.parquet"])).AsSpan(..4));
+        Assert.Equal("PAR1", Encoding.ASCII.GetString((await File.ReadAllBytesAsync(folder["out/effects.parquet"]))[..4]));
         Assert.Equal(7, Directory.GetFiles(folder["out"]).Length);
     }
 
@@ -72,7 +73,7 @@ public class SweepCommandTests
         Assert.Equal(1001, root.GetProperty("dataset").GetProperty("pairs").GetInt32());
         Assert.Equal(1001, root.GetProperty("heads")[0].GetProperty("pairs").GetInt32() + root.GetProperty("excludedPairs").GetArrayLength());
         Assert.Contains("The first 200 of 1001 pairs are shown; effects.parquet has all.", await File.ReadAllTextAsync(folder["out/report.html"]), StringComparison.Ordinal);
-        using ParquetReader table = await ParquetReader.CreateAsync(folder["out/effects.parquet"]);
+        await using ParquetReader table = await ParquetReader.CreateAsync(folder["out/effects.parquet"]);
         long rows = Enumerable.Range(0, table.RowGroupCount).Sum(group => table.OpenRowGroupReader(group).RowCount);
         Assert.Equal(1001 * 24, rows);
     }
@@ -253,7 +254,7 @@ public class SweepCommandTests
         { "--dataset ioi --pairs answer.jsonl", "--dataset: Give a dataset or pairs, not both" },
         { "--count 5", "--count: Only a generated dataset takes a number of pairs: ioi-generated, ioi-abc, greater-than, induction" },
         { "--dataset induction --count many", "--count: 'many' is not a whole number" },
-        { "--dataset induction --count 10001", "--count: The number is 1 to 10000; it is 10001" },
+        { "--dataset induction --count 1000001", "--count: The number is 1 to 1000000; it is 1000001" },
         { "--dataset greater-than --model random", "--dataset: The prompts of greater-than are text, and the model folder has no tokenizer" },
         { "--pairs prompts.json", "prompts.json: prompts[0].corrupt: The prompt is empty" },
         { "--pairs data.csv", "data.csv:2: incorrect_idx: It is the same token as the correct answer" },
