@@ -224,12 +224,11 @@ public sealed class ContentAddressingTests : IDisposable
         old["request"]!["patch"] = "q";
         old["pairs"] = new JsonArray();
         old["chunks"] = new JsonArray();
-        foreach (string file in Directory.GetFiles(folder).Where(file => Path.GetFileName(file) != "request.json"))
+        foreach (string file in Directory.GetFiles(folder).Where(file => Path.GetFileName(file) is not ("request.json" or "tokens.json"))) // with the parts, all that such a plan would need
         {
             File.Delete(file);
         }
 
-        Directory.Delete(Path.Combine(folder, "parts"), recursive: true);
         if (schemaVersion is null)
         {
             old.Remove("schemaVersion");
@@ -239,7 +238,6 @@ public sealed class ContentAddressingTests : IDisposable
 
         Assert.Equal(expected, (await ResultAsync(store, await RunAsync(store, id, Small))).Heatmap);
         Assert.Equal(SweepPlan.CurrentSchema, (int)JsonNode.Parse(await File.ReadAllTextAsync(header, stop))!["schemaVersion"]!);
-        Assert.True(File.Exists(Path.Combine(folder, "parts", "00000.json")));
     }
 
     [Fact]
