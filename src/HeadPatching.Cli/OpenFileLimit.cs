@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace HeadPatching.Cli;
 
@@ -17,5 +19,13 @@ internal static class OpenFileLimit
             && int.TryParse(soft, NumberStyles.None, CultureInfo.InvariantCulture, out int most) && most < Least
             ? $"This process may have {most} files open, and needs {Least} at least; a model in shards needs one more for each. Raise the limit: ulimit -n 1024."
             : null;
+    }
+
+    /// <summary>Writes it to standard error as that is open already: the console would open files of its own first.</summary>
+    public static void Say(string fault)
+    {
+        using var handle = new SafeFileHandle(2, ownsHandle: false);
+        using var error = new FileStream(handle, FileAccess.Write, bufferSize: 0);
+        error.Write(Encoding.UTF8.GetBytes(fault + "\n"));
     }
 }

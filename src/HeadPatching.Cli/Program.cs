@@ -8,7 +8,7 @@ using HeadPatching.Core.Faults;
 
 if (OpenFileLimit.Fault() is string tooFew)
 {
-    Console.Error.WriteLine(tooFew);
+    OpenFileLimit.Say(tooFew);
     return ExitCode.Failed;
 }
 

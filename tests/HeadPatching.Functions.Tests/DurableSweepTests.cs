@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
@@ -41,7 +40,7 @@ public class DurableSweepTests
         using var folder = new TemporaryFolder();
         await using var embedded = new InProcessEngine(new LocalArtifactStore(folder.Path), new ModelCatalog(), ReportFiles.All, new EngineOptions { Parallelism = Environment.ProcessorCount });
         await embedded.RunAsync(status.Id, request);
-        Assert.Equal(await ResultAsync(embedded.Store, status.Id), await ResultAsync(durable.Store, status.Id));
+        Assert.Equal(await StoredResults.ReadAsync(embedded.Store, status.Id), await StoredResults.ReadAsync(durable.Store, status.Id));
     }
 
     [Fact]
@@ -210,13 +209,5 @@ public class DurableSweepTests
         Assert.Equal(SubmissionOutcome.Conflict, (await durable.Host.SubmitAsync(new SweepRequest { Top = 3 }, "key", null)).Outcome);
         Assert.Equal(SweepState.Completed, (await durable.EndAsync(keyed[0].Status.Id)).Status);
         Assert.Equal(3, (await durable.Host.ListAsync()).Total);
-    }
-
-    private static async Task<string> ResultAsync(IArtifactStore store, string id)
-    {
-        await using Stream stream = (await store.OpenReadAsync(SweepArtifacts.Result(id, "results.json")))!;
-        var result = (JsonObject)(await JsonNode.ParseAsync(stream))!;
-        result.Remove("timings");
-        return result.ToJsonString();
     }
 }

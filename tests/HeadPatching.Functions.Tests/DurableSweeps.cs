@@ -4,7 +4,9 @@ using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Storage;
+using HeadPatching.Sweeps.Workflow;
 using HeadPatching.Testing;
+using Microsoft.DurableTask.Client;
 using Microsoft.DurableTask.Testing;
 
 namespace HeadPatching.Functions.Tests;
@@ -15,6 +17,7 @@ internal sealed class DurableSweeps : IAsyncDisposable
     private readonly TemporaryFolder _folder = new();
     private LoadedModels _models = null!;
     private DurableTaskTestHost _durable = null!;
+    private int _activityCount;
     private int _orchestratorRuns;
     private int _running;
 
@@ -22,6 +25,22 @@ internal sealed class DurableSweeps : IAsyncDisposable
     public DurableSweepHost Host { get; private set; } = null!;
 
     public IArtifactStore Store => Host.Store;
+
+    /// <summary>The models that there are: the demo model, <c>large</c>, <c>deep</c> and <c>broken</c>.</summary>
+    public ModelCatalog Catalog { get; private set; } = null!;
+
+    /// <summary>How often a model was loaded.</summary>
+    public int ModelLoads => _models.Loads;
+
+    /// <summary>How many activities were begun.</summary>
+    public int Activities => Volatile.Read(ref _activityCount);
+
+    /// <summary>What the durable engine can be told past the host.</summary>
+    public DurableTaskClient Client => _durable.Client;
+
+    /// <summary>Every orchestration whose history is kept.</summary>
+    public async Task<IReadOnlyList<OrchestrationMetadata>> OrchestrationsAsync() =>
+        await Client.GetAllInstancesAsync(new OrchestrationQuery()).ToListAsync();
 
     /// <summary>How often the orchestrator was run, from its history or on.</summary>
     public int OrchestratorRuns => _orchestratorRuns;
@@ -32,26 +51,31 @@ internal sealed class DurableSweeps : IAsyncDisposable
     /// <summary>Is asked before each activity; what it throws, the activity throws.</summary>
     public Action<string, ActivityInput> Before { get; set; } = (_, _) => { };
 
-    public static async Task<DurableSweeps> StartAsync()
+    /// <summary>Is waited for before each activity.</summary>
+    public Func<string, Task> Hold { get; set; } = _ => Task.CompletedTask;
+
+    /// <param name="activitiesAtOnce">How many activities may run at once; null: as many as there are cores.</param>
+    public static async Task<DurableSweeps> StartAsync(int? activitiesAtOnce = null)
     {
         var sweeps = new DurableSweeps();
         string models = sweeps._folder["models"];
         RandomModelFolder.Write(Path.Combine(models, "large"), layers: 4, heads: 8, width: 256, vocabulary: 300, context: 64, seed: 3);
+        RandomModelFolder.Write(Path.Combine(models, "deep"), layers: 6, heads: 2, width: 16, vocabulary: 40, context: 40, seed: 3);
         WriteModelWithNaN(Path.Combine(models, "broken"));
         var store = new LocalArtifactStore(sweeps._folder["store"]);
-        var catalog = new ModelCatalog(models);
-        sweeps._models = new LoadedModels(catalog, threads: 1); // the embedded engine has as many: sums in float32 depend on it
+        sweeps.Catalog = new ModelCatalog(models);
+        sweeps._models = new LoadedModels(sweeps.Catalog, threads: 1); // the embedded engine has as many: sums in float32 depend on it
         var activities = new SweepActivities(
             store,
-            new ActivityTable(store, catalog, sweeps._models, ReportFiles.All, TimeProvider.System));
-        sweeps._durable = await DurableTaskTestHost.StartAsync(registry =>
+            new ActivityTable(store, sweeps.Catalog, sweeps._models, ReportFiles.All, TimeProvider.System));
+        sweeps._durable = await InMemoryDurableHost.StartAsync(activitiesAtOnce ?? Environment.ProcessorCount, registry =>
         {
             registry.AddOrchestratorFunc(SweepOrchestrator.Name, context =>
             {
                 Interlocked.Increment(ref sweeps._orchestratorRuns);
                 return SweepOrchestrator.RunAsync(context);
             });
-            registry.AddOrchestratorFunc(SweepOrchestrator.PartsName, context => SweepOrchestrator.RunPartsAsync(context));
+            registry.AddOrchestratorFunc<PartsInput, WorkReport>(SweepOrchestrator.PartsName, (context, _) => SweepOrchestrator.RunPartsAsync(context)); // GetInput needs the type here, unlike in the app
             Add(ActivityNames.PlanSweep, activities.PlanAsync);
             Add(ActivityNames.CacheActivations, activities.CacheAsync);
             Add(ActivityNames.SumActivations, activities.SumAsync);
@@ -63,9 +87,11 @@ internal sealed class DurableSweeps : IAsyncDisposable
             void Add<T>(string name, Func<ActivityInput, CancellationToken, Task<T>> run) =>
                 registry.AddActivityFunc<ActivityInput, T>(name, async (_, input) =>
                 {
+                    Interlocked.Increment(ref sweeps._activityCount);
                     Interlocked.Increment(ref sweeps._running);
                     try
                     {
+                        await sweeps.Hold(name);
                         sweeps.Before(name, input);
                         return await run(input, CancellationToken.None);
                     }

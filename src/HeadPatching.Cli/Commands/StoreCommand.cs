@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using HeadPatching.Azure;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
@@ -10,6 +11,8 @@ namespace HeadPatching.Cli.Commands;
 /// <summary><c>headpatch store</c>: what a store holds, and how to be rid of what no sweep refers to.</summary>
 internal static class StoreCommand
 {
+    private const int MostDays = 36_500;
+
     // Nothing is planned or run here, so that no model is asked for.
     private static readonly ModelCatalog NoModels = new();
 
@@ -23,6 +26,14 @@ internal static class StoreCommand
             DefaultValueFactory = _ => DefaultFolders.Store("store"),
         };
         var days = new Option<int>("--days") { Description = "Only what is older than so many days", DefaultValueFactory = _ => 30 };
+        // Of less than none, everything would be older, what a sweep has just written too. More no calendar holds.
+        days.Validators.Add(result =>
+        {
+            if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number) && number is < 0 or > MostDays)
+            {
+                result.AddError(FormattableString.Invariant($"{days.Name}: At least 0, at most {MostDays}."));
+            }
+        });
         var dryRun = new Option<bool>("--dry-run") { Description = "Say what would be deleted, and delete nothing" };
         var list = new Command("list", "The sweeps of the store, newest first") { store };
         list.SetAction((parsed, cancellation) => ListAsync(ArtifactStores.Open(parsed.GetRequiredValue(store)), cancellation));

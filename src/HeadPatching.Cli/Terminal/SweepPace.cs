@@ -8,7 +8,7 @@ namespace HeadPatching.Cli.Terminal;
 /// </summary>
 /// <param name="patchedRuns">How many patched runs there are; 0 where all is estimated.</param>
 /// <param name="time">The clock.</param>
-internal sealed class SweepPace(long patchedRuns, TimeProvider time)
+public sealed class SweepPace(long patchedRuns, TimeProvider time)
 {
     private const double LeastShare = 0.01; // before, a pace is a guess
 

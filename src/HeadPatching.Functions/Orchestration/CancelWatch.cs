@@ -1,4 +1,5 @@
 using HeadPatching.Sweeps.Storage;
+using HeadPatching.Sweeps.Workflow;
 
 namespace HeadPatching.Functions.Orchestration;
 
@@ -7,14 +8,18 @@ internal sealed class CancelWatch : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
+    private readonly IArtifactStore _store;
+    private readonly string _sweepId;
     private readonly CancellationTokenSource _cancelled;
     private readonly CancellationTokenSource _over = new();
     private readonly Task _watching;
 
     private CancelWatch(IArtifactStore store, string sweepId, CancellationToken stopping)
     {
+        _store = store;
+        _sweepId = sweepId;
         _cancelled = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-        _watching = WatchAsync(store, sweepId);
+        _watching = WatchAsync();
     }
 
     /// <summary>Cancelled with the sweep or with the host.</summary>
@@ -23,8 +28,18 @@ internal sealed class CancelWatch : IAsyncDisposable
     /// <summary>Whether it was the sweep.</summary>
     public bool SweepIsCancelled { get; private set; }
 
-    /// <summary>Begins to look.</summary>
+    /// <summary>Begins to look, for the first time after an interval: <see cref="LookAsync"/> is for before.</summary>
     public static CancelWatch Start(IArtifactStore store, string sweepId, CancellationToken stopping) => new(store, sweepId, stopping);
+
+    /// <summary>Looks now, so that an activity that a cancelled sweep has left in the queue costs this one look: no plan is read and no model loaded for it.</summary>
+    /// <exception cref="SweepCancelledException">The sweep is cancelled.</exception>
+    public async Task LookAsync()
+    {
+        if (await _store.ExistsAsync(SweepArtifacts.CancelMark(_sweepId), Token))
+        {
+            throw new SweepCancelledException();
+        }
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -35,16 +50,17 @@ internal sealed class CancelWatch : IAsyncDisposable
         _cancelled.Dispose();
     }
 
-    private async Task WatchAsync(IArtifactStore store, string sweepId)
+    private async Task WatchAsync()
     {
-        string mark = SweepArtifacts.CancelMark(sweepId), request = SweepArtifacts.Request(sweepId);
+        string mark = SweepArtifacts.CancelMark(_sweepId), request = SweepArtifacts.Request(_sweepId);
         try
         {
             // The mark goes with the sweep, when that is deleted right after it was cancelled.
-            while (!await store.ExistsAsync(mark, _over.Token) && await store.ExistsAsync(request, _over.Token))
+            do
             {
                 await Task.Delay(Interval, _over.Token);
             }
+            while (!await _store.ExistsAsync(mark, _over.Token) && await _store.ExistsAsync(request, _over.Token));
 
             SweepIsCancelled = true;
             await _cancelled.CancelAsync();

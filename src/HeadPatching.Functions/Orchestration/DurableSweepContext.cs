@@ -37,7 +37,8 @@ public sealed class DurableSweepContext : ISweepContext
     public Task<TOutput> CallAsync<TOutput>(string activity, ActivityInput input) => _context.CallActivityAsync<TOutput>(activity, input, Retried);
 
     /// <inheritdoc/>
-    public Task<WorkReport> CallPartsAsync(PartsInput parts) => _context.CallSubOrchestratorAsync<WorkReport>(SweepOrchestrator.PartsName, parts);
+    public Task<WorkReport> CallPartsAsync(PartsInput parts) => _context.CallSubOrchestratorAsync<WorkReport>(
+        SweepOrchestrator.PartsName, parts, new SubOrchestrationOptions(instanceId: SweepOrchestrator.PartsPrefix(SweepId) + _context.NewGuid().ToString("n")));
 
     /// <inheritdoc/>
     public void Report(SweepProgress progress) => _context.SetCustomStatus(progress);

@@ -14,6 +14,11 @@ public sealed class DurableSweepHost : ISweepHost
     /// <summary>A request that has no instance after this was stored by a caller that died before it scheduled one.</summary>
     private static readonly TimeSpan SchedulingTakesAtMost = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long a deletion waits for orchestrations that still go on to end: a backend that is awake takes less.</summary>
+    private static readonly TimeSpan EndingTakesAtMost = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(100);
+
     private readonly DurableTaskClient _client;
     private readonly TimeProvider _time;
 
@@ -60,7 +65,10 @@ public sealed class DurableSweepHost : ISweepHost
         var instances = new Dictionary<string, OrchestrationMetadata>();
         await foreach (OrchestrationMetadata instance in _client.GetAllInstancesAsync(new OrchestrationQuery { FetchInputsAndOutputs = true }).WithCancellation(cancellationToken))
         {
-            instances[instance.InstanceId] = instance;
+            if (SweepIds.IsValid(instance.InstanceId)) // the others run parts of sweeps
+            {
+                instances[instance.InstanceId] = instance;
+            }
         }
 
         var statuses = new List<SweepStatus>();
@@ -86,6 +94,12 @@ public sealed class DurableSweepHost : ISweepHost
 
         if (status.HasEnded)
         {
+            // First, so that what has not ended in time is found again when the call is made again.
+            if (!await PurgePartsAsync(sweepId, cancellationToken))
+            {
+                return Removal.Cancelling;
+            }
+
             await _client.PurgeInstanceAsync(sweepId, cancellation: cancellationToken);
 
             // The purged sweep has no instance; one that is there is of somebody who asked for it anew at this moment.
@@ -95,9 +109,69 @@ public sealed class DurableSweepHost : ISweepHost
         }
 
         await Store.ReplaceTextAsync(SweepArtifacts.CancelMark(sweepId), "", cancellationToken);
-        await _client.TerminateInstanceAsync(sweepId, "cancelled", cancellationToken);
+        await TerminateAsync(sweepId, cancellationToken); // before its parts, so that it starts no more of them
+        await foreach (OrchestrationMetadata parts in PartsAsync(sweepId).WithCancellation(cancellationToken))
+        {
+            if (!parts.IsCompleted)
+            {
+                await TerminateAsync(parts.InstanceId, cancellationToken);
+            }
+        }
+
         return Removal.Cancelling;
     }
+
+    /// <summary>Ends and purges the orchestrations that run parts of a sweep: of a cancelled one, some may not have ended yet.</summary>
+    /// <returns>Whether all are gone.</returns>
+    private async Task<bool> PurgePartsAsync(string sweepId, CancellationToken cancellationToken)
+    {
+        DateTimeOffset patience = _time.GetUtcNow() + EndingTakesAtMost;
+        var terminated = new HashSet<string>();
+        while (true)
+        {
+            bool allGone = true;
+            await foreach (OrchestrationMetadata parts in PartsAsync(sweepId).WithCancellation(cancellationToken))
+            {
+                if (parts.IsCompleted)
+                {
+                    await _client.PurgeInstanceAsync(parts.InstanceId, cancellation: cancellationToken);
+                    continue;
+                }
+
+                allGone = false;
+                if (terminated.Add(parts.InstanceId))
+                {
+                    await TerminateAsync(parts.InstanceId, cancellationToken);
+                }
+            }
+
+            if (allGone || _time.GetUtcNow() > patience)
+            {
+                return allGone;
+            }
+
+            await Task.Delay(LookInterval, _time, cancellationToken);
+        }
+    }
+
+    private async Task TerminateAsync(string instanceId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _client.TerminateInstanceAsync(instanceId, "cancelled", cancellationToken);
+        }
+        catch (Exception) when (cancellationToken.IsCancellationRequested is false)
+        {
+            // Some backends refuse to end what has ended at this moment by itself.
+            if (await _client.GetInstanceAsync(instanceId, cancellationToken) is { IsCompleted: false })
+            {
+                throw;
+            }
+        }
+    }
+
+    private AsyncPageable<OrchestrationMetadata> PartsAsync(string sweepId) =>
+        _client.GetAllInstancesAsync(new OrchestrationQuery { InstanceIdPrefix = SweepOrchestrator.PartsPrefix(sweepId) });
 
     private async Task ScheduleAsync(string id, CancellationToken cancellationToken)
     {

@@ -58,6 +58,7 @@ public sealed class SweepActivities
         await using CancelWatch watch = CancelWatch.Start(_store, input.SweepId, stopping);
         try
         {
+            await watch.LookAsync();
             return await run(watch.Token);
         }
         catch (OperationCanceledException) when (watch.SweepIsCancelled)

@@ -19,6 +19,12 @@ public static class SweepOrchestrator
     /// <summary>The name of the orchestrator of some parts of a wave.</summary>
     public const string PartsName = "SweepParts";
 
+    /// <summary>
+    /// How the ids of a sweep's orchestrations of parts begin, and no others: who ends or deletes the sweep finds them by it. No backend
+    /// but the Durable Task Scheduler ends or purges an orchestration's children with it.
+    /// </summary>
+    public static string PartsPrefix(string sweepId) => $"{sweepId}-";
+
     /// <summary>Runs some parts of a wave, in an orchestration of their own.</summary>
     [Function(PartsName)]
     public static Task<WorkReport> RunPartsAsync([OrchestrationTrigger] TaskOrchestrationContext context) =>

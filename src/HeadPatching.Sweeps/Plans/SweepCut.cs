@@ -49,7 +49,7 @@ internal sealed class SweepCut
         _source = source;
         _dtype = Dtypes.Parse(source.Dtype);
         _budget = budget;
-        _rate = rates.Of(source);
+        _rate = rates.Of(source, config);
     }
 
     /// <summary>The parts and the size of a sweep.</summary>
@@ -167,7 +167,7 @@ internal sealed class SweepCut
         {
             _budget.PairsCached(_config, _dtype, length),
             MostRows / (double)length,
-            PartSeconds * _rate / (forward * (1 + (_config.Heads * _config.Layers / 4.0))),
+            LongestSeconds * _rate / (forward * (1 + (_config.Heads * _config.Layers / 4.0))), // one band, where memory allows it: bands read what later layers keep again
             _source.IsOnGpu ? MostPairsOnGpu : MostPairsOnCpu,
         }.Min();
         return 1 << (int)Math.Log2(Math.Max(most, 1));
@@ -230,22 +230,26 @@ internal sealed class SweepCut
 }
 
 /// <summary>How fast one activity computes on each kind of device, in floating-point operations a second: what sizes of parts are reckoned from.</summary>
-/// <param name="Cpu">On CPU cores.</param>
+/// <param name="NarrowCpu">On a CPU's core, with models narrower than <see cref="Wide"/>: their products are too small for its full rate.</param>
+/// <param name="Cpu">On a CPU's core.</param>
 /// <param name="Gpu">On a GPU.</param>
-public sealed record DeviceRates(double Cpu, double Gpu)
+public sealed record DeviceRates(double NarrowCpu, double Cpu, double Gpu)
 {
     /// <summary>The variable that says another rate of this host's device, in GFLOP/s.</summary>
     public const string Variable = "HEADPATCHING_GFLOPS";
 
-    /// <summary>25 GFLOP/s on a CPU's core, 15 TFLOP/s on a GPU.</summary>
-    public static DeviceRates Default { get; } = new(25e9, 15e12);
+    /// <summary>The d_model from which on products are large enough for a CPU's full rate.</summary>
+    public const int Wide = 512;
+
+    /// <summary>25 GFLOP/s on a CPU's core with narrow models and 75 with others, as the demo model and one of GPT-2 small's shape were measured; 15 TFLOP/s on a GPU.</summary>
+    public static DeviceRates Default { get; } = new(25e9, 75e9, 15e12);
 
     /// <summary>The rates of this host: the default, or what <see cref="Variable"/> says.</summary>
     public static DeviceRates OfThisHost() =>
         double.TryParse(Environment.GetEnvironmentVariable(Variable), System.Globalization.CultureInfo.InvariantCulture, out double gflops) && gflops is > 0 and < 1e9
-            ? new DeviceRates(gflops * 1e9, gflops * 1e9)
+            ? new DeviceRates(gflops * 1e9, gflops * 1e9, gflops * 1e9)
             : Default;
 
-    /// <summary>The rate of a model's device.</summary>
-    public double Of(ModelSource source) => source.IsOnGpu ? Gpu : Cpu;
+    /// <summary>The rate of a model on its device.</summary>
+    public double Of(ModelSource source, ModelConfig config) => source.IsOnGpu ? Gpu : config.Width < Wide ? NarrowCpu : Cpu;
 }

@@ -91,6 +91,7 @@ public sealed class HostileFilesTests : IDisposable
 
     /// <summary>Far below what the program itself needs to be loaded, where nothing can say what is wrong but this.</summary>
     [Theory]
+    [InlineData(40)]
     [InlineData(64)]
     [InlineData(127)]
     public async Task Too_few_open_files_are_told_in_one_line(int most)

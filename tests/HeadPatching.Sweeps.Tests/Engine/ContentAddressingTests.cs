@@ -214,6 +214,38 @@ public sealed class ContentAddressingTests : IDisposable
         Assert.True((await SweepAsync(store, Small with { Patch = Patch.Q })).Progress.ForwardPasses is 0 or 24);
     }
 
+    /// <summary>The first plans had no version and every pair in them; what else such a file says is another version's, though it can be read as ours.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData(1)]
+    public async Task A_plan_of_an_earlier_version_is_made_anew_and_never_read(int? schemaVersion)
+    {
+        WatchedStore store = Store();
+        string id = SweepIds.OfKey("old");
+        CancellationToken stop = TestContext.Current.CancellationToken;
+        double[][] expected = (await ResultAsync(store, await RunAsync(store, id, Small))).Heatmap;
+        string folder = _folder[$"store/{SweepArtifacts.Folder(id)}"], header = Path.Combine(folder, "plan.json");
+        var old = (JsonObject)JsonNode.Parse(await File.ReadAllTextAsync(header, stop))!;
+        old["schemaVersion"] = schemaVersion;
+        old["request"]!["patch"] = "q";
+        old["pairs"] = new JsonArray();
+        old["chunks"] = new JsonArray();
+        foreach (string file in Directory.GetFiles(folder).Where(file => Path.GetFileName(file) is not ("request.json" or "tokens.json"))) // with the parts, all that such a plan would need
+        {
+            File.Delete(file);
+        }
+
+        if (schemaVersion is null)
+        {
+            old.Remove("schemaVersion");
+        }
+
+        await File.WriteAllTextAsync(header, old.ToJsonString(), stop);
+
+        Assert.Equal(expected, (await ResultAsync(store, await RunAsync(store, id, Small))).Heatmap);
+        Assert.Equal(SweepPlan.CurrentSchema, (int)JsonNode.Parse(await File.ReadAllTextAsync(header, stop))!["schemaVersion"]!);
+    }
+
     [Fact]
     public async Task Pruning_takes_what_no_sweep_refers_to_and_leaves_the_rest()
     {
