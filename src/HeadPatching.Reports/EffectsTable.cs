@@ -1,5 +1,6 @@
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 using Parquet;
 using Parquet.Schema;
 

@@ -6,6 +6,7 @@ using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.DemoModel;
 using MathNet.Numerics.Distributions;
 using Spectre.Console;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Testing;
 
 namespace HeadPatching.Reports.Tests;

@@ -1,6 +1,7 @@
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 
 namespace HeadPatching.Testing;
 

@@ -10,6 +10,7 @@ using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using HeadPatching.Core.Results.OverPairs;
 
 namespace HeadPatching.Core.Results;
 

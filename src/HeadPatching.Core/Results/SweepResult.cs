@@ -4,6 +4,7 @@ using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results.OverPairs;
 
 namespace HeadPatching.Core.Results;
 

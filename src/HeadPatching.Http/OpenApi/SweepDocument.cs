@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
-using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Http.Requests;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Requests;

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;

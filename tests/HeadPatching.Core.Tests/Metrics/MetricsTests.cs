@@ -6,6 +6,7 @@ using HeadPatching.Core.Patching.Bands;
 using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Core.Tests.Golden;
 using HeadPatching.Core.Tests.Patching;
 using static TorchSharp.torch;

@@ -1,4 +1,4 @@
-using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 
 namespace HeadPatching.Core.Tests.Results;
 

@@ -3,6 +3,7 @@ using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 
 namespace HeadPatching.Core.Tests.Results;
 

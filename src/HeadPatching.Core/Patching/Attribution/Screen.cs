@@ -1,5 +1,6 @@
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 
 namespace HeadPatching.Core.Patching.Attribution;
 

@@ -2,7 +2,7 @@ using System.Globalization;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 
-namespace HeadPatching.Core.Results;
+namespace HeadPatching.Core.Results.OverPairs;
 
 /// <summary>One place of a result by position or role.</summary>
 /// <param name="Position">Counted from the end: -1 is the last; null where the place is a role, or all that was patched.</param>

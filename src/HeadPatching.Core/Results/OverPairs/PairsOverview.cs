@@ -1,7 +1,7 @@
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 
-namespace HeadPatching.Core.Results;
+namespace HeadPatching.Core.Results.OverPairs;
 
 /// <summary>
 /// What the effects over pairs have to know of all pairs before the first is taken in: what their prompts have in common, and the metrics of their

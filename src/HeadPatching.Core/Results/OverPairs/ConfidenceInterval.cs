@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using MathNet.Numerics.Distributions;
 
-namespace HeadPatching.Core.Results;
+namespace HeadPatching.Core.Results.OverPairs;
 
 /// <summary>
 /// A 95 % interval: made so that it holds the effect over all pairs of this kind in 95 of 100 sweeps of other such pairs. On the demo model

@@ -1,6 +1,6 @@
 using HeadPatching.Core.Patching;
 
-namespace HeadPatching.Core.Results;
+namespace HeadPatching.Core.Results.OverPairs;
 
 /// <summary>The effect of one patch over pairs.</summary>
 /// <param name="Effect">The effect; 0 where there is no pair to take it of.</param>

@@ -1,7 +1,7 @@
 using System.Globalization;
 using HeadPatching.Core.Patching;
 
-namespace HeadPatching.Core.Results;
+namespace HeadPatching.Core.Results.OverPairs;
 
 /// <summary>Why a pair has no part in the effects over pairs.</summary>
 public enum Exclusion

@@ -1,6 +1,6 @@
 using HeadPatching.Core.Patching;
 
-namespace HeadPatching.Core.Results;
+namespace HeadPatching.Core.Results.OverPairs;
 
 /// <summary>The effects of every head at every place of a result, taken in pair by pair; no larger for more pairs.</summary>
 internal sealed class EffectSums

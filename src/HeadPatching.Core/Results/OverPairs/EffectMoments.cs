@@ -1,4 +1,4 @@
-namespace HeadPatching.Core.Results;
+namespace HeadPatching.Core.Results.OverPairs;
 
 /// <summary>
 /// The mean and the central moments up to the third of points (x, y), taken in one by one: enough for the effect, its standard error and its

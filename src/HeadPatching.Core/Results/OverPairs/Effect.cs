@@ -1,4 +1,4 @@
-namespace HeadPatching.Core.Results;
+namespace HeadPatching.Core.Results.OverPairs;
 
 /// <summary>
 /// How much of the difference between two runs a patch makes: 0 where the patched run is as it was, 1 where it is as the run whose
