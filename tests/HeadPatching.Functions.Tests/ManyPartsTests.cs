@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Runtime.ExceptionServices;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Functions.Orchestration;
+using HeadPatching.Reports;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
@@ -54,7 +55,7 @@ public class ManyPartsTests
         Assert.Equal(Id, Assert.Single((await durable.Host.ListAsync()).Sweeps).Id); // the orchestrations of parts are no sweeps
 
         using var folder = new TemporaryFolder();
-        await using var embedded = new InProcessEngine(new LocalArtifactStore(folder.Path), durable.Catalog, [], new EngineOptions { Parallelism = Environment.ProcessorCount });
+        await using var embedded = new InProcessEngine(new LocalArtifactStore(folder.Path), durable.Catalog, ReportFiles.All, new EngineOptions { Parallelism = Environment.ProcessorCount });
         await WritePlanAsync(embedded.Store, durable.Catalog);
         await embedded.RunAsync(Id, Request);
         Assert.Equal(await StoredResults.ReadAsync(embedded.Store, Id), await StoredResults.ReadAsync(durable.Store, Id));
@@ -148,7 +149,14 @@ public class ManyPartsTests
     {
         PlannedSweep plan = await SweepPlanner.PlanAsync(Request, DateTimeOffset.UnixEpoch, catalog, FaultPlaces.JsonPaths);
         PlannedChunk[] chunks = [.. plan.Parts.Take(plan.Header.Size.Groups).SelectMany(part => part.Chunks)];
-        PlannedPart[] parts = [.. Enumerable.Range(0, plan.Header.Size.Layers).SelectMany(layer => chunks.Select(chunk => new PlannedPart(layer, layer, [chunk])))];
+        int layers = plan.Header.Size.Layers;
+        PlannedPart[] parts =
+        [
+            .. Enumerable.Range(0, layers).SelectMany(layer => chunks.Select((chunk, group) => new PlannedPart(layer, layer, [chunk])
+            {
+                Bands = layer > 0 ? [] : [.. Enumerable.Range(0, layers).Select(band => new PlannedBand(band, band, (band * chunks.Length) + group))],
+            })),
+        ];
         PlanSize size = plan.Header.Size with { Groups = chunks.Length, Parts = parts.Length, Runs = parts.Length };
         await new StoredPlans(store, catalog).WriteAsync(Id, plan with { Header = plan.Header with { Size = size }, Parts = parts }, CancellationToken.None);
     }

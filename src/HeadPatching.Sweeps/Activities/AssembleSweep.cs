@@ -61,12 +61,11 @@ public sealed class AssembleSweep
             {
                 result = await AssembleAsync(input, plan, runs, overview, traffic, cancellationToken);
                 var finished = new FinishedSweep(result, runs.PairByPairAsync(cancellationToken));
-                foreach (ResultFile file in missing)
-                {
-                    await _store.WriteIfAbsentAsync(
-                        SweepArtifacts.Result(input.SweepId, file.Name), (stream, cancel) => file.WriteAsync(finished, stream, cancel), cancellationToken);
-                }
-
+                await Parallel.ForEachAsync(
+                    missing,
+                    cancellationToken,
+                    async (file, stop) => await _store.WriteIfAbsentAsync(
+                        SweepArtifacts.Result(input.SweepId, file.Name), (stream, cancel) => file.WriteAsync(finished, stream, cancel), stop));
                 await _store.WriteIfAbsentAsync(results, (stream, cancel) => ResultJson.WriteAsync(result, stream, cancel), cancellationToken); // last: where it is, all are
             }
             catch (MissingRunsException)

@@ -23,7 +23,7 @@ internal sealed class SweepCut
     private const double LongestSeconds = 30;
 
     /// <summary>Parts of a small sweep, so that several workers share it.</summary>
-    private const int FewParts = 8;
+    private const int FewParts = 16;
 
     /// <summary>Pairs of the first chunk of a group. Fewer do not stand alone, and go together with others to twice as many.</summary>
     private const int FewestPairs = 4;
