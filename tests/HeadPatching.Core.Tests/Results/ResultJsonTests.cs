@@ -91,12 +91,12 @@ public sealed class ResultJsonTests
     {
         using var file = new MemoryStream();
         await ResultJson.WriteAsync(
-            ExampleSweep.Of(1, 1) with { SchemaVersion = 2 }, file, TestContext.Current.CancellationToken);
+            ExampleSweep.Of(1, 1) with { SchemaVersion = 3 }, file, TestContext.Current.CancellationToken);
         file.Position = 0;
 
         var refusal = await Assert.ThrowsAsync<InvalidInputException>(() =>
             ResultJson.ReadAsync(file, cancellationToken: TestContext.Current.CancellationToken));
 
-        Assert.Contains("schemaVersion is 2", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("schemaVersion is 3", refusal.Message, StringComparison.Ordinal);
     }
 }
