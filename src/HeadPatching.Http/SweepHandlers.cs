@@ -57,13 +57,13 @@ public sealed class SweepHandlers
         using IDisposable room = await _bodies.TakeAsync(request, stop);
         ReadOnlyMemory<byte> body = await BoundedBody.ReadAsync(request, _limits.BodyBytes, stop);
         var (sweep, planOnly) = await SweepRequestReader.ReadAsync(body, _limits, _catalog, stop);
-        await StoredPairs.CheckAsync(_host.Store, sweep, FaultPlaces.JsonPaths, stop);
         if (planOnly)
         {
             PlannedSweep plan = await new StoredPlans(_host.Store, _catalog).PlanAsync(sweep, TimeProvider.System.GetUtcNow(), FaultPlaces.JsonPaths, stop);
             return Json(SweepPlanAnswer.Of(plan.Header));
         }
 
+        await StoredPairs.CheckAsync(_host.Store, sweep, FaultPlaces.JsonPaths, stop);
         string? trace = Activity.Current?.Id ?? request.Headers.TraceParent;
         Submission submission = await _host.SubmitAsync(sweep, key, trace, stop);
         if (submission.Outcome == SubmissionOutcome.Conflict)

@@ -107,8 +107,10 @@ internal static class SweepCommand
 
         string important = result.ImportantHeads.Count == 0 ? "none" : string.Join(", ", result.ImportantHeads.Select(head => head.Name));
         AnsiConsole.WriteLine(FormattableString.Invariant($"{char.ToUpperInvariant(heatmap.Unit[0])}{heatmap.Unit[1..]}s above {result.Threshold}{(result.Heads.Any(head => head.ConfidenceInterval is not null) ? ", intervals without 0" : "")}: {important}"));
+        double clean = result.CleanMetric ?? result.Pairs.Average(pair => pair.CleanMetric); // of an earlier version, which had every pair
+        double corrupted = result.CorruptedMetric ?? result.Pairs.Average(pair => pair.CorruptedMetric);
         AnsiConsole.WriteLine(FormattableString.Invariant(
-            $"Clean metric {result.CleanMetric:G4}, corrupted {result.CorruptedMetric:G4} ({result.Metric}, mean of {result.Dataset.Pairs} pairs)"));
+            $"Clean metric {clean:G4}, corrupted {corrupted:G4} ({result.Metric}, mean of {result.Dataset.Pairs} pairs)"));
         AnsiConsole.WriteLine($"Effect = {result.Normalisation}");
         if (status.Progress.TasksReused > 0)
         {

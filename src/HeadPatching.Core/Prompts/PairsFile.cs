@@ -12,7 +12,7 @@ namespace HeadPatching.Core.Prompts;
 /// </summary>
 public sealed class PairsFile
 {
-    /// <summary>The most pairs of a file.</summary>
+    /// <summary>The most pairs of a file, and of a sweep.</summary>
     public const int MostPairs = 1_000_000;
 
     private const int MaximumFaults = 20;

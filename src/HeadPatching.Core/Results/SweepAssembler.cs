@@ -26,7 +26,6 @@ public sealed class SweepAssembler
     private readonly EffectSums _sums;
     private readonly EffectSums _estimates;
     private readonly PairResult?[] _pairs;                                    // by place
-    private bool _estimated;
 
     /// <summary>Begins a result.</summary>
     /// <param name="description">What the result says of its sweep.</param>
@@ -70,20 +69,20 @@ public sealed class SweepAssembler
             description with { Warnings = [.. description.Warnings, .. AblationPlan.Of(pairs, description.Options)?.Warnings() ?? []] },
             PairsOverview.Of(pairs, runs.Baselines),
             tokenText);
-        foreach (PairRuns pair in PairByPair(pairs, runs))
+        foreach (PairRuns pair in PairByPair(description.Model.Layers, pairs, runs))
         {
             assembler.Add(pair);
         }
 
-        return assembler.Finish(runs.CacheSeconds, runs.Layers.Concat(runs.Estimates ?? []).Sum(layer => layer.Seconds), runs.Layers.Sum(layer => layer.PatchedRuns));
+        return assembler.Finish(
+            runs.CacheSeconds, runs.Layers.Concat(runs.Estimates ?? []).Sum(layer => layer.Seconds), runs.Layers.Sum(layer => layer.PatchedRuns), runs.HeadsRun);
     }
 
     /// <summary>The runs of a sweep that are at hand, pair by pair.</summary>
-    internal static IEnumerable<PairRuns> PairByPair(IReadOnlyList<TokenPair> pairs, SweepRuns runs)
+    internal static IEnumerable<PairRuns> PairByPair(int layers, IReadOnlyList<TokenPair> pairs, SweepRuns runs)
     {
         Dictionary<int, Dictionary<int, double[][]>> exact = ByPair(runs.Layers);
         Dictionary<int, Dictionary<int, double[][]>>? estimates = runs.Estimates is null ? null : ByPair(runs.Estimates);
-        int layers = (runs.Estimates ?? runs.Layers).Max(patches => patches.Layer) + 1;
         foreach (var (place, pair) in pairs.Index())
         {
             Baseline baseline = runs.Baselines[pair.Index];
@@ -130,7 +129,6 @@ public sealed class SweepAssembler
         _sums.Add(runs, runs.PatchedMetric);
         if (runs.Estimates is not null)
         {
-            _estimated = true;
             _estimates.Add(runs, runs.Estimates);
         }
 
@@ -148,14 +146,15 @@ public sealed class SweepAssembler
     public SweepResult Finish(double cacheSeconds, double patchSeconds, long patchedRuns, IReadOnlyDictionary<int, int[]>? headsRun = null)
     {
         SweepDescription description = _description;
+        bool estimated = _estimates.Units > 0;
         HeadResult[] heads =
         [
             .. from layer in Enumerable.Range(0, description.Model.Layers)
                from head in Enumerable.Range(0, _sums.Units)
                select Head(layer, head, _sums) with
                {
-                   EstimatedEffect = _estimated ? Head(layer, head, _estimates).PatchingEffect : null,
-                   Estimated = description.Method == Method.Attribution || (_estimated && !WasRun(layer, head)),
+                   EstimatedEffect = estimated ? Head(layer, head, _estimates).PatchingEffect : null,
+                   Estimated = description.Method == Method.Attribution || (estimated && !WasRun(layer, head)),
                },
         ];
         HeadResult[] beyond = [.. heads.Where(head => Math.Abs(head.PatchingEffect) > description.Threshold).OrderByDescending(head => Math.Abs(head.PatchingEffect))];

@@ -92,8 +92,7 @@ internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans, string
         }
     }
 
-    private PairRuns Of(
-        PlannedChunk chunk, int pair, Baseline baseline, LayerPatches?[] estimates, LayerPatches?[] patches)
+    private PairRuns Of(PlannedChunk chunk, int pair, Baseline baseline, LayerPatches?[] estimates, LayerPatches?[] patches)
     {
         if (estimate is null || exact is null)
         {
@@ -110,14 +109,14 @@ internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans, string
     {
         if (estimate is not null)
         {
-            yield return new StoredRun(part.For(estimate, plan).KeyOf(chunk, estimate), part.Bands[0].Part, IsEstimate: true);
+            yield return new StoredRun(chunk.KeyOfRuns(estimate, 0, plan.Model.Layers - 1), part.Bands[0].Part, IsEstimate: true);
         }
 
         if (exact is not null)
         {
             foreach (PlannedBand band in part.Bands)
             {
-                yield return new StoredRun(WorkKeys.Runs(chunk.Activations, chunk.Pairs, exact.Text, band.FirstLayer, band.LastLayer), band.Part, IsEstimate: false);
+                yield return new StoredRun(chunk.KeyOfRuns(exact, band.FirstLayer, band.LastLayer), band.Part, IsEstimate: false);
             }
         }
     }

@@ -127,7 +127,7 @@ public sealed record PlannedPart(int FirstLayer, int LastLayer, IReadOnlyList<Pl
     public PlannedPart For(ChunkWork work, SweepPlan plan) => work is ChunkWork.Estimates ? this with { FirstLayer = 0, LastLayer = plan.Model.Layers - 1 } : this;
 
     /// <summary>The key of the runs that this part's band of layers makes over a chunk.</summary>
-    public string KeyOf(PlannedChunk chunk, ChunkWork work) => WorkKeys.Runs(chunk.Activations, chunk.Pairs, work.Text, FirstLayer, LastLayer);
+    public string KeyOf(PlannedChunk chunk, ChunkWork work) => chunk.KeyOfRuns(work, FirstLayer, LastLayer);
 }
 
 /// <summary>A band of layers over a group of chunks.</summary>
@@ -141,7 +141,11 @@ public sealed record PlannedBand(int FirstLayer, int LastLayer, int Part);
 /// <param name="Places">The place of each in the result.</param>
 /// <param name="Start">The first position that is cached of each run: that of the first difference; 0 for ablations, which change positions before it too.</param>
 /// <param name="Activations">The key of its activations.</param>
-public sealed record PlannedChunk(IReadOnlyList<TokenPair> Pairs, IReadOnlyList<int> Places, int Start, string Activations);
+public sealed record PlannedChunk(IReadOnlyList<TokenPair> Pairs, IReadOnlyList<int> Places, int Start, string Activations)
+{
+    /// <summary>The key of the runs that a band of layers makes over it.</summary>
+    public string KeyOfRuns(ChunkWork work, int firstLayer, int lastLayer) => WorkKeys.Runs(Activations, Pairs, work.Text, firstLayer, lastLayer);
+}
 
 /// <summary>A sweep's whole plan, as the planner makes it.</summary>
 /// <param name="Header">The header.</param>

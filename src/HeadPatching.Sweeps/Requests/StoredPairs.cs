@@ -12,11 +12,11 @@ public static class StoredPairs
     private const string Folder = "pairs";
 
     /// <summary>What a name must be, for messages.</summary>
-    public const string NameForm = "A name of pairs has 1 to 64 of a-z, 0-9, '.', '_' and '-', the first a letter or digit.";
+    public const string NameForm = "A name of pairs has 1 to 64 of a-z, 0-9, '.', '_' and '-', the first a letter or digit, the last no '.'.";
 
     /// <summary>Whether a text may be a name.</summary>
     public static bool IsName(string text) =>
-        text.Length is > 0 and <= 64 && char.IsAsciiLetterOrDigit(text[0]) && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '.' or '_' or '-');
+        text.Length <= 64 && ArtifactName.IsValidSegment(text) && text[0] != '_';
 
     /// <summary>Puts pairs into the store.</summary>
     /// <param name="store">The store.</param>

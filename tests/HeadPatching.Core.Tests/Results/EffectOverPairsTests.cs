@@ -96,6 +96,22 @@ public class EffectOverPairsTests
         Assert.Equal(Math.Sqrt(deviations.Sum(d => d * d) / 5 / 6), other.StandardError!.Value, 1e-12);
     }
 
+    [Fact]
+    public void Of_a_screen_the_heads_that_were_run_have_their_effects_and_the_others_their_estimates()
+    {
+        Run[] exact = [.. Enumerable.Repeat(new Run(10, 0, [4, 0]), 5)], estimates = [.. exact.Select(run => run with { Patched = [3, 1] })];
+        SweepRuns runs = RunsOf(exact) with { Estimates = RunsOf(estimates).Layers, HeadsRun = new Dictionary<int, int[]> { [0] = [0] } };
+        SweepResult result = SweepAssembler.Assemble(Description(Aggregation.MeanOfRatios) with { Method = Method.Screen }, PairsOf(exact), runs, tokenText: null);
+        Assert.Equal([(0.4, 0.3, false), (0.1, 0.1, true)], result.Heads.Select(head => (head.PatchingEffect, head.EstimatedEffect!.Value, head.Estimated)));
+    }
+
+    [Fact]
+    public void A_layer_that_is_missing_from_the_runs_is_refused() => Assert.Throws<ArgumentException>(() => SweepAssembler.Assemble(
+        Description(Aggregation.MeanOfRatios) with { Model = new ModelSummary("none", "", Layers: 2, Heads: 2, "float64", "cpu") },
+        PairsOf(OneIllConditioned),
+        RunsOf(OneIllConditioned),
+        tokenText: null));
+
     /// <summary>Pairs are taken in one by one; what comes out is what the textbook's two passes over all of them give.</summary>
     [Theory]
     [InlineData(Aggregation.MeanOfRatios)]
@@ -206,23 +222,21 @@ public class EffectOverPairsTests
 
     private static TokenPair[] PairsOf(Run[] runs) => [.. runs.Select((run, i) => new TokenPair(i, new int[run.Length], new int[run.Length], 1, 2))];
 
-    private static SweepResult Assemble(Run[] runs, Aggregation aggregation = Aggregation.WellConditionedMean, PatchOptions? options = null)
+    private static SweepResult Assemble(Run[] runs, Aggregation aggregation = Aggregation.WellConditionedMean, PatchOptions? options = null) =>
+        SweepAssembler.Assemble(Description(aggregation, options), PairsOf(runs), RunsOf(runs, options?.Positions.IsEach ?? false), tokenText: null);
+
+    private static SweepDescription Description(Aggregation aggregation, PatchOptions? options = null) => new()
     {
-        var description = new SweepDescription
-        {
-            SweepId = "test",
-            Model = new ModelSummary("none", "", Layers: 1, Heads: 2, "float64", "cpu"),
-            Dataset = "runs",
-            Options = options ?? new PatchOptions(),
-            Metric = new LogitDifference(),
-            Aggregation = aggregation,
-            StartedAt = default,
-            FinishedAt = default,
-            SoftwareVersion = "",
-        };
-        TokenPair[] pairs = PairsOf(runs);
-        return SweepAssembler.Assemble(description, pairs, RunsOf(runs, options?.Positions.IsEach ?? false), tokenText: null);
-    }
+        SweepId = "test",
+        Model = new ModelSummary("none", "", Layers: 1, Heads: 2, "float64", "cpu"),
+        Dataset = "runs",
+        Options = options ?? new PatchOptions(),
+        Metric = new LogitDifference(),
+        Aggregation = aggregation,
+        StartedAt = default,
+        FinishedAt = default,
+        SoftwareVersion = "",
+    };
 
     private static SweepRuns RunsOf(Run[] runs, bool eachPosition = false) => new(
         runs.Index().ToDictionary(run => run.Index, run => new Baseline(run.Item.Clean, run.Item.Corrupted)),

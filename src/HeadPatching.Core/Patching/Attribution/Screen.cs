@@ -52,7 +52,7 @@ public sealed class Screen
         int count, IReadOnlyList<TokenPair> pairs, SweepRuns estimates, PatchOptions options, Aggregation aggregation)
     {
         var screen = new Screen(PairsOverview.Of(pairs, estimates.Baselines), options, aggregation);
-        foreach (PairRuns runs in SweepAssembler.PairByPair(pairs, estimates))
+        foreach (PairRuns runs in SweepAssembler.PairByPair(estimates.Layers.Max(patches => patches.Layer) + 1, pairs, estimates))
         {
             screen.Add(runs);
         }

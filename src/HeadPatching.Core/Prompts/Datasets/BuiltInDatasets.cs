@@ -9,7 +9,7 @@ public static class BuiltInDatasets
     public const int DefaultCount = 20;
 
     /// <summary>The most pairs that a generated dataset makes.</summary>
-    public const int MostPairs = 1_000_000;
+    public const int MostPairs = PairsFile.MostPairs;
 
     /// <summary>The datasets, the default one first.</summary>
     public static IReadOnlyList<IDataset> All { get; } =

@@ -13,7 +13,7 @@ public readonly record struct PooledEffect(double Effect, double? StandardError,
 internal sealed class EffectOverPairs
 {
     private readonly Aggregation _aggregation;
-    private readonly bool _denoise;
+    private readonly Direction _direction;
 
     /// <summary>For the pairs of a sweep.</summary>
     /// <param name="aggregation">How they come together.</param>
@@ -22,7 +22,7 @@ internal sealed class EffectOverPairs
     public EffectOverPairs(Aggregation aggregation, Direction direction, PairsOverview pairs)
     {
         _aggregation = aggregation;
-        _denoise = direction == Direction.Denoise;
+        _direction = direction;
         Conditioning = new PairConditioning(aggregation, pairs.Baselines);
     }
 
@@ -35,7 +35,7 @@ internal sealed class EffectOverPairs
     /// <param name="patched">The patched run's metric.</param>
     public void Add(ref EffectMoments moments, Baseline baseline, double patched)
     {
-        var (from, to) = baseline.FromTo(_denoise ? Direction.Denoise : Direction.Noise);
+        var (from, to) = baseline.FromTo(_direction);
         if (_aggregation == Aggregation.RatioOfMeans)
         {
             moments.Add(patched - from, to - from);
