@@ -16,7 +16,15 @@ public static class ByteLevelAlphabet
     public static IReadOnlyList<char> Letters { get; } = [.. Characters.Order()];
 
     /// <summary>Spells a text in this alphabet, one character for each byte of its UTF-8 form.</summary>
-    public static string Spell(string text) => string.Concat(Encoding.UTF8.GetBytes(text).Select(Character));
+    public static string Spell(string text) => string.Create(Encoding.UTF8.GetByteCount(text), text, (letters, spelled) =>
+    {
+        Span<byte> bytes = letters.Length <= 256 ? stackalloc byte[letters.Length] : new byte[letters.Length];
+        Encoding.UTF8.GetBytes(spelled, bytes);
+        for (int at = 0; at < bytes.Length; at++)
+        {
+            letters[at] = Characters[bytes[at]];
+        }
+    });
 
     /// <summary>The character that stands for a byte.</summary>
     public static char Character(byte b) => Characters[b];

@@ -9,8 +9,8 @@ using HeadPatching.Sweeps.Storage;
 namespace HeadPatching.Sweeps.Activities;
 
 /// <summary>
-/// The runs of a sweep in the store. They are read chunk by chunk, as often as something goes over all pairs, so that no more than a chunk's is ever
-/// in memory.
+/// The runs of a sweep in the store. They are read chunk by chunk, as often as something goes over all pairs, so that memory does not grow with them:
+/// those of the first chunks are kept for the next time, as many as <see cref="MostKept"/> allows.
 /// </summary>
 /// <param name="store">The store.</param>
 /// <param name="plans">The plans in it.</param>
@@ -24,6 +24,14 @@ internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans, string
     /// <summary>How many missing parts are named at once; the rest are named by the next call.</summary>
     private const int MostMissing = 1000;
 
+    /// <summary>Numbers and tokens that are kept in memory: some 100 MB of them.</summary>
+    private const long MostKept = 6_000_000;
+
+    private readonly Lock _gate = new();
+    private readonly List<PlannedPart> _parts = [];                           // the first ones
+    private readonly Dictionary<string, ChunkRuns> _runs = [];                // of chunks of theirs, by key
+    private long _kept;
+
     /// <summary>The heads that were run after an estimate, by layer; null where all were.</summary>
     public IReadOnlyDictionary<int, int[]>? HeadsRun => (exact as ChunkWork.Heads)?.Only;
 
@@ -33,13 +41,13 @@ internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans, string
         var overview = new RunsOverview(new PairsOverview(plan.PairCount), new SortedSet<int>(), new SortedSet<int>());
         for (int group = 0; group < plan.Size.Groups && overview.MissingEstimates.Count + overview.MissingRuns.Count < MostMissing; group++)
         {
-            PlannedPart part = await plans.PartAsync(sweepId, group, cancellationToken);
+            PlannedPart part = await PartAsync(group, cancellationToken);
             foreach (PlannedChunk chunk in part.Chunks)
             {
                 IReadOnlyList<Baseline>? baselines = null;
                 foreach (StoredRun run in RunsOf(part, chunk))
                 {
-                    if (await RunArtifact.ReadAsync(store, run.Key, chunk.Pairs, traffic, cancellationToken) is not ChunkRuns runs)
+                    if (await ReadAsync(run.Key, chunk, cancellationToken) is not ChunkRuns runs)
                     {
                         await store.DeleteAsync(SweepArtifacts.Runs(run.Key), cancellationToken);
                         (run.IsEstimate ? overview.MissingEstimates : overview.MissingRuns).Add(run.Part);
@@ -68,7 +76,7 @@ internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans, string
     {
         for (int group = 0; group < plan.Size.Groups; group++)
         {
-            PlannedPart part = await plans.PartAsync(sweepId, group, cancellationToken);
+            PlannedPart part = await PartAsync(group, cancellationToken);
             foreach (PlannedChunk chunk in part.Chunks)
             {
                 IReadOnlyList<Baseline> baselines = [];
@@ -76,7 +84,7 @@ internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans, string
                 var patches = new LayerPatches?[plan.Model.Layers];
                 foreach (StoredRun run in RunsOf(part, chunk))
                 {
-                    ChunkRuns runs = await RunArtifact.ReadAsync(store, run.Key, chunk.Pairs, traffic, cancellationToken) ?? throw new MissingRunsException();
+                    ChunkRuns runs = await ReadAsync(run.Key, chunk, cancellationToken) ?? throw new MissingRunsException();
                     baselines = runs.Baselines;
                     foreach (LayerPatches layer in runs.Layers)
                     {
@@ -102,6 +110,52 @@ internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans, string
         double[][][] estimated = [.. estimates.Select(layer => layer!.PatchedMetric[pair])];
         var run = patches.OfType<LayerPatches>().ToDictionary(layer => layer.Layer, layer => layer.PatchedMetric[pair]);
         return new PairRuns(chunk.Places[pair], chunk.Pairs[pair], baseline, PairRuns.ExactWhereRun(estimated, run, HeadsRun!)) { Estimates = estimated };
+    }
+
+    private async Task<PlannedPart> PartAsync(int group, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (group < _parts.Count)
+            {
+                return _parts[group];
+            }
+        }
+
+        PlannedPart part = await plans.PartAsync(sweepId, group, cancellationToken);
+        lock (_gate)
+        {
+            if (group == _parts.Count && _kept < MostKept)
+            {
+                _parts.Add(part);
+                _kept += part.Chunks.Sum(chunk => chunk.Pairs.Sum(pair => 2L * pair.Length));
+            }
+        }
+
+        return part;
+    }
+
+    /// <summary>The runs under a key; null where they are not there whole.</summary>
+    private async Task<ChunkRuns?> ReadAsync(string key, PlannedChunk chunk, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (_runs.TryGetValue(key, out ChunkRuns? kept))
+            {
+                return kept;
+            }
+        }
+
+        ChunkRuns? runs = await RunArtifact.ReadAsync(store, key, chunk.Pairs, traffic, cancellationToken);
+        lock (_gate)
+        {
+            if (runs is not null && _kept < MostKept && _runs.TryAdd(key, runs))
+            {
+                _kept += runs.Layers.Sum(layer => layer.PatchedMetric.Sum(rows => rows.Sum(row => (long)row.Length)));
+            }
+        }
+
+        return runs;
     }
 
     /// <summary>The artifacts that the runs of a chunk are in.</summary>

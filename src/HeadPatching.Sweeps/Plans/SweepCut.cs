@@ -12,7 +12,7 @@ namespace HeadPatching.Sweeps.Plans;
 /// does. Chunks and bands depend on the model, the device's kind, the memory and the chunk's own pairs alone, so that a sweep over more pairs comes to
 /// the same ones: every chunk of a length and first difference that was full before. The last chunk of each such group grows with the pairs, and then
 /// is another; since chunks grow from a few pairs on, that is less than half of a group. Parts are sized by counted operations and depend on nothing
-/// that is stored.
+/// that is stored; they come largest first and get smaller towards the end, so that no worker is left to wait long for another one's last.
 /// </summary>
 internal sealed class SweepCut
 {
@@ -22,8 +22,14 @@ internal sealed class SweepCut
     /// <summary>A chunk that takes longer than this over all layers is cut into bands of layers.</summary>
     private const double LongestSeconds = 30;
 
-    /// <summary>Parts of a small sweep, so that several workers share it.</summary>
-    private const int FewParts = 16;
+    /// <summary>Pairs are not added to a chunk beyond this over all layers: the last chunks are what workers may have to wait for.</summary>
+    private const double ChunkSeconds = 12;
+
+    /// <summary>A part is this share of what is left to do, and no less than <see cref="LeastShare"/> of all, so that several workers share it and end together.</summary>
+    private const double ShareOfRest = 1 / 8.0, LeastShare = 1 / 48.0;
+
+    /// <summary>A part of less than this is not worth an activity.</summary>
+    private const double LeastSeconds = 0.25;
 
     /// <summary>Pairs of the first chunk of a group. Fewer do not stand alone, and go together with others to twice as many.</summary>
     private const int FewestPairs = 4;
@@ -61,15 +67,9 @@ internal sealed class SweepCut
     public (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(IReadOnlyList<TokenPair> pairs, Method method, ChunkWork exact, ChunkWork? estimate, double shareRun)
     {
         var places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
-        Measured[] chunks = [.. Chunks(pairs).Select(chunk => Measure(chunk, method, exact, estimate, shareRun))];
+        Measured[] chunks = [.. Chunks(pairs).Select(chunk => Measure(chunk, method, exact, estimate, shareRun)).OrderByDescending(chunk => chunk.Flops)];
         double flops = chunks.Sum(chunk => chunk.Flops), seconds = flops / _rate;
-        double target = seconds switch
-        {
-            > FewParts * PartSeconds => PartSeconds,
-            > FewParts / 2.0 => seconds / FewParts,
-            _ => 0.5,
-        };
-        IReadOnlyList<Measured>[] groups = [.. Groups(chunks, target * _rate)];
+        IReadOnlyList<Measured>[] groups = [.. Groups(chunks, flops)];
         PlannedChunk[][] planned = [.. groups.Select(group => group.Select(chunk => new PlannedChunk(
             chunk.Pairs, [.. chunk.Pairs.Select(pair => places[pair.Index])], chunk.Start, WorkKeys.Activations(_source, chunk.Pairs, chunk.Start))).ToArray())];
 
@@ -167,7 +167,7 @@ internal sealed class SweepCut
         {
             _budget.PairsCached(_config, _dtype, length),
             MostRows / (double)length,
-            LongestSeconds * _rate / (forward * (1 + (_config.Heads * _config.Layers / 4.0))), // one band, where memory allows it: bands read what later layers keep again
+            ChunkSeconds * _rate / (forward * (1 + (_config.Heads * _config.Layers / 4.0))),
             _source.IsOnGpu ? MostPairsOnGpu : MostPairsOnCpu,
         }.Min();
         return 1 << (int)Math.Log2(Math.Max(most, 1));
@@ -204,26 +204,32 @@ internal sealed class SweepCut
         return bands;
     }
 
-    private static IEnumerable<IReadOnlyList<Measured>> Groups(IReadOnlyList<Measured> chunks, double target)
+    /// <summary>Chunks of one cut into bands that go together; a band of the whole group is one part.</summary>
+    private IEnumerable<IReadOnlyList<Measured>> Groups(IReadOnlyList<Measured> chunks, double all)
     {
         var group = new List<Measured>();
-        double flops = 0;
+        double ofBand = 0, left = all, target = Target(all);
         foreach (Measured chunk in chunks)
         {
-            // A band of the whole group is one part.
-            if (group.Count > 0
-                && (flops + (chunk.Flops / chunk.Bands.Count / 2) > target || group.Count == MostChunksOfPart || !group[0].Bands.SequenceEqual(chunk.Bands)))
+            double own = chunk.Flops / chunk.Bands.Count;
+            if (group.Count > 0 && (ofBand + (own / 2) > target || group.Count == MostChunksOfPart || !group[0].Bands.SequenceEqual(chunk.Bands)))
             {
                 yield return group;
-                group = [];
-                flops = 0;
+                (group, ofBand, target) = ([], 0, Target(left));
             }
 
             group.Add(chunk);
-            flops += chunk.Flops / chunk.Bands.Count;
+            ofBand += own;
+            left -= chunk.Flops;
         }
 
         yield return group;
+
+        double Target(double rest)
+        {
+            double most = PartSeconds * _rate;
+            return Math.Max(Math.Clamp(rest * ShareOfRest, Math.Min(all * LeastShare, most), most), LeastSeconds * _rate);
+        }
     }
 
     private sealed record Measured(IReadOnlyList<TokenPair> Pairs, int Start, double Flops, IReadOnlyList<(int First, int Last)> Bands);

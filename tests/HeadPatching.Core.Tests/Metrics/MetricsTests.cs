@@ -130,7 +130,8 @@ public class MetricsTests
             SweepResult actual = ParityTests.Sweep(rough.Model, rough.Pairs, new PatchOptions(), MetricFor.Metric(metric));
             foreach (var (left, right) in expected.Heads.Zip(actual.Heads))
             {
-                Assert.Equal(left.PatchedMetric, right.PatchedMetric, bound * scale);
+                // A patch may take a probability beyond both runs', and its error is in proportion: bfloat16's matrix products are rounded otherwise on every kind of processor.
+                Assert.Equal(left.PatchedMetric, right.PatchedMetric, bound * Math.Max(scale, Math.Abs(left.PatchedMetric)));
             }
         }
     }

@@ -44,6 +44,10 @@ public static class IoiTemplates
     /// <summary>All forms: each scene with each gift.</summary>
     public static IReadOnlyList<string> All { get; } = [.. Scenes.SelectMany(scene => Gifts.Select(gift => $"{scene} {gift}"))];
 
+    private static readonly Dictionary<(string Template, bool IndirectObjectFirst), string> Names = All
+        .SelectMany(template => new[] { (template, true), (template, false) })
+        .ToDictionary(form => form, form => Fill(form.template, form.Item2 ? "[IO]" : "[S]", form.Item2 ? "[S]" : "[IO]", "[S]", "[place]", "[object]"));
+
     /// <summary>A sentence up to its answer.</summary>
     public static string Fill(string template, string first, string second, string subject, string place, string thing) => template
         .Replace("{First}", first, StringComparison.Ordinal)
@@ -82,6 +86,5 @@ public static class IoiTemplates
     }
 
     /// <summary>A template with its people named by their roles, as pairs say what they were made from.</summary>
-    internal static string NameOf(string template, bool indirectObjectFirst) =>
-        Fill(template, indirectObjectFirst ? "[IO]" : "[S]", indirectObjectFirst ? "[S]" : "[IO]", "[S]", "[place]", "[object]");
+    internal static string NameOf(string template, bool indirectObjectFirst) => Names[(template, indirectObjectFirst)];
 }

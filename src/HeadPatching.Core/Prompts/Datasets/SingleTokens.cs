@@ -41,12 +41,15 @@ internal static class SingleTokens
         try
         {
             IReadOnlyList<int> all = tokenizer.Encode(text);
-            foreach (var (role, upTo, after) in places)
+            foreach (var ofOneWord in places.GroupBy(place => place.UpTo))
             {
-                IReadOnlyList<int> ids = tokenizer.Encode(upTo);
+                IReadOnlyList<int> ids = ofOneWord.Key == text ? all : tokenizer.Encode(ofOneWord.Key);
                 if (all.Take(ids.Count).SequenceEqual(ids))
                 {
-                    roles[role] = ids.Count - 1 + after - all.Count;
+                    foreach (var (role, _, after) in ofOneWord)
+                    {
+                        roles[role] = ids.Count - 1 + after - all.Count;
+                    }
                 }
             }
         }

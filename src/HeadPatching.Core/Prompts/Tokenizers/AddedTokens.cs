@@ -53,6 +53,11 @@ internal sealed class AddedTokens
                 $"The text holds the added token \"{refused.Content}\", which the tokenizer treats by a rule that is not supported ({refused.Rule}); give token ids.");
         }
 
+        if (_contents.Count == 0)
+        {
+            return text.Length == 0 ? [] : [new TextPart(_spelling.Normalize(text, standing), null, standing)];
+        }
+
         return _plain.Split(text, standing).SelectMany(part =>
             part.Id is null ? _normalized.Split(_spelling.Normalize(part.Text, part.Standing), part.Standing) : [part]);
     }

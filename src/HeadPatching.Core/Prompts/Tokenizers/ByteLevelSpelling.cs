@@ -38,10 +38,10 @@ internal sealed class ByteLevelSpelling : ISpelling
     public IEnumerable<string> Pieces(string normalized, Standing standing)
     {
         RefuseMissingBytes(normalized);
-        IEnumerable<string> pieces = [normalized];
+        IReadOnlyList<string> pieces = [normalized];
         foreach (PieceSplitter splitter in _splitters)
         {
-            pieces = pieces.SelectMany(splitter.Split);
+            pieces = pieces.Count == 1 ? splitter.Split(pieces[0]) : [.. pieces.SelectMany(splitter.Split)];
         }
 
         return pieces.Select(ByteLevelAlphabet.Spell);

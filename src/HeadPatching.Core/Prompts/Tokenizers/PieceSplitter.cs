@@ -60,11 +60,17 @@ internal sealed partial class PieceSplitter
     }
 
     /// <summary>The pieces, which together are the text.</summary>
-    public IEnumerable<string> Split(string text)
+    public IReadOnlyList<string> Split(string text)
     {
-        if (!text.Any(char.IsSurrogate))
+        var pieces = new List<string>();
+        if (!text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF'))
         {
-            return Pieces(text, at => at).Select(piece => text[piece.Start..piece.End]);
+            foreach (var (start, end) in Pieces(text))
+            {
+                pieces.Add(text[start..end]);
+            }
+
+            return pieces;
         }
 
         // One character for each, so that the pattern counts right; then back from its places to the text's.
@@ -79,61 +85,51 @@ internal sealed partial class PieceSplitter
         }
 
         places.Add(place);
-        return Pieces(shadow.ToString(), at => places[at]).Select(piece => text[piece.Start..piece.End]);
+        foreach (var (start, end) in Pieces(shadow.ToString()))
+        {
+            pieces.Add(text[places[start]..places[end]]);
+        }
+
+        return pieces;
     }
 
-    private IEnumerable<(int Start, int End)> Pieces(string text, Func<int, int> placeOf)
+    private List<(int Start, int End)> Pieces(string text)
     {
+        var pieces = new List<(int Start, int End)>();
         int done = 0;
         long started = Stopwatch.GetTimestamp();
-        for (Match match = First(text); match.Success; match = Next(match))
-        {
-            if (Stopwatch.GetElapsedTime(started) > LongestSplit)
-            {
-                throw TooSlow(text.Length);
-            }
-
-            if (match.Index > done)
-            {
-                yield return (placeOf(done), placeOf(match.Index));
-            }
-
-            if (match.Length > 0)
-            {
-                yield return (placeOf(match.Index), placeOf(match.Index + match.Length));
-            }
-
-            done = match.Index + match.Length;
-        }
-
-        if (done < text.Length)
-        {
-            yield return (placeOf(done), placeOf(text.Length));
-        }
-    }
-
-    private Match First(string text)
-    {
         try
         {
-            return _pattern.Match(text);
+            foreach (ValueMatch match in _pattern.EnumerateMatches(text))
+            {
+                if (match.Index > done)
+                {
+                    pieces.Add((done, match.Index));
+                }
+
+                done = match.Index + match.Length;
+                if (match.Length > 0)
+                {
+                    pieces.Add((match.Index, done));
+                }
+
+                if (Stopwatch.GetElapsedTime(started) > LongestSplit)
+                {
+                    throw TooSlow(text.Length);
+                }
+            }
         }
         catch (RegexMatchTimeoutException)
         {
             throw TooSlow(text.Length);
         }
-    }
 
-    private static Match Next(Match match)
-    {
-        try
+        if (done < text.Length)
         {
-            return match.NextMatch();
+            pieces.Add((done, text.Length));
         }
-        catch (RegexMatchTimeoutException e)
-        {
-            throw TooSlow(e.Input.Length);
-        }
+
+        return pieces;
     }
 
     private static InvalidInputException TooSlow(int length) => new(
