@@ -30,6 +30,9 @@ public sealed class BlobArtifactStore : IArtifactStore
     /// <summary>What is no longer than this is read in one request; it may be a text that changes, of which two requests could give two halves.</summary>
     private const int OneRequestBytes = 4 << 20;
 
+    /// <summary>Requests for pieces of a blob that are under way at once: one alone is far from filling the line.</summary>
+    private const int PiecesAtOnce = 8;
+
     private readonly BlobContainerClient _container;
     private readonly string _option;
     private readonly int? _listPageSize;
@@ -111,6 +114,34 @@ public sealed class BlobArtifactStore : IArtifactStore
                 return whole.Content.ToStream();
             }
         }), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public bool IsRemote => true;
+
+    /// <inheritdoc/>
+    public Task<bool> ReadPiecesAsync(string name, IReadOnlyList<ArtifactPiece> pieces, CancellationToken cancellationToken = default)
+    {
+        BlockBlobClient blob = Blob(name);
+        return AskAsync(name, ReadAsync, cancellationToken);
+
+        async Task<bool> ReadAsync()
+        {
+            try
+            {
+                await Parallel.ForEachAsync(pieces, new ParallelOptions { MaxDegreeOfParallelism = PiecesAtOnce, CancellationToken = cancellationToken }, async (piece, stop) =>
+                {
+                    BlobDownloadOptions range = new() { Range = new HttpRange(piece.From, piece.Into.Length) };
+                    using BlobDownloadStreamingResult part = (await blob.DownloadStreamingAsync(range, stop)).Value;
+                    await part.Content.ReadExactlyAsync(piece.Into, stop);
+                });
+                return true;
+            }
+            catch (Exception e) when (e is EndOfStreamException or RequestFailedException { Status: 404 or 416 })
+            {
+                return false;
+            }
+        }
     }
 
     /// <inheritdoc/>

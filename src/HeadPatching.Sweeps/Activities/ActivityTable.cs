@@ -1,4 +1,5 @@
 using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
@@ -44,7 +45,7 @@ public sealed class ActivityTable
     public ActivityTable(IArtifactStore store, IModelCatalog catalog, LoadedModels models, IReadOnlyList<ResultFile> reports, TimeProvider time)
     {
         var plans = new StoredPlans(store, catalog);
-        var work = new SweepWork(store, plans, models);
+        var work = new SweepWork(store, plans, models, store.IsRemote ? new TensorCache() : null);
         var assemble = new AssembleSweep(store, plans, work, reports, time);
         _byName = new()
         {

@@ -16,7 +16,7 @@ using static TorchSharp.torch;
 namespace HeadPatching.Sweeps.Activities;
 
 /// <summary>Does the work of a sweep chunk by chunk with a model that is lent to it; what is in the store already is not done again.</summary>
-internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, SweepPlan plan, string sweepId, LoadedModels.Lease lease, Traffic traffic) : IDisposable
+internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, SweepPlan plan, string sweepId, LoadedModels.Lease lease, TensorCache? cache, Traffic traffic) : IDisposable
 {
     private readonly MemoryBudget _budget = SweepPlanner.Budget(plan.Request);
     private AblationPlan? _ablation;                                          // of all pairs
@@ -39,7 +39,7 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
     {
         IReadOnlyList<CachedTensor> needed = lease.Use(model => work.Needed(model.Config, part.FirstLayer, part.LastLayer, chunk.Start));
         long started = Stopwatch.GetTimestamp();
-        CachedChunk? known = await ActivationArtifact.ReadAsync(store, lease, chunk, needed, traffic, cancellationToken);
+        CachedChunk? known = await ActivationArtifact.ReadAsync(store, lease, chunk, needed, cache, traffic, cancellationToken);
         using CachedChunk cached = known ?? await MakeAsync(chunk, cancellationToken);
         double cacheSeconds = known is null ? Stopwatch.GetElapsedTime(started).TotalSeconds : 0;
         IMetric metric = MetricFor.Metric(work.Metric);

@@ -13,7 +13,7 @@ namespace HeadPatching.Sweeps.Activities;
 /// The activities that compute: each goes over one part of a sweep, chunk by chunk. What is there under its key is left; whatever else is
 /// missing on the way, activations too, is made.
 /// </summary>
-internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedModels models)
+internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedModels models, TensorCache? cache)
 {
     /// <summary>Makes the activations of a part's chunks, so that several bands of layers need not.</summary>
     public async Task<WorkReport> CacheAsync(ActivityInput input, CancellationToken cancellationToken)
@@ -153,7 +153,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         using var lease = await models.LendAsync(plan.Source, cancellationToken);
         using GpuTurn turn = await GpuTurn.TakeAsync(plan.Source, cancellationToken);
         var traffic = new Traffic();
-        using var runner = new ChunkRunner(store, plans, plan, sweepId, lease, traffic);
+        using var runner = new ChunkRunner(store, plans, plan, sweepId, lease, cache, traffic);
         WorkReport report = await work(runner);
         return report with
         {

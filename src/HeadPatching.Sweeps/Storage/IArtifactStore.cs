@@ -31,6 +31,16 @@ public interface IArtifactStore
     /// <returns>The stream, the caller's to dispose of; null when the artifact is not there.</returns>
     Task<Stream?> OpenReadAsync(string name, CancellationToken cancellationToken = default);
 
+    /// <summary>Reads pieces of an artifact, several at a time where that is faster.</summary>
+    /// <param name="name">The artifact's name.</param>
+    /// <param name="pieces">The pieces; each is filled whole.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    /// <returns>False where the artifact is not there, or ends before a piece does: what the pieces hold then is of no use.</returns>
+    Task<bool> ReadPiecesAsync(string name, IReadOnlyList<ArtifactPiece> pieces, CancellationToken cancellationToken = default);
+
+    /// <summary>Whether each reading goes over a network, so that what was read once is worth keeping in memory.</summary>
+    bool IsRemote { get; }
+
     /// <summary>
     /// Writes the artifact unless it is already there. The first writer to finish wins. When <paramref name="write"/> throws, nothing is
     /// left behind. Memory stays bounded however large the artifact.
@@ -85,3 +95,8 @@ public interface IArtifactStore
     /// <param name="cancellationToken">Stops the deleting, perhaps half way.</param>
     Task DeletePrefixAsync(string prefix, CancellationToken cancellationToken = default);
 }
+
+/// <summary>A piece of an artifact.</summary>
+/// <param name="From">Its first byte in the artifact.</param>
+/// <param name="Into">Where its bytes go; as long as it is.</param>
+public readonly record struct ArtifactPiece(long From, Memory<byte> Into);

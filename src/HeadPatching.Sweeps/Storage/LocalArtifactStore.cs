@@ -86,6 +86,30 @@ public sealed class LocalArtifactStore : IArtifactStore
     }
 
     /// <inheritdoc/>
+    public bool IsRemote => false; // the system keeps what was read in memory
+
+    /// <inheritdoc/>
+    public async Task<bool> ReadPiecesAsync(string name, IReadOnlyList<ArtifactPiece> pieces, CancellationToken cancellationToken = default)
+    {
+        await using Stream? stream = await OpenReadAsync(name, cancellationToken);
+        if (stream is null)
+        {
+            return false;
+        }
+
+        foreach (var (from, into) in pieces)
+        {
+            stream.Position = from;
+            if (await stream.ReadAtLeastAsync(into, into.Length, throwOnEndOfStream: false, cancellationToken) < into.Length)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <inheritdoc/>
     public async Task<bool> WriteIfAbsentAsync(
         string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default)
     {

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
@@ -75,6 +76,42 @@ public sealed class ContentAddressingTests : IDisposable
 
         Assert.Equal(0, status.Progress.ForwardPasses);
         Assert.True(status.Progress.PatchedRuns > 0);
+    }
+
+    [Fact]
+    public async Task Of_large_activations_only_what_a_patch_needs_is_read_and_from_far_away_only_once()
+    {
+        RandomModelFolder.Write(_folder["models/wide"], layers: 3, heads: 4, width: 128, vocabulary: 60, context: 40, seed: 5);
+        SweepRequest request = new()
+        {
+            Model = "wide",
+            Dtype = "float64",
+            Pairs = [.. Enumerable.Range(0, 64).Select(i =>
+            {
+                int[] clean = [.. Enumerable.Range(0, 40).Select(p => ((i * 7) + (p * 5)) % 50)], corrupted = [.. clean];
+                corrupted[1]++;
+                return new PromptPair(Prompt.Of(clean), Prompt.Of(corrupted), Answer.Of(1), Answer.Of(2));
+            })],
+        };
+        var store = new WatchedStore(new LocalArtifactStore(_folder["store"])) { IsRemote = true };
+        CancellationToken stop = TestContext.Current.CancellationToken;
+        await using var engine = new InProcessEngine(store, new ModelCatalog(_folder["models"]), Reports);
+        SweepTimings made = (await ResultAsync(store, await engine.RunAsync(SweepIds.New(), request, stop))).Timings;
+        int before = store.PiecesRead;
+
+        SweepStatus values = await engine.RunAsync(SweepIds.New(), request with { Patch = Patch.V }, stop);
+
+        int ofValues = store.PiecesRead - before;
+        Assert.Equal(0, values.Progress.ForwardPasses);
+        Assert.True(ofValues > 0);
+        SweepResult result = await ResultAsync(store, values);
+        Assert.InRange(result.Timings.BytesRead!.Value, 1, made.BytesWritten!.Value * 4 / 5); // no z of the run whose values are put in
+        Assert.Equal((await ResultAsync(Store("fresh"), await SweepAsync(Store("fresh"), request with { Patch = Patch.V }))).Heatmap, result.Heatmap);
+
+        // The same tensors are asked for again.
+        SweepStatus keys = await engine.RunAsync(SweepIds.New(), request with { Patch = Patch.K }, stop);
+        Assert.Equal((0, ofValues), (keys.Progress.ForwardPasses, store.PiecesRead - before));
+        Assert.NotEqual(result.Heatmap, (await ResultAsync(store, keys)).Heatmap);
     }
 
     [Fact]

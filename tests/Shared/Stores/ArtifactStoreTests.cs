@@ -107,6 +107,30 @@ public abstract class ArtifactStoreTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Pieces_of_an_artifact_are_read_alone_in_any_order()
+    {
+        byte[] content = new byte[20_000_003];
+        new Random(1).NextBytes(content);
+        Assert.True(await Store.WriteIfAbsentAsync(Name, (stream, stop) => stream.WriteAsync(content, stop).AsTask(), Stop));
+
+        (int From, int Length)[] places = [(19_999_999, 4), (0, 1), (5_000_000, 9_000_000), .. Enumerable.Range(0, 30).Select(i => (i * 600_000, 300_000))];
+        ArtifactPiece[] pieces = [.. places.Select(place => new ArtifactPiece(place.From, new byte[place.Length]))];
+        Assert.True(await Store.ReadPiecesAsync(Name, pieces, Stop));
+
+        Assert.All(places.Zip(pieces), one => Assert.True(content.AsSpan(one.First.From, one.First.Length).SequenceEqual(one.Second.Into.Span)));
+    }
+
+    [Fact]
+    public async Task Pieces_of_what_is_not_there_or_ends_before_them_are_not_read()
+    {
+        Assert.False(await Store.ReadPiecesAsync(Name, [new ArtifactPiece(0, new byte[4])], Stop));
+        Assert.True(await WriteAsync(Name, "0123456789"));
+        Assert.True(await Store.ReadPiecesAsync(Name, [new ArtifactPiece(6, new byte[4])], Stop));
+        Assert.False(await Store.ReadPiecesAsync(Name, [new ArtifactPiece(0, new byte[4]), new ArtifactPiece(7, new byte[4])], Stop));
+        Assert.False(await Store.ReadPiecesAsync(Name, [new ArtifactPiece(100, new byte[4])], Stop));
+    }
+
+    [Fact]
     public async Task A_cancelled_writer_leaves_nothing()
     {
         using var cancel = new CancellationTokenSource();

@@ -36,6 +36,20 @@ internal sealed class WatchedStore(IArtifactStore inner) : IArtifactStore
         return inner.OpenReadAsync(name, cancellationToken);
     }
 
+    /// <summary>How many pieces of artifacts were read.</summary>
+    public int PiecesRead => _piecesRead;
+
+    private int _piecesRead;
+
+    public bool IsRemote { get; init; } = inner.IsRemote;
+
+    public Task<bool> ReadPiecesAsync(string name, IReadOnlyList<ArtifactPiece> pieces, CancellationToken cancellationToken = default)
+    {
+        Before(name);
+        Interlocked.Add(ref _piecesRead, pieces.Count);
+        return inner.ReadPiecesAsync(name, pieces, cancellationToken);
+    }
+
     public async Task<bool> WriteIfAbsentAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default)
     {
         Before(name);

@@ -17,12 +17,10 @@ public sealed class SafetensorsFile : IDisposable
     private const int LengthBytes = 8;
 
     private readonly Stream _stream;
-    private readonly long _dataStart;
-
     private SafetensorsFile(Stream stream, string name, SafetensorsHeader header, long dataStart)
     {
         _stream = stream;
-        _dataStart = dataStart;
+        DataStart = dataStart;
         Name = name;
         Tensors = header.Tensors;
         Metadata = header.Metadata;
@@ -30,6 +28,12 @@ public sealed class SafetensorsFile : IDisposable
 
     /// <summary>The file's path, or what the stream was called; faults name it.</summary>
     public string Name { get; }
+
+    /// <summary>Where the tensors' bytes begin in the file: <see cref="SafetensorsEntry.Begin"/> counts from here.</summary>
+    public long DataStart { get; }
+
+    /// <summary>The file's bytes.</summary>
+    public long Length => _stream.Length;
 
     /// <summary>The tensors by name.</summary>
     public IReadOnlyDictionary<string, SafetensorsEntry> Tensors { get; }
@@ -120,6 +124,24 @@ public sealed class SafetensorsFile : IDisposable
     public Tensor Read(string name) =>
         Read(name, Tensors.TryGetValue(name, out SafetensorsEntry? entry) ? entry.Dtype.ToScalarType() ?? ScalarType.Float32 : ScalarType.Float32, CPU);
 
+    /// <summary>A tensor as the file stores one, its bytes still to come (<see cref="Put"/>): for who reads them in pieces of his own.</summary>
+    /// <param name="entry">One of <see cref="Tensors"/>, of floating-point numbers.</param>
+    /// <returns>A tensor on the CPU. The caller, or the dispose scope it runs in, disposes it.</returns>
+    /// <exception cref="ArgumentException">It is not of floating-point numbers.</exception>
+    public static Tensor Empty(SafetensorsEntry entry) => entry.Dtype.IsFloat()
+        ? empty(entry.Shape, dtype: entry.Dtype.ToScalarType(), device: CPU)
+        : throw new ArgumentException($"{entry.Name} is stored as {entry.Dtype}.", nameof(entry));
+
+    /// <summary>Puts some of a tensor's bytes in their place.</summary>
+    /// <param name="tensor">A contiguous tensor on the CPU.</param>
+    /// <param name="from">Their first one's place in the tensor; a whole number of elements.</param>
+    /// <param name="bytes">The bytes.</param>
+    public static void Put(Tensor tensor, long from, ReadOnlySpan<byte> bytes)
+    {
+        using var scope = NewDisposeScope();
+        bytes.CopyTo(tensor.reshape(-1).narrow(0, from / tensor.ElementSize, bytes.Length / tensor.ElementSize).bytes);
+    }
+
     /// <summary>Closes the file.</summary>
     public void Dispose() => _stream.Dispose();
 
@@ -155,7 +177,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <summary>Reads an entry's bytes straight into the memory of a fresh CPU tensor.</summary>
     private void Fill(Tensor tensor, SafetensorsEntry entry)
     {
-        _stream.Position = _dataStart + entry.Begin;
+        _stream.Position = DataStart + entry.Begin;
         using var flat = tensor.reshape(-1); // [elements]
         var pieceElements = PieceBytes / entry.Dtype.Size();
         for (var start = 0L; start < entry.ElementCount; start += pieceElements)

@@ -29,17 +29,20 @@ internal static class ActivationArtifact
         TensorFile.WriteAsync(store, lease, SweepArtifacts.Activations(chunk.Activations), Named(cached), traffic, cancellationToken);
 
     /// <summary>Reads what is needed of the runs over a chunk; null where it is not there whole.</summary>
-    public static Task<CachedChunk?> ReadAsync(
-        IArtifactStore store, LoadedModels.Lease lease, PlannedChunk chunk, IReadOnlyList<CachedTensor> needed, Traffic traffic, CancellationToken cancellationToken) =>
-        TensorFile.ReadAsync(
-            store,
-            lease,
-            SweepArtifacts.Activations(chunk.Activations),
-            (_, tensor) => new CachedChunk(
-                ChunkActivations.Read(chunk.Start, needed, one => tensor(one.Name)), new FinalResiduals(tensor(CleanFinal), tensor(CorruptedFinal))),
-            toDevice: true,
-            traffic,
-            cancellationToken);
+    public static async Task<CachedChunk?> ReadAsync(
+        IArtifactStore store,
+        LoadedModels.Lease lease,
+        PlannedChunk chunk,
+        IReadOnlyList<CachedTensor> needed,
+        TensorCache? cache,
+        Traffic traffic,
+        CancellationToken cancellationToken)
+    {
+        string[] names = [.. needed.Select(one => one.Name), CleanFinal, CorruptedFinal];
+        return await TensorFile.ReadAsync(store, lease, SweepArtifacts.Activations(chunk.Activations), names, toDevice: true, cache, traffic, cancellationToken) is { } read
+            ? new CachedChunk(ChunkActivations.Read(chunk.Start, needed, one => read[one.Name]), new FinalResiduals(read[CleanFinal], read[CorruptedFinal]))
+            : null;
+    }
 
     private static IReadOnlyList<(string Name, Tensor Tensor)> Named(CachedChunk cached) =>
     [
@@ -58,9 +61,13 @@ internal static class SumsArtifact
         TensorFile.WriteAsync(store, lease, SweepArtifacts.Sums(key), [.. sums.Select((sum, layer) => (Name(layer), sum))], traffic, cancellationToken);
 
     /// <summary>Reads the sums, by layer; null where they are not there whole.</summary>
-    public static Task<IReadOnlyList<Tensor>?> ReadAsync(IArtifactStore store, LoadedModels.Lease lease, string key, Traffic traffic, CancellationToken cancellationToken) =>
-        TensorFile.ReadAsync<IReadOnlyList<Tensor>>(
-            store, lease, SweepArtifacts.Sums(key), (model, tensor) => [.. Enumerable.Range(0, model.Config.Layers).Select(layer => tensor(Name(layer)))], toDevice: false, traffic, cancellationToken);
+    public static async Task<IReadOnlyList<Tensor>?> ReadAsync(IArtifactStore store, LoadedModels.Lease lease, string key, Traffic traffic, CancellationToken cancellationToken)
+    {
+        string[] names = [.. Enumerable.Range(0, lease.Use(model => model.Config.Layers)).Select(Name)];
+        return await TensorFile.ReadAsync(store, lease, SweepArtifacts.Sums(key), names, toDevice: false, cache: null, traffic, cancellationToken) is { } read
+            ? [.. names.Select(name => read[name])]
+            : null;
+    }
 
     private static string Name(int layer) => $"sums.{layer}";
 }

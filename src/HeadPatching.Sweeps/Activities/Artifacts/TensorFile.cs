@@ -1,7 +1,7 @@
+using System.Buffers;
 using System.Globalization;
 using System.IO.Hashing;
 using HeadPatching.Core.Faults;
-using HeadPatching.Core.Models;
 using HeadPatching.Core.Models.Safetensors;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Storage;
@@ -15,6 +15,12 @@ namespace HeadPatching.Sweeps.Activities.Artifacts;
 /// </summary>
 internal static class TensorFile
 {
+    /// <summary>A file of no more bytes than this is read whole: a store gives it in one request.</summary>
+    private const long SmallFile = 4 << 20;
+
+    /// <summary>Of larger ones only what is wanted, in pieces of so many bytes, so many of which are in memory at a time.</summary>
+    private const int PieceBytes = 4 << 20, PiecesInMemory = 16;
+
     /// <summary>Writes tensors.</summary>
     public static Task WriteAsync(
         IArtifactStore store,
@@ -36,16 +42,62 @@ internal static class TensorFile
     /// <param name="store">The store.</param>
     /// <param name="lease">The model.</param>
     /// <param name="name">The artifact.</param>
-    /// <param name="read">Asks for tensors by name and puts them together.</param>
+    /// <param name="wanted">The tensors' names.</param>
     /// <param name="toDevice">Whether they go to the model's device; otherwise they stay on the CPU.</param>
+    /// <param name="cache">What was read before; null where the store is as near.</param>
     /// <param name="traffic">Told how much was read.</param>
     /// <param name="cancellationToken">Ends the call.</param>
-    public static async Task<T?> ReadAsync<T>(
-        IArtifactStore store, LoadedModels.Lease lease, string name, Func<Transformer, Func<string, Tensor>, T> read, bool toDevice, Traffic traffic, CancellationToken cancellationToken)
-        where T : class
+    /// <returns>The tensors by name, in no dispose scope: the caller's.</returns>
+    public static async Task<IReadOnlyDictionary<string, Tensor>?> ReadAsync(
+        IArtifactStore store,
+        LoadedModels.Lease lease,
+        string name,
+        IReadOnlyList<string> wanted,
+        bool toDevice,
+        TensorCache? cache,
+        Traffic traffic,
+        CancellationToken cancellationToken)
     {
-        Stream? stream = await store.OpenReadAsync(name, cancellationToken);
-        return stream is null ? null : lease.Use(model => Read(stream, name, model, read, toDevice, traffic));
+        if (await store.OpenReadAsync(name, cancellationToken) is not Stream stream || Opened(stream, name) is not SafetensorsFile opened)
+        {
+            return null;
+        }
+
+        using SafetensorsFile file = opened;
+        if (!wanted.All(tensor => file.Tensors.ContainsKey(tensor) && file.Metadata.ContainsKey(tensor)))
+        {
+            return null;
+        }
+
+        SafetensorsEntry[] entries = [.. wanted.Select(tensor => file.Tensors[tensor])];
+        Dictionary<string, Tensor> tensors = lease.Use(_ => Empty(entries));
+        try
+        {
+            bool read = file.Length <= SmallFile
+                ? lease.Use(_ => ReadWhole(file, tensors))
+                : await ReadPiecesAsync(store, lease, file, entries, tensors, cache, traffic, cancellationToken);
+            if (read && lease.Use(model => Check(file, tensors, toDevice ? model.Device : CPU, cache)))
+            {
+                traffic.BytesRead += file.Length <= SmallFile ? entries.Sum(entry => entry.ByteCount) : 0;
+                return tensors;
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+
+        Dispose();
+        return null; // torn: it is made again
+
+        void Dispose()
+        {
+            foreach (Tensor tensor in tensors.Values)
+            {
+                tensor.Dispose();
+            }
+        }
     }
 
     private static long Write(Stream to, IReadOnlyList<(string Name, Tensor Tensor)> tensors)
@@ -57,36 +109,127 @@ internal static class TensorFile
         return here.Sum(named => named.Tensor.NumberOfElements * named.Tensor.ElementSize);
     }
 
-    private static T? Read<T>(Stream from, string name, Transformer model, Func<Transformer, Func<string, Tensor>, T> read, bool toDevice, Traffic traffic)
-        where T : class
+    /// <summary>The file, its header read; null where it is torn.</summary>
+    private static SafetensorsFile? Opened(Stream stream, string name)
     {
         try
         {
-            using SafetensorsFile file = SafetensorsFile.Open(from, name);
-            using var mode = inference_mode();
-            using var scope = NewDisposeScope();
-            var tensors = new List<Tensor>();
-            T whole = read(model, One);
-            tensors.ForEach(tensor => tensor.DetachFromDisposeScope());
-            return whole;
-
-            Tensor One(string tensor)
-            {
-                Tensor stored = file.Read(tensor);
-                if (!file.Metadata.TryGetValue(tensor, out string? checksum) || checksum != Checksum(stored))
-                {
-                    throw new InvalidInputException(FaultKinds.Malformed, name, $"{tensor} is damaged.");
-                }
-
-                traffic.BytesRead += stored.NumberOfElements * stored.ElementSize;
-                tensors.Add(toDevice ? stored.to(model.Device) : stored);
-                return tensors[^1];
-            }
+            return SafetensorsFile.Open(stream, name);
         }
         catch (InvalidInputException)
         {
-            return null; // torn: it is made again
+            return null;
         }
+    }
+
+    private static Dictionary<string, Tensor> Empty(IReadOnlyList<SafetensorsEntry> entries)
+    {
+        using var mode = inference_mode();
+        using var scope = NewDisposeScope();
+        return entries.ToDictionary(entry => entry.Name, entry => SafetensorsFile.Empty(entry).DetachFromDisposeScope());
+    }
+
+    private static bool ReadWhole(SafetensorsFile file, Dictionary<string, Tensor> into)
+    {
+        try
+        {
+            using var mode = inference_mode();
+            using var scope = NewDisposeScope();
+            foreach (var (name, tensor) in into)
+            {
+                tensor.copy_(file.Read(name));
+            }
+
+            return true;
+        }
+        catch (InvalidInputException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Fills tensors with pieces of the artifact, some of them at a time, so that no more than those are in memory twice.</summary>
+    private static async Task<bool> ReadPiecesAsync(
+        IArtifactStore store,
+        LoadedModels.Lease lease,
+        SafetensorsFile file,
+        IReadOnlyList<SafetensorsEntry> entries,
+        Dictionary<string, Tensor> into,
+        TensorCache? cache,
+        Traffic traffic,
+        CancellationToken cancellationToken)
+    {
+        var pieces = new List<(SafetensorsEntry Entry, long From, int Count)>();
+        foreach (SafetensorsEntry entry in entries)
+        {
+            if (cache?.Find(file.Name, entry.Name, file.Metadata[entry.Name]) is byte[] kept)
+            {
+                lease.Use(_ => Put(into[entry.Name], 0, kept));
+                continue;
+            }
+
+            for (long from = 0; from < entry.ByteCount; from += PieceBytes)
+            {
+                pieces.Add((entry, from, (int)Math.Min(PieceBytes, entry.ByteCount - from)));
+            }
+        }
+
+        foreach (var some in pieces.Chunk(PiecesInMemory))
+        {
+            byte[][] buffers = [.. some.Select(piece => ArrayPool<byte>.Shared.Rent(piece.Count))];
+            try
+            {
+                ArtifactPiece[] asked = [.. some.Zip(buffers, (piece, buffer) => new ArtifactPiece(file.DataStart + piece.Entry.Begin + piece.From, buffer.AsMemory(0, piece.Count)))];
+                if (!await store.ReadPiecesAsync(file.Name, asked, cancellationToken))
+                {
+                    return false;
+                }
+
+                foreach (var (piece, buffer) in some.Zip(buffers))
+                {
+                    lease.Use(_ => Put(into[piece.Entry.Name], piece.From, buffer.AsSpan(0, piece.Count)));
+                    traffic.BytesRead += piece.Count;
+                }
+            }
+            finally
+            {
+                Array.ForEach(buffers, buffer => ArrayPool<byte>.Shared.Return(buffer));
+            }
+        }
+
+        return true;
+
+        static bool Put(Tensor tensor, long from, ReadOnlySpan<byte> bytes)
+        {
+            using var mode = inference_mode();
+            SafetensorsFile.Put(tensor, from, bytes);
+            return true;
+        }
+    }
+
+    /// <summary>Whether the tensors are what was written; those that are go to the device.</summary>
+    private static bool Check(SafetensorsFile file, Dictionary<string, Tensor> tensors, Device device, TensorCache? cache)
+    {
+        using var mode = inference_mode();
+        foreach (string name in tensors.Keys.ToArray())
+        {
+            using var scope = NewDisposeScope();
+            Tensor read = tensors[name];
+            string checksum = file.Metadata[name];
+            if (checksum != Checksum(read))
+            {
+                return false;
+            }
+
+            cache?.Keep(file.Name, name, checksum, read.bytes);
+            if (read.device_type != device.type)
+            {
+                tensors[name] = read.to(device).DetachFromDisposeScope();
+                read.Dispose();
+            }
+        }
+
+        return true;
     }
 
     private static string Checksum(Tensor tensor) => XxHash3.HashToUInt64(tensor.bytes).ToString("x16", CultureInfo.InvariantCulture);
