@@ -58,8 +58,8 @@ public static class InMemorySweep
         {
             IReadOnlyList<Tensor> put = options.Ablation switch
             {
-                Ablation.Mean => [.. means.Select((mean, layer) => ablation!.Mean(mean, measured.Pairs, activations.Layers[layer].Base(options.Direction).Z!))],
-                Ablation.Resample => ablation!.Resampled(model, measured.Pairs, 0, layers),
+                Ablation.Mean => [.. means.Select((mean, layer) => ablation!.For(measured.Pairs).Mean(mean.Sums, activations.Layers[layer].Base(options.Direction).Z!))],
+                Ablation.Resample => ablation!.For(measured.Pairs).Resampled(model, 0, layers),
                 _ => [],
             };
             try

@@ -19,8 +19,7 @@ namespace HeadPatching.Sweeps.Activities;
 internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, SweepPlan plan, string sweepId, LoadedModels.Lease lease, TensorCache? cache, Traffic traffic) : IDisposable
 {
     private readonly MemoryBudget _budget = SweepPlanner.Budget(plan.Request);
-    private AblationPlan? _ablation;                                          // of all pairs
-    private IReadOnlyList<MeanZ>? _means;                                     // by layer
+    private IReadOnlyList<Tensor>? _sums;                                     // of means over all pairs, by layer, [heads, place, d_head]
 
     /// <summary>Prompts that were run for their activations.</summary>
     public int ForwardPasses { get; private set; }
@@ -128,41 +127,41 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
     private async Task<IReadOnlyDictionary<int, Tensor>> AblatedZAsync(
         PlannedPart part, PlannedChunk chunk, ChunkWork.Heads work, ChunkActivations activations, CancellationToken cancellationToken)
     {
-        _ablation ??= AblationPlan.Of(await plans.PairsAsync(sweepId, plan, cancellationToken), work.Options)!;
+        ChunkAblation ablation = chunk.Ablation!;
         int layers = part.LastLayer - part.FirstLayer + 1;
         if (work.Options.Ablation == Ablation.Resample)
         {
-            return ByLayer(lease.Use(model => _ablation.Resampled(model, chunk.Pairs, part.FirstLayer, layers)));
+            return ByLayer(lease.Use(model => ablation.Resampled(model, part.FirstLayer, layers)));
         }
 
-        _means ??= await MeansAsync(work, cancellationToken);
-        return ByLayer(lease.Use(model => (IReadOnlyList<Tensor>)[.. Enumerable.Range(part.FirstLayer, layers).Select(layer =>
-            _ablation.Mean(_means[layer], chunk.Pairs, activations.Layers[layer].Base(work.Options.Direction).Z!))]));
+        _sums ??= await SumsAsync(work, cancellationToken);
+        return ByLayer(lease.Use(_ => (IReadOnlyList<Tensor>)[.. Enumerable.Range(part.FirstLayer, layers).Select(layer =>
+            ablation.Mean(_sums[layer], activations.Layers[layer].Base(work.Options.Direction).Z!))]));
 
         Dictionary<int, Tensor> ByLayer(IReadOnlyList<Tensor> z) => z.Index().ToDictionary(one => part.FirstLayer + one.Index, one => one.Item);
     }
 
-    /// <summary>The sums of all layers that means over all pairs are made of, from the store where they are there.</summary>
-    public async Task<IReadOnlyList<MeanZ>> MeansAsync(ChunkWork.Heads work, CancellationToken cancellationToken)
+    /// <summary>The sums of all layers that means over all pairs are made of, from the store where they are there: making them is all that looks at every pair.</summary>
+    public async Task<IReadOnlyList<Tensor>> SumsAsync(ChunkWork.Heads work, CancellationToken cancellationToken)
     {
-        _ablation ??= AblationPlan.Of(await plans.PairsAsync(sweepId, plan, cancellationToken), work.Options)!;
         string key = WorkKeys.Sums(plan.Source, plan.PairsKey, work.Options.References, work.Options.Direction);
         if (await SumsArtifact.ReadAsync(store, lease, key, traffic, cancellationToken) is { } stored)
         {
-            return [.. stored.Select(_ablation.MeanOf)];
+            return stored;
         }
 
-        IReadOnlyList<MeanZ> made = lease.Use(model => _ablation.Means(model, 0, model.Config.Layers, _budget, cancellationToken));
-        await SumsArtifact.WriteAsync(store, lease, key, [.. made.Select(mean => mean.Sums)], traffic, cancellationToken);
+        AblationPlan ablation = AblationPlan.Of(await plans.PairsAsync(sweepId, plan, cancellationToken), work.Options)!;
+        IReadOnlyList<Tensor> made = [.. lease.Use(model => ablation.Means(model, 0, model.Config.Layers, _budget, cancellationToken)).Select(mean => mean.Sums)];
+        await SumsArtifact.WriteAsync(store, lease, key, made, traffic, cancellationToken);
         return made;
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (MeanZ mean in _means ?? [])
+        foreach (Tensor sums in _sums ?? [])
         {
-            mean.Dispose();
+            sums.Dispose();
         }
     }
 }

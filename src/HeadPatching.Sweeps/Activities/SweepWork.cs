@@ -36,9 +36,9 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         var (plan, part) = await PlannedAsync(input, cancellationToken);
         return await WithModelAsync(input.SweepId, plan, part, async runner =>
         {
-            foreach (IDisposable mean in await runner.MeansAsync((ChunkWork.Heads)plan.ExactWork(), cancellationToken))
+            foreach (IDisposable sums in await runner.SumsAsync((ChunkWork.Heads)plan.ExactWork(), cancellationToken))
             {
-                mean.Dispose();
+                sums.Dispose();
             }
 
             return new WorkReport();

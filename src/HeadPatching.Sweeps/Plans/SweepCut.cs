@@ -1,5 +1,6 @@
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Models;
@@ -64,14 +65,15 @@ internal sealed class SweepCut
     /// <param name="exact">The patched runs.</param>
     /// <param name="estimate">The estimates, where the method has some.</param>
     /// <param name="shareRun">Which share of all heads is run, as far as it is known.</param>
-    public (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(IReadOnlyList<TokenPair> pairs, Method method, ChunkWork exact, ChunkWork? estimate, double shareRun)
+    /// <param name="ablation">What an ablation puts in, where that depends on all pairs.</param>
+    public (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(IReadOnlyList<TokenPair> pairs, Method method, ChunkWork exact, ChunkWork? estimate, double shareRun, AblationPlan? ablation)
     {
         var places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
         Measured[] chunks = [.. Chunks(pairs).Select(chunk => Measure(chunk, method, exact, estimate, shareRun)).OrderByDescending(chunk => chunk.Flops)];
         double flops = chunks.Sum(chunk => chunk.Flops), seconds = flops / _rate;
         IReadOnlyList<Measured>[] groups = [.. Groups(chunks, flops)];
         PlannedChunk[][] planned = [.. groups.Select(group => group.Select(chunk => new PlannedChunk(
-            chunk.Pairs, [.. chunk.Pairs.Select(pair => places[pair.Index])], chunk.Start, WorkKeys.Activations(_source, chunk.Pairs, chunk.Start))).ToArray())];
+            chunk.Pairs, [.. chunk.Pairs.Select(pair => places[pair.Index])], chunk.Start, WorkKeys.Activations(_source, chunk.Pairs, chunk.Start)) { Ablation = ablation?.For(chunk.Pairs) }).ToArray())];
 
         // The first bands of all groups, then the second ones of those that have one, and so on.
         (int Group, PlannedBand Band)[] bands =

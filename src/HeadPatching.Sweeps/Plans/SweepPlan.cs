@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using HeadPatching.Core;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Models;
@@ -34,7 +35,7 @@ public sealed record SweepPlan(
     PlanSize Size)
 {
     /// <summary>The version of plans that are written now.</summary>
-    public const int CurrentSchema = 3;
+    public const int CurrentSchema = 4;
 
     /// <summary>The pairs whose corrupted prompts means are over, or donors are drawn from; null: the swept pairs' own runs.</summary>
     public IReadOnlyList<TokenPair>? References { get; init; }
@@ -143,6 +144,10 @@ public sealed record PlannedBand(int FirstLayer, int LastLayer, int Part);
 /// <param name="Activations">The key of its activations.</param>
 public sealed record PlannedChunk(IReadOnlyList<TokenPair> Pairs, IReadOnlyList<int> Places, int Start, string Activations)
 {
+    /// <summary>With mean and resample ablation, what its pairs are given of all pairs; null otherwise.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ChunkAblation? Ablation { get; init; }
+
     /// <summary>The key of the runs that a band of layers makes over it.</summary>
     public string KeyOfRuns(ChunkWork work, int firstLayer, int lastLayer) => WorkKeys.Runs(Activations, Pairs, work.Text, firstLayer, lastLayer);
 }

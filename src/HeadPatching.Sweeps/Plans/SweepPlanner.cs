@@ -54,7 +54,7 @@ public static class SweepPlanner
         var cut = new SweepCut(model.Config, source, Budget(request), DeviceRates.OfThisHost());
         string pairsKey = WorkKeys.Pairs(pairs);
         ChunkWork exact = ChunkWork.Exact(request, references, pairsKey);
-        var (parts, size) = cut.Cut(pairs, request.Method, exact, request.Method == Method.Exact ? null : ChunkWork.Estimate(request), ShareRun(request, model.Config));
+        var (parts, size) = cut.Cut(pairs, request.Method, exact, request.Method == Method.Exact ? null : ChunkWork.Estimate(request), ShareRun(request, model.Config), ablation);
         var header = new SweepPlan(
             SweepPlan.CurrentSchema,
             request with { Pairs = null, PairIndices = null, Reference = null },

@@ -114,6 +114,21 @@ public sealed class ContentAddressingTests : IDisposable
         Assert.NotEqual(result.Heatmap, (await ResultAsync(store, keys)).Heatmap);
     }
 
+    /// <summary>Whatever a pair is given of the others, its activity reads its own part of the plan; only the sums of means are over all pairs.</summary>
+    [Theory]
+    [InlineData(Ablation.Resample, 2)]
+    [InlineData(Ablation.Mean, 3)]
+    public async Task An_ablation_reads_each_part_of_its_plan_a_few_times_however_many_there_are(Ablation ablation, int times)
+    {
+        WatchedStore store = Store();
+        SweepStatus status = await SweepAsync(store, Small with { Count = 120, Ablation = ablation, Positions = Positions.Each });
+
+        int parts = store.Written.Count(name => name.Contains("/parts/", StringComparison.Ordinal));
+        Assert.True(parts > 3, $"{parts} parts");
+        Assert.InRange(store.Opened.Count(name => name.Contains("/parts/", StringComparison.Ordinal)), parts, (parts * times) + 1);
+        Assert.Equal(SweepState.Completed, status.Status);
+    }
+
     [Fact]
     public async Task A_sweep_over_more_pairs_runs_the_new_ones_and_the_last_chunks_of_the_earlier_one()
     {

@@ -2,13 +2,12 @@ using System.Globalization;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Prompts;
-using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Ablations;
 
 /// <summary>
 /// Mean or resample ablation of some pairs: which prompts are run for the z that is put in, what keeps it from being done, what to know of
-/// it, and the z itself, layer by layer. It holds no tensor; the means' sums are made once a layer and may be kept.
+/// it, the sums of the means, and what each chunk of the pairs is given. It holds no tensor; the sums are made once and may be kept.
 /// </summary>
 public sealed class AblationPlan
 {
@@ -99,45 +98,22 @@ public sealed class AblationPlan
         }
     }
 
-    /// <summary>Goes on from a layer's sums that were kept; see <see cref="MeanZ.Sums"/>.</summary>
-    /// <exception cref="InvalidOperationException">It is no mean ablation.</exception>
-    public MeanZ MeanOf(Tensor sums) => new(_places ?? throw new InvalidOperationException($"{_ablation} ablation takes no means."), sums);
-
-    /// <summary>The means that a chunk is given in a layer, each pair's without its own z.</summary>
-    /// <param name="mean">The layer's sums.</param>
+    /// <summary>What some of the pairs are given.</summary>
     /// <param name="pairs">Pairs of the sweep, all of one length.</param>
-    /// <param name="own">z of the layer in the run that is patched, [pairs, heads, position, d_head].</param>
-    /// <returns>[pairs, heads, position, d_head]</returns>
-    public Tensor Mean(MeanZ mean, IReadOnlyList<TokenPair> pairs, Tensor own) => mean.For([.. pairs.Select(pair => _prompts[_placeOf[pair.Index]])], own);
-
-    /// <summary>What the donors of a chunk give, of some layers that stand together; the caller disposes of it.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="pairs">Pairs of the sweep, all of one length.</param>
-    /// <param name="firstLayer">The first of the layers.</param>
-    /// <param name="layers">How many.</param>
-    /// <returns>By layer, [pairs, heads, position, d_head].</returns>
-    /// <exception cref="InvalidOperationException">It is no resample ablation.</exception>
-    public IReadOnlyList<Tensor> Resampled(Transformer model, IReadOnlyList<TokenPair> pairs, int firstLayer, int layers)
+    public ChunkAblation For(IReadOnlyList<TokenPair> pairs)
     {
-        IReadOnlyList<int> donors = _donors ?? throw new InvalidOperationException($"{_ablation} ablation draws no donors.");
         AblationPrompt[] prompts = [.. pairs.Select(pair => _prompts[_placeOf[pair.Index]])];
-        AblationPrompt[] giving = [.. pairs.Select(pair => (_references ?? _prompts)[donors[_placeOf[pair.Index]]])];
-        using var mode = inference_mode();
-        using var scope = NewDisposeScope();
-        Tensor[][] z = [.. Enumerable.Range(0, layers).Select(_ => new Tensor[pairs.Count])]; // [layer][pair], each [heads, the donor's positions, d_head]
-        foreach (var ofOneLength in Enumerable.Range(0, giving.Length).GroupBy(place => giving[place].Length))
+        return _places is not null
+            ? new ChunkAblation([.. prompts.Select(Means)], null)
+            : new ChunkAblation(null, [.. pairs.Zip(prompts, (pair, prompt) => Giving((_references ?? _prompts)[_donors![_placeOf[pair.Index]]], prompt))]);
+
+        PromptMeans Means(AblationPrompt prompt)
         {
-            int[] places = [.. ofOneLength];
-            PromptRun.Z(model, [.. places.Select(place => giving[place].Ids)], firstLayer, layers, (layer, ofBatch) =>
-            {
-                foreach (var (row, place) in places.Index())
-                {
-                    z[layer - firstLayer][place] = ofBatch[row].clone().MoveToOuterDisposeScope().MoveToOuterDisposeScope();
-                }
-            });
+            IReadOnlyList<MeanPlace> means = _places.Of(prompt);
+            return new PromptMeans(_places.Same(prompt), [.. means.Select(mean => mean.Sum)], [.. means.Select(mean => mean.Others)]);
         }
 
-        return [.. z.Select(ofLayer => Donors.Give(prompts, giving, ofLayer).DetachFromDisposeScope())];
+        static Donor Giving(AblationPrompt donor, AblationPrompt prompt) => new(donor.Ids, Ablations.Donors.Positions(prompt, donor));
     }
 
     private bool IsAlone(int place) => _places is null

@@ -1,5 +1,3 @@
-using static TorchSharp.torch;
-
 namespace HeadPatching.Core.Patching.Ablations;
 
 /// <summary>Which prompt gives its z to which in resample ablation, and which of its positions to which.</summary>
@@ -74,18 +72,6 @@ public static class Donors
             int fromEnd = position - prompt.Length + donor.Length;
             return fromEnd >= 0 ? fromEnd : position;
         }
-    }
-
-    /// <summary>The z that prompts of one length are given.</summary>
-    /// <param name="prompts">The prompts, all of one length.</param>
-    /// <param name="donors">The donor of each.</param>
-    /// <param name="z">The donors' z, each [heads, its positions, d_head].</param>
-    /// <returns>[prompts, heads, position, d_head]</returns>
-    public static Tensor Give(IReadOnlyList<AblationPrompt> prompts, IReadOnlyList<AblationPrompt> donors, IReadOnlyList<Tensor> z)
-    {
-        using var mode = inference_mode();
-        using var scope = NewDisposeScope();
-        return stack([.. prompts.Select((prompt, i) => z[i].index_select(1, tensor(Positions(prompt, donors[i]).ToArray(), device: z[i].device)))]).DetachFromDisposeScope();
     }
 
     /// <summary>Half as long is enough to reach every position, from the end or from the first token.</summary>

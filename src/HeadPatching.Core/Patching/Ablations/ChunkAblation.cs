@@ -1,0 +1,70 @@
+using HeadPatching.Core.Models;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Patching.Ablations;
+
+/// <summary>The means for one prompt.</summary>
+/// <param name="Same">How many of the prompts that the sums are over are this one, whose z is left out of its own mean.</param>
+/// <param name="Sums">For each position, the sum that its mean is taken from.</param>
+/// <param name="Others">For each position, over how many other prompts it is.</param>
+public sealed record PromptMeans(int Same, IReadOnlyList<int> Sums, IReadOnlyList<int> Others);
+
+/// <summary>A prompt that gives its z to another.</summary>
+/// <param name="Ids">Its token ids.</param>
+/// <param name="Positions">For each position of the prompt that is given to, the one that gives.</param>
+public sealed record Donor(IReadOnlyList<int> Ids, IReadOnlyList<int> Positions);
+
+/// <summary>
+/// What some pairs of one length are given in mean or resample ablation. It is worked out from all pairs of a sweep (<see cref="AblationPlan"/>), and is
+/// all that is needed of the others to run these: it can be stored beside them.
+/// </summary>
+/// <param name="Means">Of mean ablation, the means for each pair; null otherwise.</param>
+/// <param name="Donors">Of resample ablation, the donor of each pair; null otherwise.</param>
+public sealed record ChunkAblation(IReadOnlyList<PromptMeans>? Means, IReadOnlyList<Donor>? Donors)
+{
+    /// <summary>The means that the pairs are given in a layer, each without its own z.</summary>
+    /// <param name="sums">The layer's sums over all prompts (<see cref="MeanZ.Sums"/>), [heads, place, d_head] float64.</param>
+    /// <param name="own">z of the layer in the run that is patched, [pairs, heads, position, d_head].</param>
+    /// <returns>Of the shape, type and device of <paramref name="own"/>; the caller's.</returns>
+    /// <exception cref="InvalidOperationException">It is no mean ablation.</exception>
+    public Tensor Mean(Tensor sums, Tensor own)
+    {
+        IReadOnlyList<PromptMeans> means = Means ?? throw new InvalidOperationException("This ablation takes no means.");
+        using var mode = inference_mode();
+        using var scope = NewDisposeScope();
+        long length = own.shape[2];
+        Tensor ofAll = sums.index_select(1, tensor([.. means.SelectMany(mean => mean.Sums).Select(sum => (long)sum)])).unflatten(1, [means.Count, length]).transpose(0, 1); // [pairs, heads, position, d_head]
+        Tensor same = tensor([.. means.Select(mean => (double)mean.Same)]).reshape(-1, 1, 1, 1);
+        Tensor others = tensor([.. means.SelectMany(mean => mean.Others).Select(count => (double)count)]).reshape(means.Count, 1, length, 1);
+        Tensor mean = (ofAll - (same * own.to(ScalarType.Float64).cpu())) / others;
+        return mean.to(own.dtype).to(own.device).DetachFromDisposeScope();
+    }
+
+    /// <summary>What the donors give, of some layers that stand together; the caller disposes of it.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="firstLayer">The first of the layers.</param>
+    /// <param name="layers">How many.</param>
+    /// <returns>By layer, [pairs, heads, position, d_head].</returns>
+    /// <exception cref="InvalidOperationException">It is no resample ablation.</exception>
+    public IReadOnlyList<Tensor> Resampled(Transformer model, int firstLayer, int layers)
+    {
+        IReadOnlyList<Donor> donors = Donors ?? throw new InvalidOperationException("This ablation draws no donors.");
+        using var mode = inference_mode();
+        using var scope = NewDisposeScope();
+        Tensor[][] z = [.. Enumerable.Range(0, layers).Select(_ => new Tensor[donors.Count])]; // [layer][pair], each [heads, position, d_head]
+        foreach (var ofOneLength in Enumerable.Range(0, donors.Count).GroupBy(pair => donors[pair].Ids.Count))
+        {
+            int[] pairs = [.. ofOneLength];
+            PromptRun.Z(model, [.. pairs.Select(pair => donors[pair].Ids)], firstLayer, layers, (layer, ofBatch) =>
+            {
+                foreach (var (row, pair) in pairs.Index())
+                {
+                    Tensor positions = tensor([.. donors[pair].Positions.Select(position => (long)position)], device: ofBatch.device);
+                    z[layer - firstLayer][pair] = ofBatch[row].index_select(1, positions).MoveToOuterDisposeScope().MoveToOuterDisposeScope();
+                }
+            });
+        }
+
+        return [.. z.Select(ofLayer => stack(ofLayer).DetachFromDisposeScope())];
+    }
+}
