@@ -52,7 +52,7 @@ internal static class ModelCommand
         TextTokenizer? tokenizer = TextTokenizer.Load(folder);
         Console.WriteLine($"family       {config.Family}");
         Console.WriteLine($"shape        {config.Layers} layers x {config.Heads} heads, d_model {config.Width}, d_head {config.HeadWidth}, d_mlp {config.MlpWidth}");
-        Console.WriteLine($"context      {config.Context} tokens{(config.ContextIsSlidingWindow ? ", the width of its sliding window" : "")}, vocabulary {config.Vocabulary}");
+        Console.WriteLine($"context      {config.Context} tokens{(config.SlidingWindow is int window ? $" ({config.Sliding.Count(sliding => sliding)} layers see the last {window})" : "")}, vocabulary {config.Vocabulary}");
         Console.WriteLine($"weights      {model.Parameters} in {string.Join(", ", model.WeightFiles)}");
         Console.WriteLine(FormattableString.Invariant($"memory       {model.Parameters * 4 / 1048576.0:F0} MiB as float32"));
         Console.WriteLine($"tokenizer    {(tokenizer is null ? "none: prompts must be token ids" : Trial(tokenizer) ?? $"{tokenizer.VocabularySize} tokens, {Bos(config)}")}");

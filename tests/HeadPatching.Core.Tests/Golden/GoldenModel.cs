@@ -25,7 +25,7 @@ internal sealed class GoldenModel : IDisposable
         {
             using var mode = inference_mode();
             using var scope = NewDisposeScope();
-            Model.Weights.FinalNormWeight.copy_(ones_like(Model.Weights.FinalNormWeight));
+            Model.Weights.FinalNormWeight!.copy_(ones_like(Model.Weights.FinalNormWeight));
             Model.Weights.FinalNormBias!.zero_();
         }
 

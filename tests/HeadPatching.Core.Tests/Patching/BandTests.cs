@@ -16,7 +16,7 @@ public class BandTests
 {
     public static TheoryData<string, Patch> ModelsAndPatches { get; } =
     [
-        .. from model in new[] { "gpt2-golden-b", "gpt-neox-golden", "llama-golden" }
+        .. from model in new[] { "gpt2-golden-b", "gpt-neox-golden", "llama-golden", "gemma2-golden", "olmo2-golden", "phi3-longrope-golden", "opt350-golden" }
            from patch in Enum.GetValues<Patch>()
            where model != "gpt-neox-golden" || patch != Patch.ResidMid // blocks are parallel: there is no such point
            select new TheoryDataRow<string, Patch>(model, patch),
