@@ -106,6 +106,18 @@ internal sealed class ConfigFields
         }
     }
 
+    /// <summary>Adds a fault where weights are said to be quantised, by whatever method.</summary>
+    public void RefuseQuantised()
+    {
+        if (Object("quantization_config") is { } quantization)
+        {
+            AddFault(
+                FaultKinds.UnsupportedModel,
+                $"quantization_config is there (quant_method {Untrusted.Show(quantization.Text("quant_method") ?? "missing")}); quantised weights are not supported, "
+                + "but for gpt-oss's mxfp4. Get the model as float32, float16 or bfloat16.");
+        }
+    }
+
     /// <summary>A field that must be there, an integer from 1 to <paramref name="max"/>; null where it is not so.</summary>
     public int? Size(string name, int max)
     {

@@ -45,6 +45,10 @@ internal sealed class GoldenModel : IDisposable
 
     public IReadOnlyList<TokenPair> Pairs { get; }
 
+    /// <summary>Each pair, and then each the other way round, so that there are at least two of every length.</summary>
+    public IReadOnlyList<TokenPair> BothWays =>
+        [.. Pairs, .. Pairs.Select(pair => pair with { Index = Pairs.Count + pair.Index, Clean = pair.Corrupted, Corrupted = pair.Clean })];
+
     public JsonElement Values => _golden.RootElement;
 
     public static string Folder(string name) => Path.Combine(AppContext.BaseDirectory, "Golden", name);

@@ -29,6 +29,7 @@ internal static class GptNeoxConfigReader
         var attentionBias = fields.Flag("attention_bias", missing: true);
         var tied = fields.Flag("tie_word_embeddings", missing: false);
         var bosId = fields.Mentions("bos_token_id") ? fields.Integer("bos_token_id", 0, int.MaxValue) : 0;
+        fields.RefuseQuantised();
         fields.ThrowIfAny();
 
         return new ModelConfig

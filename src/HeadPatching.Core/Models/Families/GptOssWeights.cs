@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Models.Families;
@@ -134,8 +135,13 @@ internal static class Mxfp4
     /// <returns>[matrices, rows, blocks * 32]</returns>
     public static Tensor Unpack(Tensor blocks, Tensor scales, ScalarType dtype)
     {
-        Tensor numbers = tensor(Numbers, dtype: dtype, device: blocks.device);
+        if (blocks.device_type == DeviceType.META)
+        {
+            return empty([blocks.shape[0], blocks.shape[1], blocks.shape[2] * Block], dtype: dtype, device: blocks.device);
+        }
+
         Tensor unpacked = empty([blocks.shape[0], blocks.shape[1], blocks.shape[2] * Block], dtype: dtype, device: blocks.device);
+        Tensor numbers = tensor(Numbers, dtype: dtype, device: blocks.device);
         for (int matrix = 0; matrix < blocks.shape[0]; matrix++)
         {
             using var scope = NewDisposeScope();                              // a matrix at a time: indices take sixteen times the bytes

@@ -40,7 +40,8 @@ internal static class GptjConfigReader
         }
 
         var bosId = fields.Mentions("bos_token_id") ? fields.Integer("bos_token_id", 0, (vocabulary ?? Limits.Vocabulary) - 1) : DefaultBosId;
-        fields.Refuse("rope_scaling", "rope_parameters", "quantization_config");
+        fields.Refuse("rope_scaling", "rope_parameters");
+        fields.RefuseQuantised();
         fields.ThrowIfAny();
 
         return new ModelConfig

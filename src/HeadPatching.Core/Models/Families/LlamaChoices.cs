@@ -38,6 +38,9 @@ internal sealed record LlamaChoices(string Family)
     /// <summary>Fields that change the arithmetic, and that the family is read with; in others they are refused.</summary>
     public IReadOnlyList<string> Known { get; init; } = [];
 
+    /// <summary>Whether the family reads quantization_config itself; else it is refused.</summary>
+    public bool MayBePacked { get; init; }
+
     /// <summary>How many positions a query of a sliding layer sees, itself included; null where none is.</summary>
     public int? Window { get; init; }
 

@@ -16,7 +16,7 @@ internal static class LlamaConfigReader
     [
         "attn_logit_softcapping", "final_logit_softcapping", "logit_scale", "logits_scaling", "query_pre_attn_scalar",
         "attention_multiplier", "embedding_multiplier", "residual_multiplier", "clip_qkv", "use_bidirectional_attention",
-        "num_experts", "num_local_experts", "n_routed_experts", "use_mrope", "quantization_config",
+        "num_experts", "num_local_experts", "n_routed_experts", "use_mrope",
     ];
 
     public static ModelConfig ReadLlama(ConfigFields fields)
@@ -107,6 +107,11 @@ internal static class LlamaConfigReader
     public static ModelConfig Read(ConfigFields fields, LlamaChoices choices)
     {
         fields.Refuse([.. Foreign.Except(choices.Known)]);
+        if (!choices.MayBePacked)
+        {
+            fields.RefuseQuantised();
+        }
+
         var layers = fields.Size("num_hidden_layers", Limits.Layers);
         var width = fields.Size("hidden_size", Limits.Width);
         var heads = fields.Size("num_attention_heads", Limits.Width);

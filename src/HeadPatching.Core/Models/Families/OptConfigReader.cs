@@ -38,7 +38,7 @@ internal static class OptConfigReader
             }
         }
 
-        fields.Refuse("quantization_config");
+        fields.RefuseQuantised();
         fields.ThrowIfAny();
 
         return new ModelConfig

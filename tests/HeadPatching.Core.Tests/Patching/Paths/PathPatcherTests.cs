@@ -70,7 +70,7 @@ public class PathPatcherTests
     public void In_the_other_families_too(string model, string receivers, bool freezeMlps, string positions)
     {
         using var golden = new GoldenModel(model, ScalarType.Float64);
-        Assert.True(CompareWithHooks(golden.Model, golden.Pairs, Options(receivers, freezeMlps, positions)) > 1e-6);
+        Assert.True(CompareWithHooks(golden.Model, golden.BothWays, Options(receivers, freezeMlps, positions)) > 1e-6);
     }
 
     /// <summary>GPT-2's own weights in parallel blocks: attention and MLP of a layer read the same stream.</summary>
