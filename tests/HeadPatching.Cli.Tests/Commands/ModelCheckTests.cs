@@ -26,7 +26,7 @@ public class ModelCheckTests
     {
         string path = Path.Combine(AppContext.BaseDirectory, "Commands", "PublishedConfigs", name + ".json");
         var (exitCode, output, error) = await HeadpatchProcess.RunAsync(Path.GetTempPath(), "model", "check", path);
-        Assert.Equal((0, ""), (exitCode, error));
+        Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.Matches($@"family +{family}\r?\n", output);
         Assert.Matches($@"weights +{parameters} by config\.json", output);
         Assert.Contains(FormattableString.Invariant($"{parameters * 4 / 1048576.0:F0} MiB as float32, {parameters * 2 / 1048576.0:F0} MiB as bfloat16, resident"), output);
