@@ -44,19 +44,19 @@ public static class Gpt2Folder
         ("wte.weight", weights.TokenEmbedding),
         ("wpe.weight", weights.PositionEmbedding!),
         .. weights.Layers.SelectMany((layer, index) => Tensors(layer, $"h.{index}")),
-        ("ln_f.weight", weights.FinalNormWeight),
+        ("ln_f.weight", weights.FinalNormWeight!),
         ("ln_f.bias", weights.FinalNormBias!),
     ];
 
     private static IEnumerable<(string Name, Tensor Tensor)> Tensors(LayerWeights layer, string prefix) =>
     [
-        ($"{prefix}.ln_1.weight", layer.AttentionNormWeight),
+        ($"{prefix}.ln_1.weight", layer.AttentionNormWeight!),
         ($"{prefix}.ln_1.bias", layer.AttentionNormBias!),
         ($"{prefix}.attn.c_attn.weight", layer.QueryKeyValueWeight),
         ($"{prefix}.attn.c_attn.bias", layer.QueryKeyValueBias!),
         ($"{prefix}.attn.c_proj.weight", layer.OutputWeight),
         ($"{prefix}.attn.c_proj.bias", layer.OutputBias!),
-        ($"{prefix}.ln_2.weight", layer.MlpNormWeight),
+        ($"{prefix}.ln_2.weight", layer.MlpNormWeight!),
         ($"{prefix}.ln_2.bias", layer.MlpNormBias!),
         ($"{prefix}.mlp.c_fc.weight", layer.MlpInWeight),
         ($"{prefix}.mlp.c_fc.bias", layer.MlpInBias!),

@@ -14,7 +14,7 @@ internal static class ModelCommand
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
-        var folder = new Argument<string>("FOLDER") { Description = "A model's folder in Hugging Face layout" };
+        var folder = new Argument<string>("FOLDER") { Description = "A model's folder in Hugging Face layout; or a config.json alone, of a model that is not here yet" };
         var store = new Option<string?>("--store")
         {
             Description = "Also the models of this store: a folder, or Azure Storage's connection string or account URL",
@@ -47,18 +47,44 @@ internal static class ModelCommand
 
     private static int Check(string folder)
     {
+        if (File.Exists(folder) && Path.GetExtension(folder) == ".json")
+        {
+            ModelConfig alone = ModelConfigReader.ReadFile(folder);
+            WriteShape(alone);
+            Console.WriteLine($"weights      {ModelFolder.Parameters(alone)} by config.json");
+            WriteMemory(alone);
+            Console.WriteLine($"tokenizer    {Bos(alone)}");
+            Console.WriteLine("A model of this config.json can be swept, with its weights and tokenizer beside it.");
+            return ExitCode.Done;
+        }
+
         ModelFolderSummary model = ModelFolder.Inspect(folder);
         ModelConfig config = model.Config;
         TextTokenizer? tokenizer = TextTokenizer.Load(folder);
-        Console.WriteLine($"family       {config.Family}");
-        Console.WriteLine($"shape        {config.Layers} layers x {config.Heads} heads, d_model {config.Width}, d_head {config.HeadWidth}, d_mlp {config.MlpWidth}");
-        Console.WriteLine($"context      {config.Context} tokens{(config.ContextIsSlidingWindow ? ", the width of its sliding window" : "")}, vocabulary {config.Vocabulary}");
+        WriteShape(config);
         Console.WriteLine($"weights      {model.Parameters} in {string.Join(", ", model.WeightFiles)}");
-        Console.WriteLine(FormattableString.Invariant($"memory       {model.Parameters * 4 / 1048576.0:F0} MiB as float32"));
+        WriteMemory(config);
         Console.WriteLine($"tokenizer    {(tokenizer is null ? "none: prompts must be token ids" : Trial(tokenizer) ?? $"{tokenizer.VocabularySize} tokens, {Bos(config)}")}");
         Console.WriteLine($"fingerprint  {ModelFingerprint.Compute(folder)}");
         Console.WriteLine("This model can be swept.");
         return ExitCode.Done;
+    }
+
+    private static void WriteShape(ModelConfig config)
+    {
+        string mlp = config.Experts is { } experts ? $"d_mlp {config.MlpWidth} in {experts.Chosen} of {experts.Count} experts" : $"d_mlp {config.MlpWidth}";
+        string heads = config.KeyValueHeads == config.Heads ? $"{config.Heads} heads" : $"{config.Heads} heads ({config.KeyValueHeads} key/value heads)";
+        string window = config.SlidingWindow is int width ? $" ({config.Sliding.Count(sliding => sliding)} layers see the last {width})" : "";
+        Console.WriteLine($"family       {config.Family}");
+        Console.WriteLine($"shape        {config.Layers} layers x {heads}, d_model {config.Width}, d_head {config.HeadWidth}, {mlp}");
+        Console.WriteLine($"context      {config.Context} tokens{window}, vocabulary {config.Vocabulary}");
+    }
+
+    private static void WriteMemory(ModelConfig config)
+    {
+        long parameters = ModelFolder.Parameters(config);
+        Console.WriteLine(FormattableString.Invariant(
+            $"memory       {parameters * 4 / 1048576.0:F0} MiB as float32, {parameters * 2 / 1048576.0:F0} MiB as bfloat16, resident: whole on one device"));
     }
 
     private static string Bos(ModelConfig config) => config switch

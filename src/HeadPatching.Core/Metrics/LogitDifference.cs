@@ -25,8 +25,15 @@ public sealed class LogitDifference : IMetric
         // bfloat16 has 8 bits of precision: differences of logits are taken in float32.
         ScalarType wide = model.Dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
         Tensor unembedding = model.Weights.Unembedding;
+        Tensor normed = model.FinalNorm(resid).to(wide);                      // [runs, pairs, d_model]
+        if (model.Config.LogitCap is not null)
+        {
+            return OfEachAnswer();
+        }
+
         Tensor direction = MeanRow(pair => pair.Correct) - MeanRow(pair => pair.Incorrect); // [pairs, d_model]
-        return (model.FinalNorm(resid).to(wide) * direction).sum(-1);         // [runs, pairs]
+        Tensor products = (normed * direction).sum(-1);                       // [runs, pairs]
+        return model.ToLogits(products, model.Weights.UnembeddingBias is { } bias ? Biases(bias) : null);
 
         // The mean of the answers' rows: the mean of their logits, since the unembedding is linear. [pairs, d_model]
         Tensor MeanRow(Func<TokenPair, TokenAnswers> answers)
@@ -37,6 +44,42 @@ public sealed class LogitDifference : IMetric
                 ? rows
                 : stack(rows.split([.. all.Select(one => (long)one.Ids.Count)]).Select(own => own.mean([0])));
         }
+
+        // What the answers' biases add to the difference, [pairs]
+        Tensor Biases(Tensor bias)
+        {
+            var (ids, shares, _) = Answers();
+            return (bias.to(wide).index_select(0, ids) * shares).sum(-1);
+        }
+
+        // A soft cap is not linear: the logit of each answer by itself, then their means.
+        Tensor OfEachAnswer()
+        {
+            var (ids, shares, pairOf) = Answers();
+            Tensor rows = unembedding.index_select(0, ids).to(wide);          // [answers, d_model]
+            Tensor logits = model.ToLogits((normed.index_select(1, pairOf) * rows).sum(-1), model.Weights.UnembeddingBias?.to(wide).index_select(0, ids)); // [runs, answers]
+            return logits.matmul(shares.t());                                 // [runs, pairs]
+        }
+
+        // All answers of all pairs, [answers]; each one's share of the difference, [pairs, answers]; and its pair, [answers].
+        (Tensor Ids, Tensor Shares, Tensor PairOf) Answers()
+        {
+            (int Pair, int Id, double Share)[] all =
+                [.. measured.Pairs.SelectMany((pair, index) => Shared(index, pair.Correct.Ids, 1).Concat(Shared(index, pair.Incorrect.Ids, -1)))];
+            var shares = new double[measured.Pairs.Count * all.Length];
+            for (int answer = 0; answer < all.Length; answer++)
+            {
+                shares[(all[answer].Pair * all.Length) + answer] = all[answer].Share;
+            }
+
+            return (
+                tensor([.. all.Select(one => (long)one.Id)], device: model.Device),
+                tensor(shares, dtype: wide, device: model.Device).reshape(measured.Pairs.Count, all.Length),
+                tensor([.. all.Select(one => (long)one.Pair)], device: model.Device));
+        }
+
+        static IEnumerable<(int Pair, int Id, double Share)> Shared(int pair, IReadOnlyList<int> ids, int sign) =>
+            ids.Select(id => (pair, id, (double)sign / ids.Count));
     }
 
     /// <inheritdoc/>

@@ -49,7 +49,8 @@ internal static class VocabularyLogits
         Tensor unembedding = model.Weights.Unembedding;                       // [vocabulary, d_model]
         Tensor widened = normed.to(wide);
         long rows = Math.Max(1, SliceBytes / (unembedding.shape[1] * wide.Bytes()));
-        return cat([.. unembedding.split(rows).Select(part => widened.matmul(part.to(wide).t()))], -1);
+        Tensor products = cat([.. unembedding.split(rows).Select(part => widened.matmul(part.to(wide).t()))], -1);
+        return model.ToLogits(products, model.Weights.UnembeddingBias?.to(wide));
     }
 
     private static ScalarType Wide(Transformer model) => model.Dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;

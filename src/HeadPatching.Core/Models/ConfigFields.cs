@@ -13,6 +13,7 @@ internal sealed class ConfigFields
     private readonly string _path;
     private readonly string _prefix; // of the names in faults: "rope_scaling." within that object
     private readonly List<Fault> _faults;
+    private IReadOnlyDictionary<string, int> _missing = new Dictionary<string, int>(); // sizes that may be left out
 
     public ConfigFields(JsonElement root, string path)
         : this(root, path, prefix: "", [])
@@ -53,6 +54,9 @@ internal sealed class ConfigFields
         AddFault(FaultKinds.UnsupportedModel, $"{name} is {Untrusted.Show(value.GetRawText())}; it must be an object or null.");
         return null;
     }
+
+    /// <summary>The same fields, some of whose sizes may be left out, and are then these.</summary>
+    public ConfigFields WithMissing(IReadOnlyDictionary<string, int> sizes) => new(_root, _path, _prefix, _faults) { _missing = sizes };
 
     /// <summary>A text; null where it is missing, null or no text (the latter adds a fault).</summary>
     public string? Text(string name)
@@ -102,11 +106,28 @@ internal sealed class ConfigFields
         }
     }
 
+    /// <summary>Adds a fault where weights are said to be quantised, by whatever method.</summary>
+    public void RefuseQuantised()
+    {
+        if (Object("quantization_config") is { } quantization)
+        {
+            AddFault(
+                FaultKinds.UnsupportedModel,
+                $"quantization_config is there (quant_method {Untrusted.Show(quantization.Text("quant_method") ?? "missing")}); quantised weights are not supported, "
+                + "but for gpt-oss's mxfp4. Get the model as float32, float16 or bfloat16.");
+        }
+    }
+
     /// <summary>A field that must be there, an integer from 1 to <paramref name="max"/>; null where it is not so.</summary>
     public int? Size(string name, int max)
     {
         if (!Has(name))
         {
+            if (_missing.TryGetValue(name, out var size))
+            {
+                return size;
+            }
+
             AddFault(FaultKinds.Missing, $"{name} is missing.");
             return null;
         }
@@ -173,6 +194,23 @@ internal sealed class ConfigFields
 
         AddFault(FaultKinds.UnsupportedModel, $"{name} is {Untrusted.Show(value.GetRawText())}; it must be a number above 0.");
         return missing ?? 1;
+    }
+
+    /// <summary>An array of so many numbers above 0; as many ones where it is not so, which adds a fault.</summary>
+    public IReadOnlyList<double> Numbers(string name, int count)
+    {
+        double[]? numbers = Has(name) && _root.GetProperty(name) is { ValueKind: JsonValueKind.Array } value
+            ? [.. value.EnumerateArray().Select(item => item.ValueKind == JsonValueKind.Number && item.TryGetDouble(out var number) ? number : 0)]
+            : null;
+        if (numbers?.Length == count && numbers.All(number => number > 0 && double.IsFinite(number)))
+        {
+            return numbers;
+        }
+
+        AddFault(
+            Has(name) ? FaultKinds.UnsupportedModel : FaultKinds.Missing,
+            Has(name) ? $"{name} is {Untrusted.Show(_root.GetProperty(name).GetRawText())}; it must be an array of {count} numbers above 0." : $"{name} is missing.");
+        return [.. Enumerable.Repeat(1.0, count)];
     }
 
     /// <summary>True or false, or the default where it is missing.</summary>

@@ -4,12 +4,13 @@ namespace HeadPatching.Core.Models;
 
 /// <summary>
 /// The weights of one layer; null are those that its family does not have. Matrices are [in, out], as GPT-2 stores them: a row vector of
-/// activations is multiplied from the left.
+/// activations is multiplied from the left. W_O, b_O, W_out and b_out hold <see cref="ModelConfig.WrittenScale"/>, so that what heads write is
+/// what the stream gets.
 /// </summary>
 public sealed record LayerWeights
 {
     /// <summary>Scale of the norm before attention, [d_model].</summary>
-    public required Tensor AttentionNormWeight { get; init; }
+    public Tensor? AttentionNormWeight { get; init; }
 
     /// <summary>Shift of the norm before attention, [d_model].</summary>
     public Tensor? AttentionNormBias { get; init; }
@@ -20,11 +21,14 @@ public sealed record LayerWeights
     /// <summary>Their biases, [(heads + 2 * kv_heads) * d_head].</summary>
     public Tensor? QueryKeyValueBias { get; init; }
 
-    /// <summary>Scale of the norm of each query, [d_head], the same for all heads.</summary>
+    /// <summary>Scale of the norm of queries: [d_head], the same for all heads, or [heads * d_head] where they are normed together.</summary>
     public Tensor? QueryNormWeight { get; init; }
 
-    /// <summary>Scale of the norm of each key, [d_head], the same for all heads.</summary>
+    /// <summary>Scale of the norm of keys: [d_head], the same for all heads, or [kv_heads * d_head] where they are normed together.</summary>
     public Tensor? KeyNormWeight { get; init; }
+
+    /// <summary>The logit of each head that joins the softmax over its scores, [heads].</summary>
+    public Tensor? Sinks { get; init; }
 
     /// <summary>W_O, [heads * d_head, d_model]: what turns every head's z into its part of attn_out.</summary>
     public required Tensor OutputWeight { get; init; }
@@ -32,13 +36,25 @@ public sealed record LayerWeights
     /// <summary>b_O, [d_model].</summary>
     public Tensor? OutputBias { get; init; }
 
+    /// <summary>Scale of the norm after attention, of attn_out or of the stream with it, [d_model].</summary>
+    public Tensor? AttentionOutNormWeight { get; init; }
+
+    /// <summary>Shift of the norm after attention, [d_model].</summary>
+    public Tensor? AttentionOutNormBias { get; init; }
+
     /// <summary>Scale of the norm before the MLP, [d_model].</summary>
-    public required Tensor MlpNormWeight { get; init; }
+    public Tensor? MlpNormWeight { get; init; }
 
     /// <summary>Shift of the norm before the MLP, [d_model].</summary>
     public Tensor? MlpNormBias { get; init; }
 
-    /// <summary>W_gate of a gated MLP, [d_model, d_mlp].</summary>
+    /// <summary>W_router of a mixture of experts, [d_model, experts].</summary>
+    public Tensor? RouterWeight { get; init; }
+
+    /// <summary>b_router of a mixture of experts, [experts].</summary>
+    public Tensor? RouterBias { get; init; }
+
+    /// <summary>W_gate of a gated MLP, [d_model, d_mlp]; here and below, in a mixture [experts, ..].</summary>
     public Tensor? MlpGateWeight { get; init; }
 
     /// <summary>b_gate of a gated MLP, [d_mlp].</summary>
@@ -56,11 +72,18 @@ public sealed record LayerWeights
     /// <summary>b_out of the MLP, [d_model].</summary>
     public Tensor? MlpOutBias { get; init; }
 
-    /// <summary>Every tensor of the layer, for counting, moving and training.</summary>
+    /// <summary>Scale of the norm after the MLP, of mlp_out or of the stream with it, [d_model].</summary>
+    public Tensor? MlpOutNormWeight { get; init; }
+
+    /// <summary>Shift of the norm after the MLP, [d_model].</summary>
+    public Tensor? MlpOutNormBias { get; init; }
+
+    /// <summary>Every tensor of the layer once (GPT-J's two norms are one), for counting, moving and training.</summary>
     public IEnumerable<Tensor> All() =>
         new[]
         {
-            AttentionNormWeight, AttentionNormBias, QueryKeyValueWeight, QueryKeyValueBias, QueryNormWeight, KeyNormWeight, OutputWeight, OutputBias,
-            MlpNormWeight, MlpNormBias, MlpGateWeight, MlpGateBias, MlpInWeight, MlpInBias, MlpOutWeight, MlpOutBias,
-        }.OfType<Tensor>();
+            AttentionNormWeight, AttentionNormBias, QueryKeyValueWeight, QueryKeyValueBias, QueryNormWeight, KeyNormWeight, Sinks, OutputWeight, OutputBias,
+            AttentionOutNormWeight, AttentionOutNormBias, MlpNormWeight, MlpNormBias, RouterWeight, RouterBias, MlpGateWeight, MlpGateBias,
+            MlpInWeight, MlpInBias, MlpOutWeight, MlpOutBias, MlpOutNormWeight, MlpOutNormBias,
+        }.OfType<Tensor>().Distinct<Tensor>(ReferenceEqualityComparer.Instance);
 }

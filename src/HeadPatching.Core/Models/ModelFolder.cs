@@ -38,6 +38,16 @@ public static class ModelFolder
         return new ModelFolderSummary(config, files.FileNames, files.ParameterCount);
     }
 
+    /// <summary>How many weights a model has in memory once it is loaded, from its shape alone: those that are packed in its files unpacked.</summary>
+    public static long Parameters(ModelConfig config)
+    {
+        ModelFamily family = ModelFamily.All[config.Family];
+        Dictionary<string, long[]> shapes = family.Shapes(config);
+        using var mode = no_grad();
+        using var scope = NewDisposeScope();
+        return family.Read(config, name => empty(shapes[name], device: META)).All().Sum(weight => weight.numel()); // tensors that have a shape and no memory
+    }
+
     /// <summary>Refuses a path that is no folder.</summary>
     /// <exception cref="InvalidInputException">There is no such folder.</exception>
     internal static void CheckExists(string folder)

@@ -7,19 +7,19 @@ using F = TorchSharp.torch.nn.functional;
 namespace HeadPatching.Core.Models;
 
 /// <summary>
-/// The forward pass: a pre-norm transformer with causal attention, in the pieces that patching needs. Every other file that runs a model
+/// The forward pass: a transformer with causal attention, in the pieces that patching needs. Every other file that runs a model
 /// runs these. Nothing here changes a tensor that a caller can see, or turns gradients off, so the same pass serves for training and for
 /// attribution; callers that only read wrap it in <c>inference_mode</c> and a dispose scope.
 /// <para>
 /// The residual stream of one layer: <c>resid_pre -> + attn_out -> resid_mid -> + mlp_out -> resid_post</c>, and a head's z is what
 /// W_O turns into its part of attn_out (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits"). Where the blocks are
-/// parallel (<see cref="ModelConfig.ParallelResidual"/>), mlp_out is made of resid_pre, and there is no resid_mid.
+/// parallel (<see cref="ModelConfig.ParallelResidual"/>), mlp_out is made of resid_pre, and there is no resid_mid. Where attn_out is normed,
+/// or the stream with it (<see cref="ModelConfig.NormPlace"/>), a head has no part of the stream that would be its own.
 /// </para>
 /// <para>
 /// In a grouped-query model k and v have kv_heads heads, each of which heads / kv_heads neighbouring queries share (Ainslie et al. 2023).
-/// q and k are those of TransformerLens's hook_q and hook_k: what some families do to them before the two meet, a norm of each (Qwen3's
-/// q_norm and k_norm) and the turning by their positions, is done in <see cref="Attend"/> and
-/// <see cref="Pattern"/>.
+/// q and k are those of TransformerLens's hook_q and hook_k: what some families do to them before the two meet, norms (Qwen3's, Gemma 3's
+/// and OLMo 2's q_norm and k_norm) and the turning by their positions, is done in <see cref="Attend"/> and <see cref="Pattern"/>.
 /// </para>
 /// </summary>
 public sealed class Transformer : IDisposable
@@ -28,7 +28,11 @@ public sealed class Transformer : IDisposable
     private const double GeluLinear = 1.5957691216057308;
     private static readonly Scalar GeluCubic = (GeluLinear * 0.044715).ToScalar();
 
+    // Of an expert's gate in gpt-oss: gate * sigmoid(1.702 gate), an approximation of GELU (Hendrycks and Gimpel 2016).
+    private const double ExpertSlope = 1.702;
+
     private readonly RotaryTable? _rotary;
+    private readonly RotaryTable? _slidingRotary;
     private readonly bool _frozenNorms;
     private readonly bool _ownsWeights;
 
@@ -40,6 +44,7 @@ public sealed class Transformer : IDisposable
         Config = config;
         Weights = weights;
         _rotary = config.Rotary is null ? null : new RotaryTable(config.Rotary, config.Context, Dtype, Device);
+        _slidingRotary = config.SlidingRotary is null ? _rotary : new RotaryTable(config.SlidingRotary, config.Context, Dtype, Device);
         if (Device.type == DeviceType.CUDA)
         {
             CudaDevice.ComputeInFullFloat32();
@@ -57,7 +62,8 @@ public sealed class Transformer : IDisposable
 
     private Transformer(Transformer other, bool frozenNorms)
     {
-        (Config, Weights, FreeDeviceMemory, _rotary) = (other.Config, other.Weights, other.FreeDeviceMemory, other._rotary);
+        (Config, Weights, FreeDeviceMemory) = (other.Config, other.Weights, other.FreeDeviceMemory);
+        (_rotary, _slidingRotary) = (other._rotary, other._slidingRotary);
         _frozenNorms = frozenNorms;
     }
 
@@ -109,6 +115,11 @@ public sealed class Transformer : IDisposable
     public Tensor Embed(Tensor ids)
     {
         Tensor tokens = Weights.TokenEmbedding.index_select(0, ids.flatten()).unflatten(0, ids.shape); // [batch, position, d_model]
+        if (Config.EmbeddingScale != 1)
+        {
+            tokens = tokens * tensor(Config.EmbeddingScale, dtype: Dtype);    // rounded to the model's type, as transformers does
+        }
+
         return Weights.PositionEmbedding is { } positions
             ? tokens.Plus(positions.narrow(0, 0, ids.shape[1]))               // [position, d_model]
             : tokens;
@@ -148,7 +159,7 @@ public sealed class Transformer : IDisposable
         return SplitHeads(Linear(normed, w.QueryKeyValueWeight.narrow(1, 0, QueryWidth), w.QueryKeyValueBias?.narrow(0, 0, QueryWidth)));
     }
 
-    /// <summary>The norm before attention.</summary>
+    /// <summary>The norm before attention; the stream itself where there is none.</summary>
     /// <param name="layer">Layer, from 0.</param>
     /// <param name="residPre">[.., d_model]</param>
     /// <returns>[.., d_model]</returns>
@@ -159,8 +170,8 @@ public sealed class Transformer : IDisposable
     }
 
     /// <summary>
-    /// The softmaxed attention, <c>hook_pattern</c>: softmax(q k^T / sqrt(d_head)) with later positions masked out
-    /// (Vaswani et al. 2017, eq. 1). Used where the pattern itself is wanted; <see cref="Attend"/> does not build it.
+    /// The softmaxed attention, <c>hook_pattern</c>: softmax(q k^T / sqrt(d_head)) with later positions, and those before the window, masked out
+    /// (Vaswani et al. 2017, eq. 1). Used where the pattern itself is wanted; <see cref="Attend"/> mostly does without.
     /// </summary>
     /// <param name="layer">Layer, from 0.</param>
     /// <param name="q">[batch, heads, query, d_head], the last <c>query</c> positions of the prompt</param>
@@ -168,10 +179,8 @@ public sealed class Transformer : IDisposable
     /// <returns>[batch, heads, query, key]</returns>
     public Tensor Pattern(int layer, Tensor q, Tensor k)
     {
-        (q, k) = Meet(layer, q, k);
-        Tensor scores = q.matmul(k.transpose(-2, -1)) / tensor(Math.Sqrt(Config.HeadWidth)); // [batch, heads, query, key]
-        long queries = q.shape[^2], keys = k.shape[^2];
-        return (queries == 1 ? scores : scores.Plus(CausalMask(queries, keys))).softmax(-1);
+        (q, k) = Meet(layer, q, k, firstKey: 0, k.shape[2]);
+        return Softmax(layer, q, k, Mask(layer, q.shape[2], k.shape[2]));
     }
 
     /// <summary>z of every head from a pattern that is given.</summary>
@@ -185,21 +194,35 @@ public sealed class Transformer : IDisposable
     /// <param name="q">[batch, heads, query, d_head], the last <c>query</c> positions of the prompt</param>
     /// <param name="k">[batch, kv_heads or heads, key, d_head], all positions</param>
     /// <param name="v">[batch, kv_heads or heads, key, d_head]</param>
+    /// <param name="promptLength">Positions of the prompt, where <paramref name="k"/> has only its first ones.</param>
     /// <returns>[batch, heads, query, d_head]</returns>
-    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
+    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v, long? promptLength = null)
     {
-        (q, k) = Meet(layer, q, k);
-        v = ForEveryQuery(v);
-        long queries = q.shape[^2], keys = k.shape[^2];
-        if (queries == keys)
+        long queries = q.shape[2], keys = k.shape[2], length = promptLength ?? keys, unseen = 0;
+        if (Config.Window(layer) is int window && keys > queries + window - 1)
         {
-            return F.scaled_dot_product_attention(q, k, v, is_casual: true);
+            // What is before the first query's window nobody sees.
+            unseen = keys - (queries + window - 1);
+            keys -= unseen;
+            (k, v) = (k.narrow(2, unseen, keys), v.narrow(2, unseen, keys));
         }
 
-        return F.scaled_dot_product_attention(q, k, v, attn_mask: queries == 1 ? null! : CausalMask(queries, keys));
+        (q, k) = Meet(layer, q, k, unseen, length);
+        v = ForEveryQuery(v);
+        if (Config.ScoreCap is not null || Config.Sinks)
+        {
+            return Softmax(layer, q, k, Mask(layer, queries, keys)).matmul(v); // the fused one has neither
+        }
+
+        return queries == keys && (Config.Window(layer) ?? keys) >= keys
+            ? F.scaled_dot_product_attention(q, k, v, is_casual: true)
+            : F.scaled_dot_product_attention(q, k, v, attn_mask: Mask(layer, queries, keys)!);
     }
 
-    /// <summary>b_V: the z of every head where all values are their bias, since a pattern's rows sum to 1. 0 in families without one.</summary>
+    /// <summary>
+    /// b_V: the z of every head where all values are their bias, since a pattern's rows sum to 1 (with sinks to less, and z is less). 0 in
+    /// families without one.
+    /// </summary>
     /// <param name="layer">Layer, from 0.</param>
     /// <returns>[1, heads, 1, d_head]</returns>
     public Tensor ValueBias(int layer)
@@ -208,15 +231,51 @@ public sealed class Transformer : IDisposable
         return ForEveryQuery(SplitHeads(bias.reshape(1, 1, -1)));
     }
 
-    /// <summary>attn_out: what all heads write, from their z.</summary>
+    /// <summary>attn_out, from the z of all heads: what they write together, normed where the model norms it.</summary>
     /// <param name="layer">Layer, from 0.</param>
     /// <param name="z">[batch, heads, position, d_head]</param>
     /// <returns>[batch, position, d_model]</returns>
-    public Tensor AttentionOut(int layer, Tensor z)
+    public Tensor AttentionOut(int layer, Tensor z) => NormWritten(layer, HeadsOut(layer, z));
+
+    /// <summary>What all heads write together, z W_O + b_O, before any norm.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <param name="z">[batch, heads, position, d_head]</param>
+    /// <returns>[batch, position, d_model]</returns>
+    public Tensor HeadsOut(int layer, Tensor z)
     {
         LayerWeights w = Weights.Layers[layer];
         Tensor joined = z.transpose(1, 2).flatten(-2, -1);                    // [batch, position, heads * d_head]
         return Linear(joined, w.OutputWeight, w.OutputBias);
+    }
+
+    /// <summary>attn_out from what all heads write together: its norm, where the model has one there; else the same.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <param name="written">[.., d_model]</param>
+    /// <returns>[.., d_model]</returns>
+    public Tensor NormWritten(int layer, Tensor written)
+    {
+        LayerWeights w = Weights.Layers[layer];
+        return Config.NormPlace == NormPlace.AfterSum ? written : Norm(written, w.AttentionOutNormWeight, w.AttentionOutNormBias);
+    }
+
+    /// <summary>resid_mid from resid_pre + attn_out: its norm, where the model norms the stream itself; else the same.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <param name="sum">[.., d_model]</param>
+    /// <returns>[.., d_model]</returns>
+    public Tensor ResidMid(int layer, Tensor sum)
+    {
+        LayerWeights w = Weights.Layers[layer];
+        return Config.NormPlace == NormPlace.AfterSum ? Norm(sum, w.AttentionOutNormWeight, w.AttentionOutNormBias) : sum;
+    }
+
+    /// <summary>resid_post from resid_mid + mlp_out: its norm, where the model norms the stream itself; else the same.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <param name="sum">[.., d_model]</param>
+    /// <returns>[.., d_model]</returns>
+    public Tensor ResidPost(int layer, Tensor sum)
+    {
+        LayerWeights w = Weights.Layers[layer];
+        return Config.NormPlace == NormPlace.AfterSum ? Norm(sum, w.MlpOutNormWeight, w.MlpOutNormBias) : sum;
     }
 
     /// <summary>The residual stream after a layer, from that before it and the z of its heads.</summary>
@@ -226,11 +285,11 @@ public sealed class Transformer : IDisposable
     /// <returns>[batch, position, d_model]</returns>
     public Tensor ResidPost(int layer, Tensor residPre, Tensor z)
     {
-        Tensor residMid = residPre.Plus(AttentionOut(layer, z));
-        return residMid.Plus(MlpOut(layer, Config.ParallelResidual ? residPre : residMid));
+        Tensor residMid = ResidMid(layer, residPre.Plus(AttentionOut(layer, z)));
+        return ResidPost(layer, residMid.Plus(MlpOut(layer, Config.ParallelResidual ? residPre : residMid)));
     }
 
-    /// <summary>mlp_out, with the norm before it.</summary>
+    /// <summary>mlp_out, with the norms before and after it.</summary>
     /// <param name="layer">Layer, from 0.</param>
     /// <param name="resid">[.., d_model]: resid_mid, or resid_pre where the blocks are parallel</param>
     /// <returns>[.., d_model]</returns>
@@ -238,13 +297,11 @@ public sealed class Transformer : IDisposable
     {
         LayerWeights w = Weights.Layers[layer];
         Tensor normed = Norm(resid, w.MlpNormWeight, w.MlpNormBias);
-        Tensor hidden = w.MlpGateWeight is { } gate                           // [.., d_mlp]
-            ? Activate(Linear(normed, gate, w.MlpGateBias)) * Linear(normed, w.MlpInWeight, w.MlpInBias)
-            : Activate(Linear(normed, w.MlpInWeight, w.MlpInBias));
-        return Linear(hidden, w.MlpOutWeight, w.MlpOutBias);
+        Tensor written = Config.Experts is null ? Mlp(w, normed) : MixtureOfExperts(w, normed, Config.Experts); // [.., d_model]
+        return Config.NormPlace == NormPlace.AfterSum ? written : Norm(written, w.MlpOutNormWeight, w.MlpOutNormBias);
     }
 
-    /// <summary>The norm before the unembedding.</summary>
+    /// <summary>The norm before the unembedding; the stream itself where there is none.</summary>
     /// <param name="residPost">[.., d_model], resid_post of the last layer</param>
     /// <returns>[.., d_model]</returns>
     public Tensor FinalNorm(Tensor residPost) => Norm(residPost, Weights.FinalNormWeight, Weights.FinalNormBias);
@@ -252,7 +309,18 @@ public sealed class Transformer : IDisposable
     /// <summary>The logits of every token.</summary>
     /// <param name="normed">[.., d_model], after <see cref="FinalNorm"/></param>
     /// <returns>[.., vocabulary]</returns>
-    public Tensor Unembed(Tensor normed) => normed.matmul(Weights.Unembedding.t());
+    public Tensor Unembed(Tensor normed) => ToLogits(normed.matmul(Weights.Unembedding.t()), Weights.UnembeddingBias);
+
+    /// <summary>Logits from the products of the normed stream with rows of the unembedding: with their bias, divided and soft-capped where the model does so.</summary>
+    /// <param name="products">[.., tokens]</param>
+    /// <param name="bias">The tokens' bias, [tokens]; null where the model has none.</param>
+    /// <returns>[.., tokens]</returns>
+    public Tensor ToLogits(Tensor products, Tensor? bias)
+    {
+        Tensor logits = bias is null ? products : products.Plus(bias);
+        logits = Config.LogitDivisor == 1 ? logits : logits / tensor(Config.LogitDivisor);
+        return Config.LogitCap is double cap ? SoftCap(logits, cap) : logits;
+    }
 
     /// <summary>Frees the weights.</summary>
     public void Dispose()
@@ -268,6 +336,7 @@ public sealed class Transformer : IDisposable
         }
 
         _rotary?.Dispose();
+        _slidingRotary?.Dispose();
     }
 
     private long QueryWidth => Config.Heads * Config.HeadWidth;
@@ -275,22 +344,45 @@ public sealed class Transformer : IDisposable
     private long KeyWidth => Config.KeyValueHeads * Config.HeadWidth;
 
     /// <summary>Queries and keys as they are multiplied: normed, turned by their positions, and a key for every query.</summary>
-    private (Tensor Q, Tensor K) Meet(int layer, Tensor q, Tensor k)
+    private (Tensor Q, Tensor K) Meet(int layer, Tensor q, Tensor k, long firstKey, long promptLength)
     {
-        if (Config.QueryKeyNorm)
+        if (Config.QueryKeyNorm != QueryKeyNorm.None)
         {
-            q = RmsNorm(q, Weights.Layers[layer].QueryNormWeight!);
-            k = RmsNorm(k, Weights.Layers[layer].KeyNormWeight!);
+            q = NormQueriesOrKeys(q, Weights.Layers[layer].QueryNormWeight!);
+            k = NormQueriesOrKeys(k, Weights.Layers[layer].KeyNormWeight!);
         }
 
-        if (_rotary is not null)
+        if ((Config.Window(layer) is null ? _rotary : _slidingRotary) is { } rotary)
         {
-            q = _rotary.Rotate(q, first: k.shape[2] - q.shape[2]);
-            k = _rotary.Rotate(k, first: 0);
+            q = rotary.Rotate(q, firstKey + k.shape[2] - q.shape[2], promptLength);
+            k = rotary.Rotate(k, firstKey, promptLength);
         }
 
-        return (q, ForEveryQuery(k));
+        // The fused attention and Softmax divide by sqrt(d_head).
+        return (Config.ScoreScale is double scale ? q * tensor(scale * Math.Sqrt(Config.HeadWidth)) : q, ForEveryQuery(k));
     }
+
+    /// <summary>[batch, heads, position, d_head], each head by itself or all of a position together.</summary>
+    private Tensor NormQueriesOrKeys(Tensor x, Tensor weight) => Config.QueryKeyNorm == QueryKeyNorm.EachHead
+        ? RmsNorm(x, weight)
+        : SplitHeads(RmsNorm(x.transpose(1, 2).flatten(-2, -1), weight));     // [batch, position, heads * d_head]
+
+    /// <summary>The pattern of queries and keys that have met: [batch, heads, query, key]</summary>
+    private Tensor Softmax(int layer, Tensor q, Tensor k, Tensor? mask)
+    {
+        Tensor scores = q.matmul(k.transpose(-2, -1)) / tensor(Math.Sqrt(Config.HeadWidth)); // [batch, heads, query, key]
+        scores = Config.ScoreCap is double cap ? SoftCap(scores, cap) : scores;
+        scores = mask is null ? scores : scores.Plus(mask);
+        if (!Config.Sinks)
+        {
+            return scores.softmax(-1);
+        }
+
+        Tensor sinks = Weights.Layers[layer].Sinks!.reshape(1, -1, 1, 1).expand(scores.shape[0], -1, scores.shape[2], 1); // [batch, heads, query, 1]
+        return cat([scores, sinks], -1).softmax(-1).narrow(-1, 0, scores.shape[3]);
+    }
+
+    private static Tensor SoftCap(Tensor x, double cap) => (x / tensor(cap)).tanh() * tensor(cap);
 
     /// <summary>[batch, kv_heads or heads, ..] -> [batch, heads, ..]: each key/value head once for every query head that shares it.</summary>
     private Tensor ForEveryQuery(Tensor x)
@@ -299,8 +391,14 @@ public sealed class Transformer : IDisposable
         return sharing == 1 ? x : x.unsqueeze(2).expand(-1, -1, sharing, -1, -1).flatten(1, 2);
     }
 
-    private Tensor Norm(Tensor x, Tensor weight, Tensor? bias)
+    /// <summary>The norm over d_model; none where it has no weight.</summary>
+    private Tensor Norm(Tensor x, Tensor? weight, Tensor? bias)
     {
+        if (weight is null)
+        {
+            return x;
+        }
+
         if (Config.Norm == NormKind.Rms)
         {
             return RmsNorm(x, weight);
@@ -323,7 +421,7 @@ public sealed class Transformer : IDisposable
         Tensor exact = AtLeastFloat32(x);
         Tensor measured = _frozenNorms ? exact.detach() : exact;
         Tensor scale = measured.square().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_(); // [.., 1]
-        return (exact * scale).to(Dtype) * weight;
+        return ((exact * scale).to(weight.dtype) * weight).to(Dtype);         // Gemma's, OLMo 2's and gpt-oss's weights are float32, so that it is rounded once
     }
 
     /// <summary>What a norm computes in, as in transformers and TransformerLens: a bfloat16's square has too few digits for a mean.</summary>
@@ -340,9 +438,52 @@ public sealed class Transformer : IDisposable
     /// <summary>[batch, position, heads * d_head] -> [batch, heads, position, d_head]</summary>
     private Tensor SplitHeads(Tensor x) => x.view(x.shape[0], x.shape[1], -1, Config.HeadWidth).transpose(1, 2);
 
-    /// <summary>[query, key]: 0 where the query may look, -infinity at keys after it; the queries are the last positions.</summary>
-    private Tensor CausalMask(long queries, long keys) =>
-        tensor(double.NegativeInfinity, Dtype, Device).expand(queries, keys).triu(keys - queries + 1);
+    /// <summary>
+    /// [query, key]: 0 where the query may look, -infinity at keys after it and before its window; the queries are the last positions. Null
+    /// where all may look everywhere.
+    /// </summary>
+    private Tensor? Mask(int layer, long queries, long keys)
+    {
+        bool windowed = Config.Window(layer) < keys;
+        if (queries == 1 && !windowed)
+        {
+            return null;
+        }
+
+        Tensor never = tensor(double.NegativeInfinity, Dtype, Device).expand(queries, keys);
+        Tensor later = never.triu(keys - queries + 1);
+        return windowed ? later.Plus(never.tril(keys - queries - Config.Window(layer)!.Value)) : later;
+    }
+
+    private Tensor Mlp(LayerWeights w, Tensor normed)
+    {
+        Tensor hidden = w.MlpGateWeight is { } gate                           // [.., d_mlp]
+            ? Activate(Linear(normed, gate, w.MlpGateBias)) * Linear(normed, w.MlpInWeight, w.MlpInBias)
+            : Activate(Linear(normed, w.MlpInWeight, w.MlpInBias));
+        return Linear(hidden, w.MlpOutWeight, w.MlpOutBias);
+    }
+
+    /// <summary>gpt-oss's experts, one after another, each over the positions that chose it.</summary>
+    private static Tensor MixtureOfExperts(LayerWeights w, Tensor normed, Experts experts)
+    {
+        Tensor rows = normed.reshape(-1, normed.shape[^1]);                   // [rows, d_model]
+        var (scores, chosen) = Linear(rows, w.RouterWeight!, w.RouterBias).topk(experts.Chosen, dim: -1); // [rows, chosen]
+        Tensor shares = scores.softmax(-1);                                   // [rows, chosen]
+        Tensor written = zeros_like(rows);                                    // [rows, d_model]
+        for (int expert = 0; expert < experts.Count; expert++)
+        {
+            using var scope = NewDisposeScope();
+            Tensor[] at = [.. chosen.eq(tensor((long)expert)).nonzero().unbind(1)]; // which rows, and as which of their choices: [own] each
+            Tensor own = rows.index_select(0, at[0]);                         // [own, d_model]
+            Tensor gate = minimum(Linear(own, w.MlpGateWeight![expert], w.MlpGateBias![expert]), tensor(experts.Limit)); // [own, d_mlp]
+            Tensor up = minimum(Linear(own, w.MlpInWeight[expert], w.MlpInBias![expert]), tensor(experts.Limit)).maximum(tensor(-experts.Limit));
+            Tensor hidden = up.Plus(tensor(1.0)) * gate * (gate * tensor(ExpertSlope)).sigmoid();
+            Tensor share = shares.flatten().index_select(0, (at[0] * tensor((long)experts.Chosen)).Plus(at[1])).unsqueeze(-1); // [own, 1]
+            written.index_add_(0, at[0], Linear(hidden, w.MlpOutWeight[expert], w.MlpOutBias![expert]) * share, Sums.One);
+        }
+
+        return written.reshape(normed.shape);
+    }
 
     /// <summary>The activation function, in place where no gradient will ask for x: the hidden layer is the largest tensor of all.</summary>
     private Tensor Activate(Tensor x)

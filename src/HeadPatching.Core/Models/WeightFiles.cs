@@ -90,7 +90,13 @@ public sealed class WeightFiles : IDisposable
     /// <summary>What is wrong with a tensor that shall be a floating-point weight; null where nothing is.</summary>
     /// <param name="name">The tensor.</param>
     /// <param name="expectedShape">The shape it must have.</param>
-    public Fault? Check(string name, params ReadOnlySpan<long> expectedShape)
+    public Fault? Check(string name, params ReadOnlySpan<long> expectedShape) => Check(name, bytes: false, expectedShape);
+
+    /// <summary>What is wrong with a tensor that shall be a floating-point weight, or bytes; null where nothing is.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="bytes">Whether it shall be bytes: a packed weight.</param>
+    /// <param name="expectedShape">The shape it must have.</param>
+    internal Fault? Check(string name, bool bytes, ReadOnlySpan<long> expectedShape)
     {
         if (!_fileOf.TryGetValue(name, out var file))
         {
@@ -107,6 +113,13 @@ public sealed class WeightFiles : IDisposable
                 + $"by config.json it must have {Untrusted.Show(expectedShape.ToArray())}.");
         }
 
+        if (bytes)
+        {
+            return entry.Dtype == SafetensorsDtype.U8
+                ? null
+                : new Fault(FaultKinds.InvalidWeights, file.Name, $"The tensor {Untrusted.Show(name)} is stored as {entry.Dtype}; packed weights must be U8.");
+        }
+
         return entry.Dtype.IsFloat()
             ? null
             : new Fault(
@@ -121,9 +134,18 @@ public sealed class WeightFiles : IDisposable
     /// <param name="dtype">The type of the result.</param>
     /// <param name="device">Where the result shall be.</param>
     /// <returns>The tensor. The caller, or the dispose scope it runs in, disposes it.</returns>
-    /// <exception cref="InvalidInputException"><see cref="Check"/> finds a fault, or the file has become shorter.</exception>
+    /// <exception cref="InvalidInputException"><see cref="Check(string, ReadOnlySpan{long})"/> finds a fault, or the file has become shorter.</exception>
     public Tensor Read(string name, ReadOnlySpan<long> expectedShape, ScalarType dtype, Device device) =>
         Check(name, expectedShape) is { } fault ? throw new InvalidInputException([fault]) : _fileOf[name].Read(name, dtype, device);
+
+    /// <summary>Reads a packed weight as it is stored.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="expectedShape">The shape it must have.</param>
+    /// <param name="device">Where the result shall be.</param>
+    /// <returns>A tensor of bytes. The caller, or the dispose scope it runs in, disposes it.</returns>
+    /// <exception cref="InvalidInputException"><see cref="Check(string, bool, ReadOnlySpan{long})"/> finds a fault, or the file has become shorter.</exception>
+    internal Tensor ReadBytes(string name, ReadOnlySpan<long> expectedShape, Device device) =>
+        Check(name, bytes: true, expectedShape) is { } fault ? throw new InvalidInputException([fault]) : _fileOf[name].Read(name, ScalarType.Byte, device);
 
     /// <summary>What is wrong with the values of a weight that was read; null where all are finite. One pass over them.</summary>
     /// <param name="name">The tensor.</param>

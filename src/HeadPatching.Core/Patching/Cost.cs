@@ -46,7 +46,8 @@ public static class Cost
         {
             double live = chunk[0].Length - place.Start;
             double own = layer == end && point != StreamPoint.Pre ? 1 : live; // positions of the patched layer that are looked at
-            double run = options.Patch.IsOfLayer() ? 0 : own * one.Output / units;
+            bool everyHead = config.QueryKeyNorm == QueryKeyNorm.AllHeads && (options.Patch is Patch.Q or Patch.K); // each patch changes what all of them do
+            double run = options.Patch.IsOfLayer() ? 0 : everyHead ? (own * one.Output) + one.Attention(own, chunk[0].Length) : own * one.Output / units;
             run += point == StreamPoint.Mid ? own * one.Mlp : 0;
             run += one.Suffix(point == StreamPoint.Pre ? layer : layer + 1, live);
             operations += units * chunk.Count * run;
@@ -161,7 +162,9 @@ public static class Cost
 
         public double Output => 2 * config.Width * _headWidths;
 
-        public double Mlp => (config.GatedMlp ? 6.0 : 4.0) * config.Width * config.MlpWidth;
+        public double Mlp => config.Experts is { } experts
+            ? (6.0 * config.Width * config.MlpWidth * experts.Chosen) + (2.0 * config.Width * experts.Count)
+            : (config.GatedMlp ? 6.0 : 4.0) * config.Width * config.MlpWidth;
 
         /// <summary>Scores and their sums, a multiplication and an addition each.</summary>
         public double Attention(double queries, double keys) => 4 * queries * keys * _headWidths;

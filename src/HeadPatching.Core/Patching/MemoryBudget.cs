@@ -86,9 +86,10 @@ public sealed record MemoryBudget(long Bytes)
     internal static BatchCut CutBackward(Transformer model, int pairs, int length, BatchMemory memory)
     {
         // What every layer keeps until its backward: resid_pre and resid_mid; q, k, v, z and a gradient; the hidden layer (three times,
-        // where it is gated); the pattern and its gradient, where attention is not fused.
+        // where it is gated; five times of each expert that is chosen); the pattern and its gradient, where attention is not fused.
         ModelConfig config = model.Config;
-        long perPosition = (2L * config.Width) + (5L * config.Heads * config.HeadWidth) + (3L * config.MlpWidth) + (2L * config.Heads * length);
+        long hidden = (config.Experts is { } experts ? 5L * experts.Chosen : 3L) * config.MlpWidth;
+        long perPosition = (2L * config.Width) + (5L * config.Heads * config.HeadWidth) + hidden + (2L * config.Heads * length);
         long perPair = config.Layers * length * perPosition * model.Dtype.Bytes();
         int count = (int)Math.Clamp((memory.Held + memory.Step) / perPair, 1, pairs);
         return new BatchCut(count, 1, new BatchMemory(count * perPair / 2, count * perPair / 2));
@@ -103,7 +104,9 @@ public sealed record MemoryBudget(long Bytes)
     {
         long headWidths = (long)config.Heads * config.HeadWidth;
         long attention = (4L * (config.Width + headWidths) * positions) + (2L * headWidths * length); // norm, q, k, v, z and out; then all keys and values
-        long mlp = (((config.GatedMlp ? 3L : 2L) * config.MlpWidth) + (3L * config.Width)) * positions; // the hidden layer before and after the activation
+        attention += config.ScoreCap is not null || config.Sinks ? 3L * config.Heads * positions * length : 0; // scores, capped or with sinks, and the pattern
+        long hidden = config.Experts is not null ? 5L : config.GatedMlp ? 3L : 2L; // before and after the activation; an expert at a time
+        long mlp = ((hidden * config.MlpWidth) + (3L * config.Width)) * positions;
         return Math.Max(attention, mlp) * dtype.Bytes();
     }
 }

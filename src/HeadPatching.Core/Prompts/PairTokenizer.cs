@@ -294,9 +294,7 @@ public static class PairTokenizer
         private Fault TooLong(string where, string length) => new(
             FaultKinds.PromptTooLong,
             where,
-            config.ContextIsSlidingWindow
-                ? $"The prompt has {length}; the model's sliding window is {config.Context}. Longer prompts, of which no position sees the whole, are not supported."
-                : $"The prompt has {length}; the model's context is {config.Context}.");
+            $"The prompt has {length}; the model's context is {config.Context}.");
 
         private int? ReadAnswer(Answer answer, TokenPrompt[] prompts, string where)
         {

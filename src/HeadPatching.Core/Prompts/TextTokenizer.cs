@@ -55,7 +55,7 @@ public sealed class TextTokenizer
     /// <summary>Reads the tokenizer of a model folder.</summary>
     /// <param name="modelFolder">
     /// The folder that holds <c>tokenizer.json</c>, or <c>vocab.json</c> and <c>merges.txt</c>. Where it has all of them, the two are read for
-    /// a GPT-2 and the one for every other model: the two do not say where texts are split, and only GPT-2's rule is known without.
+    /// a GPT-2 or an OPT and the one for every other model: the two do not say where texts are split, and only GPT-2's rule is known without.
     /// </param>
     /// <returns>The tokenizer, or null where the folder has none of the files: such a model takes token-id prompts only.</returns>
     /// <exception cref="InvalidInputException">Only one of the two files is there, or a file cannot be read or is malformed.</exception>
@@ -66,7 +66,7 @@ public sealed class TextTokenizer
         string mergesPath = Path.Combine(modelFolder, MergesFile);
         bool hasVocabulary = File.Exists(vocabularyPath);
         bool hasMerges = File.Exists(mergesPath);
-        bool splitsLikeGpt2 = ModelConfigReader.ModelType(modelFolder) is null or "gpt2";
+        bool splitsLikeGpt2 = ModelConfigReader.ModelType(modelFolder) is null or "gpt2" or "opt";
         if (File.Exists(json) && !(hasVocabulary && hasMerges && splitsLikeGpt2))
         {
             return TokenizerJson.Read(json, unsupported => new TextTokenizer(unsupported));

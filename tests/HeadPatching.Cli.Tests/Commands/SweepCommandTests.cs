@@ -242,7 +242,7 @@ public class SweepCommandTests
     {
         { "--model nowhere", "--model: There is no model 'nowhere'" },
         { "--model empty", "empty/config.json: The model folder has no config.json" },
-        { "--model bert", "bert/config.json: model_type 'bert' is not supported (supported: gpt2, gpt_neox, llama, mistral, qwen2, qwen3)" },
+        { "--model bert", "bert/config.json: model_type 'bert' is not supported: it is, or has, an encoder, whose positions see those after them (supported: gemma2, gemma3, gemma3_text, gpt2," },
         { "--model truncated", "truncated/model.safetensors" },
         { "--dataset nothing", "--dataset: There is no built-in dataset" },
         { "--pairs missing.jsonl", "missing.jsonl: There is no such file" },

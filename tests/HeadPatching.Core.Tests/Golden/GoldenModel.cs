@@ -25,7 +25,7 @@ internal sealed class GoldenModel : IDisposable
         {
             using var mode = inference_mode();
             using var scope = NewDisposeScope();
-            Model.Weights.FinalNormWeight.copy_(ones_like(Model.Weights.FinalNormWeight));
+            Model.Weights.FinalNormWeight!.copy_(ones_like(Model.Weights.FinalNormWeight));
             Model.Weights.FinalNormBias!.zero_();
         }
 
@@ -44,6 +44,10 @@ internal sealed class GoldenModel : IDisposable
     public Transformer Model { get; }
 
     public IReadOnlyList<TokenPair> Pairs { get; }
+
+    /// <summary>Each pair, and then each the other way round, so that there are at least two of every length.</summary>
+    public IReadOnlyList<TokenPair> BothWays =>
+        [.. Pairs, .. Pairs.Select(pair => pair with { Index = Pairs.Count + pair.Index, Clean = pair.Corrupted, Corrupted = pair.Clean })];
 
     public JsonElement Values => _golden.RootElement;
 

@@ -113,16 +113,18 @@ public class FamilyConfigTests
         Assert.Null(Read("qwen2", "bos_token_id", "151643").UnusedBosId);
     }
 
-    /// <summary>Within a window, attention to all that went before is the same.</summary>
     [Theory]
-    [InlineData("mistral", """{"sliding_window": 24}""", 24)]
-    [InlineData("mistral", """{"sliding_window": null}""", 40)]
-    [InlineData("mistral", """{"max_position_embeddings": 32768, "sliding_window": null}""", 32768)]
-    [InlineData("qwen2", """{"sliding_window": 24}""", 40)]
-    [InlineData("qwen2", """{"sliding_window": 24, "use_sliding_window": false}""", 40)]
-    [InlineData("qwen3", """{"sliding_window": 24, "use_sliding_window": true}""", 24)]
-    [InlineData("llama", """{"sliding_window": 24}""", 40)]
-    public void A_sliding_window_bounds_the_prompts(string family, string changes, int context)
+    [InlineData("mistral", """{"sliding_window": 24}""", 24, "111")]
+    [InlineData("mistral", """{"sliding_window": null}""", null, "")]
+    [InlineData("mistral", """{"sliding_window": 24, "layer_types": ["full_attention", "full_attention", "full_attention"]}""", 24, "111")] // transformers does not read it
+    [InlineData("qwen2", """{"sliding_window": 24}""", null, "")]
+    [InlineData("qwen2", """{"sliding_window": 24, "use_sliding_window": false}""", null, "")]
+    [InlineData("qwen2", """{"sliding_window": 24, "use_sliding_window": true}""", null, "")] // from layer 28 on
+    [InlineData("qwen2", """{"sliding_window": 24, "use_sliding_window": true, "max_window_layers": 1}""", 24, "011")]
+    [InlineData("qwen3", """{"sliding_window": 24, "use_sliding_window": true, "max_window_layers": 0}""", 24, "111")]
+    [InlineData("qwen3", """{"sliding_window": 24, "use_sliding_window": true, "layer_types": ["full_attention", "sliding_attention", "full_attention"]}""", 24, "010")]
+    [InlineData("llama", """{"sliding_window": 24}""", null, "")]
+    public void A_sliding_window_is_that_of_the_layers_which_have_it(string family, string changes, int? window, string layers)
     {
         JsonObject json = RandomModelFolder.Config(family);
         foreach (var (name, value) in (JsonObject)JsonNode.Parse(changes)!)
@@ -130,7 +132,9 @@ public class FamilyConfigTests
             json[name] = value?.DeepClone();
         }
 
-        Assert.Equal((context, context == 24), (Read(json).Context, Read(json).ContextIsSlidingWindow));
+        ModelConfig config = Read(json);
+        Assert.Equal((40, window, layers), (config.Context, config.SlidingWindow, string.Concat(config.Sliding.Select(sliding => sliding ? '1' : '0'))));
+        Assert.Equal(layers.Select(sliding => sliding == '1' ? window : null), Enumerable.Range(0, layers.Length).Select(config.Window));
     }
 
     [Fact]
@@ -139,7 +143,7 @@ public class FamilyConfigTests
         JsonObject json = RandomModelFolder.Config("mistral");
         json.Remove("sliding_window");
         json["max_position_embeddings"] = 32768;
-        Assert.Equal(4096, Read(json).Context);
+        Assert.Equal((32768, 4096), (Read(json).Context, Read(json).SlidingWindow));
     }
 
     [Theory]
@@ -167,9 +171,12 @@ public class FamilyConfigTests
     }
 
     [Theory]
-    [InlineData("llama", "rope_scaling", """{"rope_type": "yarn", "factor": 4.0}""", "rope_scaling.rope_type is 'yarn'")]
+    [InlineData("llama", "rope_scaling", """{"rope_type": "proportional", "factor": 4.0}""", "rope_scaling.rope_type is 'proportional'")]
+    [InlineData("llama", "rope_scaling", """{"rope_type": "yarn"}""", "rope_scaling.factor is missing")]
+    [InlineData("llama", "rope_scaling", """{"rope_type": "yarn", "factor": 4.0, "finetuned": true}""", "rope_scaling.finetuned")]
     [InlineData("llama", "rope_scaling", """{"type": "dynamic", "factor": 4.0}""", "rope_scaling.rope_type is 'dynamic'")]
-    [InlineData("llama", "rope_scaling", """{"rope_type": "longrope", "short_factor": [1]}""", "rope_scaling.rope_type is 'longrope'")]
+    [InlineData("llama", "rope_scaling", """{"rope_type": "longrope", "short_factor": [1, 1, 1, 1]}""", "rope_scaling.long_factor is missing")]
+    [InlineData("llama", "rope_scaling", """{"rope_type": "longrope", "short_factor": [1, 1, 1, 1], "long_factor": [1, 0, 1, 1]}""", "rope_scaling.long_factor is")]
     [InlineData("qwen2", "rope_scaling", """{"rope_type": "default", "mrope_section": [1, 2]}""", "rope_scaling.mrope_section")]
     [InlineData("llama", "rope_scaling", """{"rope_type": "linear"}""", "rope_scaling.factor is missing")]
     [InlineData("llama", "rope_scaling", """{"rope_type": "linear", "factor": -1}""", "rope_scaling.factor is '-1'")]

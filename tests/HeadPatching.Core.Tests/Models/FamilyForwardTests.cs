@@ -26,8 +26,12 @@ public class FamilyForwardTests
         { "llama", $$"""{"head_dim": 16, "rope_theta": 100.0, "rope_scaling": {{Llama3Scaling}}}""" },
         { "llama", """{"rope_scaling": {"rope_type": "linear", "factor": 2.5}}""" },
         { "mistral", "{}" },
+        { "mistral", """{"sliding_window": 4}""" },
+        { "mistral", """{"sliding_window": 1}""" },
         { "qwen2", """{"rope_theta": 1000000.0}""" },
+        { "qwen2", """{"use_sliding_window": true, "sliding_window": 3, "max_window_layers": 1}""" },
         { "qwen3", "{}" },
+        { "qwen3", """{"use_sliding_window": true, "sliding_window": 5, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}""" },
         { "qwen3", """{"attention_bias": true, "tie_word_embeddings": true}""" },
     };
 
@@ -112,7 +116,7 @@ public class FamilyForwardTests
         Assert.All(model.Weights.All(), weight => Assert.True(weight.grad!.abs().sum().item<double>() > 0));
     }
 
-    private static void Write(TemporaryFolder folder, string family, string changes)
+    internal static void Write(TemporaryFolder folder, string family, string changes)
     {
         JsonObject config = RandomModelFolder.Config(family);
         foreach (var (name, value) in (JsonObject)JsonNode.Parse(changes)!)

@@ -72,7 +72,7 @@ internal sealed class PlainTransformer
             double[][][] keys = at(Patch.K, layer, Heads(normed, name, "k", keyHeads, headWidth)), v = at(Patch.V, layer, Heads(normed, name, "v", keyHeads, headWidth));
             double[][][] turnedQ = Turned(q, name + "self_attn.q_norm"), turnedK = Turned(keys, name + "self_attn.k_norm");
             double[][][] pattern = at(Patch.Pattern, layer, [.. Enumerable.Range(0, heads).Select(head => Enumerable.Range(0, positions).Select(query => Softmax(
-                [.. Enumerable.Range(0, positions).Select(key => key > query ? double.NegativeInfinity : Dot(turnedQ[head][query], turnedK[Shared(head)][key]) / Math.Sqrt(headWidth))])).ToArray())]);
+                [.. Enumerable.Range(0, positions).Select(key => key > query || key <= query - Window(layer) ? double.NegativeInfinity : Dot(turnedQ[head][query], turnedK[Shared(head)][key]) / Math.Sqrt(headWidth))])).ToArray())]);
             double[][][] z = at(Patch.Z, layer, [.. pattern.Select((rows, head) => rows.Select(row =>
                 Enumerable.Range(0, headWidth).Select(i => Dot(row, [.. v[Shared(head)].Select(value => value[i])])).ToArray()).ToArray())]);
             string output = name + (_neox ? "attention.dense" : "self_attn.o_proj");
@@ -92,6 +92,14 @@ internal sealed class PlainTransformer
         return run with { LastLogits = Linear(last, unembedding) };
 
         int Shared(int head) => head / (heads / keyHeads);
+    }
+
+    /// <summary>How many positions a query sees, its own included: of Mistral in every layer, of Qwen where it is switched on in some.</summary>
+    private int Window(int layer)
+    {
+        bool mistral = Text("model_type") == "mistral", on = mistral || (bool?)_config["use_sliding_window"] == true;
+        bool sliding = mistral || (_config["layer_types"] is JsonArray types ? (string)types[layer]! == "sliding_attention" : layer >= ((int?)_config["max_window_layers"] ?? 28));
+        return on && sliding && _config["sliding_window"] is { } window ? (int)window : int.MaxValue;
     }
 
     private double[] Embedded(string table, int id, int position) => _gpt2 ? Sum([.. Row(table, id)], [.. Row("positions", position)]) : [.. Row(table, id)];

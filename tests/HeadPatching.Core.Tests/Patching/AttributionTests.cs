@@ -238,6 +238,7 @@ public class AttributionTests
     [Theory]
     [InlineData("gpt-neox-golden")]
     [InlineData("llama-golden")]
+    [MemberData(nameof(FamilyParityTests.Models), MemberType = typeof(FamilyParityTests))]
     public void In_every_family_the_estimate_is_the_slope_of_the_patch(string model)
     {
         const double Part = 1e-6;
@@ -336,18 +337,25 @@ public class AttributionTests
 
         public bool OfKeyValueHeads => patch is Patch.K or Patch.V;
 
+        public bool ReachesOtherHeads(ModelConfig config) => patch is Patch.Q or Patch.K && config.QueryKeyNorm == QueryKeyNorm.AllHeads;
+
         public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start)
         {
             KeysValues other = source.KeysValues, own = patched.KeysValues;
             return patch switch
             {
-                Patch.Q => model.Attend(layer, Mix(source.Q(start), patched.Q(start)), own.K, own.V),
-                Patch.K => model.Attend(layer, patched.Q(start), Mix(other.K, own.K), own.V),
+                Patch.Q => model.Attend(layer, Mix(source.Q(start), patched.Q(start), where?.narrow(-1, start, where.shape[^1] - start)), own.K, own.V),
+                Patch.K => model.Attend(layer, patched.Q(start), Mix(other.K, own.K, where), own.V),
                 Patch.V => model.Attend(layer, patched.Q(start), own.K, Mix(other.V, own.V)),
                 _ => Mix(source.Z(start), patched.Z(start)),
             };
 
-            Tensor Mix(Tensor to, Tensor from) => from.Plus((to - from) * tensor(part));
+            // where: [1, heads, position], where one head's changes what others do
+            Tensor Mix(Tensor to, Tensor from, Tensor? where = null)
+            {
+                Tensor mixed = from.Plus((to - from) * tensor(part));
+                return where is null ? mixed : torch.where(where.unsqueeze(-1), mixed, from);
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ public class BandTests
 {
     public static TheoryData<string, Patch> ModelsAndPatches { get; } =
     [
-        .. from model in new[] { "gpt2-golden-b", "gpt-neox-golden", "llama-golden" }
+        .. from model in new[] { "gpt2-golden-b", "gpt-neox-golden", "llama-golden", "gemma2-golden", "olmo2-golden", "phi3-longrope-golden", "opt350-golden" }
            from patch in Enum.GetValues<Patch>()
            where model != "gpt-neox-golden" || patch != Patch.ResidMid // blocks are parallel: there is no such point
            select new TheoryDataRow<string, Patch>(model, patch),
@@ -209,8 +209,9 @@ public class BandTests
         TiedUnembedding = true,
     };
 
-    /// <summary>Those of a model's pairs that are as long as the first.</summary>
-    private static TokenPair[] OneLength(GoldenModel golden) => [.. golden.Pairs.Where(pair => pair.Length == golden.Pairs[0].Length)];
+    /// <summary>Those of a model's pairs, either way round, that are as long as the first.</summary>
+    private static TokenPair[] OneLength(GoldenModel golden) =>
+        [.. golden.BothWays.Where(pair => pair.Length == golden.Pairs[0].Length).Select((pair, index) => pair with { Index = index })];
 
     private static IEnumerable<PatchOptions> Options(Patch patch) =>
         from positions in new[] { Positions.All, Positions.Each, Positions.One(-1) }

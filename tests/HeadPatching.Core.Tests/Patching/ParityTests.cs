@@ -180,7 +180,7 @@ public class ParityTests
         void Compare(string table, PatchOptions options) => ComparePairs(golden, differences, table, options);
     }
 
-    private static void ComparePairs(GoldenModel golden, Differences differences, string table, PatchOptions options)
+    internal static void ComparePairs(GoldenModel golden, Differences differences, string table, PatchOptions options, bool roundedToFloat32 = true)
     {
         SweepResult result = Sweep(golden.Model, golden.Pairs, options);
         foreach (PairResult pair in result.Pairs)
@@ -197,7 +197,7 @@ public class ParityTests
                 table,
                 expected,
                 at => options.Positions.IsEach ? pair.PatchedMetricByPosition![at[0]][at[1]][at.Length == 3 ? at[2] : 0] : pair.PatchedMetric![at[0]][at[1]],
-                roundedToFloat32: true);
+                roundedToFloat32);
         }
     }
 
@@ -228,7 +228,7 @@ public class ParityTests
         return differences;
     }
 
-    private static double? Bound(ScalarType dtype) => dtype == ScalarType.Float64 ? 1e-7 : null;
+    internal static double? Bound(ScalarType dtype) => dtype == ScalarType.Float64 ? 1e-7 : null;
 
     private sealed class CorrectLogit : IMetric
     {

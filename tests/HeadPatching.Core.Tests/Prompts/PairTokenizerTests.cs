@@ -362,15 +362,6 @@ public class PairTokenizerTests
         Assert.Contains("bos_token_id", fault.Message);
     }
 
-    [Fact]
-    public void A_prompt_beyond_the_sliding_window_is_told_that_it_is_one()
-    {
-        Fault fault = Faults([Text("abab", "abxy")], TestConfig.With(400, Begins, context: 2) with { ContextIsSlidingWindow = true })[0];
-        Assert.Equal(FaultKinds.PromptTooLong, fault.Kind);
-        Assert.StartsWith("The prompt has 3 tokens, BOS included; the model's sliding window is 2.", fault.Message);
-        Assert.DoesNotContain("context", fault.Message);
-    }
-
     private static PromptPair Text(string clean, string corrupted, string correct = " ab", string incorrect = "xy") =>
         new(Prompt.Of(clean), Prompt.Of(corrupted), Answer.Of(correct), Answer.Of(incorrect));
 

@@ -231,7 +231,7 @@ public class TokenizerJsonTests
     [InlineData("/pre_tokenizer/type", "\"Whitespace\"", "model.byte_fallback")]
     [InlineData("/pre_tokenizer", "null", "model.byte_fallback")]
     [InlineData("/pre_tokenizer/fancy", "true", "pre_tokenizer.fancy")]
-    [InlineData("/pre_tokenizer", "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\"}, {\"type\": \"ByteLevel\", \"add_prefix_space\": false}]}", "Digits")]
+    [InlineData("/pre_tokenizer", "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Punctuation\"}, {\"type\": \"ByteLevel\", \"add_prefix_space\": false}]}", "Punctuation")]
     [InlineData("/pre_tokenizer", "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Split\", \"pattern\": {\"Regex\": \"a\"}, \"behavior\": \"Removed\"}, {\"type\": \"ByteLevel\", \"add_prefix_space\": false}]}", "Removed")]
     public void What_would_tokenise_otherwise_is_refused_by_its_name_but_token_ids_work(string at, string value, string message)
     {

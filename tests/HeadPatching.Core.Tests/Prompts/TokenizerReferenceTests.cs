@@ -10,6 +10,12 @@ public class TokenizerReferenceTests
     private const string Qwen =
         @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+    // gpt-oss's and Phi-4's.
+    private const string O200k =
+        @"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+        + @"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+        + @"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
     private const string WithoutLookaround = @" ?\p{L}+| ?[^\s\p{L}\p{N}]+|\p{N}{1,2}|\s+?\n|\s+";
 
     private static readonly string[] Parts =
@@ -21,7 +27,8 @@ public class TokenizerReferenceTests
 
     public static TheoryData<string> Forms { get; } =
     [
-        "byte-level", "byte-level, Llama 3", "byte-level NFC, Qwen", "byte-level, without lookaround", "Prepend and Replace", "Replace",
+        "byte-level", "byte-level, Llama 3", "byte-level NFC, Qwen", "byte-level, without lookaround", "byte-level, o200k",
+        "byte-level, only matches", "byte-level, digits", "byte-level, each digit", "Prepend and Replace", "Replace", "Replace, Gemma",
         "Metaspace always", "Metaspace first", "Metaspace never", "Metaspace always, split", "Metaspace first, split", "Metaspace never, split",
     ];
 
@@ -82,6 +89,12 @@ public class TokenizerReferenceTests
         if (parts[0] == "Replace")
         {
             json["normalizer"] = json["normalizer"]!["normalizers"]![1]!.DeepClone();
+            if (parts.Length > 1)
+            {
+                json["pre_tokenizer"] = JsonNode.Parse("""{"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": false}""");
+                added.Add(TokenizerJsonTests.Added(next + 4, "\n\n"));
+                added.Add(TokenizerJsonTests.Added(next + 5, "▁▁"));
+            }
         }
         else if (parts[0].StartsWith("Metaspace", StringComparison.Ordinal))
         {
@@ -111,11 +124,31 @@ public class TokenizerReferenceTests
             "Llama 3" => TokenizerJsonTests.Llama3,
             "Qwen" => Qwen,
             "without lookaround" => WithoutLookaround,
+            "o200k" => O200k,
+            "only matches" => TokenizerJsonTests.Llama3,
             _ => null,
         };
         if (pattern is not null)
         {
             json["pre_tokenizer"] = TokenizerJsonTests.Split(pattern);
+        }
+
+        switch (parts.ElementAtOrDefault(1))
+        {
+            case "only matches": // OLMo 2's
+                json["pre_tokenizer"]!["pretokenizers"]![0]!["behavior"] = "Removed";
+                json["pre_tokenizer"]!["pretokenizers"]![0]!["invert"] = true;
+                break;
+
+            case "digits" or "each digit": // Granite's
+                json["pre_tokenizer"] = new JsonObject
+                {
+                    ["type"] = "Sequence",
+                    ["pretokenizers"] = new JsonArray(
+                        new JsonObject { ["type"] = "Digits", ["individual_digits"] = parts[1] == "each digit" },
+                        new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = true }),
+                };
+                break;
         }
 
         return json;

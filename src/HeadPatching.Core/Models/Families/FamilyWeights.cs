@@ -19,7 +19,7 @@ internal sealed class FamilyWeights
         _config = config;
         _family = ModelFamily.All[config.Family];
         _shapes = _family.Shapes(config);
-        _prefix = files.Names.Any(name => name.StartsWith(_family.Names.Prefix, StringComparison.Ordinal)) ? _family.Names.Prefix : "";
+        _prefix = _family.Names.Prefixes.FirstOrDefault(prefix => files.Names.Any(name => name.StartsWith(prefix, StringComparison.Ordinal))) ?? "";
     }
 
     /// <summary>
@@ -28,7 +28,7 @@ internal sealed class FamilyWeights
     /// </summary>
     public IReadOnlyList<Fault> Check()
     {
-        IEnumerable<Fault> wrong = _shapes.Select(tensor => _files.Check(FileName(tensor.Key), tensor.Value)).OfType<Fault>();
+        IEnumerable<Fault> wrong = _shapes.Select(tensor => _files.Check(FileName(tensor.Key), IsBytes(tensor.Key), tensor.Value)).OfType<Fault>();
         string[] unknown = [.. _files.Names.Where(IsUnknown).Order(StringComparer.Ordinal)];
         return unknown.Length == 0
             ? [.. wrong]
@@ -54,6 +54,11 @@ internal sealed class FamilyWeights
 
         Tensor ReadOne(string name)
         {
+            if (IsBytes(name))
+            {
+                return _files.ReadBytes(FileName(name), _shapes[name], device);
+            }
+
             Tensor tensor = _files.Read(FileName(name), _shapes[name], dtype, device);
             if (_files.CheckValues(FileName(name), tensor) is Fault fault)
             {
@@ -64,7 +69,9 @@ internal sealed class FamilyWeights
         }
     }
 
-    private string FileName(string name) => name == _family.Names.Unembedding ? name : _prefix + name;
+    private string FileName(string name) => name.StartsWith(_family.Names.Unembedding, StringComparison.Ordinal) ? name : _prefix + name;
+
+    private bool IsBytes(string name) => _family.Names.Bytes.Any(end => name.EndsWith(end, StringComparison.Ordinal));
 
     /// <summary>Whether it belongs to a layer that is run, and neither to what the family reads there nor to its buffers.</summary>
     private bool IsUnknown(string fileName)

@@ -30,6 +30,7 @@ internal static class Gpt2ConfigReader
         var tied = fields.Flag("tie_word_embeddings", missing: true);
         var bosId = BosId(fields, vocabulary ?? Limits.Vocabulary);
         CheckAttentionFlags(fields);
+        fields.RefuseQuantised();
         fields.ThrowIfAny();
 
         return new ModelConfig

@@ -24,11 +24,12 @@ internal static class GptNeoxConfigReader
         var mlpWidth = fields.Size("intermediate_size", Limits.MlpWidth);
         var normEpsilon = fields.Fraction("layer_norm_eps", missing: 1e-5);
         var activation = fields.Activation("hidden_act", missing: Activation.Gelu);
-        var rotary = RotaryReader.Read(fields, headWidth, "rotary_emb_base", "rotary_pct", missingFraction: 0.25);
+        var rotary = new RotaryReader(fields, headWidth, "rotary_emb_base", "rotary_pct", missingFraction: 0.25).Read();
         var parallel = fields.Flag("use_parallel_residual", missing: true);
         var attentionBias = fields.Flag("attention_bias", missing: true);
         var tied = fields.Flag("tie_word_embeddings", missing: false);
         var bosId = fields.Mentions("bos_token_id") ? fields.Integer("bos_token_id", 0, int.MaxValue) : 0;
+        fields.RefuseQuantised();
         fields.ThrowIfAny();
 
         return new ModelConfig

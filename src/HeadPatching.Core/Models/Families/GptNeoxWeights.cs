@@ -6,7 +6,7 @@ namespace HeadPatching.Core.Models.Families;
 internal static class GptNeoxWeights
 {
     public static TensorNames Names { get; } = new(
-        "gpt_neox.", "layers.", "embed_out.weight", [".attention.bias", ".attention.masked_bias", ".attention.rotary_emb.inv_freq"]);
+        ["gpt_neox."], "layers.", "embed_out.weight", [".attention.bias", ".attention.masked_bias", ".attention.rotary_emb.inv_freq"]);
 
     public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read)
     {

@@ -1,3 +1,4 @@
+using HeadPatching.Core.Native;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Models.Families;
@@ -7,6 +8,15 @@ internal static class Layout
 {
     /// <summary>A matrix as PyTorch's Linear stores it, made [in, out] from [out, in].</summary>
     public static Tensor Transposed(Func<Tensor> stored) => Kept(() => stored().t().contiguous());
+
+    /// <summary>
+    /// The scale of an RMSNorm that is multiplied before the norm is rounded: in float32 where the model is in bfloat16. Gemma stores it less 1.
+    /// </summary>
+    public static Tensor NormScale(Func<Tensor> stored, double plus) => Kept(() =>
+    {
+        Tensor scale = stored();
+        return (scale.dtype == ScalarType.Float64 ? scale : scale.to(ScalarType.Float32)).Plus(tensor(plus, dtype: scale.dtype));
+    });
 
     /// <summary>The one tensor that is made; those it was made of are freed.</summary>
     public static Tensor Kept(Func<Tensor> make)

@@ -9,6 +9,7 @@ internal static class Limits
     public const int Layers = 1_000;
     public const int Width = 1 << 17;
     public const int MlpWidth = 1 << 20;
+    public const int Experts = 1 << 14;
     public const int Context = 1 << 22;
     public const int Vocabulary = 1 << 24;
 

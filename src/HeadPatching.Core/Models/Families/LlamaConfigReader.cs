@@ -3,49 +3,26 @@ using HeadPatching.Core.Faults;
 namespace HeadPatching.Core.Models.Families;
 
 /// <summary>
-/// Reads the config.json of a Llama and of the families that differ from it in a few fields: Mistral, Qwen2 and Qwen3. Defaults are
-/// those of transformers' classes for them, except that the sizes must be there.
+/// Reads the config.json of a Llama and of the families that differ from it in a few fields. Defaults are those of transformers' classes for
+/// them, except that the sizes must be there.
 /// </summary>
 internal static class LlamaConfigReader
 {
-    private const int DefaultWindow = 4096; // of transformers' MistralConfig, Qwen2Config and Qwen3Config
+    private const int DefaultWindow = 4096;            // of transformers' MistralConfig, Qwen2Config and Qwen3Config
+    private const int DefaultFirstSlidingLayer = 28;   // of Qwen2Config and Qwen3Config
 
-    /// <summary>What other models' configs have and these families' arithmetic does not; read as Llama, such a model would come out wrong.</summary>
+    /// <summary>What other models' configs have and a family's arithmetic does not; read all the same, such a model would come out wrong.</summary>
     private static readonly string[] Foreign =
     [
         "attn_logit_softcapping", "final_logit_softcapping", "logit_scale", "logits_scaling", "query_pre_attn_scalar",
-        "attention_multiplier", "embedding_multiplier", "residual_multiplier", "clip_qkv",
-        "num_experts", "num_local_experts", "n_routed_experts", "use_mrope", "quantization_config",
+        "attention_multiplier", "embedding_multiplier", "residual_multiplier", "clip_qkv", "use_bidirectional_attention",
+        "num_experts", "num_local_experts", "n_routed_experts", "use_mrope",
     ];
-
-    /// <summary>What a family chooses where another chooses otherwise.</summary>
-    private sealed record Choices(string Family)
-    {
-        public bool QueryKeyValueBias { get; init; }
-
-        public bool OutputBias { get; init; }
-
-        public bool MlpBias { get; init; }
-
-        public bool QueryKeyNorm { get; init; }
-
-        /// <summary>Whether a config.json without head_dim means d_model / heads; else it must say.</summary>
-        public bool HeadWidthMayBeMissing { get; init; } = true;
-
-        /// <summary>Whether a config.json without num_key_value_heads means as many as heads; else it must say.</summary>
-        public bool KeyValueHeadsMayBeMissing { get; init; }
-
-        /// <summary>How many positions a query sees, itself included; null for all before it.</summary>
-        public int? Window { get; init; }
-
-        /// <summary>Whether TransformerLens puts the BOS before texts; its token where config.json does not say.</summary>
-        public int? MissingBosId { get; init; }
-    }
 
     public static ModelConfig ReadLlama(ConfigFields fields)
     {
         bool attentionBias = fields.Flag("attention_bias", missing: false);
-        return Read(fields, new Choices("llama")
+        return Read(fields, new LlamaChoices("llama")
         {
             QueryKeyValueBias = attentionBias,
             OutputBias = attentionBias,
@@ -58,39 +35,93 @@ internal static class LlamaConfigReader
     public static ModelConfig ReadMistral(ConfigFields fields)
     {
         fields.Refuse("attention_bias", "mlp_bias");
-        return Read(fields, new Choices("mistral") { Window = Window(fields), MissingBosId = 1 });
+        return Read(fields, new LlamaChoices("mistral") { Window = Window(fields, DefaultWindow), MissingBosId = 1 });
     }
 
-    public static ModelConfig ReadQwen2(ConfigFields fields) => Read(fields, new Choices("qwen2")
+    public static ModelConfig ReadQwen2(ConfigFields fields) => Read(fields, Sliding(fields, new LlamaChoices("qwen2")
     {
         QueryKeyValueBias = true,
-        Window = fields.Flag("use_sliding_window", missing: false) ? Window(fields) : null,
-    });
+        BeginsWithBos = false,
+    }));
 
     public static ModelConfig ReadQwen3(ConfigFields fields)
     {
         bool attentionBias = fields.Flag("attention_bias", missing: false);
-        return Read(fields, new Choices("qwen3")
+        return Read(fields, Sliding(fields, new LlamaChoices("qwen3")
         {
             QueryKeyValueBias = attentionBias,
             OutputBias = attentionBias,
-            QueryKeyNorm = true,
-            HeadWidthMayBeMissing = false,
-            Window = fields.Flag("use_sliding_window", missing: false) ? Window(fields) : null,
+            QueryKeyNorm = QueryKeyNorm.EachHead,
+            HeadWidthFollows = false,
+            BeginsWithBos = false,
+        }));
+    }
+
+    public static ModelConfig ReadOlmo2(ConfigFields fields)
+    {
+        bool attentionBias = fields.Flag("attention_bias", missing: false);
+        return Read(fields, new LlamaChoices("olmo2")
+        {
+            QueryKeyValueBias = attentionBias,
+            OutputBias = attentionBias,
+            QueryKeyNorm = QueryKeyNorm.AllHeads,
+            NormPlace = NormPlace.After,
+            MissingNormEpsilon = 1e-5,
+            KeyValueHeadsMayBeMissing = true,
+            MissingBosId = fields.Integer("eos_token_id", 0, Limits.Vocabulary), // its tokenizer's BOS is its end of text
         });
     }
 
-    private static ModelConfig Read(ConfigFields fields, Choices choices)
+    public static ModelConfig ReadPhi3(ConfigFields fields)
     {
-        fields.Refuse(Foreign);
+        fields.Refuse("attention_bias", "mlp_bias");
+        return Read(fields, new LlamaChoices("phi3")
+        {
+            MissingNormEpsilon = 1e-5,
+            KeyValueHeadsMayBeMissing = true,
+            PartialRotary = true,
+            Window = Window(fields, missing: null),
+            MissingBosId = 1,
+        });
+    }
+
+    public static ModelConfig ReadGranite(ConfigFields fields)
+    {
+        bool attentionBias = fields.Flag("attention_bias", missing: false);
+        double scores = fields.Positive("attention_multiplier", 1), embeddings = fields.Positive("embedding_multiplier", 1);
+        double written = fields.Positive("residual_multiplier", 1), logits = fields.Positive("logits_scaling", 1);
+        return Read(fields, new LlamaChoices("granite")
+        {
+            QueryKeyValueBias = attentionBias,
+            OutputBias = attentionBias,
+            MlpBias = fields.Flag("mlp_bias", missing: false),
+            KeyValueHeadsMayBeMissing = true,
+            Known = ["attention_multiplier", "embedding_multiplier", "residual_multiplier", "logits_scaling"],
+            BeginsWithBos = false,
+            MissingBosId = 1,
+            Finish = config => config with { ScoreScale = scores, EmbeddingScale = embeddings, WrittenScale = written, LogitDivisor = logits },
+        });
+    }
+
+    /// <summary>Reads what all of them have.</summary>
+    public static ModelConfig Read(ConfigFields fields, LlamaChoices choices)
+    {
+        fields.Refuse([.. Foreign.Except(choices.Known)]);
+        if (!choices.MayBePacked)
+        {
+            fields.RefuseQuantised();
+        }
+
         var layers = fields.Size("num_hidden_layers", Limits.Layers);
         var width = fields.Size("hidden_size", Limits.Width);
         var heads = fields.Size("num_attention_heads", Limits.Width);
-        var headWidth = choices.HeadWidthMayBeMissing ? fields.Integer("head_dim", 1, Limits.Width) : fields.Size("head_dim", Limits.Width);
-        if (choices.HeadWidthMayBeMissing && !fields.Has("head_dim"))
+        var headWidth = choices.HeadWidthFollows || choices.MissingHeadWidth is not null
+            ? fields.Integer("head_dim", 1, Limits.Width)
+            : fields.Size("head_dim", Limits.Width);
+        if (!fields.Has("head_dim"))
         {
-            headWidth = width % heads == 0 ? width / heads : null;
-            if (width % heads is > 0)
+            headWidth = choices.HeadWidthFollows && width % heads == 0 ? width / heads : choices.MissingHeadWidth;
+            if (choices.HeadWidthFollows && width % heads is > 0)
             {
                 fields.AddFault(FaultKinds.UnsupportedModel, $"hidden_size {width} is not a multiple of num_attention_heads {heads}, and there is no head_dim.");
             }
@@ -104,33 +135,29 @@ internal static class LlamaConfigReader
             fields.AddFault(FaultKinds.UnsupportedModel, $"num_attention_heads {heads} is not a multiple of num_key_value_heads {keyValueHeads}.");
         }
 
-        if (fields.Texts("layer_types").FirstOrDefault(type => type is not ("full_attention" or "sliding_attention")) is { } type)
-        {
-            fields.AddFault(FaultKinds.UnsupportedModel, $"layer_types has {Untrusted.Show(type)}; supported are full_attention and sliding_attention.");
-        }
-
+        var sliding = SlidingLayers(fields, choices, layers ?? 0);
         var context = fields.Size("max_position_embeddings", Limits.Context);
         var vocabulary = fields.Size("vocab_size", Limits.Vocabulary);
         var mlpWidth = fields.Size("intermediate_size", Limits.MlpWidth);
-        var normEpsilon = fields.Fraction("rms_norm_eps", missing: 1e-6);
-        var activation = fields.Activation("hidden_act", missing: Activation.Silu);
-        var rotary = RotaryReader.Read(fields, headWidth, "rope_theta", "partial_rotary_factor", missingFraction: 1);
-        if (rotary?.Width < headWidth)
+        var normEpsilon = fields.Fraction("rms_norm_eps", choices.MissingNormEpsilon);
+        var activation = fields.Activation(choices.Activation.Field, choices.Activation.Missing);
+        var (rotary, slidingRotary) = choices.Rotary is null
+            ? (new RotaryReader(fields, headWidth, "rope_theta", "partial_rotary_factor", missingFraction: 1).Read(), null)
+            : choices.Rotary(headWidth);
+        if (rotary?.Width < headWidth && !choices.PartialRotary)
         {
-            fields.AddFault(FaultKinds.UnsupportedModel, "partial_rotary_factor is below 1; these families turn whole queries and keys.");
+            fields.AddFault(FaultKinds.UnsupportedModel, "partial_rotary_factor is below 1; this family turns whole queries and keys.");
         }
 
-        // TransformerLens sets default_prepend_bos to false for Qwen, though config.json names a BOS; for the others it is true.
-        bool beginsWithBos = choices.MissingBosId is not null;
+        // TransformerLens sets default_prepend_bos to false for some, though config.json names a BOS; for the others it is true.
         var bosId = fields.Mentions("bos_token_id")
-            ? fields.Integer("bos_token_id", 0, beginsWithBos ? (vocabulary ?? Limits.Vocabulary) - 1 : int.MaxValue)
+            ? fields.Integer("bos_token_id", 0, choices.BeginsWithBos ? (vocabulary ?? Limits.Vocabulary) - 1 : int.MaxValue)
             : choices.MissingBosId;
         bosId = bosId < vocabulary ? bosId : null;
-        var tied = fields.Flag("tie_word_embeddings", missing: false);
+        var tied = fields.Flag("tie_word_embeddings", choices.MissingTied);
         fields.ThrowIfAny();
 
-        int positions = Math.Min(context!.Value, Limits.RotaryContext);
-        return new ModelConfig
+        return choices.Finish(new ModelConfig
         {
             Family = choices.Family,
             Layers = layers!.Value,
@@ -139,26 +166,63 @@ internal static class LlamaConfigReader
             HeadWidth = headWidth!.Value,
             Width = width!.Value,
             MlpWidth = mlpWidth!.Value,
-            // Attention here sees every position before. A window of N gives the same up to N positions, so that is how far prompts may go.
-            Context = Math.Min(positions, choices.Window ?? int.MaxValue),
-            ContextIsSlidingWindow = choices.Window < positions,
+            Context = Math.Min(context!.Value, Limits.RotaryContext),
             Vocabulary = vocabulary!.Value,
             Norm = NormKind.Rms,
             NormEpsilon = normEpsilon,
+            NormPlace = choices.NormPlace,
             Activation = activation,
             GatedMlp = true,
             Rotary = rotary,
+            SlidingRotary = slidingRotary,
+            SlidingWindow = sliding.Contains(true) ? choices.Window : null,
+            Sliding = sliding,
             QueryKeyNorm = choices.QueryKeyNorm,
             QueryKeyValueBias = choices.QueryKeyValueBias,
             OutputBias = choices.OutputBias,
             MlpBias = choices.MlpBias,
-            BosId = beginsWithBos ? bosId : null,
-            UnusedBosId = beginsWithBos ? null : bosId,
+            BosId = choices.BeginsWithBos ? bosId : null,
+            UnusedBosId = choices.BeginsWithBos ? null : bosId,
             TiedUnembedding = tied,
-        };
+        });
     }
 
     /// <summary>The width of sliding-window attention; null where config.json says that there is none.</summary>
-    private static int? Window(ConfigFields fields) =>
-        fields.Mentions("sliding_window") ? fields.Integer("sliding_window", 1, Limits.Context) : DefaultWindow;
+    public static int? Window(ConfigFields fields, int? missing) =>
+        fields.Mentions("sliding_window") ? fields.Integer("sliding_window", 1, Limits.Context) : missing;
+
+    /// <summary>Qwen2's and Qwen3's: off by default, and in the layers from one on.</summary>
+    private static LlamaChoices Sliding(ConfigFields fields, LlamaChoices choices)
+    {
+        int? window = fields.Flag("use_sliding_window", missing: false) ? Window(fields, DefaultWindow) : null;
+        int first = fields.Integer("max_window_layers", 0, Limits.Layers) ?? DefaultFirstSlidingLayer;
+        return choices with { Window = window, ReadsLayerTypes = true, IsSliding = layer => layer >= first };
+    }
+
+    /// <summary>Whether each layer is a sliding one; empty where none is.</summary>
+    private static bool[] SlidingLayers(ConfigFields fields, LlamaChoices choices, int layers)
+    {
+        IReadOnlyList<string> types = fields.Texts("layer_types");
+        if (types.FirstOrDefault(type => type is not ("full_attention" or "sliding_attention")) is { } type)
+        {
+            fields.AddFault(FaultKinds.UnsupportedModel, $"layer_types has {Untrusted.Show(type)}; supported are full_attention and sliding_attention.");
+        }
+
+        if (choices.ReadsLayerTypes && types.Count > 0 && types.Count != layers)
+        {
+            fields.AddFault(FaultKinds.UnsupportedModel, $"layer_types has {types.Count} entries for {layers} layers.");
+        }
+
+        if (choices.Window is null)
+        {
+            return [];
+        }
+
+        bool[] sliding =
+        [
+            .. Enumerable.Range(0, layers).Select(layer =>
+                choices.ReadsLayerTypes && types.Count == layers ? types[layer] == "sliding_attention" : choices.IsSliding(layer)),
+        ];
+        return sliding.Contains(true) ? sliding : [];
+    }
 }

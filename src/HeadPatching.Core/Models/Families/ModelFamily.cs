@@ -16,6 +16,8 @@ internal sealed record ModelFamily(
 {
     private static readonly ModelFamily Llama = new(LlamaConfigReader.ReadLlama, LlamaWeights.Names, LlamaWeights.Shapes, LlamaWeights.Read);
 
+    private static readonly ModelFamily Gemma = Llama with { Read = (config, read) => LlamaWeights.Read(config, WithNorms(read, plus: 1)) };
+
     /// <summary>The families by <c>model_type</c>.</summary>
     public static IReadOnlyDictionary<string, ModelFamily> All { get; } = new Dictionary<string, ModelFamily>(StringComparer.Ordinal)
     {
@@ -25,5 +27,26 @@ internal sealed record ModelFamily(
         ["mistral"] = Llama with { ReadConfig = LlamaConfigReader.ReadMistral },
         ["qwen2"] = Llama with { ReadConfig = LlamaConfigReader.ReadQwen2 },
         ["qwen3"] = Llama with { ReadConfig = LlamaConfigReader.ReadQwen3 },
+        ["gemma2"] = Gemma with { ReadConfig = GemmaConfigReader.ReadGemma2 },
+        ["gemma3_text"] = Gemma with { ReadConfig = GemmaConfigReader.ReadGemma3Text },
+        ["gemma3"] = Gemma with
+        {
+            ReadConfig = GemmaConfigReader.ReadGemma3,
+            Names = LlamaWeights.Names with { Prefixes = ["language_model.model.", "model.language_model."] },
+        },
+        ["olmo2"] = Llama with
+        {
+            ReadConfig = LlamaConfigReader.ReadOlmo2,
+            Read = (config, read) => LlamaWeights.Read(config, WithNorms(read, plus: 0)),
+        },
+        ["phi3"] = new(LlamaConfigReader.ReadPhi3, LlamaWeights.Names, Phi3Weights.Shapes, Phi3Weights.Read),
+        ["gptj"] = new(GptjConfigReader.Read, GptjWeights.Names, GptjWeights.Shapes, GptjWeights.Read),
+        ["opt"] = new(OptConfigReader.Read, OptWeights.Names, OptWeights.Shapes, OptWeights.Read),
+        ["gpt_oss"] = new(GptOssConfigReader.Read, GptOssWeights.Names, GptOssWeights.Shapes, (config, read) => GptOssWeights.Read(config, WithNorms(read, plus: 0))),
+        ["granite"] = Llama with { ReadConfig = LlamaConfigReader.ReadGranite },
     };
+
+    /// <summary>The tensors, norms' scales among them as transformers multiplies them: in float32 at least, and with what the family leaves off when it stores them.</summary>
+    private static Func<string, TorchSharp.torch.Tensor> WithNorms(Func<string, TorchSharp.torch.Tensor> read, double plus) =>
+        name => name.EndsWith("norm.weight", StringComparison.Ordinal) ? Layout.NormScale(() => read(name), plus) : read(name);
 }

@@ -39,6 +39,7 @@ public sealed class SuffixRun(
     public Tensor Run(IReadOnlyList<JoiningStreams> joining)
     {
         int last = model.Config.Layers - 1;
+        bool normOfSum = model.Config.NormPlace == NormPlace.AfterSum;
         using var scope = NewDisposeScope();
         Tensor streams = Empty(joining.Where(BeforeTheEnd).Sum(one => one.Runs), length - start); // [runs, pairs, positions from start, d_model]
         Tensor ends = Empty(joining.Sum(one => one.Runs), 1);                 // the last position after the last layer's attention, [runs, pairs, 1, d_model]
@@ -85,7 +86,7 @@ public sealed class SuffixRun(
                 {
                     var (q, ownK, ownV) = model.QueryKeyValue(layer, pre);    // [runs * count, heads or key/value heads, positions, d_head]
                     Tensor written = model.AttentionOut(layer, model.Attend(layer, q, WithEarlier(k, ownK, runs), WithEarlier(v, ownV, runs)));
-                    pre.AddInPlace(model.Config.ParallelResidual ? written.AddInPlace(model.MlpOut(layer, pre)) : written);
+                    AddAttention(layer, pre, model.Config.ParallelResidual ? written.AddInPlace(model.MlpOut(layer, pre)) : written);
                 }
                 else
                 {
@@ -94,7 +95,7 @@ public sealed class SuffixRun(
                     Tensor q = model.Query(layer, LastPosition(normed));      // [runs * count, heads, 1, d_head]
                     Tensor written = model.AttentionOut(layer, model.Attend(layer, q, WithEarlier(k, ownK, runs), WithEarlier(v, ownV, runs)));
                     Tensor end = Tile(to, run, runs, pair, count).copy_(LastPosition(pre));
-                    end.AddInPlace(model.Config.ParallelResidual ? written.AddInPlace(model.MlpOut(layer, LastPosition(pre))) : written);
+                    AddAttention(layer, end, model.Config.ParallelResidual ? written.AddInPlace(model.MlpOut(layer, LastPosition(pre))) : written);
                 }
             });
         }
@@ -109,7 +110,20 @@ public sealed class SuffixRun(
                 {
                     Tensor mid = Tile(resid, run, runs, pair, count);         // [runs * count, positions, d_model]
                     mid.AddInPlace(model.MlpOut(layer, mid));
+                    if (normOfSum)
+                    {
+                        mid.copy_(model.ResidPost(layer, mid));
+                    }
                 });
+            }
+        }
+
+        void AddAttention(int layer, Tensor pre, Tensor written)
+        {
+            pre.AddInPlace(written);
+            if (normOfSum)
+            {
+                pre.copy_(model.ResidMid(layer, pre));
             }
         }
 

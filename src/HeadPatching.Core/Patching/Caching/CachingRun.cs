@@ -150,7 +150,7 @@ public sealed class CachingRun : IDisposable
         }
 
         var (q, k, v) = _model.QueryKeyValue(layer, _prefix);                 // [pairs, heads or key/value heads, start, d_head]
-        return (new KeysValues(Copy(k), Copy(v)), last ? null : _model.ResidPost(layer, _prefix, _model.Attend(layer, q, k, v)));
+        return (new KeysValues(Copy(k), Copy(v)), last ? null : _model.ResidPost(layer, _prefix, _model.Attend(layer, q, k, v, _pairs[0].Length)));
     }
 
     /// <summary>Both runs' keys or values after the prefix's: [2 * pairs, key/value heads, position, d_head]</summary>

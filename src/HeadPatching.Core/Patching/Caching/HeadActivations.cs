@@ -79,8 +79,8 @@ public sealed class HeadActivations : IDisposable
             return pre;
         }
 
-        Tensor mid = pre.Plus(_model.AttentionOut(_layer, Z(from)));
-        return point == StreamPoint.Mid ? mid : mid.Plus(_model.MlpOut(_layer, _model.Config.ParallelResidual ? pre : mid));
+        Tensor mid = _model.ResidMid(_layer, pre.Plus(_model.AttentionOut(_layer, Z(from))));
+        return point == StreamPoint.Mid ? mid : _model.ResidPost(_layer, mid.Plus(_model.MlpOut(_layer, _model.Config.ParallelResidual ? pre : mid)));
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching.Caching;
 using static TorchSharp.torch;
 
@@ -41,13 +42,25 @@ public sealed class LayerComponent : ILayerPatch
     /// <inheritdoc/>
     public Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start)
     {
-        Tensor change = Component(model, layer, source, start) - Component(model, layer, patched, start); // [pairs, count, d_model]
+        Tensor change = StreamWith(source) - StreamWith(patched);             // [pairs, count, d_model]
         if (where is not null)
         {
             change = change * where.From(start).unsqueeze(-1);
         }
 
         return _ => change.unsqueeze(0).clone();
+
+        // Up to what both have in common: where norms are of the stream itself, all of it counts.
+        Tensor StreamWith(HeadActivations run)
+        {
+            Tensor component = Component(model, layer, run, start);
+            return (_patch, model.Config.NormPlace) switch
+            {
+                (Patch.AttnOut, NormPlace.AfterSum) => model.ResidMid(layer, patched.ResidPre(start).Plus(component)),
+                (Patch.MlpOut, NormPlace.AfterSum) => model.ResidPost(layer, patched.Stream(StreamPoint.Mid, start).Plus(component)),
+                _ => component,
+            };
+        }
     }
 
     /// <summary>The component in one run, from a position on, [pairs, positions, d_model].</summary>

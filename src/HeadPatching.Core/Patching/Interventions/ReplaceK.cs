@@ -17,6 +17,9 @@ public sealed class ReplaceK : IIntervention
     public bool OfKeyValueHeads => true;
 
     /// <inheritdoc/>
+    public bool ReachesOtherHeads(ModelConfig config) => config.QueryKeyNorm == QueryKeyNorm.AllHeads;
+
+    /// <inheritdoc/>
     public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start) =>
         model.Attend(layer, patched.Q(start), Replacement.At(source.KeysValues.K, patched.KeysValues.K, where), patched.KeysValues.V);
 }

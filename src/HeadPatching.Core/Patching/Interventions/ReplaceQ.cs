@@ -14,6 +14,9 @@ public sealed class ReplaceQ : IIntervention
     public bool OnlyOwnPosition => true;
 
     /// <inheritdoc/>
+    public bool ReachesOtherHeads(ModelConfig config) => config.QueryKeyNorm == QueryKeyNorm.AllHeads;
+
+    /// <inheritdoc/>
     public Tensor ReplacedZ(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start) =>
         model.Attend(layer, Replacement.At(source.Q(start), patched.Q(start), where?.From(start)), patched.KeysValues.K, patched.KeysValues.V);
 }

@@ -19,7 +19,7 @@ namespace HeadPatching.Core.Patching.Paths;
 internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, HeadActivations> patched, bool freezeMlps, int start, int count)
 {
     /// <summary>resid_post of the last layer.</summary>
-    /// <param name="written">(z' - z) W_O of each sender, [runs, pairs, count, d_model]</param>
+    /// <param name="written">How each sender changes the stream in its layer, (z' - z) W_O or what norms make of it, [runs, pairs, count, d_model]</param>
     /// <returns>[runs, pairs, count, d_model]</returns>
     public Tensor Final(Tensor written)
     {
@@ -28,7 +28,7 @@ internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, He
     }
 
     /// <summary>The queries, keys or values that each receiver computes from the changed stream at its layer's input.</summary>
-    /// <param name="written">(z' - z) W_O of each sender, [runs, pairs, count, d_model]</param>
+    /// <param name="written">How each sender changes the stream in its layer, as above.</param>
     /// <param name="receivers">Heads' inputs in layers after the sender's.</param>
     /// <returns>For each receiver [runs * pairs, count, d_head]</returns>
     public IReadOnlyDictionary<Receiver, Tensor> Received(Tensor written, IReadOnlyList<Receiver> receivers)
@@ -58,7 +58,8 @@ internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, He
     /// <summary>The stream at the input of a later layer, from that at an earlier one's, which is disposed of.</summary>
     private Tensor Advance(Tensor resid, int from, int to, Tensor written)
     {
-        if (freezeMlps)
+        bool normOfSum = model.Config.NormPlace == NormPlace.AfterSum;
+        if (freezeMlps && !normOfSum)
         {
             resid.Dispose();
             return (to < model.Config.Layers ? ResidPre(to) : model.ResidPost(to - 1, ResidPre(to - 1), Z(to - 1))).Plus(written);
@@ -67,13 +68,14 @@ internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, He
         for (int layer = from; layer < to; layer++)
         {
             using var layerScope = NewDisposeScope();
-            Tensor mid = resid.Plus(model.AttentionOut(layer, Z(layer)));
+            Tensor mid = model.ResidMid(layer, resid.Plus(model.AttentionOut(layer, Z(layer))));
             if (layer == senderLayer)
             {
                 mid = mid.Plus(written);
             }
 
-            Tensor post = mid.Plus(model.MlpOut(layer, model.Config.ParallelResidual ? resid : mid));
+            Tensor mlpOut = model.MlpOut(layer, freezeMlps ? Mid(layer) : model.Config.ParallelResidual ? resid : mid);
+            Tensor post = model.ResidPost(layer, mid.Plus(mlpOut));
             resid.Dispose();
             resid = post.MoveToOuterDisposeScope();
         }
@@ -83,6 +85,9 @@ internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, He
 
     /// <summary>The base run's, at the replaced positions, [pairs, count, d_model].</summary>
     private Tensor ResidPre(int layer) => patched(layer).ResidPre(start).narrow(1, 0, count);
+
+    /// <summary>The base run's, at the replaced positions, [pairs, count, d_model].</summary>
+    private Tensor Mid(int layer) => model.ResidMid(layer, ResidPre(layer).Plus(model.AttentionOut(layer, Z(layer))));
 
     /// <summary>The base run's, at the replaced positions, [pairs, heads, count, d_head].</summary>
     private Tensor Z(int layer) => patched(layer).Z(start).narrow(2, 0, count);

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Models;
 
 namespace HeadPatching.Core.Prompts.Tokenizers;
 
@@ -33,14 +34,20 @@ internal sealed partial class PieceSplitter
         .ToDictionary(group => group.Key, group => group.First());
 
     private readonly Regex _pattern;
+    private readonly bool _onlyMatches;
 
-    private PieceSplitter(Regex pattern) => _pattern = pattern;
+    private PieceSplitter(Regex pattern, bool onlyMatches = false) => (_pattern, _onlyMatches) = (pattern, onlyMatches);
 
     /// <summary>GPT-2's rule: contractions, words, numbers, signs, white space.</summary>
     public static PieceSplitter Gpt2 { get; } = new(Gpt2Pieces());
 
     /// <summary>A splitter of a pattern that tokenizer.json has; null where .NET might read it otherwise than it is meant.</summary>
-    public static PieceSplitter? OfPattern(string pattern)
+    /// <param name="pattern">The pattern.</param>
+    /// <param name="onlyMatches">
+    /// Whether what is between its matches is no piece, but dropped. No pattern that is published so leaves anything between them; a text of
+    /// which one would is refused, for a tokenizer that drops some of it cannot be meant.
+    /// </param>
+    public static PieceSplitter? OfPattern(string pattern, bool onlyMatches = false)
     {
         if (!Regex.IsMatch(pattern, SharedSyntax, RegexOptions.CultureInvariant))
         {
@@ -51,7 +58,7 @@ internal sealed partial class PieceSplitter
         {
             // Not RegexOptions.NonBacktracking, which needs no bound on time: up to .NET 10 it drops matches of patterns that begin with
             // something optional, as " ?\p{L}+" does (dotnet/runtime#130176), and a token would be wrong without a word.
-            return new PieceSplitter(new Regex(pattern, RegexOptions.CultureInvariant, LongestMatch));
+            return new PieceSplitter(new Regex(pattern, RegexOptions.CultureInvariant, LongestMatch), onlyMatches);
         }
         catch (ArgumentException)
         {
@@ -104,6 +111,7 @@ internal sealed partial class PieceSplitter
             {
                 if (match.Index > done)
                 {
+                    ThrowIfDropped(text, done, match.Index);
                     pieces.Add((done, match.Index));
                 }
 
@@ -126,10 +134,23 @@ internal sealed partial class PieceSplitter
 
         if (done < text.Length)
         {
+            ThrowIfDropped(text, done, text.Length);
             pieces.Add((done, text.Length));
         }
 
         return pieces;
+    }
+
+    private void ThrowIfDropped(string text, int from, int to)
+    {
+        if (_onlyMatches)
+        {
+            throw new InvalidInputException(
+                FaultKinds.NoTokenizer,
+                "",
+                $"{TokenizerJson.FileName} is not supported for this text: its pre_tokenizer.pattern matches all but {Untrusted.Show(text[from..to])}, which would be dropped. "
+                + "Token-id prompts work.");
+        }
     }
 
     private static InvalidInputException TooSlow(int length) => new(

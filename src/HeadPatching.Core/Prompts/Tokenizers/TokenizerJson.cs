@@ -6,7 +6,7 @@ namespace HeadPatching.Core.Prompts.Tokenizers;
 
 /// <summary>
 /// Reads a <c>tokenizer.json</c>, the form of Hugging Face's tokenizers: byte-pair encodings in the byte-level spelling (GPT-2, GPT-NeoX,
-/// Llama 3, Qwen) and in SentencePiece's (Llama 2, Mistral). Whatever is in it that would tokenise text otherwise than is done here makes
+/// Llama 3, Qwen, OLMo 2, gpt-oss) and in SentencePiece's (Llama 2, Mistral, Gemma). Whatever is in it that would tokenise text otherwise than is done here makes
 /// it unsupported, by the field's name; nothing is passed over but what only concerns decoding, padding, cutting off and special tokens
 /// around a text.
 /// </summary>
@@ -186,17 +186,24 @@ internal static class TokenizerJson
             case "Split":
                 Know(split, "pre_tokenizer.", "type", "pattern", "behavior", "invert");
                 JsonElement pattern = Object(split, "pattern") ?? throw Unsupported("pre_tokenizer.pattern is missing.");
-                if (Text(split, "behavior") != "Isolated" || Flag(split, "invert", false))
+                // Removed and inverted: what is between the matches is removed.
+                bool onlyMatches = Text(split, "behavior") == "Removed" && Flag(split, "invert", false);
+                if (!onlyMatches && (Text(split, "behavior") != "Isolated" || Flag(split, "invert", false)))
                 {
-                    throw Unsupported($"pre_tokenizer.behavior is {Show(split, "behavior")}, invert {Show(split, "invert")}; supported are Isolated and false.");
+                    throw Unsupported(
+                        $"pre_tokenizer.behavior is {Show(split, "behavior")}, invert {Show(split, "invert")}; supported are Isolated and false, or Removed and true.");
                 }
 
-                return Text(pattern, "Regex") is { } regex && PieceSplitter.OfPattern(regex) is { } splitter
+                return Text(pattern, "Regex") is { } regex && PieceSplitter.OfPattern(regex, onlyMatches) is { } splitter
                     ? [splitter]
                     : throw Unsupported($"pre_tokenizer.pattern is {Untrusted.Show(pattern.GetRawText())}, which is not surely understood as it is meant.");
 
+            case "Digits":
+                Know(split, "pre_tokenizer.", "type", "individual_digits");
+                return [PieceSplitter.OfPattern(Flag(split, "individual_digits", false) ? @"\p{N}" : @"\p{N}+")!];
+
             default:
-                throw Unsupported($"pre_tokenizer.type is {Show(split, "type")}; supported for byte-level tokenizers are Split and ByteLevel.");
+                throw Unsupported($"pre_tokenizer.type is {Show(split, "type")}; supported for byte-level tokenizers are Split, Digits and ByteLevel.");
         }
     }
 
@@ -208,6 +215,7 @@ internal static class TokenizerJson
         {
             case ["Prepend", "Replace"] when splits.Count == 0:
             case ["Replace"] when splits.Count == 0:
+            case ["Replace", "Split"] when normalizers.Count == 1 && SplitsAtSpaces(splits[0]): // Gemma's: the normalizer has left no space to split at
                 JsonElement replace = normalizers[^1];
                 Know(replace, "normalizer.", "type", "pattern", "content");
                 if (Object(replace, "pattern") is not { } pattern || Text(pattern, "String") != " " || Text(replace, "content") is not { Length: 1 } content)
@@ -215,7 +223,7 @@ internal static class TokenizerJson
                     throw Unsupported($"normalizer is {Untrusted.Show(replace.GetRawText())}; supported is a Replace of the space by one character.");
                 }
 
-                if (types.Length == 2)
+                if (normalizers.Count == 2)
                 {
                     Know(normalizers[0], "normalizer.", "type", "prepend");
                     if (Text(normalizers[0], "prepend") != content)
@@ -224,7 +232,7 @@ internal static class TokenizerJson
                     }
                 }
 
-                return new MarkedSpaceSpelling(content[0], types.Length == 2 ? LeadingMark.Always : LeadingMark.Never, byNormalizer: true, splitAtMarks: false);
+                return new MarkedSpaceSpelling(content[0], normalizers.Count == 2 ? LeadingMark.Always : LeadingMark.Never, byNormalizer: true, splitAtMarks: false);
 
             case ["Metaspace"] when normalizers.Count == 0:
                 JsonElement metaspace = splits[0];
@@ -249,6 +257,12 @@ internal static class TokenizerJson
                     $"normalizer and pre_tokenizer are {Untrusted.ShowSome([.. types.Select(type => type ?? "null")])}; "
                     + "supported with model.byte_fallback are Prepend and Replace, or Metaspace.");
         }
+    }
+
+    private static bool SplitsAtSpaces(JsonElement split)
+    {
+        Know(split, "pre_tokenizer.", "type", "pattern", "behavior", "invert");
+        return Object(split, "pattern") is { } pattern && Text(pattern, "String") == " " && !Flag(split, "invert", false);
     }
 
     /// <summary>The parts of a Sequence, or the one part there is.</summary>

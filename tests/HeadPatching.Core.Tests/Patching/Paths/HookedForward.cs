@@ -100,8 +100,8 @@ internal sealed class HookedForward : IDisposable
         Tensor resid = _model.Embed(tensor(ids.Select(id => (long)id).ToArray()).unsqueeze(0))[0]; // [position, d_model]
         for (int layer = 0; layer < _model.Config.Layers; layer++)
         {
-            Tensor mid = resid.Plus(_model.Config.Family == "gpt2" ? Gpt2Attention(layer, resid, at) : Attention(layer, resid, at));
-            resid = mid.Plus(at($"{layer}.hook_mlp_out", _model.MlpOut(layer, _model.Config.ParallelResidual ? resid : mid)));
+            Tensor mid = _model.ResidMid(layer, resid.Plus(_model.Config.Family == "gpt2" ? Gpt2Attention(layer, resid, at) : Attention(layer, resid, at)));
+            resid = _model.ResidPost(layer, mid.Plus(at($"{layer}.hook_mlp_out", _model.MlpOut(layer, _model.Config.ParallelResidual ? resid : mid))));
         }
 
         return _model.Unembed(_model.FinalNorm(resid));

@@ -55,10 +55,22 @@ public class PathPatcherTests
     [InlineData("llama-golden", "logits", true, "-1")]
     [InlineData("llama-golden", "L2H7.q", false, "each")]
     [InlineData("llama-golden", "L1H1.k L2H0.v", false, "all")]
+    [InlineData("gemma2-golden", "logits", false, "all")]
+    [InlineData("gemma2-golden", "logits", true, "-1")]
+    [InlineData("gemma2-golden", "L2H1.k L3H0.v", true, "each")]
+    [InlineData("gemma3-golden", "L3H1.q L5H0.k", false, "all")]
+    [InlineData("olmo2-golden", "logits", true, "all")]
+    [InlineData("olmo2-golden", "L1H4.q L2H1.k", false, "each")]
+    [InlineData("phi3-longrope-golden", "L1H1.k L2H3.q", false, "all")]
+    [InlineData("granite-golden", "L2H1.v", true, "all")]
+    [InlineData("gptj-golden", "L1H1.v L2H0.q", false, "all")]
+    [InlineData("opt350-golden", "logits", true, "all")]
+    [InlineData("opt350-golden", "L1H1.v L2H0.q", true, "each")]
+    [InlineData("gpt_oss-golden", "L1H1.k L3H0.q", false, "all")]
     public void In_the_other_families_too(string model, string receivers, bool freezeMlps, string positions)
     {
         using var golden = new GoldenModel(model, ScalarType.Float64);
-        Assert.True(CompareWithHooks(golden.Model, golden.Pairs, Options(receivers, freezeMlps, positions)) > 1e-6);
+        Assert.True(CompareWithHooks(golden.Model, golden.BothWays, Options(receivers, freezeMlps, positions)) > 1e-6);
     }
 
     /// <summary>GPT-2's own weights in parallel blocks: attention and MLP of a layer read the same stream.</summary>
