@@ -1,6 +1,7 @@
 using System.Text.Json;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models.Families;
+using HeadPatching.Core.Models.Families.Configs;
 
 namespace HeadPatching.Core.Models;
 

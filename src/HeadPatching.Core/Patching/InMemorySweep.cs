@@ -56,10 +56,11 @@ public static class InMemorySweep
 
         IReadOnlyList<LayerPatches> PatchChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
         {
+            ChunkAblation? given = ablation?.For(measured.Pairs);
             IReadOnlyList<Tensor> put = options.Ablation switch
             {
-                Ablation.Mean => [.. means.Select((mean, layer) => ablation!.For(measured.Pairs).Mean(mean.Sums, activations.Layers[layer].Base(options.Direction).Z!))],
-                Ablation.Resample => ablation!.For(measured.Pairs).Resampled(model, 0, layers),
+                Ablation.Mean => [.. means.Select((mean, layer) => given!.Mean(mean.Sums, activations.Layers[layer].Base(options.Direction).Z!))],
+                Ablation.Resample => given!.Resampled(model, 0, layers),
                 _ => [],
             };
             try

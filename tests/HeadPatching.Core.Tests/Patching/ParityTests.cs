@@ -160,7 +160,8 @@ public class ParityTests
         return differences;
     }
 
-    private static Differences ComparePairs(GoldenModel golden)
+    /// <summary>Of the tables that every family's values have.</summary>
+    internal static Differences ComparePairs(GoldenModel golden, bool roundedToFloat32 = true)
     {
         var differences = new Differences();
         Compare("z_all_pos", new PatchOptions { Patch = Patch.Z });
@@ -177,7 +178,7 @@ public class ParityTests
         Compare("zero_ablation_of_clean", new PatchOptions { Ablation = Ablation.Zero, Direction = Direction.Noise });
         return differences;
 
-        void Compare(string table, PatchOptions options) => ComparePairs(golden, differences, table, options);
+        void Compare(string table, PatchOptions options) => ComparePairs(golden, differences, table, options, roundedToFloat32);
     }
 
     internal static void ComparePairs(GoldenModel golden, Differences differences, string table, PatchOptions options, bool roundedToFloat32 = true)

@@ -1,3 +1,6 @@
+using HeadPatching.Core.Models.Families.Configs;
+using HeadPatching.Core.Models.Families.Weights;
+
 namespace HeadPatching.Core.Models.Families;
 
 /// <summary>

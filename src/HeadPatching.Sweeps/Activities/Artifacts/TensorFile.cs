@@ -58,42 +58,47 @@ internal static class TensorFile
         Traffic traffic,
         CancellationToken cancellationToken)
     {
-        if (await store.OpenReadAsync(name, cancellationToken) is not Stream stream || Opened(stream, name) is not SafetensorsFile opened)
+        if (await store.OpenReadAsync(name, cancellationToken) is not Stream stream)
         {
             return null;
         }
 
-        using SafetensorsFile file = opened;
-        if (!wanted.All(tensor => file.Tensors.ContainsKey(tensor) && file.Metadata.ContainsKey(tensor)))
-        {
-            return null;
-        }
-
-        SafetensorsEntry[] entries = [.. wanted.Select(tensor => file.Tensors[tensor])];
-        Dictionary<string, Tensor> tensors = lease.Use(_ => Empty(entries));
         try
         {
-            bool read = file.Length <= SmallFile
-                ? lease.Use(_ => ReadWhole(file, tensors))
-                : await ReadPiecesAsync(store, lease, file, entries, tensors, cache, traffic, cancellationToken);
-            if (read && lease.Use(model => Check(file, tensors, toDevice ? model.Device : CPU, cache)))
-            {
-                traffic.BytesRead += file.Length <= SmallFile ? entries.Sum(entry => entry.ByteCount) : 0;
-                return tensors;
-            }
+            using SafetensorsFile file = SafetensorsFile.Open(stream, name);
+            return wanted.All(tensor => file.Tensors.ContainsKey(tensor) && file.Metadata.ContainsKey(tensor))
+                ? await ReadAsync(store, lease, file, wanted, toDevice, cache, traffic, cancellationToken)
+                : null;
         }
-        catch
+        catch (InvalidInputException)
         {
-            Dispose();
-            throw;
+            return null; // torn: it is made again
         }
+    }
 
-        Dispose();
-        return null; // torn: it is made again
-
-        void Dispose()
+    private static async Task<IReadOnlyDictionary<string, Tensor>?> ReadAsync(
+        IArtifactStore store,
+        LoadedModels.Lease lease,
+        SafetensorsFile file,
+        IReadOnlyList<string> wanted,
+        bool toDevice,
+        TensorCache? cache,
+        Traffic traffic,
+        CancellationToken cancellationToken)
+    {
+        bool small = file.Length <= SmallFile, whole = false;
+        SafetensorsEntry[] entries = [.. wanted.Select(tensor => file.Tensors[tensor])];
+        Dictionary<string, Tensor> tensors = lease.Use(_ => Made(entries, entry => small ? file.Read(entry.Name) : SafetensorsFile.Empty(entry)));
+        try
         {
-            foreach (Tensor tensor in tensors.Values)
+            whole = (small || await ReadPiecesAsync(store, lease, file, entries, tensors, cache, traffic, cancellationToken))
+                && lease.Use(model => Check(file, tensors, toDevice ? model.Device : CPU, cache));
+            traffic.BytesRead += small && whole ? entries.Sum(entry => entry.ByteCount) : 0;
+            return whole ? tensors : null;
+        }
+        finally
+        {
+            foreach (Tensor tensor in whole ? [] : tensors.Values.ToArray())
             {
                 tensor.Dispose();
             }
@@ -109,43 +114,13 @@ internal static class TensorFile
         return here.Sum(named => named.Tensor.NumberOfElements * named.Tensor.ElementSize);
     }
 
-    /// <summary>The file, its header read; null where it is torn.</summary>
-    private static SafetensorsFile? Opened(Stream stream, string name)
-    {
-        try
-        {
-            return SafetensorsFile.Open(stream, name);
-        }
-        catch (InvalidInputException)
-        {
-            return null;
-        }
-    }
-
-    private static Dictionary<string, Tensor> Empty(IReadOnlyList<SafetensorsEntry> entries)
+    /// <summary>A tensor for each entry, in no dispose scope.</summary>
+    private static Dictionary<string, Tensor> Made(IReadOnlyList<SafetensorsEntry> entries, Func<SafetensorsEntry, Tensor> make)
     {
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
-        return entries.ToDictionary(entry => entry.Name, entry => SafetensorsFile.Empty(entry).DetachFromDisposeScope());
-    }
-
-    private static bool ReadWhole(SafetensorsFile file, Dictionary<string, Tensor> into)
-    {
-        try
-        {
-            using var mode = inference_mode();
-            using var scope = NewDisposeScope();
-            foreach (var (name, tensor) in into)
-            {
-                tensor.copy_(file.Read(name));
-            }
-
-            return true;
-        }
-        catch (InvalidInputException)
-        {
-            return false;
-        }
+        (string Name, Tensor Tensor)[] made = [.. entries.Select(entry => (entry.Name, make(entry)))];
+        return made.ToDictionary(one => one.Name, one => one.Tensor.DetachFromDisposeScope());
     }
 
     /// <summary>Fills tensors with pieces of the artifact, some of them at a time, so that no more than those are in memory twice.</summary>

@@ -1,6 +1,6 @@
 using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Configs;
 
 /// <summary>
 /// Reads the config.json of a Gemma 2, of a Gemma 3, and of the text part of a Gemma 3 that also sees pictures. Defaults are those of

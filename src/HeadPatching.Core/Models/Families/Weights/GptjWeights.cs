@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Weights;
 
 /// <summary>GPT-J's tensors in a Hugging Face weights file: their names, their shapes, and where each goes. One norm serves attention and MLP.</summary>
 internal static class GptjWeights
@@ -55,7 +55,7 @@ internal static class GptjWeights
         {
             AttentionNormWeight = normWeight,
             AttentionNormBias = normBias,
-            QueryKeyValueWeight = Layout.Transposed(() => cat([read("attn.q_proj.weight"), read("attn.k_proj.weight"), read("attn.v_proj.weight")], 0)),
+            QueryKeyValueWeight = Layout.Transposed(() => Layout.Joined(read, "attn", "weight")),
             OutputWeight = Layout.Transposed(() => read("attn.out_proj.weight")),
             MlpNormWeight = normWeight,
             MlpNormBias = normBias,

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Models;
+namespace HeadPatching.Core.Models.Families.Configs;
 
 /// <summary>
 /// The fields of a config.json. A field that is missing or wrong adds a fault and reads as null or its default, so that one reading finds
@@ -116,6 +116,15 @@ internal sealed class ConfigFields
                 $"quantization_config is there (quant_method {Untrusted.Show(quantization.Text("quant_method") ?? "missing")}); quantised weights are not supported, "
                 + "but for gpt-oss's mxfp4. Get the model as float32, float16 or bfloat16.");
         }
+    }
+
+    /// <summary>The BOS, a token of the vocabulary. Null where config.json says null, which is that there is none; where it says nothing, the family's own, if the vocabulary has it.</summary>
+    /// <param name="vocabulary">The vocabulary's size; null where that could not be read.</param>
+    /// <param name="missing">The family's own.</param>
+    public int? BosId(int? vocabulary, int missing)
+    {
+        int last = (vocabulary ?? Limits.Vocabulary) - 1;
+        return Mentions("bos_token_id") ? Integer("bos_token_id", 0, last) : missing <= last ? missing : null;
     }
 
     /// <summary>A field that must be there, an integer from 1 to <paramref name="max"/>; null where it is not so.</summary>

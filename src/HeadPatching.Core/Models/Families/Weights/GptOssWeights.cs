@@ -1,7 +1,7 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Weights;
 
 /// <summary>
 /// gpt-oss's tensors in a Hugging Face weights file: a Llama's attention with sinks, and experts whose gate and other half are columns in turn.
@@ -74,8 +74,8 @@ internal static class GptOssWeights
         return new LayerWeights
         {
             AttentionNormWeight = read("input_layernorm.weight"),
-            QueryKeyValueWeight = Layout.Transposed(() => Joined("weight")),
-            QueryKeyValueBias = config.QueryKeyValueBias ? Layout.Kept(() => Joined("bias")) : null,
+            QueryKeyValueWeight = Layout.Transposed(() => Layout.Joined(read, "self_attn", "weight")),
+            QueryKeyValueBias = config.QueryKeyValueBias ? Layout.Kept(() => Layout.Joined(read, "self_attn", "bias")) : null,
             Sinks = read("self_attn.sinks"),
             OutputWeight = Layout.Transposed(() => read("self_attn.o_proj.weight")),
             OutputBias = config.OutputBias ? read("self_attn.o_proj.bias") : null,
@@ -89,10 +89,6 @@ internal static class GptOssWeights
             MlpOutWeight = Layout.Kept(() => ByExpert("mlp.experts.down_proj")),
             MlpOutBias = read("mlp.experts.down_proj_bias"),
         };
-
-        // Of q, k and v, one below the other: [(heads + 2 * kv_heads) * d_head, ..]
-        Tensor Joined(string part) =>
-            cat([read($"self_attn.q_proj.{part}"), read($"self_attn.k_proj.{part}"), read($"self_attn.v_proj.{part}")], 0);
 
         // [experts, d_model, d_mlp] each
         (Tensor Gate, Tensor Up) GateAndUp()

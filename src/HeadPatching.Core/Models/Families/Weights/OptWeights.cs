@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Weights;
 
 /// <summary>
 /// OPT's tensors in a Hugging Face weights file: their names, their shapes, and where each goes. Where embeddings are narrower than the stream,
@@ -90,8 +90,8 @@ internal static class OptWeights
         {
             AttentionNormWeight = before ? attentionWeight : null,
             AttentionNormBias = before ? attentionBias : null,
-            QueryKeyValueWeight = Layout.Transposed(() => Joined("weight")),
-            QueryKeyValueBias = Layout.Kept(() => Joined("bias")),
+            QueryKeyValueWeight = Layout.Transposed(() => Layout.Joined(read, "self_attn", "weight")),
+            QueryKeyValueBias = Layout.Kept(() => Layout.Joined(read, "self_attn", "bias")),
             OutputWeight = Layout.Transposed(() => read("self_attn.out_proj.weight")),
             OutputBias = read("self_attn.out_proj.bias"),
             AttentionOutNormWeight = before ? null : attentionWeight,
@@ -105,9 +105,5 @@ internal static class OptWeights
             MlpOutNormWeight = before ? null : mlpWeight,
             MlpOutNormBias = before ? null : mlpBias,
         };
-
-        // Of q, k and v, one below the other: [3 * d_model, ..]
-        Tensor Joined(string part) =>
-            cat([read($"self_attn.q_proj.{part}"), read($"self_attn.k_proj.{part}"), read($"self_attn.v_proj.{part}")], 0);
     }
 }

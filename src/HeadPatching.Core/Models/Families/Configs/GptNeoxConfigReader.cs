@@ -1,6 +1,6 @@
 using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Configs;
 
 /// <summary>
 /// Reads the config.json of a GPT-NeoX or Pythia (<c>model_type</c> <c>gpt_neox</c>). Defaults are those of transformers' GPTNeoXConfig,

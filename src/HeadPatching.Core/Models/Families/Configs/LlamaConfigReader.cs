@@ -1,6 +1,6 @@
 using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Configs;
 
 /// <summary>
 /// Reads the config.json of a Llama and of the families that differ from it in a few fields. Defaults are those of transformers' classes for

@@ -1,6 +1,6 @@
 using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Configs;
 
 /// <summary>
 /// Reads the config.json of a GPT-2 (<c>model_type</c> <c>gpt2</c>). Defaults are those of transformers' GPT2Config, except that
@@ -28,7 +28,7 @@ internal static class Gpt2ConfigReader
         var normEpsilon = fields.Fraction("layer_norm_epsilon", missing: 1e-5);
         var activation = fields.Activation("activation_function", missing: Activation.GeluTanh);
         var tied = fields.Flag("tie_word_embeddings", missing: true);
-        var bosId = BosId(fields, vocabulary ?? Limits.Vocabulary);
+        var bosId = fields.BosId(vocabulary, DefaultBosId);
         CheckAttentionFlags(fields);
         fields.RefuseQuantised();
         fields.ThrowIfAny();
@@ -49,17 +49,6 @@ internal static class Gpt2ConfigReader
             BosId = bosId,
             TiedUnembedding = tied,
         };
-    }
-
-    private static int? BosId(ConfigFields fields, int vocabulary)
-    {
-        // An explicit null says that the model has none.
-        if (fields.Mentions("bos_token_id"))
-        {
-            return fields.Integer("bos_token_id", 0, vocabulary - 1);
-        }
-
-        return DefaultBosId < vocabulary ? DefaultBosId : null;
     }
 
     /// <summary>

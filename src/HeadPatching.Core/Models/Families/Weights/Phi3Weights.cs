@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Weights;
 
 /// <summary>The tensors of a Phi-3 in a Hugging Face weights file: a Llama's, but q, k and v in one, and the MLP's gate and its other half in one.</summary>
 internal static class Phi3Weights

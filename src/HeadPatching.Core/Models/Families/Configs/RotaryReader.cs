@@ -1,6 +1,6 @@
 using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Configs;
 
 /// <summary>
 /// Reads a rotary embedding out of a config.json: its base, and what is in <c>rope_scaling</c> (transformers 4) or

@@ -1,6 +1,6 @@
 using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Configs;
 
 /// <summary>Reads the config.json of a gpt-oss (<c>model_type</c> <c>gpt_oss</c>). Defaults are those of transformers' GptOssConfig.</summary>
 internal static class GptOssConfigReader

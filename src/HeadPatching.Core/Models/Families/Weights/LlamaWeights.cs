@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Weights;
 
 /// <summary>
 /// The tensors of a Llama, Mistral, Qwen, Granite, Gemma or OLMo 2 in a Hugging Face weights file: their names, their shapes, and where each
@@ -91,8 +91,8 @@ internal static class LlamaWeights
         return new LayerWeights
         {
             AttentionNormWeight = Norm(norms.Attention),
-            QueryKeyValueWeight = Layout.Transposed(() => Joined("weight")),
-            QueryKeyValueBias = config.QueryKeyValueBias ? Layout.Kept(() => Joined("bias")) : null,
+            QueryKeyValueWeight = Layout.Transposed(() => Layout.Joined(read, "self_attn", "weight")),
+            QueryKeyValueBias = config.QueryKeyValueBias ? Layout.Kept(() => Layout.Joined(read, "self_attn", "bias")) : null,
             QueryNormWeight = config.QueryKeyNorm == QueryKeyNorm.None ? null : read("self_attn.q_norm.weight"),
             KeyNormWeight = config.QueryKeyNorm == QueryKeyNorm.None ? null : read("self_attn.k_norm.weight"),
             OutputWeight = Layout.Transposed(() => Written("self_attn.o_proj.weight")),
@@ -111,9 +111,5 @@ internal static class LlamaWeights
         Tensor? Norm(string? name) => name is null ? null : read(name);
 
         Tensor Written(string name) => config.WrittenScale == 1 ? read(name) : read(name) * tensor(config.WrittenScale);
-
-        // Of q, k and v, one below the other: [(heads + 2 * kv_heads) * d_head, ..]
-        Tensor Joined(string part) =>
-            cat([read($"self_attn.q_proj.{part}"), read($"self_attn.k_proj.{part}"), read($"self_attn.v_proj.{part}")], 0);
     }
 }

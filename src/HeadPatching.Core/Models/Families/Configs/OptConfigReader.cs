@@ -1,6 +1,6 @@
 using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Configs;
 
 /// <summary>
 /// Reads the config.json of an OPT (<c>model_type</c> <c>opt</c>). Defaults are those of transformers' OPTConfig, except that the sizes must be
@@ -29,7 +29,7 @@ internal static class OptConfigReader
         bool finalNorm = before && !fields.Flag("_remove_final_layer_norm", missing: false);
         var tied = fields.Flag("tie_word_embeddings", missing: true);
         int? embeddingWidth = fields.Integer("word_embed_proj_dim", 1, Limits.Width);
-        var bosId = fields.Mentions("bos_token_id") ? fields.Integer("bos_token_id", 0, (vocabulary ?? Limits.Vocabulary) - 1) : DefaultBosId;
+        var bosId = fields.BosId(vocabulary, DefaultBosId);
         foreach (string name in new[] { "enable_bias", "layer_norm_elementwise_affine" })
         {
             if (!fields.Flag(name, missing: true))
@@ -57,7 +57,7 @@ internal static class OptConfigReader
             FinalNorm = finalNorm,
             Activation = activation,
             EmbeddingWidth = embeddingWidth is int own && own != width ? own : null,
-            BosId = bosId < vocabulary ? bosId : null,
+            BosId = bosId,
             TiedUnembedding = tied,
         };
     }

@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Weights;
 
 /// <summary>GPT-2's tensors in a Hugging Face weights file: their names, their shapes, and where each goes.</summary>
 internal static class Gpt2Weights

@@ -1,6 +1,6 @@
 using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Configs;
 
 /// <summary>
 /// Reads the config.json of a GPT-J (<c>model_type</c> <c>gptj</c>). Defaults are those of transformers' GPTJConfig, except that the sizes
@@ -39,7 +39,7 @@ internal static class GptjConfigReader
             fields.AddFault(FaultKinds.UnsupportedModel, "tie_word_embeddings is true; GPT-J's unembedding is one of its own, with a bias.");
         }
 
-        var bosId = fields.Mentions("bos_token_id") ? fields.Integer("bos_token_id", 0, (vocabulary ?? Limits.Vocabulary) - 1) : DefaultBosId;
+        var bosId = fields.BosId(vocabulary, DefaultBosId);
         fields.Refuse("rope_scaling", "rope_parameters");
         fields.RefuseQuantised();
         fields.ThrowIfAny();
@@ -62,7 +62,7 @@ internal static class GptjConfigReader
             QueryKeyValueBias = false,
             OutputBias = false,
             UnembeddingBias = true,
-            BosId = bosId < vocabulary ? bosId : null,
+            BosId = bosId,
             TiedUnembedding = false,
         };
     }

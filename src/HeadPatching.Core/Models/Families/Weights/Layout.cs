@@ -1,13 +1,20 @@
 using HeadPatching.Core.Native;
 using static TorchSharp.torch;
 
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Weights;
 
 /// <summary>Brings stored tensors into the layout of <see cref="LayerWeights"/>, and frees what that leaves over.</summary>
 internal static class Layout
 {
     /// <summary>A matrix as PyTorch's Linear stores it, made [in, out] from [out, in].</summary>
     public static Tensor Transposed(Func<Tensor> stored) => Kept(() => stored().t().contiguous());
+
+    /// <summary>A part of the projections to q, k and v that are stored apart, one below the other: [(heads + 2 * kv_heads) * d_head, ..].</summary>
+    /// <param name="read">Reads a tensor of the layer.</param>
+    /// <param name="attention">What the layer's attention is called.</param>
+    /// <param name="part"><c>weight</c> or <c>bias</c>.</param>
+    public static Tensor Joined(Func<string, Tensor> read, string attention, string part) =>
+        cat([read($"{attention}.q_proj.{part}"), read($"{attention}.k_proj.{part}"), read($"{attention}.v_proj.{part}")], 0);
 
     /// <summary>
     /// The scale of an RMSNorm that is multiplied before the norm is rounded: in float32 where the model is in bfloat16. Gemma stores it less 1.

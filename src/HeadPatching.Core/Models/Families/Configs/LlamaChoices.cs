@@ -1,4 +1,4 @@
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Configs;
 
 /// <summary>What a family that is read as a Llama chooses where another chooses otherwise.</summary>
 /// <param name="Family">Its <c>model_type</c>.</param>

@@ -1,4 +1,4 @@
-namespace HeadPatching.Core.Models.Families;
+namespace HeadPatching.Core.Models.Families.Configs;
 
 /// <summary>
 /// The most that a config.json may say of a size: far above every published model and far below what an int or a machine holds. Beyond
