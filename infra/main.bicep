@@ -51,7 +51,7 @@ param maxReplicas int = 2
 @maxValue(8)
 param activitiesAtOnce int = 1
 
-@description('Threads that libtorch takes for an activity; 0 for half of the cores.')
+@description('Threads that libtorch takes for an activity; 0: the cores, shared out among the activities.')
 @minValue(0)
 @maxValue(256)
 param torchThreads int = 0
@@ -103,7 +103,7 @@ var appSettings = union(
     AZURE_CLIENT_ID: identity.properties.clientId
     APPLICATIONINSIGHTS_CONNECTION_STRING: monitoring.outputs.connectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'Authorization=AAD;ClientId=${identity.properties.clientId}'
-    AzureFunctionsJobHost__extensions__durableTask__maxConcurrentActivityFunctions: string(activitiesAtOnce)
+    HeadPatching__ActivitiesAtOnce: string(activitiesAtOnce)
     HeadPatching__Store: 'https://${storageName}.blob.${environment().suffixes.storage}'
     HeadPatching__Container: artifactContainer
     HeadPatching__Models: modelsFolder

@@ -44,9 +44,12 @@ public sealed record AppSettings
     public double ModelCacheGiB { get; init; } = Sweeps.Models.ModelCache.DefaultGiB;
 
     /// <summary>
-    /// Threads that libtorch takes for one activity. Default, 0: the cores, shared out among two activities at once (host.json's
-    /// maxConcurrentActivityFunctions).
+    /// How many activities run at once on a host, shared out evenly among the sweeps; one more may run for a sweep that has only begun. Default: 2;
+    /// on a GPU 1. The host takes a few more (host.json's maxConcurrentActivityFunctions), which wait a moment for a place and else are turned away.
     /// </summary>
+    public int ActivitiesAtOnce { get; init; } = 2;
+
+    /// <summary>Threads that libtorch takes for one activity. Default, 0: the cores, shared out among <see cref="ActivitiesAtOnce"/>.</summary>
     public int TorchThreads { get; init; }
 
     /// <summary>The connection string of the Application Insights that telemetry is sent to. Default, null: to none.</summary>
@@ -63,7 +66,6 @@ public sealed record AppSettings
     public static AppSettings Read(IConfiguration configuration)
     {
         IConfigurationSection own = configuration.GetSection("HeadPatching");
-        string threads = Text(own["TorchThreads"]) ?? "0";
         string? gib = Text(own["ModelCacheGiB"]);
         return new AppSettings
         {
@@ -74,9 +76,8 @@ public sealed record AppSettings
             ModelCacheGiB = gib is null ? Sweeps.Models.ModelCache.DefaultGiB
                 : double.TryParse(gib, NumberStyles.Float, CultureInfo.InvariantCulture, out double size) && size is > 0 and <= 1e6 ? size
                 : throw new InvalidInputException(FaultKinds.InvalidOption, CacheSetting, $"'{gib}' is not a size in GiB."),
-            TorchThreads = int.TryParse(threads, out int number) && number is >= 0 and <= 256
-                ? number
-                : throw new InvalidInputException(FaultKinds.InvalidOption, "HeadPatching__TorchThreads", $"'{threads}' is not a number of threads; 0 means the default."),
+            ActivitiesAtOnce = Whole(own, nameof(ActivitiesAtOnce), 2, 1, 64, "a number of activities from 1 to 64"),
+            TorchThreads = Whole(own, nameof(TorchThreads), 0, 0, 256, "a number of threads; 0 means the default"),
             Insights = Text(configuration[InsightsSetting]),
             InsightsIdentity = Text(configuration[InsightsIdentitySetting]) is string identity ? IdentityOf(identity) : null,
         };
@@ -110,6 +111,10 @@ public sealed record AppSettings
             : throw new InvalidInputException(
                 FaultKinds.InvalidOption, InsightsIdentitySetting, $"'{setting}' is not understood. It is 'Authorization=AAD;ClientId=ID' with the client id of a managed identity, or 'Authorization=AAD' for the app's own.");
     }
+
+    private static int Whole(IConfigurationSection own, string name, int otherwise, int least, int most, string what) => Text(own[name]) is not string text ? otherwise
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= least && number <= most ? number
+        : throw new InvalidInputException(FaultKinds.InvalidOption, $"HeadPatching__{name}", $"'{text}' is not {what}.");
 
     private static string? Text(string? value) => string.IsNullOrWhiteSpace(value) ? null : value;
 }

@@ -6,6 +6,7 @@ using HeadPatching.Functions.Triggers;
 using HeadPatching.Http.Requests;
 using HeadPatching.Reports;
 using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using Microsoft.Azure.Functions.Worker.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -30,7 +31,8 @@ try
     builder.Services.AddSingleton(TimeProvider.System);
     builder.Services.AddSingleton(services => new LoadedModels(
         services.GetRequiredService<IModelCatalog>(),
-        threads: settings.TorchThreads > 0 ? settings.TorchThreads : Math.Max(1, Environment.ProcessorCount / 2)));
+        threads: settings.TorchThreads > 0 ? settings.TorchThreads : Math.Max(1, Environment.ProcessorCount / settings.ActivitiesAtOnce)));
+    builder.Services.AddSingleton(services => new FairSlots(settings.ActivitiesAtOnce, services.GetRequiredService<TimeProvider>()));
     builder.Services.AddSingleton(ReportFiles.All);
     builder.Services.AddSingleton<ActivityTable>();
     builder.Services.AddSingleton(new RequestLimits());

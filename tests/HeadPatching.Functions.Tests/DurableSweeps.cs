@@ -26,6 +26,9 @@ internal sealed class DurableSweeps : IAsyncDisposable
 
     public IArtifactStore Store => Host.Store;
 
+    /// <summary>The same store, as the activities see it once they have a place.</summary>
+    public WatchedStore Working { get; private set; } = null!;
+
     /// <summary>The models that there are: the demo model, <c>large</c>, <c>deep</c> and <c>broken</c>.</summary>
     public ModelCatalog Catalog { get; private set; } = null!;
 
@@ -55,7 +58,8 @@ internal sealed class DurableSweeps : IAsyncDisposable
     public Func<string, Task> Hold { get; set; } = _ => Task.CompletedTask;
 
     /// <param name="activitiesAtOnce">How many activities may run at once; null: as many as there are cores.</param>
-    public static async Task<DurableSweeps> StartAsync(int? activitiesAtOnce = null)
+    /// <param name="slots">How many of them have a place, as <see cref="AppSettings.ActivitiesAtOnce"/> says; null: all.</param>
+    public static async Task<DurableSweeps> StartAsync(int? activitiesAtOnce = null, int? slots = null)
     {
         var sweeps = new DurableSweeps();
         string models = sweeps._folder["models"];
@@ -67,7 +71,8 @@ internal sealed class DurableSweeps : IAsyncDisposable
         sweeps._models = new LoadedModels(sweeps.Catalog, threads: 1); // the embedded engine has as many: sums in float32 depend on it
         var activities = new SweepActivities(
             store,
-            new ActivityTable(store, sweeps.Catalog, sweeps._models, ReportFiles.All, TimeProvider.System));
+            new ActivityTable(sweeps.Working = new WatchedStore(store), sweeps.Catalog, sweeps._models, ReportFiles.All, TimeProvider.System),
+            new FairSlots(slots ?? activitiesAtOnce ?? Environment.ProcessorCount, TimeProvider.System));
         sweeps._durable = await InMemoryDurableHost.StartAsync(activitiesAtOnce ?? Environment.ProcessorCount, registry =>
         {
             registry.AddOrchestratorFunc(SweepOrchestrator.Name, context =>
@@ -84,8 +89,8 @@ internal sealed class DurableSweeps : IAsyncDisposable
             Add(ActivityNames.PatchHeads, activities.PatchAsync);
             Add(ActivityNames.AssembleSweep, activities.AssembleAsync);
 
-            void Add<T>(string name, Func<ActivityInput, CancellationToken, Task<T>> run) =>
-                registry.AddActivityFunc<ActivityInput, T>(name, async (_, input) =>
+            void Add<T>(string name, Func<ActivityInput, CancellationToken, Task<Served<T>>> run) =>
+                registry.AddActivityFunc<ActivityInput, Served<T>>(name, async (_, input) =>
                 {
                     Interlocked.Increment(ref sweeps._activityCount);
                     Interlocked.Increment(ref sweeps._running);

@@ -80,12 +80,42 @@ public class ManyPartsTests
 
         int loads = durable.ModelLoads;
         _gate.SetResult();
-        await UntilAsync(() => Task.FromResult(durable.Activities == 1 + 35 + 210 && durable.Running == 0));
+        await UntilAsync(() => Task.FromResult(durable.Running == 0));
+        Assert.InRange(durable.Activities, 1 + 35 + 2, 1 + 35 + 12); // no more were in the queue than two orchestrations put there at first
         Assert.Equal(loads, durable.ModelLoads);
         Assert.Empty(await durable.Store.ListAsync("runs").ToListAsync(TestContext.Current.CancellationToken));
 
         Assert.Equal(Removal.Deleted, await durable.Host.RemoveAsync(Id));
         Assert.Empty(await durable.OrchestrationsAsync());
+    }
+
+    [Fact]
+    public async Task A_small_sweep_ends_while_a_large_one_has_every_place_of_the_host()
+    {
+        await using DurableSweeps durable = await DurableSweeps.StartAsync(activitiesAtOnce: 4, slots: 2);
+        await WritePlanAsync(durable.Store, durable.Catalog);
+        using var gate = new ManualResetEventSlim();
+        int patching = 0, held = 0;
+        durable.Before = (name, input) => patching += name == ActivityNames.PatchHeads && input.SweepId == Id ? 1 : 0;
+        durable.Working.Before = name =>
+        {
+            if (patching > 0 && name.Contains(Id, StringComparison.Ordinal) && !gate.IsSet)
+            {
+                Interlocked.Increment(ref held);
+                gate.Wait(TimeSpan.FromSeconds(60));
+            }
+        };
+        await durable.Host.SubmitAsync(Request, Key, null);
+        await UntilAsync(() => Task.FromResult(Volatile.Read(ref held) == 2));
+
+        Submission small = await durable.Host.SubmitAsync(new SweepRequest(), null, null);
+        Assert.Equal(SweepState.Completed, (await durable.EndAsync(small.Status.Id)).Status);
+        Assert.Equal((SweepState.Running, 2), ((await durable.Host.FindAsync(Id))!.Status, held));
+
+        gate.Set();
+        SweepStatus status = await durable.EndAsync(Id);
+        Assert.Equal((SweepState.Completed, null, 210), (status.Status, status.Error, status.Progress.TasksDone));
+        Assert.InRange(durable.Activities, 1 + 35 + 210 + 1 + 3, 350); // some were turned away and came again
     }
 
     [Fact]
@@ -116,7 +146,7 @@ public class ManyPartsTests
         await local.ReplaceTextAsync(SweepArtifacts.CancelMark(Id), "", TestContext.Current.CancellationToken);
         using var models = new LoadedModels(catalog, threads: 1);
         IArtifactStore store = RemoteStore.Over(local, out ConcurrentQueue<string> calls);
-        var activities = new SweepActivities(store, new ActivityTable(store, catalog, models, [], TimeProvider.System));
+        var activities = new SweepActivities(store, new ActivityTable(store, catalog, models, [], TimeProvider.System), new FairSlots(2, TimeProvider.System));
 
         foreach (Func<ActivityInput, CancellationToken, Task> activity in (Func<ActivityInput, CancellationToken, Task>[])[activities.PlanAsync, activities.CacheAsync, activities.PatchAsync, activities.AssembleAsync])
         {

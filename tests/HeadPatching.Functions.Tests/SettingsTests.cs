@@ -23,8 +23,8 @@ public class SettingsTests
         Assert.False((bool)durable["tracing"]!["traceReplayEvents"]!);
         Assert.False((bool)durable["tracing"]!["traceInputsAndOutputs"]!);
 
-        // On a GPU one activity at a time: AzureFunctionsJobHost__extensions__durableTask__maxConcurrentActivityFunctions=1.
-        Assert.Equal(2, (int)durable["maxConcurrentActivityFunctions"]!);
+        // Those that run, one of a sweep that has only begun, and two that wait a moment for a place.
+        Assert.Equal(AppSettings.Read(Configuration((AppSettings.HostStorage, "x"))).ActivitiesAtOnce + 3, (int)durable["maxConcurrentActivityFunctions"]!);
         Assert.Equal("api", (string?)host["extensions"]!["http"]!["routePrefix"]);
     }
 
@@ -91,6 +91,8 @@ public class SettingsTests
         Assert.Equal("AzureWebJobsStorage", Assert.Throws<InvalidInputException>(() => AppSettings.Read(Configuration())).Faults[0].Where);
         var threads = Assert.Throws<InvalidInputException>(() => AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), ("HeadPatching:TorchThreads", "many"))));
         Assert.Equal("HeadPatching__TorchThreads", threads.Faults[0].Where);
+        var activities = Assert.Throws<InvalidInputException>(() => AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), ("HeadPatching:ActivitiesAtOnce", "0"))));
+        Assert.Equal(("HeadPatching__ActivitiesAtOnce", "'0' is not a number of activities from 1 to 64."), (activities.Faults[0].Where, activities.Faults[0].Message));
         var size = Assert.Throws<InvalidInputException>(() => AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), ("HeadPatching:ModelCacheGiB", "0"))));
         Assert.Equal("HeadPatching__ModelCacheGiB", size.Faults[0].Where);
         Assert.Equal(2.5, AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), ("HeadPatching:ModelCacheGiB", "2.5"))).ModelCacheGiB);

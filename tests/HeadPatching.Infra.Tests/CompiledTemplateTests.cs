@@ -105,7 +105,7 @@ public partial class CompiledTemplateTests
     [Fact]
     public void A_GPU_replica_runs_one_activity_at_a_time_and_has_a_GPU()
     {
-        Assert.Equal("1", ArmResources.AppSettings("container-apps-gpu")["AzureFunctionsJobHost__extensions__durableTask__maxConcurrentActivityFunctions"]);
+        Assert.Equal("1", ArmResources.AppSettings("container-apps-gpu")["HeadPatching__ActivitiesAtOnce"]);
         JsonNode[] resources = ArmResources.OfSnapshot("container-apps-gpu");
         JsonNode app = Assert.Single(resources.OfType("Microsoft.App/containerApps"));
         Assert.Equal("functionapp", (string?)app["kind"]);

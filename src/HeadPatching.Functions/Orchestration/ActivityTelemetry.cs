@@ -54,6 +54,12 @@ public sealed partial class ActivityTelemetry : IFunctionsWorkerMiddleware
             throw;
         }
 
+        if (context.GetInvocationResult().Value is Served { TurnedAway: true })
+        {
+            span?.SetTag("headpatching.turned_away", true);
+            return;
+        }
+
         ActivityDone(_logger, name, input.SweepId, input.Part, Stopwatch.GetElapsedTime(started).TotalSeconds);
     }
 

@@ -19,11 +19,13 @@ public sealed class DurableSweepContext : ISweepContext
         });
 
     private readonly TaskOrchestrationContext _context;
+    private readonly ActivityWindow _window;
 
     /// <summary>Makes the port of an orchestration.</summary>
     public DurableSweepContext(TaskOrchestrationContext context)
     {
         _context = context;
+        _window = new ActivityWindow(context);
     }
 
     /// <inheritdoc/>
@@ -34,7 +36,8 @@ public sealed class DurableSweepContext : ISweepContext
     public bool CancelRequested => false;
 
     /// <inheritdoc/>
-    public Task<TOutput> CallAsync<TOutput>(string activity, ActivityInput input) => _context.CallActivityAsync<TOutput>(activity, input, Retried);
+    public async Task<TOutput> CallAsync<TOutput>(string activity, ActivityInput input) =>
+        (await _window.RunAsync(() => _context.CallActivityAsync<Served<TOutput>>(activity, input, Retried))).Output!;
 
     /// <inheritdoc/>
     public Task<WorkReport> CallPartsAsync(PartsInput parts) => _context.CallSubOrchestratorAsync<WorkReport>(

@@ -12,46 +12,60 @@ namespace HeadPatching.Functions.Orchestration;
 /// <summary>The activities as functions. What they do is in Sweeps; here they are stopped when their sweep is cancelled.</summary>
 public sealed class SweepActivities
 {
+    /// <summary>How long an activity waits for a place where its sweep has one on this host; then it is turned away, for another host to take or to come again.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.4);
+
     private readonly IArtifactStore _store;
     private readonly ActivityTable _activities;
+    private readonly FairSlots _slots;
 
     /// <summary>Makes the functions.</summary>
-    public SweepActivities(IArtifactStore store, ActivityTable activities)
+    /// <param name="store">Where artifacts are kept.</param>
+    /// <param name="activities">What they do.</param>
+    /// <param name="slots">The places of this host in which they run.</param>
+    public SweepActivities(IArtifactStore store, ActivityTable activities, FairSlots slots)
     {
         _store = store;
         _activities = activities;
+        _slots = slots;
     }
 
     /// <summary>Plans the sweep.</summary>
     [Function(ActivityNames.PlanSweep)]
-    public Task<PlanSize> PlanAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<PlanSize>(ActivityNames.PlanSweep, input, stopping);
+    public Task<Served<PlanSize>> PlanAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<PlanSize>(ActivityNames.PlanSweep, input, stopping);
 
     /// <summary>Makes the activations of a part's chunks.</summary>
     [Function(ActivityNames.CacheActivations)]
-    public Task<WorkReport> CacheAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.CacheActivations, input, stopping);
+    public Task<Served<WorkReport>> CacheAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.CacheActivations, input, stopping);
 
     /// <summary>Takes the sums of means over all pairs.</summary>
     [Function(ActivityNames.SumActivations)]
-    public Task<WorkReport> SumAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.SumActivations, input, stopping);
+    public Task<Served<WorkReport>> SumAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.SumActivations, input, stopping);
 
     /// <summary>Estimates the effects of a part's chunks.</summary>
     [Function(ActivityNames.EstimateEffects)]
-    public Task<WorkReport> EstimateAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.EstimateEffects, input, stopping);
+    public Task<Served<WorkReport>> EstimateAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.EstimateEffects, input, stopping);
 
     /// <summary>Chooses the heads to run after the estimate.</summary>
     [Function(ActivityNames.ScreenHeads)]
-    public Task<int> ScreenAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<int>(ActivityNames.ScreenHeads, input, stopping);
+    public Task<Served<int>> ScreenAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<int>(ActivityNames.ScreenHeads, input, stopping);
 
     /// <summary>Runs the patches of a part.</summary>
     [Function(ActivityNames.PatchHeads)]
-    public Task<WorkReport> PatchAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.PatchHeads, input, stopping);
+    public Task<Served<WorkReport>> PatchAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.PatchHeads, input, stopping);
 
     /// <summary>Assembles the result.</summary>
     [Function(ActivityNames.AssembleSweep)]
-    public Task<AssembleReport> AssembleAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<AssembleReport>(ActivityNames.AssembleSweep, input, stopping);
+    public Task<Served<AssembleReport>> AssembleAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<AssembleReport>(ActivityNames.AssembleSweep, input, stopping);
 
-    private Task<T> RunAsync<T>(string name, ActivityInput input, CancellationToken stopping) =>
-        UnlessCancelledAsync(input, async token => (T)await _activities.RunAsync(name, input, progress: null, token), stopping);
+    private Task<Served<T>> RunAsync<T>(string name, ActivityInput input, CancellationToken stopping) => UnlessCancelledAsync(
+        input,
+        async token =>
+        {
+            using IDisposable? slot = await _slots.TakeAsync(input.SweepId, Patience, token);
+            return slot is null ? new Served<T>(default) { TurnedAway = true } : new Served<T>((T)await _activities.RunAsync(name, input, progress: null, token));
+        },
+        stopping);
 
     private async Task<T> UnlessCancelledAsync<T>(ActivityInput input, Func<CancellationToken, Task<T>> run, CancellationToken stopping)
     {

@@ -37,17 +37,14 @@ internal sealed class ActivityRunner : IDisposable
     /// <summary>Raised after each batch of patched runs, with how many it made.</summary>
     public event Action<long>? PatchedRunsMade;
 
-    /// <summary>The share of a sweep, in which its activities run; dispose of it when the sweep ends.</summary>
-    public FairSlots.Share Join() => _slots.Join();
-
     /// <summary>Runs an activity of a sweep.</summary>
-    public async Task<TOutput> CallAsync<TOutput>(string name, ActivityInput input, FairSlots.Share share, ActivityContext trace, CancellationToken cancellationToken)
+    public async Task<TOutput> CallAsync<TOutput>(string name, ActivityInput input, ActivityContext trace, CancellationToken cancellationToken)
     {
         ResilienceContext context = ResilienceContextPool.Shared.Get(cancellationToken);
         context.Properties.Set(Retried, (name, input));
         try
         {
-            return (TOutput)await _retry.ExecuteAsync(async resilience => await AttemptAsync(name, input, share, trace, resilience.CancellationToken), context);
+            return (TOutput)await _retry.ExecuteAsync(async resilience => await AttemptAsync(name, input, trace, resilience.CancellationToken), context);
         }
         finally
         {
@@ -61,9 +58,9 @@ internal sealed class ActivityRunner : IDisposable
 
     public void Dispose() => _models.Dispose();
 
-    private async Task<object> AttemptAsync(string name, ActivityInput input, FairSlots.Share share, ActivityContext trace, CancellationToken cancellationToken)
+    private async Task<object> AttemptAsync(string name, ActivityInput input, ActivityContext trace, CancellationToken cancellationToken)
     {
-        using IDisposable slot = await share.TakeAsync(cancellationToken);
+        using IDisposable slot = await _slots.TakeAsync(input.SweepId, cancellationToken);
         using Activity? span = SweepTelemetry.StartActivity(name, input.SweepId, input.Part, trace);
         long started = Stopwatch.GetTimestamp();
         object output = await Task.Run(() => _activities.RunAsync(name, input, runs => PatchedRunsMade?.Invoke(runs), cancellationToken), cancellationToken);

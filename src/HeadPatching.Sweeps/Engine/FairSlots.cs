@@ -5,33 +5,83 @@ namespace HeadPatching.Sweeps.Engine;
 /// those to the one that has had the least time. So a sweep of thousands of activities holds up none that comes after it. Beyond the places
 /// there is one more, for a sweep that has only begun and has none: it need not wait until an activity of another ends.
 /// </summary>
-internal sealed class FairSlots
+public sealed class FairSlots
 {
     private static readonly TimeSpan Beginning = TimeSpan.FromSeconds(10); // of its activities' time together
+    private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(10); // a sweep of which nothing runs or waits
 
     private readonly int _slots;
     private readonly TimeProvider _time;
     private readonly Lock _gate = new();
-    private readonly List<Share> _shares = [];
+    private readonly Dictionary<string, Share> _shares = [];
     private int _taken;
     private bool _extraTaken;
 
+    /// <summary>Makes the places.</summary>
+    /// <param name="slots">How many activities run at once, but for the one more.</param>
+    /// <param name="time">The clock.</param>
     public FairSlots(int slots, TimeProvider time)
     {
         _slots = slots;
         _time = time;
+
+        // An activity that computes holds a thread of the pool, which has as many as there are cores and is slow to add one; a server that
+        // shares the pool would answer nothing meanwhile.
+        ThreadPool.GetMinThreads(out int threads, out int ports);
+        ThreadPool.SetMinThreads(Math.Max(threads, Environment.ProcessorCount + slots + 1), ports);
     }
 
-    /// <summary>Makes the share of a sweep; dispose of it when the sweep ends.</summary>
-    public Share Join()
+    /// <summary>Waits for a place for an activity of a sweep; dispose of it to give it back.</summary>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public async Task<IDisposable> TakeAsync(string sweepId, CancellationToken cancellationToken) =>
+        (await TakeAsync(sweepId, Timeout.InfiniteTimeSpan, cancellationToken))!;
+
+    /// <summary>Waits for a place, but not for long where another activity of the same sweep has one.</summary>
+    /// <param name="sweepId">The sweep.</param>
+    /// <param name="patience">How long it waits beside another one of the sweep; one that is the sweep's only one waits until there is a place.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>The place; null where there was none in time.</returns>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public async Task<IDisposable?> TakeAsync(string sweepId, TimeSpan patience, CancellationToken cancellationToken)
     {
-        var share = new Share(this);
+        var waiting = new TaskCompletionSource<IDisposable?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Share share;
         lock (_gate)
         {
-            _shares.Add(share);
+            Forget();
+            if (!_shares.TryGetValue(sweepId, out share!))
+            {
+                _shares.Add(sweepId, share = new Share());
+            }
+
+            share.Waiting.AddLast(waiting);
+            GiveOut();
         }
 
-        return share;
+        await using (cancellationToken.Register(() => Leave(() => waiting.SetCanceled(cancellationToken), even: true)))
+        {
+            while (patience != Timeout.InfiniteTimeSpan && !waiting.Task.IsCompleted)
+            {
+                await Task.WhenAny(waiting.Task, Task.Delay(patience, _time, CancellationToken.None));
+                Leave(() => waiting.SetResult(null), even: false);
+            }
+
+            return await waiting.Task;
+        }
+
+        // One that has its place already keeps it; so does one that is the sweep's only one, unless it is to leave even so.
+        void Leave(Action end, bool even)
+        {
+            lock (_gate)
+            {
+                if ((share.Running == 0 && !even) || !share.Waiting.Remove(waiting))
+                {
+                    return;
+                }
+            }
+
+            end();
+        }
     }
 
     // Under the gate.
@@ -40,18 +90,26 @@ internal sealed class FairSlots
         while (_taken < _slots && Next(share => true) is Share share)
         {
             _taken++;
-            share.Start(extra: false);
+            Start(share, extra: false);
         }
 
         if (!_extraTaken && _taken == _slots && Next(share => share.Running == 0 && share.Served < Beginning) is Share beginner)
         {
             _extraTaken = true;
-            beginner.Start(extra: true);
+            Start(beginner, extra: true);
         }
     }
 
     private Share? Next(Func<Share, bool> may) =>
-        _shares.Where(share => share.HasWaiting && may(share)).MinBy(share => (share.Running, share.Served));
+        _shares.Values.Where(share => share.Waiting.Count > 0 && may(share)).MinBy(share => (share.Running, share.Served));
+
+    private void Start(Share share, bool extra)
+    {
+        TaskCompletionSource<IDisposable?> waiting = share.Waiting.First!.Value;
+        share.Waiting.RemoveFirst();
+        share.Running++;
+        waiting.SetResult(new Slot(this, share, extra));
+    }
 
     private void GiveBack(Share share, bool extra, TimeSpan served)
     {
@@ -59,6 +117,7 @@ internal sealed class FairSlots
         {
             share.Running--;
             share.Served += served;
+            share.LastUsed = _time.GetTimestamp();
             if (extra)
             {
                 _extraTaken = false;
@@ -72,90 +131,47 @@ internal sealed class FairSlots
         }
     }
 
-    /// <summary>A sweep's share of the places.</summary>
-    public sealed class Share : IDisposable
+    private void Forget()
     {
-        private readonly FairSlots _slots;
-        private readonly LinkedList<TaskCompletionSource<Slot>> _waiting = [];
+        foreach ((string sweepId, Share share) in _shares)
+        {
+            if (share.Running == 0 && share.Waiting.Count == 0 && _time.GetElapsedTime(share.LastUsed) > Remembered)
+            {
+                _shares.Remove(sweepId);
+            }
+        }
+    }
 
-        internal Share(FairSlots slots) => _slots = slots;
+    /// <summary>What a sweep has of the places, and what of it waits.</summary>
+    private sealed class Share
+    {
+        public LinkedList<TaskCompletionSource<IDisposable?>> Waiting { get; } = [];
 
         /// <summary>How many of its activities run.</summary>
-        internal int Running { get; set; }
+        public int Running { get; set; }
 
         /// <summary>How long its activities ran, together.</summary>
-        internal TimeSpan Served { get; set; }
+        public TimeSpan Served { get; set; }
 
-        internal bool HasWaiting => _waiting.Count > 0;
-
-        /// <summary>Waits for a place; dispose of it to give it back.</summary>
-        /// <exception cref="OperationCanceledException">The sweep ends: its waiting activities go at once.</exception>
-        public async Task<IDisposable> TakeAsync(CancellationToken cancellationToken)
-        {
-            var place = new TaskCompletionSource<Slot>(TaskCreationOptions.RunContinuationsAsynchronously);
-            LinkedListNode<TaskCompletionSource<Slot>> node;
-            lock (_slots._gate)
-            {
-                node = _waiting.AddLast(place);
-                _slots.GiveOut();
-            }
-
-            await using (cancellationToken.Register(() => GiveUp(node, cancellationToken)))
-            {
-                return await place.Task;
-            }
-        }
-
-        /// <summary>The sweep has ended.</summary>
-        public void Dispose()
-        {
-            lock (_slots._gate)
-            {
-                _slots._shares.Remove(this);
-            }
-        }
-
-        internal void Start(bool extra)
-        {
-            TaskCompletionSource<Slot> place = _waiting.First!.Value;
-            _waiting.RemoveFirst();
-            Running++;
-            place.SetResult(new Slot(this, extra, _slots._time));
-        }
-
-        internal void GiveBack(bool extra, TimeSpan served) => _slots.GiveBack(this, extra, served);
-
-        private void GiveUp(LinkedListNode<TaskCompletionSource<Slot>> node, CancellationToken cancellationToken)
-        {
-            lock (_slots._gate)
-            {
-                if (node.List is null)
-                {
-                    return; // it has its place already
-                }
-
-                _waiting.Remove(node);
-            }
-
-            node.Value.SetCanceled(cancellationToken);
-        }
+        /// <summary>When the last of them ended.</summary>
+        public long LastUsed { get; set; }
     }
 
     private sealed class Slot : IDisposable
     {
+        private readonly FairSlots _slots;
         private readonly Share _share;
         private readonly bool _extra;
-        private readonly TimeProvider _time;
         private readonly long _since;
 
-        public Slot(Share share, bool extra, TimeProvider time)
+        public Slot(FairSlots slots, Share share, bool extra)
         {
+            _slots = slots;
             _share = share;
             _extra = extra;
-            _time = time;
-            _since = time.GetTimestamp();
+            _since = slots._time.GetTimestamp();
         }
 
-        public void Dispose() => _share.GiveBack(_extra, _time.GetElapsedTime(_since));
+        public void Dispose() => _slots.GiveBack(_share, _extra, _slots._time.GetElapsedTime(_since));
     }
 }

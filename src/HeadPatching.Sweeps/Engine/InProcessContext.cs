@@ -8,15 +8,13 @@ namespace HeadPatching.Sweeps.Engine;
 internal sealed class InProcessContext : ISweepContext
 {
     private readonly ActivityRunner _activities;
-    private readonly FairSlots.Share _share;
     private readonly RunningSweep _sweep;
     private readonly ActivityContext _trace;
     private readonly Action<SweepStatus> _report;
 
-    public InProcessContext(ActivityRunner activities, FairSlots.Share share, RunningSweep sweep, ActivityContext trace, Action<SweepStatus> report)
+    public InProcessContext(ActivityRunner activities, RunningSweep sweep, ActivityContext trace, Action<SweepStatus> report)
     {
         _activities = activities;
-        _share = share;
         _sweep = sweep;
         _trace = trace;
         _report = report;
@@ -27,7 +25,7 @@ internal sealed class InProcessContext : ISweepContext
     public bool CancelRequested => _sweep.Token.IsCancellationRequested;
 
     public Task<TOutput> CallAsync<TOutput>(string activity, ActivityInput input) =>
-        _sweep.Keep(_activities.CallAsync<TOutput>(activity, input, _share, _trace, _sweep.Token));
+        _sweep.Keep(_activities.CallAsync<TOutput>(activity, input, _trace, _sweep.Token));
 
     // Nothing keeps a history here: the same parts, in this process.
     public Task<WorkReport> CallPartsAsync(PartsInput parts) => SweepWorkflow.RunPartsAsync(this, parts, _ => { });

@@ -143,8 +143,7 @@ internal sealed class SweepRunner
         Log.SweepStarted(_logger, sweep.Id, sweep.Status!.Patch.ToString()!, sweep.Status.Model, sweep.Status.Dataset);
         try
         {
-            using FairSlots.Share share = _activities.Join();
-            await SweepWorkflow.RunAsync(new InProcessContext(_activities, share, sweep, span?.Context ?? default, Follow));
+            await SweepWorkflow.RunAsync(new InProcessContext(_activities, sweep, span?.Context ?? default, Follow));
             end = Ended(sweep.Status!, SweepState.Completed);
         }
         catch (OperationCanceledException) when (sweep.Token.IsCancellationRequested)

@@ -16,7 +16,7 @@ public static class SweepWorkflow
     public const int MostPartsAtOnce = 200;
 
     /// <summary>How many such orchestrations of a sweep are at work at once.</summary>
-    private const int OrchestrationsAtOnce = 4;
+    private const int OrchestrationsAtOnce = 2;
 
     /// <summary>How often what is missing at the end is run again: a store that loses things faster than that is no store.</summary>
     private const int Rounds = 5;
