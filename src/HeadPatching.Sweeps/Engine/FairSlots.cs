@@ -24,11 +24,6 @@ public sealed class FairSlots
     {
         _slots = slots;
         _time = time;
-
-        // An activity that computes holds a thread of the pool, which has as many as there are cores and is slow to add one; a server that
-        // shares the pool would answer nothing meanwhile.
-        ThreadPool.GetMinThreads(out int threads, out int ports);
-        ThreadPool.SetMinThreads(Math.Max(threads, Environment.ProcessorCount + slots + 1), ports);
     }
 
     /// <summary>Waits for a place for an activity of a sweep; dispose of it to give it back.</summary>
