@@ -52,6 +52,9 @@ public sealed record AppSettings
     /// <summary>Threads that libtorch takes for one activity. Default, 0: the cores, shared out among <see cref="ActivitiesAtOnce"/>.</summary>
     public int TorchThreads { get; init; }
 
+    /// <summary>How many days the history of a sweep that has ended is kept by the durable engine; its results and its status are in the store and stay. Default: 7.</summary>
+    public int KeepHistoryDays { get; init; } = 7;
+
     /// <summary>The connection string of the Application Insights that telemetry is sent to. Default, null: to none.</summary>
     public string? Insights { get; init; }
 
@@ -78,6 +81,7 @@ public sealed record AppSettings
                 : throw new InvalidInputException(FaultKinds.InvalidOption, CacheSetting, $"'{gib}' is not a size in GiB."),
             ActivitiesAtOnce = Whole(own, nameof(ActivitiesAtOnce), 2, 1, 64, "a number of activities from 1 to 64"),
             TorchThreads = Whole(own, nameof(TorchThreads), 0, 0, 256, "a number of threads; 0 means the default"),
+            KeepHistoryDays = Whole(own, nameof(KeepHistoryDays), 7, 0, 3650, "a number of days from 0 to 3650"),
             Insights = Text(configuration[InsightsSetting]),
             InsightsIdentity = Text(configuration[InsightsIdentitySetting]) is string identity ? IdentityOf(identity) : null,
         };

@@ -7,7 +7,9 @@ using HeadPatching.Http.Requests;
 using HeadPatching.Reports;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Storage;
 using Microsoft.Azure.Functions.Worker.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -34,6 +36,7 @@ try
     builder.Services.AddSingleton<StoredModels>();
     builder.Services.AddSingleton<IModelCatalog>(services => new ModelCatalog(settings.Models, stored: services.GetRequiredService<StoredModels>()));
     builder.Services.AddSingleton(TimeProvider.System);
+    builder.Services.AddSingleton(services => new SweepList(services.GetRequiredService<IArtifactStore>(), services.GetRequiredService<TimeProvider>()));
     builder.Services.AddSingleton(services => new LoadedModels(
         services.GetRequiredService<IModelCatalog>(),
         threads: settings.TorchThreads > 0 ? settings.TorchThreads : Math.Max(1, Environment.ProcessorCount / settings.ActivitiesAtOnce)));
@@ -45,7 +48,7 @@ try
     builder.Services.AddSingleton<DurableHandlers>();
 
     IHost host = builder.Build();
-    await host.Services.GetRequiredService<HeadPatching.Sweeps.Storage.IArtifactStore>().CheckAsync();
+    await host.Services.GetRequiredService<IArtifactStore>().CheckAsync();
     await host.RunAsync();
     return 0;
 }

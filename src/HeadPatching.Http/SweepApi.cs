@@ -107,6 +107,12 @@ public static class SweepApi
             .Answers<Health>(StatusCodes.Status200OK, "They do.")
             .MayFail();
 
+        api.MapGet("/health/live", (HttpRequest request, SweepHandlers handlers) => handlers.LiveAsync(request))
+            .WithName("getLiveness")
+            .WithSummary("Says that the server answers; it does not ask the store")
+            .Answers<Health>(StatusCodes.Status200OK, "It answers.")
+            .MayFail();
+
         routes.MapOpenApi("/api/openapi.json");
         return routes;
     }

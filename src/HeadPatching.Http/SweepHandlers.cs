@@ -163,6 +163,9 @@ public sealed class SweepHandlers
         return Json(new Health("ok", AssembleSweep.Version));
     });
 
+    /// <summary>GET /api/health/live: that it answers at all. It asks nobody, so that a store that is away restarts no host.</summary>
+    public Task<IResult> LiveAsync(HttpRequest request) => GuardedAsync(request, _ => Task.FromResult(Json(new Health("ok", AssembleSweep.Version))));
+
     /// <summary>GET /api/openapi.json, where the host does not make the document itself.</summary>
     public Task<IResult> OpenApiAsync(HttpRequest request) =>
         GuardedAsync(request, _ => Task.FromResult(Results.Stream(OpenApiDocumentFile.OpenRead(), "application/json")));

@@ -2,6 +2,7 @@ using HeadPatching.Functions.Orchestration;
 using HeadPatching.Reports;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Sweeps.Workflow;
@@ -31,6 +32,9 @@ internal sealed class DurableSweeps : IAsyncDisposable
 
     /// <summary>The models that there are: the demo model, <c>large</c>, <c>deep</c> and <c>broken</c>.</summary>
     public ModelCatalog Catalog { get; private set; } = null!;
+
+    /// <summary>The host's clock.</summary>
+    public ShiftedTime Time { get; } = new();
 
     /// <summary>How often a model was loaded.</summary>
     public int ModelLoads => _models.Loads;
@@ -106,7 +110,7 @@ internal sealed class DurableSweeps : IAsyncDisposable
                     }
                 });
         });
-        sweeps.Host = new DurableSweepHost(sweeps._durable.Client, store, TimeProvider.System);
+        sweeps.Host = new DurableSweepHost(sweeps._durable.Client, store, new SweepList(store, TimeProvider.System), sweeps.Time);
         return sweeps;
     }
 
@@ -133,6 +137,14 @@ internal sealed class DurableSweeps : IAsyncDisposable
 
             await Task.Delay(50, patience.Token);
         }
+    }
+
+    /// <summary>The system's clock, put forward.</summary>
+    internal sealed class ShiftedTime : TimeProvider
+    {
+        public TimeSpan By { get; set; }
+
+        public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + By;
     }
 
     public async ValueTask DisposeAsync()

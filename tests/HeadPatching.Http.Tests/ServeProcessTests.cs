@@ -119,6 +119,19 @@ public sealed class ServeProcessTests(AzuriteFixture azurite, ITestOutputHelper 
     }
 
     [Fact]
+    public async Task Faults_of_a_model_name_its_files_and_not_where_they_lie_on_the_server()
+    {
+        using var folder = new TemporaryFolder();
+        RandomModelFolder.Write(folder["models/broken"], layers: 1, heads: 2, width: 16, vocabulary: 20, context: 8, seed: 3);
+        await File.WriteAllTextAsync(folder["models/broken/config.json"], "{", TestContext.Current.CancellationToken);
+        using Server server = await Server.StartAsync(folder.Path, "--store", folder["store"], "--models", folder["models"]);
+        JsonElement status = await server.Client.WaitForEndAsync(await server.Client.StartAsync("""{"model": "broken"}"""));
+        JsonElement error = status.GetProperty("error");
+        Assert.StartsWith("broken/config.json", error.GetProperty("faults")[0].GetProperty("path").GetString(), StringComparison.Ordinal);
+        Assert.DoesNotContain(folder.Path, error.GetRawText(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_store_that_is_gone_is_503_with_Retry_After()
     {
         AzuriteServer store = await azurite.ServerAsync();
@@ -130,6 +143,7 @@ public sealed class ServeProcessTests(AzuriteFixture azurite, ITestOutputHelper 
         using HttpResponseMessage health = await server.Client.Http.GetAsync("/api/health");
         await health.ReadProblemAsync(HttpStatusCode.ServiceUnavailable, "store-unavailable");
         Assert.NotNull(health.Headers.RetryAfter);
+        Assert.Equal("ok", (await server.Client.GetAsync("/api/health/live")).GetProperty("status").GetString()); // or its host would be restarted for it
         using HttpResponseMessage refused = await server.Client.PostAsync("{}");
         await refused.ReadProblemAsync(HttpStatusCode.ServiceUnavailable, "store-unavailable");
     }

@@ -253,11 +253,12 @@ public sealed class SweepContractTests(ApiFixture api)
             models.GetProperty("datasets").EnumerateArray().Select(dataset => (dataset.GetProperty("name").GetString(), dataset.GetProperty("generated").GetBoolean())));
 
         Assert.Equal("ok", (await api.Client.GetAsync("/api/health")).GetProperty("status").GetString());
+        Assert.Equal("ok", (await api.Client.GetAsync("/api/health/live")).GetProperty("status").GetString());
 
         JsonElement paths = (await api.Client.GetAsync("/api/openapi.json")).GetProperty("paths");
         Assert.Equal(
             [
-                "/api/health", "/api/models", "/api/sweeps", "/api/sweeps/{id}", "/api/sweeps/{id}/effects.parquet", "/api/sweeps/{id}/heads.csv",
+                "/api/health", "/api/health/live", "/api/models", "/api/sweeps", "/api/sweeps/{id}", "/api/sweeps/{id}/effects.parquet", "/api/sweeps/{id}/heads.csv",
                 "/api/sweeps/{id}/heatmap.csv", "/api/sweeps/{id}/heatmap.png", "/api/sweeps/{id}/heatmap.svg", "/api/sweeps/{id}/report", "/api/sweeps/{id}/results",
             ],
             paths.EnumerateObject().Select(path => path.Name).Order(StringComparer.Ordinal));

@@ -69,7 +69,7 @@ internal sealed class CancelWatch : IAsyncDisposable
         {
             // The activity is over.
         }
-        catch (Exception) when (!_over.IsCancellationRequested)
+        catch (Exception)
         {
             // A store that cannot be asked fails the activity itself where it matters; the watch alone is no reason to.
         }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Requests;
@@ -19,14 +20,25 @@ public sealed class DurableSweepHost : ISweepHost
 
     private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>A lease of the embedded engine that was not renewed for so long is nobody's: by the store's clock and this host's, which may differ somewhat.</summary>
+    private static readonly TimeSpan LeaseStandsAtMost = TimeSpan.FromMinutes(1);
+
+    private const int LooksAtOnce = 16;
+
     private readonly DurableTaskClient _client;
+    private readonly SweepList _list;
     private readonly TimeProvider _time;
 
     /// <summary>Makes a host of the client that a function is bound to.</summary>
-    public DurableSweepHost(DurableTaskClient client, IArtifactStore store, TimeProvider time)
+    /// <param name="client">The durable engine.</param>
+    /// <param name="store">Where the artifacts are.</param>
+    /// <param name="list">The sweeps of that store, kept by the process: it remembers those that have ended.</param>
+    /// <param name="time">The clock.</param>
+    public DurableSweepHost(DurableTaskClient client, IArtifactStore store, SweepList list, TimeProvider time)
     {
         _client = client;
         Store = store;
+        _list = list;
         _time = time;
     }
 
@@ -39,48 +51,57 @@ public sealed class DurableSweepHost : ISweepHost
     {
         string id = idempotencyKey is null ? SweepIds.New() : SweepIds.OfKey(idempotencyKey);
         var (outcome, stored) = await Store.StoreAsync(new StoredRequest(id, _time.GetUtcNow(), request, traceParent), cancellationToken);
-        bool forgotten = outcome == SubmissionOutcome.Known && _time.GetUtcNow() - stored.CreatedAt > SchedulingTakesAtMost;
-        if (outcome == SubmissionOutcome.Accepted || (forgotten && await _client.GetInstanceAsync(id, cancellationToken) is null))
+        SweepStatus? status = outcome == SubmissionOutcome.Accepted ? null : await FindAsync(id, cancellationToken);
+        if (outcome == SubmissionOutcome.Accepted || (outcome == SubmissionOutcome.Known && status is not null && await IsForgottenAsync(status, cancellationToken)))
         {
             await ScheduleAsync(id, cancellationToken);
+            status = await FindAsync(id, cancellationToken);
         }
 
-        return new Submission(outcome, await FindAsync(id, cancellationToken) ?? SweepStatus.Queued(stored));
+        return new Submission(outcome, status ?? SweepStatus.Queued(stored));
     }
 
     /// <inheritdoc/>
-    public async Task<SweepStatus?> FindAsync(string sweepId, CancellationToken cancellationToken = default)
-    {
-        if (!SweepIds.IsValid(sweepId))
-        {
-            return null;
-        }
-
-        return await StatusAsync(sweepId, await _client.GetInstanceAsync(sweepId, getInputsAndOutputs: true, cancellationToken), cancellationToken);
-    }
+    public async Task<SweepStatus?> FindAsync(string sweepId, CancellationToken cancellationToken = default) =>
+        SweepIds.IsValid(sweepId) && await Store.FindStatusAsync(sweepId, cancellationToken) is SweepStatus stored ? await StatusAsync(stored, cancellationToken) : null;
 
     /// <inheritdoc/>
     public async Task<SweepPage> ListAsync(int limit = int.MaxValue, string? after = null, CancellationToken cancellationToken = default)
     {
-        var instances = new Dictionary<string, OrchestrationMetadata>();
-        await foreach (OrchestrationMetadata instance in _client.GetAllInstancesAsync(new OrchestrationQuery { FetchInputsAndOutputs = true }).WithCancellation(cancellationToken))
-        {
-            if (SweepIds.IsValid(instance.InstanceId)) // the others run parts of sweeps
-            {
-                instances[instance.InstanceId] = instance;
-            }
-        }
-
-        var statuses = new List<SweepStatus>();
-        await foreach (string id in Store.ListFoldersAsync(SweepArtifacts.Sweeps, cancellationToken))
-        {
-            if (SweepIds.IsValid(id) && await StatusAsync(id, instances.GetValueOrDefault(id), cancellationToken) is SweepStatus status)
-            {
-                statuses.Add(status);
-            }
-        }
-
+        var (stored, _) = await _list.ReadAsync(cancellationToken);
+        var statuses = new ConcurrentBag<SweepStatus>();
+        await Parallel.ForEachAsync(stored, new ParallelOptions { MaxDegreeOfParallelism = LooksAtOnce, CancellationToken = cancellationToken }, async (status, stop) =>
+            statuses.Add(await StatusAsync(status, stop)));
         return SweepPage.Of(statuses, limit, after);
+    }
+
+    /// <summary>
+    /// Starts what was accepted and never scheduled, because who accepted it died at that moment, or ran it on another engine and is no more;
+    /// and purges the histories of sweeps that ended some time ago: how they ended is in the store.
+    /// </summary>
+    /// <param name="keepHistory">How long a history is kept after its end.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    public async Task TidyAsync(TimeSpan keepHistory, CancellationToken cancellationToken = default)
+    {
+        foreach (SweepStatus status in (await ListAsync(cancellationToken: cancellationToken)).Sweeps.Where(status => !status.HasEnded))
+        {
+            if (await IsForgottenAsync(status, cancellationToken))
+            {
+                await ScheduleAsync(status.Id, cancellationToken);
+            }
+        }
+
+        DateTimeOffset before = _time.GetUtcNow() - keepHistory;
+        var ended = new OrchestrationQuery
+        {
+            CreatedTo = before,
+            Statuses = [OrchestrationRuntimeStatus.Completed, OrchestrationRuntimeStatus.Failed, OrchestrationRuntimeStatus.Terminated],
+        };
+        await foreach (OrchestrationMetadata instance in _client.GetAllInstancesAsync(ended).Where(instance => instance.LastUpdatedAt < before).WithCancellation(cancellationToken))
+        {
+            await FindAsync(instance.InstanceId, cancellationToken); // stores how it ended; of no sweep is there anything to store
+            await _client.PurgeInstanceAsync(instance.InstanceId, cancellation: cancellationToken);
+        }
     }
 
     /// <inheritdoc/>
@@ -109,6 +130,12 @@ public sealed class DurableSweepHost : ISweepHost
         }
 
         await Store.ReplaceTextAsync(SweepArtifacts.CancelMark(sweepId), "", cancellationToken);
+        if (await IsForgottenAsync(status, cancellationToken))
+        {
+            await Store.DeleteSweepAsync(sweepId, async stop => await _client.GetInstanceAsync(sweepId, stop) is null, cancellationToken);
+            return Removal.Deleted;
+        }
+
         await TerminateAsync(sweepId, cancellationToken); // before its parts, so that it starts no more of them
         await foreach (OrchestrationMetadata parts in PartsAsync(sweepId).WithCancellation(cancellationToken))
         {
@@ -190,17 +217,31 @@ public sealed class DurableSweepHost : ISweepHost
         }
     }
 
-    /// <summary>A sweep's status; null where there is no such sweep. This host stores none: what of it is in the store is the request, which may be damaged.</summary>
-    private async Task<SweepStatus?> StatusAsync(string sweepId, OrchestrationMetadata? instance, CancellationToken cancellationToken)
+    /// <summary>
+    /// Whether nobody runs a sweep that has not ended: it has no instance, though it was asked for long enough ago, and no other engine on the
+    /// store holds its lease.
+    /// </summary>
+    private async Task<bool> IsForgottenAsync(SweepStatus status, CancellationToken cancellationToken)
     {
-        SweepStatus? queued = await Store.FindStatusAsync(sweepId, cancellationToken);
-        if (queued is null || queued.Status == SweepState.Damaged)
+        if (status.HasEnded || _time.GetUtcNow() - status.CreatedAt < SchedulingTakesAtMost || await _client.GetInstanceAsync(status.Id, cancellationToken) is not null)
         {
-            return queued;
+            return false;
         }
-        if (instance is null)
+
+        string lease = SweepArtifacts.Lease(status.Id);
+        ArtifactInfo? held = await Store.ListAsync(SweepArtifacts.Folder(status.Id), cancellationToken).FirstOrDefaultAsync(artifact => artifact.Name == lease, cancellationToken);
+        return held is null || held.Length == 0 || _time.GetUtcNow() - held.LastModified > LeaseStandsAtMost;
+    }
+
+    /// <summary>
+    /// A sweep's status: while it runs, what is stored is that it was asked for, and where it stands is in its instance. How it ended is
+    /// stored when it is first seen to have.
+    /// </summary>
+    private async Task<SweepStatus> StatusAsync(SweepStatus stored, CancellationToken cancellationToken)
+    {
+        if (stored.HasEnded || await _client.GetInstanceAsync(stored.Id, getInputsAndOutputs: true, cancellationToken) is not OrchestrationMetadata instance)
         {
-            return queued;
+            return stored;
         }
 
         SweepState state = instance.RuntimeStatus switch
@@ -211,16 +252,23 @@ public sealed class DurableSweepHost : ISweepHost
             OrchestrationRuntimeStatus.Terminated => SweepState.Cancelled,
             _ => SweepState.Running,
         };
-        SweepStatus status = queued with
+        SweepStatus status = stored with
         {
             Status = state,
-            Progress = instance.SerializedCustomStatus is null ? queued.Progress : instance.ReadCustomStatusAs<SweepProgress>() ?? queued.Progress,
+            Progress = instance.SerializedCustomStatus is null ? stored.Progress : instance.ReadCustomStatusAs<SweepProgress>() ?? stored.Progress,
         };
-        return !status.HasEnded ? status : status with
+        if (!status.HasEnded)
+        {
+            return status;
+        }
+
+        status = status with
         {
             FinishedAt = instance.LastUpdatedAt,
-            Error = state == SweepState.Failed ? await ErrorAsync(sweepId, instance, cancellationToken) : null,
+            Error = state == SweepState.Failed ? await ErrorAsync(stored.Id, instance, cancellationToken) : null,
         };
+        await Store.StoreEndAsync(status, cancellationToken);
+        return status;
     }
 
     private async Task<SweepError> ErrorAsync(string sweepId, OrchestrationMetadata instance, CancellationToken cancellationToken) =>

@@ -1,6 +1,7 @@
 using HeadPatching.Functions.Orchestration;
 using HeadPatching.Http;
 using HeadPatching.Http.Requests;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Storage;
 using Microsoft.DurableTask.Client;
@@ -8,10 +9,11 @@ using Microsoft.Extensions.Logging;
 
 namespace HeadPatching.Functions.Triggers;
 
-/// <summary>Makes the shared handlers over the durable client that a function is bound to.</summary>
+/// <summary>Makes host and shared handlers over the durable client that a function is bound to.</summary>
 public sealed class DurableHandlers
 {
     private readonly IArtifactStore _store;
+    private readonly SweepList _list;
     private readonly IModelCatalog _catalog;
     private readonly RequestLimits _limits;
     private readonly BodyBudget _bodies;
@@ -19,9 +21,10 @@ public sealed class DurableHandlers
     private readonly ILogger<SweepHandlers> _logger;
 
     /// <summary>Makes the factory.</summary>
-    public DurableHandlers(IArtifactStore store, IModelCatalog catalog, RequestLimits limits, BodyBudget bodies, TimeProvider time, ILogger<SweepHandlers> logger)
+    public DurableHandlers(IArtifactStore store, SweepList list, IModelCatalog catalog, RequestLimits limits, BodyBudget bodies, TimeProvider time, ILogger<SweepHandlers> logger)
     {
         _store = store;
+        _list = list;
         _catalog = catalog;
         _limits = limits;
         _bodies = bodies;
@@ -30,5 +33,8 @@ public sealed class DurableHandlers
     }
 
     /// <summary>The handlers for one call.</summary>
-    public SweepHandlers Over(DurableTaskClient client) => new(new DurableSweepHost(client, _store, _time), _catalog, _limits, _bodies, _logger);
+    public SweepHandlers Over(DurableTaskClient client) => new(Host(client), _catalog, _limits, _bodies, _logger);
+
+    /// <summary>The host for one call.</summary>
+    public DurableSweepHost Host(DurableTaskClient client) => new(client, _store, _list, _time);
 }

@@ -69,6 +69,12 @@ public sealed class SweepTriggers
         [HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "health")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).HealthAsync(request);
 
+    /// <summary>GET /api/health/live, without a key either.</summary>
+    [Function("GetLiveness")]
+    public Task<IResult> LiveAsync(
+        [HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "health/live")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        _handlers.Over(client).LiveAsync(request);
+
     /// <summary>
     /// Everything else: the host would answer with an empty 404. The host takes the first function whose route fits, in the order of their
     /// names, so this one's name must be the last.
@@ -81,7 +87,7 @@ public sealed class SweepTriggers
             ["sweeps"] => ["GET", "POST"],
             ["sweeps", _] => ["GET", "DELETE"],
             ["sweeps", _, var part] when SweepPart.All.Any(known => known.Route == part) => ["GET"],
-            ["models" or "health" or "openapi.json"] => ["GET"],
+            ["models" or "health" or "openapi.json"] or ["health", "live"] => ["GET"],
             _ => [],
         });
 }

@@ -109,10 +109,10 @@ public sealed class LoadedModels : IDisposable
         {
             using (located)
             {
-                return ModelFingerprint.Compute(located.Folder) == source.Fingerprint
-                    ? ModelFolder.Load(located.Folder, Dtypes.Parse(source.Dtype), torch.device(source.Device))
+                return located.Use(folder => ModelFingerprint.Compute(folder) == source.Fingerprint
+                    ? ModelFolder.Load(folder, Dtypes.Parse(source.Dtype), torch.device(source.Device))
                     : throw new InvalidInputException(
-                        FaultKinds.InvalidWeights, "model", $"The model '{source.Model}' is not the one that the sweep was planned with: its files have changed since. Start the sweep again.");
+                        FaultKinds.InvalidWeights, "model", $"The model '{source.Model}' is not the one that the sweep was planned with: its files have changed since. Start the sweep again."));
             }
         },
         CancellationToken.None,

@@ -68,12 +68,12 @@ public sealed class ModelCatalog : IModelCatalog
     {
         try
         {
-            return new ListedModel(name, ModelShape.Of(ModelFolder.Inspect(folder)));
+            using var model = new LocatedModel(name, folder);
+            return new ListedModel(name, model.Use(inside => ModelShape.Of(ModelFolder.Inspect(inside))));
         }
         catch (InvalidInputException e)
         {
-            // Where the folder lies is nobody's business who is not on this machine.
-            return new ListedModel(name, Shape: null, e.Faults[0].ToString().Replace(folder, name, StringComparison.Ordinal));
+            return new ListedModel(name, Shape: null, e.Faults[0].ToString());
         }
     }
 

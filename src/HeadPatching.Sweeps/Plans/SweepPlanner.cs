@@ -27,13 +27,12 @@ public static class SweepPlanner
     {
         CheckOptions(request, places);
         using LocatedModel located = await catalog.LocateAsync(request.Model, places.Option("model"), cancellationToken);
-        return Plan(request, createdAt, located, places, cancellationToken);
+        return located.Use(folder => Plan(request, createdAt, located.Name, folder, places, cancellationToken));
     }
 
     private static PlannedSweep Plan(
-        SweepRequest request, DateTimeOffset createdAt, LocatedModel located, FaultPlaces places, CancellationToken cancellationToken)
+        SweepRequest request, DateTimeOffset createdAt, string name, string folder, FaultPlaces places, CancellationToken cancellationToken)
     {
-        string folder = located.Folder;
         ModelFolderSummary model = ModelFolder.Inspect(folder);
         TextTokenizer? tokenizer = TextTokenizer.Load(folder);
         ModelConfig prompts = model.Config.WithBos(request.Bos, places.Option("bos"));
@@ -50,7 +49,7 @@ public static class SweepPlanner
 
         string device = Device(request.Device);
         string fingerprint = ModelFingerprint.Compute(folder);
-        var source = new ModelSource(located.Name, fingerprint, request.Dtype, device);
+        var source = new ModelSource(name, fingerprint, request.Dtype, device);
         var cut = new SweepCut(model.Config, source, Budget(request), DeviceRates.OfThisHost());
         string pairsKey = WorkKeys.Pairs(pairs);
         ChunkWork exact = ChunkWork.Exact(request, references, pairsKey);

@@ -44,6 +44,16 @@ public static class StoredStatus
     internal static Task<bool> TryReplaceStatusAsync(this IArtifactStore store, SweepStatus status, string? etag, CancellationToken cancellationToken = default) =>
         store.TryReplaceTextAsync(SweepArtifacts.Status(status.Id), JsonSerializer.Serialize(status, ResultJson.Compact), etag, cancellationToken);
 
+    /// <summary>Stores how a sweep ended, of which no status is stored while it runs; of a sweep that was deleted meanwhile nothing stays.</summary>
+    public static async Task StoreEndAsync(this IArtifactStore store, SweepStatus status, CancellationToken cancellationToken = default)
+    {
+        await store.TryReplaceStatusAsync(status, etag: null, cancellationToken); // somebody else's is the same
+        if (!await store.ExistsAsync(SweepArtifacts.Request(status.Id), cancellationToken))
+        {
+            await store.DeleteLeftoversAsync(status.Id, cancellationToken);
+        }
+    }
+
     /// <summary>Stores the next status of a run that is under way.</summary>
     /// <returns>False where it does not follow what is stored: the run was taken over, or ended, or the sweep is deleted.</returns>
     internal static async Task<bool> AdvanceStatusAsync(this IArtifactStore store, SweepStatus status, CancellationToken cancellationToken = default)

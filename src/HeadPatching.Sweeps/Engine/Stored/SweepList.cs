@@ -8,7 +8,7 @@ namespace HeadPatching.Sweeps.Engine.Stored;
 /// The sweeps of a store. The folders are listed, no artifact in them; a status that is final is read once and remembered, since it stays as it
 /// is.
 /// </summary>
-internal sealed class SweepList
+public sealed class SweepList
 {
     private const int ReadsAtOnce = 16;
 
@@ -23,12 +23,12 @@ internal sealed class SweepList
     /// <summary>Makes the list.</summary>
     /// <param name="store">The store.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="running">The status of a sweep that runs here; null where it does not.</param>
-    public SweepList(IArtifactStore store, TimeProvider time, Func<string, SweepStatus?> running)
+    /// <param name="running">The status of a sweep that runs here; null where it does not, or none does.</param>
+    public SweepList(IArtifactStore store, TimeProvider time, Func<string, SweepStatus?>? running = null)
     {
         _store = store;
         _time = time;
-        _running = running;
+        _running = running ?? (_ => null);
     }
 
     /// <summary>Every sweep's status, and the folders in which there is no sweep: what is left of one that was deleted.</summary>
