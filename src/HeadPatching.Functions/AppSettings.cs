@@ -45,7 +45,7 @@ public sealed record AppSettings
 
     /// <summary>
     /// How many activities run at once on a host, shared out evenly among the sweeps; one more may run for a sweep that has only begun. Default: 2;
-    /// on a GPU 1. The host takes a few more (host.json's maxConcurrentActivityFunctions), which wait a moment for a place and else are turned away.
+    /// on a GPU 1. The host takes that one more (host.json's maxConcurrentActivityFunctions, which is to be set with this); of another sweep it waits a moment for a place, and is turned away.
     /// </summary>
     public int ActivitiesAtOnce { get; init; } = 2;
 

@@ -23,8 +23,8 @@ public class SettingsTests
         Assert.False((bool)durable["tracing"]!["traceReplayEvents"]!);
         Assert.False((bool)durable["tracing"]!["traceInputsAndOutputs"]!);
 
-        // Those that run, one of a sweep that has only begun, and two that wait a moment for a place.
-        Assert.Equal(AppSettings.Read(Configuration((AppSettings.HostStorage, "x"))).ActivitiesAtOnce + 3, (int)durable["maxConcurrentActivityFunctions"]!);
+        // Those that run and one more: of a sweep that has only begun, or one that waits a moment for a place. A host that took more would keep them from others.
+        Assert.Equal(AppSettings.Read(Configuration((AppSettings.HostStorage, "x"))).ActivitiesAtOnce + 1, (int)durable["maxConcurrentActivityFunctions"]!);
         Assert.Equal("api", (string?)host["extensions"]!["http"]!["routePrefix"]);
     }
 

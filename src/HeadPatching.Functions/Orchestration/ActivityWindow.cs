@@ -10,19 +10,21 @@ namespace HeadPatching.Functions.Orchestration;
 /// </summary>
 internal sealed class ActivityWindow
 {
-    /// <summary>Enough for a second and a third host to find work at the beginning.</summary>
-    private const int AtFirst = 6;
+    /// <summary>Enough for a second host to find work at the beginning.</summary>
+    private const int AtFirst = 4;
 
-    /// <summary>How long after an activity was turned away none is tried beyond those that run.</summary>
-    private static readonly TimeSpan Stay = TimeSpan.FromSeconds(10);
-
-    /// <summary>The wait of an activity that was turned away though no other one is under way; twice as long each time.</summary>
-    private static readonly TimeSpan FirstWait = TimeSpan.FromSeconds(1), LongestWait = TimeSpan.FromSeconds(30);
+    /// <summary>
+    /// How long after an activity was turned away none is tried beyond those that run, and how long it waits itself where none is under way;
+    /// twice as long each time that the next one is turned away, too. Of several hosts any may take the one that is tried, one with no place as well.
+    /// </summary>
+    private static readonly TimeSpan FirstStay = TimeSpan.FromSeconds(2), LongestStay = TimeSpan.FromSeconds(30);
 
     private readonly TaskOrchestrationContext _context;
     private readonly LinkedList<TaskCompletionSource> _waiting = [];
     private int _size = AtFirst;
     private int _underWay;
+    private TimeSpan _stay = FirstStay;
+    private bool _hasGrown; // since an activity was turned away
     private DateTime _growsFrom;
 
     public ActivityWindow(TaskOrchestrationContext context)
@@ -34,7 +36,6 @@ internal sealed class ActivityWindow
     /// <param name="schedule">Puts it into the queue.</param>
     public async Task<Served<T>> RunAsync<T>(Func<Task<Served<T>>> schedule)
     {
-        TimeSpan wait = FirstWait;
         for (bool again = false; ; again = true)
         {
             await EnterAsync(first: again);
@@ -47,8 +48,7 @@ internal sealed class ActivityWindow
 
             if (_underWay == 0)
             {
-                await _context.CreateTimer(wait, CancellationToken.None);
-                wait = wait * 2 < LongestWait ? wait * 2 : LongestWait;
+                await _context.CreateTimer(_growsFrom, CancellationToken.None);
             }
         }
     }
@@ -72,12 +72,16 @@ internal sealed class ActivityWindow
         if (turnedAway)
         {
             _size = Math.Max(1, _underWay);
-            _growsFrom = _context.CurrentUtcDateTime + Stay;
+            _stay = !_hasGrown ? _stay : _stay * 2 < LongestStay ? _stay * 2 : LongestStay;
+            _hasGrown = false;
+            _growsFrom = _context.CurrentUtcDateTime + _stay;
             return;
         }
 
         if (_context.CurrentUtcDateTime >= _growsFrom && _waiting.Count > 0)
         {
+            _stay = _hasGrown ? FirstStay : _stay; // the one tried before found its place
+            _hasGrown = true;
             _size++;
         }
 

@@ -13,7 +13,7 @@ namespace HeadPatching.Functions.Orchestration;
 public sealed class SweepActivities
 {
     /// <summary>How long an activity waits for a place where its sweep has one on this host; then it is turned away, for another host to take or to come again.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.4);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.6);
 
     private readonly IArtifactStore _store;
     private readonly ActivityTable _activities;
