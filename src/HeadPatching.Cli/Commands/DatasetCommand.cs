@@ -33,11 +33,7 @@ internal static class DatasetCommand
         RequestOptions options = RequestOptions.Of("model", "count", "seed", "bos", "skipInvalid");
         Option<int> top = RequestOptions.Whole("--top", "How many pairs to show; the summary is of all", 10);
         var output = new Option<string?>("--out") { Description = "Also write the pairs as JSON Lines, to edit and to sweep with --pairs", HelpName = "FILE" };
-        var store = new Option<string?>("--store")
-        {
-            Description = "Also the models of this store: a folder, or Azure Storage's connection string or account URL",
-            HelpName = "FOLDER|CONNECTION",
-        };
+        var store = StoreOption.OfMoreModels();
         var show = new Command("show", "Show pairs with their tokens, and how the clean and corrupted prompts come out on a model")
         {
             dataset, top, output, store,
@@ -68,12 +64,7 @@ internal static class DatasetCommand
     {
         var file = new Argument<string>("FILE") { Description = "A pairs file" };
         var name = new Argument<string>("NAME") { Description = "The name that sweeps will ask for: a-z, 0-9, '.', '_' and '-'" };
-        var store = new Option<string>("--store")
-        {
-            Description = "The store of the workers: a folder, or Azure Storage's connection string or account URL",
-            HelpName = "FOLDER|CONNECTION",
-            Required = true,
-        };
+        var store = StoreOption.OfWorkers();
         var replace = new Option<bool>("--replace") { Description = "Replace other pairs of this name; sweeps that were made of them stay as they are" };
         var push = new Command("push", "Put a pairs file into the store, for sweeps to name (pairsFile, --pairs-file)") { file, name, store, replace };
         push.SetAction((parsed, cancellation) => PushAsync(

@@ -15,11 +15,7 @@ internal static class ModelCommand
     public static Command Create()
     {
         var folder = new Argument<string>("FOLDER") { Description = "A model's folder in Hugging Face layout; or a config.json alone, of a model that is not here yet" };
-        var store = new Option<string?>("--store")
-        {
-            Description = "Also the models of this store: a folder, or Azure Storage's connection string or account URL",
-            HelpName = "FOLDER|CONNECTION",
-        };
+        var store = StoreOption.OfMoreModels();
         var list = new Command("list", $"The models by name: the demo model, and the folders in the folder that {DefaultFolders.ModelsVariable} names") { store };
         list.SetAction((parsed, cancellation) => ListAsync(parsed.GetValue(store), cancellation));
         var check = new Command("check", "Say whether a model folder can be swept, and what is wrong with it if not") { folder };

@@ -14,12 +14,7 @@ internal static class PushCommand
     {
         var folder = new Argument<string>("FOLDER") { Description = "A model's folder in Hugging Face layout" };
         var name = new Argument<string>("NAME") { Description = "The name that sweeps will ask for: a-z, 0-9, '.', '_' and '-'" };
-        var store = new Option<string>("--store")
-        {
-            Description = "The store of the workers: a folder, or Azure Storage's connection string or account URL",
-            HelpName = "FOLDER|CONNECTION",
-            Required = true,
-        };
+        var store = StoreOption.OfWorkers();
         var replace = new Option<bool>("--replace") { Description = "Replace another model of this name; sweeps that still run on it fail" };
         var command = new Command("push", "Upload a model folder to the store; the same command again goes on where it stopped") { folder, name, store, replace };
         command.SetAction((parsed, cancellation) => RunAsync(

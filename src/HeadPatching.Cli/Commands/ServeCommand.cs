@@ -18,12 +18,7 @@ internal static class ServeCommand
             AllowMultipleArgumentsPerToken = true,
             DefaultValueFactory = _ => [ServeOptions.DefaultUrl],
         };
-        var store = new Option<string>("--store")
-        {
-            Description = "Where sweeps are kept: a folder (made private to you where it is not there yet), or Azure Storage's connection string or account URL",
-            HelpName = "FOLDER|CONNECTION",
-            DefaultValueFactory = _ => DefaultFolders.Store("serve"),
-        };
+        var store = StoreOption.WithDefault("Where sweeps are kept", "serve");
         var models = new Option<string?>("--models") { Description = $"A folder whose subfolders are models, beside the demo model (default: what {DefaultFolders.ModelsVariable} names)", HelpName = "FOLDER" };
         var parallelism = new Option<int?>("--parallelism")
         {

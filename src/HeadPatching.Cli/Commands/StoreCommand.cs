@@ -19,12 +19,7 @@ internal static class StoreCommand
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
-        var store = new Option<string>("--store")
-        {
-            Description = "The store: a folder, or Azure Storage's connection string or account URL",
-            HelpName = "FOLDER|CONNECTION",
-            DefaultValueFactory = _ => DefaultFolders.Store("store"),
-        };
+        var store = StoreOption.WithDefault("The store", "store");
         var days = new Option<int>("--days") { Description = "Only what is older than so many days", DefaultValueFactory = _ => 30 };
         // Of less than none, everything would be older, what a sweep has just written too. More no calendar holds.
         days.Validators.Add(result =>

@@ -21,12 +21,7 @@ internal static class SweepCommand
     public static Command Create()
     {
         RequestOptions options = RequestOptions.Every();
-        var store = new Option<string>("--store")
-        {
-            Description = "Where activations and finished layers are kept: a folder, or Azure Storage's connection string or account URL",
-            HelpName = "FOLDER|CONNECTION",
-            DefaultValueFactory = _ => DefaultFolders.Store("store"),
-        };
+        var store = StoreOption.WithDefault("Where activations and finished layers are kept", "store");
         var output = new Option<string>("--out")
         {
             Description = "The folder for results.json, tables (heads.csv, heatmap.csv, effects.parquet), pictures and report.html",
