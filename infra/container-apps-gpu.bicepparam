@@ -6,7 +6,5 @@ param workloadProfile = 'Consumption-GPU-NC24-A100'
 param image = 'headpatching:0.1.0-cuda'
 param minReplicas = 0
 param maxReplicas = 2
-param activitiesAtOnce = 1
 param torchThreads = 24
-param modelCacheGiB = 40
 param activationDays = 3

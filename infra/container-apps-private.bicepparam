@@ -1,4 +1,5 @@
-// All the options at once: Container Apps without a GPU, storage in a virtual network, the Durable Task Scheduler, an operator of the store.
+// The options: Container Apps without a GPU, storage in a virtual network, the Durable Task Scheduler. README.md says how models get into a store
+// that the internet does not reach.
 using 'main.bicep'
 
 param hosting = 'containerApps'
@@ -9,6 +10,3 @@ param maxReplicas = 4
 param torchThreads = 4
 param durableTaskScheduler = true
 param privateNetworking = true
-// The object id of a group: az ad group show --group NAME --query id --output tsv
-param operatorPrincipalId = '00000000-0000-0000-0000-000000000001'
-param operatorPrincipalType = 'Group'

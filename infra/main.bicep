@@ -30,12 +30,10 @@ param workloadProfile string = 'Consumption'
 @allowed(['EP1', 'EP2', 'EP3'])
 param premiumPlan string = 'EP2'
 
-// Scale to zero with Azure Storage as the durable backend: nothing counts its control and work-item queues for Container Apps, so only HTTP
-// requests wake the app, and it goes to sleep cooldownPeriod after the last one, also in the middle of a sweep. Nothing is lost by that (the
-// sweep goes on at the next request, finished layers stay finished), and asking for the sweep's status now and then keeps one replica awake.
-// An idle GPU costs more than all the rest together, so zero is the default; hold replicas for as long as a sweep needs them
-// (az containerapp update --min-replicas). The Durable Task Scheduler changes nothing about it: its scaler is for apps without the Functions
-// host. An Elastic Premium plan has at least one instance, always.
+// With Azure Storage as the durable backend the hub's queues say how many replicas there are (modules/container-apps.bicep): none when they are
+// empty, so that zero costs nothing and no sweep stops in the middle. With the Durable Task Scheduler the platform makes the rules itself.
+// To hold replicas, set this when you deploy, before the sweep: a change of it later makes a new revision, which replaces every replica.
+// An Elastic Premium plan has at least one instance, always.
 @description('Replicas (Container Apps) or always-ready instances (Elastic Premium, where 0 is taken as 1) that are there without any request.')
 @minValue(0)
 @maxValue(20)
@@ -46,10 +44,11 @@ param minReplicas int = 0
 @maxValue(20)
 param maxReplicas int = 2
 
-@description('Patching activities at once in a replica. More than one on a GPU share its memory and gain nothing.')
+// On a GPU the second waits for its turn; its message in the queue is what asks for another replica.
+@description('Patching activities at once in a replica: two at least where the queues say how many replicas there are.')
 @minValue(1)
 @maxValue(8)
-param activitiesAtOnce int = 1
+param activitiesAtOnce int = 2
 
 @description('Threads that libtorch takes for an activity; 0: the cores, shared out among the activities.')
 @minValue(0)
@@ -59,7 +58,9 @@ param torchThreads int = 0
 @description('A folder in the image or mounted into it whose subfolders are models, beside the demo model. Empty: none.')
 param modelsFolder string = ''
 
-@description('How much of a replica\'s own disk models of the store may take, in GiB: the largest at least, and less than the disk has free.')
+// A replica of Container Apps with more than one core has a disk of 8 GiB, with a GPU too, and no more can be asked for. A model that is larger
+// than this cache is refused by name (too-large) before anything is downloaded.
+@description('How much of a replica\'s own disk models of the store may take, in GiB: the largest at least. Container Apps: 7 at most.')
 @minValue(1)
 param modelCacheGiB int = 6
 
@@ -68,11 +69,46 @@ param modelCacheGiB int = 6
 @maxValue(365)
 param activationDays int = 7
 
+@description('What was overwritten or deleted in the store can be brought back until so many days after it was written; not activations.')
+@minValue(1)
+@maxValue(3650)
+param keepVersionDays int = 90
+
+@description('The durable engine keeps the history of a sweep that has ended for so many days; its results and status stay in the store.')
+@minValue(0)
+@maxValue(3650)
+param keepHistoryDays int = 7
+
 @description('The Durable Task Scheduler instead of Azure Storage; the image must be built with DURABLE_TASK_SCHEDULER=true.')
 param durableTaskScheduler bool = false
 
+// The scheduler wants a list, and the app's own addresses change and are not known beforehand; what lets the app in is its identity. Narrow it
+// where the app leaves through an address that stays, such as a NAT gateway's.
+@description('From which addresses the Durable Task Scheduler is reached, as CIDR ranges.')
+param schedulerIpRanges array = ['0.0.0.0/0']
+
 @description('Storage is reached only from a virtual network of its own. The API stays on the internet, behind its keys.')
 param privateNetworking bool = false
+
+@description('From which addresses the API is reached, as CIDR ranges. Empty: from all.')
+param allowedIpRanges array = []
+
+@description('Client id of an app registration: calls then need a Microsoft Entra token for it, beside the key. Empty: the key alone.')
+param entraClientId string = ''
+
+@description('Basic does. Premium is for artifact streaming, which shortens the start of a replica with a large image.')
+@allowed(['Basic', 'Standard', 'Premium'])
+param registrySku string = 'Basic'
+
+@description('Who is told of failed sweeps and of the budget. Empty: the alerts are in the portal only.')
+param alertEmail string = ''
+
+@description('What the resource group may cost a month, in the subscription\'s currency: alertEmail is told at 80 % and at 100 %. 0: no budget.')
+@minValue(0)
+param monthlyBudget int = 0
+
+@description('The first day of the month in which the budget begins, such as 2027-01-01. It cannot be changed later.')
+param budgetStart string = ''
 
 @description('Object id of a user or group who may read and write artifacts and models (headpatch --store URL). Empty: nobody but the app.')
 param operatorPrincipalId string = ''
@@ -87,6 +123,8 @@ var storageName = '${prefix}${suffix}'
 var artifactContainer = 'headpatching'
 var onContainerApps = hosting == 'containerApps'
 var hasApp = !empty(image)
+var durable = loadJsonContent('../host.json').extensions.durableTask
+var mostCacheGiB = onContainerApps ? 7 : modelCacheGiB
 
 // What the app and its host read. Names with two underscores are sections: HeadPatching__Store is HeadPatching:Store, and
 // AzureFunctionsJobHost__... replaces a value of host.json.
@@ -108,8 +146,13 @@ var appSettings = union(
     HeadPatching__Container: artifactContainer
     HeadPatching__Models: modelsFolder
     HeadPatching__ModelCache: '/home/model-cache'
-    HeadPatching__ModelCacheGiB: string(modelCacheGiB)
+    HeadPatching__ModelCacheGiB: modelCacheGiB <= mostCacheGiB
+      ? string(modelCacheGiB)
+      : fail('modelCacheGiB is more than a replica\'s disk holds: 7 at most on Container Apps')
+    HeadPatching__KeepHistoryDays: string(keepHistoryDays)
     HeadPatching__TorchThreads: string(torchThreads)
+    // One more than run: it waits a moment for a place, and a host that took more would keep them from the others.
+    AzureFunctionsJobHost__extensions__durableTask__maxConcurrentActivityFunctions: string(activitiesAtOnce + 1)
   },
   durableTaskScheduler
     ? {
@@ -143,6 +186,8 @@ module storage 'modules/storage.bicep' = {
     tags: tags
     containerName: artifactContainer
     activationDays: activationDays
+    keepVersionDays: keepVersionDays
+    workspaceId: monitoring.outputs.workspaceId
     appPrincipalId: identity.properties.principalId
     operatorPrincipalId: operatorPrincipalId
     operatorPrincipalType: operatorPrincipalType
@@ -166,7 +211,9 @@ module registry 'modules/registry.bicep' = {
     name: '${prefix}${suffix}'
     location: location
     tags: tags
+    sku: registrySku
     pullPrincipalId: identity.properties.principalId
+    workspaceId: monitoring.outputs.workspaceId
   }
 }
 
@@ -179,12 +226,25 @@ module monitoring 'modules/monitoring.bicep' = {
   }
 }
 
+module alerts 'modules/alerts.bicep' = {
+  params: {
+    name: appName
+    location: location
+    tags: tags
+    insightsId: monitoring.outputs.insightsId
+    email: alertEmail
+    monthlyBudget: monthlyBudget
+    budgetStart: budgetStart
+  }
+}
+
 module scheduler 'modules/scheduler.bicep' = if (durableTaskScheduler) {
   params: {
     name: '${appName}-dts'
     location: location
     tags: tags
     workerPrincipalId: identity.properties.principalId
+    ipRanges: schedulerIpRanges
   }
 }
 
@@ -202,6 +262,19 @@ module containerApps 'modules/container-apps.bicep' = if (onContainerApps) {
     workloadProfile: workloadProfile
     minReplicas: minReplicas
     maxReplicas: maxReplicas
+    queueAccount: storageName
+    // What the Azure Storage backend names its queues.
+    queues: durableTaskScheduler
+      ? []
+      : concat(
+          ['${toLower(durable.hubName)}-workitems'],
+          map(
+            range(0, durable.storageProvider.partitionCount),
+            part => '${toLower(durable.hubName)}-control-${padLeft(part, 2, '0')}'
+          )
+        )
+    allowedIpRanges: allowedIpRanges
+    entraClientId: entraClientId
     settings: appSettings
   }
   // Without its roles, and a way to the storage, the app would fail its first start.
@@ -221,6 +294,8 @@ module elasticPremium 'modules/elastic-premium.bicep' = if (!onContainerApps) {
     plan: premiumPlan
     minInstances: max(minReplicas, 1)
     maxInstances: maxReplicas
+    allowedIpRanges: allowedIpRanges
+    entraClientId: entraClientId
     settings: appSettings
   }
   dependsOn: [storage, privateEndpoints]
@@ -228,6 +303,9 @@ module elasticPremium 'modules/elastic-premium.bicep' = if (!onContainerApps) {
 
 @description('The registry to build and push the image to.')
 output registryName string = registry.outputs.name
+
+@description('The same by its address: azd pushes to it.')
+output AZURE_CONTAINER_REGISTRY_ENDPOINT string = registry.outputs.loginServer
 
 @description('The artifact store: headpatch --store takes it.')
 output storeUrl string = 'https://${storageName}.blob.${environment().suffixes.storage}'
@@ -237,7 +315,13 @@ output sweepUrl string = hasApp
   ? 'https://${onContainerApps ? containerApps!.outputs.host : elasticPremium!.outputs.host}/api/sweeps'
   : ''
 
-@description('Prints the key that requests carry in the header x-functions-key.')
+@description('What infra/hooks/scale.sh sets after each deployment: the app, and its scale rules as JSON. Empty where the platform\'s own do.')
+output scaleApp string = onContainerApps && hasApp && !durableTaskScheduler ? containerApps!.outputs.appId : ''
+output scalePatch string = onContainerApps && hasApp && !durableTaskScheduler
+  ? string(containerApps!.outputs.scalePatch)
+  : ''
+
+@description('Prints the key that requests carry in the header x-functions-key. On Container Apps it asks a running replica: wake one first.')
 output keyCommand string = onContainerApps
-  ? 'az containerapp function keys show --resource-group ${resourceGroup().name} --name ${appName} --key-type hostKey --key-name default --query value --output tsv'
+  ? 'az containerapp function keys show --resource-group ${resourceGroup().name} --name ${appName} --key-type hostKey --key-name default --query value.value --output tsv'
   : 'az functionapp keys list --resource-group ${resourceGroup().name} --name ${appName} --query functionKeys.default --output tsv'

@@ -19,6 +19,18 @@ param workloadProfile string
 param minReplicas int
 param maxReplicas int
 
+@description('The storage account of the queues below.')
+param queueAccount string
+
+@description('The durable backend\'s queues: as many replicas as the longest has messages. Empty: the platform\'s own rules.')
+param queues array
+
+@description('CIDR ranges that may call; empty for all.')
+param allowedIpRanges array
+
+@description('Client id of an app registration whose tokens calls must carry; empty for none.')
+param entraClientId string
+
 @description('The app\'s settings, name to value.')
 param settings object
 
@@ -30,10 +42,11 @@ var sizes = {
 }
 var withoutGpu = workloadProfile == 'Consumption'
 var profile = withoutGpu ? 'Consumption' : 'gpu'
+var byQueues = !empty(queues)
 // In infra/Dockerfile too: a user without rights cannot listen below 1024 everywhere.
 var port = 8080
 
-resource environment 'Microsoft.App/managedEnvironments@2025-07-01' = {
+resource appEnvironment 'Microsoft.App/managedEnvironments@2025-07-01' = {
   name: '${name}-env'
   location: location
   tags: tags
@@ -49,7 +62,7 @@ resource environment 'Microsoft.App/managedEnvironments@2025-07-01' = {
 }
 
 resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
-  scope: environment
+  scope: appEnvironment
   name: 'logs'
   properties: {
     workspaceId: workspaceId
@@ -72,7 +85,7 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = if (deployApp) {
     userAssignedIdentities: { '${identityId}': {} }
   }
   properties: {
-    environmentId: environment.id
+    environmentId: appEnvironment.id
     workloadProfileName: profile
     configuration: {
       activeRevisionsMode: 'Single'
@@ -80,6 +93,9 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = if (deployApp) {
         external: true
         targetPort: port
         allowInsecure: false
+        ipSecurityRestrictions: [
+          for (range, index) in allowedIpRanges: { name: 'allowed-${index}', ipAddressRange: range, action: 'Allow' }
+        ]
       }
       registries: [
         {
@@ -100,20 +116,29 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = if (deployApp) {
             memory: sizes[workloadProfile].memory
           }
           env: [for setting in items(settings): { name: setting.key, value: setting.value }]
+          // live asks no store: while the store is away the app answers 503 with the reason, and a restart would mend nothing.
           probes: [
             {
               type: 'Startup'
-              httpGet: { path: '/api/health', port: port }
+              httpGet: { path: '/api/health/live', port: port }
               periodSeconds: 30
               failureThreshold: 10
             }
             {
               // Patient: libtorch may take every core for a minute, and a restart would throw the running activity away.
               type: 'Liveness'
-              httpGet: { path: '/api/health', port: port }
+              httpGet: { path: '/api/health/live', port: port }
               periodSeconds: 60
               timeoutSeconds: 30
-              failureThreshold: 5
+              failureThreshold: 10
+            }
+            {
+              // Without the store for five minutes: no more calls are sent to it. It is not restarted for that.
+              type: 'Readiness'
+              httpGet: { path: '/api/health', port: port }
+              periodSeconds: 30
+              timeoutSeconds: 20
+              failureThreshold: 10
             }
           ]
         }
@@ -121,11 +146,65 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = if (deployApp) {
       scale: {
         minReplicas: minReplicas
         maxReplicas: maxReplicas
-        // Half an hour after the last request, the longest that host.json lets an activity take. main.bicep says more at minReplicas.
-        cooldownPeriod: 1800
+        // Without the queues only calls keep it awake: then for the longest that host.json lets an activity take.
+        cooldownPeriod: byQueues ? 300 : 1800
+      }
+    }
+  }
+
+  resource auth 'authConfigs' = if (!empty(entraClientId)) {
+    name: 'current'
+    properties: {
+      platform: { enabled: true }
+      globalValidation: {
+        unauthenticatedClientAction: 'Return401'
+        excludedPaths: ['/api/health', '/api/health/live']
+      }
+      identityProviders: {
+        azureActiveDirectory: {
+          enabled: true
+          registration: {
+            clientId: entraClientId
+            openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+          }
+          validation: { allowedAudiences: [entraClientId, 'api://${entraClientId}'] }
+        }
       }
     }
   }
 }
 
 output host string = deployApp ? app!.properties.configuration.ingress.fqdn : ''
+
+// The platform would make a rule of each trigger that it knows: none of Azure Storage's durable queues, so that a sweep would stop when nobody asks
+// for it, and one of the timer that tidies every five minutes, which would keep a GPU awake for ever. An activity's message stays in the queue,
+// unseen, until the activity has ended, and is counted: a replica that works is not taken away for want of work. Rules of one's own are refused
+// while an app is created, and every deployment of the app takes them away: infra/hooks/scale.sh patches them in afterwards.
+output scalePatch object = byQueues
+  ? {
+      properties: {
+        template: {
+          scale: {
+            minReplicas: minReplicas
+            maxReplicas: maxReplicas
+            cooldownPeriod: 300
+            allowScalingRuleOverride: true
+            rules: concat(
+              [{ name: 'http', http: { metadata: { concurrentRequests: '100' } } }],
+              map(queues, queue => {
+                name: queue
+                azureQueue: {
+                  accountName: queueAccount
+                  queueName: queue
+                  queueLength: 1
+                  identity: identityId
+                }
+              })
+            )
+          }
+        }
+      }
+    }
+  : {}
+
+output appId string = deployApp ? app!.id : ''

@@ -20,6 +20,12 @@ param plan string
 param minInstances int
 param maxInstances int
 
+@description('CIDR ranges that may call; empty for all.')
+param allowedIpRanges array
+
+@description('Client id of an app registration whose tokens calls must carry; empty for none.')
+param entraClientId string
+
 @description('The app\'s settings, name to value.')
 param settings object
 
@@ -65,13 +71,45 @@ resource app 'Microsoft.Web/sites@2024-04-01' = if (deployApp) {
       acrUserManagedIdentityID: identityClientId
       minTlsVersion: '1.2'
       ftpsState: 'Disabled'
-      healthCheckPath: '/api/health'
+      // An instance that does not answer is replaced; one whose store is away is not, for another would have none either.
+      healthCheckPath: '/api/health/live'
+      ipSecurityRestrictionsDefaultAction: empty(allowedIpRanges) ? 'Allow' : 'Deny'
+      ipSecurityRestrictions: [
+        for (range, index) in allowedIpRanges: {
+          name: 'allowed-${index}'
+          ipAddress: range
+          action: 'Allow'
+          priority: 100 + index
+        }
+      ]
       minimumElasticInstanceCount: minInstances
       functionAppScaleLimit: maxInstances
       vnetRouteAllEnabled: inNetwork
       // In a network the scale controller cannot look into the storage; the host then tells it how long the queues are.
       functionsRuntimeScaleMonitoringEnabled: inNetwork
       appSettings: [for setting in items(allSettings): { name: setting.key, value: setting.value }]
+    }
+  }
+
+  resource auth 'config' = if (!empty(entraClientId)) {
+    name: 'authsettingsV2'
+    properties: {
+      platform: { enabled: true }
+      globalValidation: {
+        requireAuthentication: true
+        unauthenticatedClientAction: 'Return401'
+        excludedPaths: ['/api/health', '/api/health/live']
+      }
+      identityProviders: {
+        azureActiveDirectory: {
+          enabled: true
+          registration: {
+            clientId: entraClientId
+            openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+          }
+          validation: { allowedAudiences: [entraClientId, 'api://${entraClientId}'] }
+        }
+      }
     }
   }
 

@@ -1,4 +1,4 @@
-// Log Analytics, and Application Insights in it. Only identities may send: the connection string is an address, not a secret.
+// Log Analytics, Application Insights in it, and a workbook of the sweeps. Only identities may send: the connection string is an address, not a secret.
 
 param name string
 param location string
@@ -46,5 +46,20 @@ resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+// What its queries ask for is what src/HeadPatching.Functions/Orchestration/ActivityTelemetry.cs sends.
+resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
+  name: guid(insights.id, 'sweeps')
+  location: location
+  tags: tags
+  kind: 'shared'
+  properties: {
+    displayName: 'HeadPatching: sweeps'
+    category: 'workbook'
+    sourceId: insights.id
+    serializedData: string(loadJsonContent('sweeps.workbook.json'))
+  }
+}
+
 output workspaceId string = workspace.id
 output connectionString string = insights.properties.ConnectionString
+output insightsId string = insights.id

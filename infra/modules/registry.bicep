@@ -1,11 +1,14 @@
-// The registry of the app's image. Basic is the cheapest; a private endpoint or streaming of large images would need Premium.
+// The registry of the app's image, and who pulled and pushed.
 
 param name string
 param location string
 param tags object
 
+param sku string
+
 @description('Who pulls: the app.')
 param pullPrincipalId string
+param workspaceId string
 
 var acrPull = '7f951dda-4ed3-4680-a7ca-43fe172d538d'
 
@@ -13,8 +16,22 @@ resource registry 'Microsoft.ContainerRegistry/registries@2023-07-01' = {
   name: name
   location: location
   tags: tags
-  sku: { name: 'Basic' }
+  sku: { name: sku }
   properties: { adminUserEnabled: false }
+}
+
+resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: registry
+  name: 'logs'
+  properties: {
+    workspaceId: workspaceId
+    logs: [
+      {
+        categoryGroup: 'allLogs'
+        enabled: true
+      }
+    ]
+  }
 }
 
 resource pull 'Microsoft.Authorization/roleAssignments@2022-04-01' = {

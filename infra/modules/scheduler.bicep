@@ -7,6 +7,9 @@ param tags object
 @description('Who works: the app.')
 param workerPrincipalId string
 
+@description('CIDR ranges that it is reached from; the service wants one at least.')
+param ipRanges array
+
 var durableTaskDataContributor = '0ad04412-c4d5-4796-b79c-f76d14c8d402'
 
 resource scheduler 'Microsoft.DurableTask/schedulers@2025-11-01' = {
@@ -15,8 +18,7 @@ resource scheduler 'Microsoft.DurableTask/schedulers@2025-11-01' = {
   tags: tags
   properties: {
     sku: { name: 'Consumption' }
-    // The app comes from addresses that change; it is let in by its identity.
-    ipAllowlist: ['0.0.0.0/0']
+    ipAllowlist: ipRanges
   }
 }
 

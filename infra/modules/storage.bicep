@@ -5,11 +5,17 @@ param name string
 param location string
 param tags object
 
-@description('The container of artifacts: sweeps/, activations/ and models/.')
+@description('The container of artifacts: sweeps/, pairs/, activations/, runs/, sums/ and models/.')
 param containerName string
 
 @description('Blobs under activations/ are deleted after so many days.')
 param activationDays int
+
+@description('Former versions of anything else are deleted so many days after they were written.')
+param keepVersionDays int
+
+@description('Where deletions are logged.')
+param workspaceId string
 
 @description('The app.')
 param appPrincipalId string
@@ -58,8 +64,14 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2024-01-01' = {
   parent: account
   name: 'default'
   properties: {
-    // Activations are large, and deleted in bulk: undeleting them would be paid for and never used.
+    // What is overwritten or deleted stays as a former version, and the lifecycle's rules below say for how long, by folder. Soft delete of
+    // blobs cannot be had by folder: it would keep, and bill, every activation for days after its deletion.
+    isVersioningEnabled: true
     deleteRetentionPolicy: { enabled: false }
+    containerDeleteRetentionPolicy: {
+      enabled: true
+      days: 14
+    }
   }
 }
 
@@ -69,8 +81,23 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   properties: { publicAccess: 'None' }
 }
 
-// What is large and made again where it is missed. sweeps/ (requests, plans, results), runs/ (what patched runs gave, a few KB each; `headpatch store
-// prune` removes those that no sweep refers to) and models/ are in no rule, so they stay.
+// Who deleted what. Reads and writes would be a line for each block of each activation.
+resource deletions 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: blobs
+  name: 'deletions'
+  properties: {
+    workspaceId: workspaceId
+    logs: [
+      {
+        category: 'StorageDelete'
+        enabled: true
+      }
+    ]
+  }
+}
+
+// activations/ and sums/ are large, and made again where they are missed. sweeps/ (requests, plans, results), pairs/, runs/ (what patched runs
+// gave, a few KB each; `headpatch store prune` removes those that no sweep refers to) and models/ stay until somebody deletes them.
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2024-01-01' = {
   parent: account
   name: 'default'
@@ -88,6 +115,19 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2024-01
             }
             actions: {
               baseBlob: { delete: { daysAfterModificationGreaterThan: activationDays } }
+              version: { delete: { daysAfterCreationGreaterThan: 0 } }
+            }
+          }
+        }
+        {
+          // The host's and the backend's own containers too.
+          name: 'delete-former-versions'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: { blobTypes: ['blockBlob'] }
+            actions: {
+              version: { delete: { daysAfterCreationGreaterThan: keepVersionDays } }
             }
           }
         }

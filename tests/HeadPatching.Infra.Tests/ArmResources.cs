@@ -24,8 +24,10 @@ internal static class ArmResources
     }
 
     /// <summary>The resources that a sample deploys, as its committed snapshot has them.</summary>
-    public static JsonNode[] OfSnapshot(string sample) =>
-        [.. ((JsonArray)JsonNode.Parse(RepositoryFolder.Read($"infra/{sample}.snapshot.json"))!["predictedResources"]!).OfType<JsonNode>()];
+    public static JsonNode[] OfSnapshot(string sample) => Predicted(RepositoryFolder.Read($"infra/{sample}.snapshot.json"));
+
+    /// <summary>The resources that a snapshot has.</summary>
+    public static JsonNode[] Predicted(string snapshot) => [.. ((JsonArray)JsonNode.Parse(snapshot)!["predictedResources"]!).OfType<JsonNode>()];
 
     /// <summary>Those of a type.</summary>
     public static JsonNode[] OfType(this IEnumerable<JsonNode> resources, string type) => [.. resources.Where(resource => (string?)resource["type"] == type)];
@@ -38,4 +40,9 @@ internal static class ArmResources
             ?? resources.OfType("Microsoft.Web/sites").Single()["properties"]!["siteConfig"]!["appSettings"];
         return ((JsonArray)settings!).ToDictionary(setting => (string)setting!["name"]!, setting => (string)setting!["value"]!);
     }
+
+    /// <summary>The probes of the app on Container Apps, by their type.</summary>
+    public static Dictionary<string, JsonNode> Probes(string sample) =>
+        ((JsonArray)OfSnapshot(sample).OfType("Microsoft.App/containerApps").Single()["properties"]!["template"]!["containers"]![0]!["probes"]!)
+            .ToDictionary(probe => (string)probe!["type"]!, probe => probe!);
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 
@@ -80,8 +81,9 @@ public partial class CompiledTemplateTests
     public void The_app_is_given_every_setting_that_it_reads(string sample)
     {
         string source = RepositoryFolder.Read("src/HeadPatching.Functions/AppSettings.cs");
-        string[] read = [.. SettingRead().Matches(source).Select(match => $"HeadPatching__{match.Groups[1].Value}"), .. InsightsSetting().Matches(source).Select(match => match.Groups[1].Value)];
+        string[] read = [.. SettingRead().Matches(source).Select(match => $"HeadPatching__{match.Groups[1].Value}{match.Groups[2].Value}"), .. InsightsSetting().Matches(source).Select(match => match.Groups[1].Value)];
         Assert.Contains("HeadPatching__Store", read);
+        Assert.Contains("HeadPatching__KeepHistoryDays", read);
         Assert.Contains("APPLICATIONINSIGHTS_CONNECTION_STRING", read);
         Dictionary<string, string> settings = ArmResources.AppSettings(sample);
         Assert.All(read, name => Assert.True(settings.ContainsKey(name), $"{name} is read by AppSettings.cs and is not set in main.bicep."));
@@ -103,9 +105,9 @@ public partial class CompiledTemplateTests
     }
 
     [Fact]
-    public void A_GPU_replica_runs_one_activity_at_a_time_and_has_a_GPU()
+    public void A_GPU_replica_takes_two_activities_the_second_of_which_asks_for_another_replica_and_has_a_GPU()
     {
-        Assert.Equal("1", ArmResources.AppSettings("container-apps-gpu")["HeadPatching__ActivitiesAtOnce"]);
+        Assert.Equal("2", ArmResources.AppSettings("container-apps-gpu")["HeadPatching__ActivitiesAtOnce"]);
         JsonNode[] resources = ArmResources.OfSnapshot("container-apps-gpu");
         JsonNode app = Assert.Single(resources.OfType("Microsoft.App/containerApps"));
         Assert.Equal("functionapp", (string?)app["kind"]);
@@ -116,13 +118,130 @@ public partial class CompiledTemplateTests
 
     [Theory]
     [MemberData(nameof(Samples))]
-    public void Old_activations_and_their_sums_are_deleted_and_nothing_else_is(string sample)
+    public void A_host_takes_one_activity_more_than_it_runs(string sample)
+    {
+        Dictionary<string, string> settings = ArmResources.AppSettings(sample);
+        string taken = settings["AzureFunctionsJobHost__extensions__durableTask__maxConcurrentActivityFunctions"];
+        Assert.Equal($"{int.Parse(settings["HeadPatching__ActivitiesAtOnce"], CultureInfo.InvariantCulture) + 1}", taken);
+    }
+
+    [Theory]
+    [MemberData(nameof(Samples))]
+    public void Old_activations_and_their_sums_are_deleted_and_of_all_else_only_former_versions(string sample)
     {
         JsonNode lifecycle = Assert.Single(ArmResources.OfSnapshot(sample).OfType("Microsoft.Storage/storageAccounts/managementPolicies"));
-        JsonNode rule = Assert.Single((JsonArray)lifecycle["properties"]!["policy"]!["rules"]!)!;
+        Dictionary<string, JsonNode> rules = ((JsonArray)lifecycle["properties"]!["policy"]!["rules"]!).ToDictionary(rule => (string)rule!["name"]!, rule => rule!["definition"]!);
+        Assert.Equal(["delete-activations", "delete-former-versions"], rules.Keys.Order(StringComparer.Ordinal));
+
         string? container = (string?)ArmResources.AppSettings(sample)["HeadPatching__Container"];
-        Assert.Equal([$"{container}/activations/", $"{container}/sums/"], ((JsonArray)rule["definition"]!["filters"]!["prefixMatch"]!).Select(prefix => (string?)prefix));
-        Assert.True((int)rule["definition"]!["actions"]!["baseBlob"]!["delete"]!["daysAfterModificationGreaterThan"]! >= 1);
+        JsonNode activations = rules["delete-activations"];
+        Assert.Equal([$"{container}/activations/", $"{container}/sums/"], ((JsonArray)activations["filters"]!["prefixMatch"]!).Select(prefix => (string?)prefix));
+        Assert.True((int)activations["actions"]!["baseBlob"]!["delete"]!["daysAfterModificationGreaterThan"]! >= 1);
+        Assert.Equal(0, (int)activations["actions"]!["version"]!["delete"]!["daysAfterCreationGreaterThan"]!);
+
+        JsonNode versions = rules["delete-former-versions"]["actions"]!;
+        Assert.Null(versions["baseBlob"]);
+        Assert.True((int)versions["version"]!["delete"]!["daysAfterCreationGreaterThan"]! >= 30);
+    }
+
+    [Theory]
+    [MemberData(nameof(Samples))]
+    public void A_deleted_result_can_be_brought_back_and_a_deleted_activation_is_not_kept(string sample)
+    {
+        JsonNode blobs = Assert.Single(ArmResources.OfSnapshot(sample).OfType("Microsoft.Storage/storageAccounts/blobServices"))["properties"]!;
+        Assert.True((bool)blobs["isVersioningEnabled"]!);
+        Assert.True((bool)blobs["containerDeleteRetentionPolicy"]!["enabled"]!);
+        Assert.False((bool)blobs["deleteRetentionPolicy"]!["enabled"]!); // of every blob alike, activations too
+    }
+
+    [Theory]
+    [InlineData("container-apps-gpu")]
+    [InlineData("container-apps-private")]
+    public void A_replica_is_restarted_for_not_answering_and_not_for_its_store(string sample)
+    {
+        Dictionary<string, JsonNode> probes = ArmResources.Probes(sample);
+        Assert.Equal("/api/health/live", (string?)probes["Startup"]["httpGet"]!["path"]);
+        Assert.Equal("/api/health/live", (string?)probes["Liveness"]["httpGet"]!["path"]);
+        Assert.Equal("/api/health", (string?)probes["Readiness"]["httpGet"]!["path"]);
+        Assert.True(Seconds(probes["Startup"]) >= 300 && Seconds(probes["Liveness"]) > 300 && Seconds(probes["Readiness"]) >= 300);
+
+        string functions = RepositoryFolder.Read("src/HeadPatching.Functions/Triggers/SweepTriggers.cs");
+        Assert.Contains("AuthorizationLevel.Anonymous, \"get\", Route = \"health\"", functions, StringComparison.Ordinal);
+        Assert.Contains("AuthorizationLevel.Anonymous, \"get\", Route = \"health/live\"", functions, StringComparison.Ordinal);
+
+        // The service takes no more than ten failures of a probe.
+        static int Seconds(JsonNode probe) => (int)probe["failureThreshold"]! is <= 10 and int failures ? failures * (int)probe["periodSeconds"]! : 0;
+    }
+
+    [Fact]
+    public void An_instance_of_Elastic_Premium_is_replaced_for_not_answering_and_not_for_its_store()
+    {
+        JsonNode site = Assert.Single(ArmResources.OfSnapshot("elastic-premium").OfType("Microsoft.Web/sites"));
+        Assert.Equal("/api/health/live", (string?)site["properties"]!["siteConfig"]!["healthCheckPath"]);
+    }
+
+    [Fact]
+    public async Task Replicas_come_and_go_with_every_queue_of_the_hub_and_not_with_its_timer()
+    {
+        JsonNode main = await BicepCli.BuildAsync("main.bicep");
+        JsonNode app = main["resources"]!["containerApps"]!["properties"]!;
+        string queues = app["parameters"]!["queues"]!.ToString();
+        Assert.Contains("format('{0}-workitems', toLower(variables('durable').hubName))", queues, StringComparison.Ordinal);
+        Assert.Contains("range(0, variables('durable').storageProvider.partitionCount)", queues, StringComparison.Ordinal);
+        Assert.Contains("format('{0}-control-{1}'", queues, StringComparison.Ordinal);
+        string patch = app["template"]!["outputs"]!["scalePatch"]!["value"]!.ToString();
+        Assert.All(
+            ["'allowScalingRuleOverride', true()", "'azureQueue'", "'queueLength', 1", "'http'"],
+            part => Assert.Contains(part, patch, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_deployment_has_no_rules_of_its_own_which_the_platform_would_refuse_while_an_app_is_created() =>
+        Assert.All(["container-apps-gpu", "container-apps-private"], sample =>
+        {
+            JsonNode scale = Assert.Single(ArmResources.OfSnapshot(sample).OfType("Microsoft.App/containerApps"))["properties"]!["template"]!["scale"]!;
+            Assert.Null(scale["allowScalingRuleOverride"]);
+            Assert.Null(scale["rules"]);
+        });
+
+    [Fact]
+    public async Task A_cache_of_models_that_a_replicas_disk_does_not_hold_is_refused()
+    {
+        Assert.All(RepositoryFolder.Samples, sample => Assert.InRange(int.Parse(ArmResources.AppSettings(sample)["HeadPatching__ModelCacheGiB"], CultureInfo.InvariantCulture), 1, 7));
+        Assert.Contains("modelCacheGiB", (await BicepCli.DeployedByAsync("param modelCacheGiB = 8")).Errors, StringComparison.Ordinal);
+        Assert.Equal("", (await BicepCli.DeployedByAsync("param modelCacheGiB = 7")).Errors);
+        Assert.Equal("", (await BicepCli.DeployedByAsync("param hosting = 'elasticPremium'", "param modelCacheGiB = 80")).Errors);
+    }
+
+    [Fact]
+    public void A_sample_names_no_principal()
+    {
+        foreach (string sample in RepositoryFolder.Samples)
+        {
+            Assert.DoesNotContain("PrincipalId", RepositoryFolder.Read($"infra/{sample}.bicepparam"), StringComparison.Ordinal);
+            Assert.All(
+                ArmResources.OfSnapshot(sample).OfType("Microsoft.Authorization/roleAssignments"),
+                assignment => Assert.Contains("userAssignedIdentities", (string?)assignment["properties"]!["principalId"], StringComparison.Ordinal));
+        }
+    }
+
+    [Theory]
+    [InlineData("containerApps", "Microsoft.App/containerApps/authConfigs")]
+    [InlineData("elasticPremium", "Microsoft.Web/sites/config")]
+    public async Task Sign_in_and_addresses_guard_the_API_where_they_are_asked_for_and_leave_health_alone(string hosting, string auth)
+    {
+        (JsonNode[] open, _) = await BicepCli.DeployedByAsync($"param hosting = '{hosting}'");
+        Assert.Empty(open.OfType(auth));
+
+        (JsonNode[] guarded, string errors) = await BicepCli.DeployedByAsync(
+            $"param hosting = '{hosting}'", "param entraClientId = '11111111-1111-1111-1111-111111111111'", "param allowedIpRanges = ['192.0.2.0/24']");
+        Assert.Equal("", errors);
+        JsonNode validation = Assert.Single(guarded.OfType(auth))["properties"]!["globalValidation"]!;
+        Assert.Equal("Return401", (string?)validation["unauthenticatedClientAction"]);
+        Assert.Equal(["/api/health", "/api/health/live"], ((JsonArray)validation["excludedPaths"]!).Select(path => (string?)path));
+        JsonNode app = guarded.OfType("Microsoft.App/containerApps").Concat(guarded.OfType("Microsoft.Web/sites")).Single()["properties"]!;
+        JsonNode restrictions = (app["configuration"]?["ingress"] ?? app["siteConfig"])!["ipSecurityRestrictions"]!;
+        Assert.Contains("192.0.2.0/24", Assert.Single((JsonArray)restrictions)!.ToJsonString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -147,7 +266,7 @@ public partial class CompiledTemplateTests
         return string.Join('/', [parts[0], .. parts.Skip(1).Where((_, index) => index % 2 == 0)]);
     }
 
-    [GeneratedRegex(@"own\[""(\w+)""\]")]
+    [GeneratedRegex(@"own\[""(\w+)""\]|Whole\(own, nameof\((\w+)\)")]
     private static partial Regex SettingRead();
 
     [GeneratedRegex(@"""(APPLICATIONINSIGHTS_\w+)""")]

@@ -2,20 +2,45 @@ using System.Text.RegularExpressions;
 
 namespace HeadPatching.Infra.Tests;
 
-/// <summary>The instructions of infra/Dockerfile: lines joined where they go on, comments left out.</summary>
-internal static partial class DockerfileText
+/// <summary>The instructions of a Dockerfile of infra/: lines joined where they go on, comments left out.</summary>
+internal sealed partial class DockerfileText
 {
-    public static string[] Instructions { get; } =
-        [.. Continued().Replace(Comment().Replace(RepositoryFolder.Read("infra/Dockerfile"), ""), " ").Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)];
+    private DockerfileText(string file)
+    {
+        File = file;
+        Instructions = Continued().Replace(Comment().Replace(RepositoryFolder.Read(file), ""), " ").Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+    }
 
-    /// <summary>What is copied from the repository, not from an earlier stage.</summary>
-    public static string[] CopySources { get; } =
-        [.. Instructions.Where(line => line.StartsWith("COPY ", StringComparison.Ordinal) && !line.Contains("--from=", StringComparison.Ordinal))
-            .SelectMany(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1..^1])];
+    /// <summary>That of the Functions app.</summary>
+    public static DockerfileText Functions { get; } = new("infra/Dockerfile");
 
-    /// <summary>The arguments of its dotnet publish.</summary>
-    public static string[] PublishArguments { get; } =
-        [.. Instructions.Select(line => Publish().Match(line)).Single(match => match.Success).Groups[1].Value.Split(' ', StringSplitOptions.RemoveEmptyEntries)];
+    /// <summary>That of <c>headpatch serve</c>.</summary>
+    public static DockerfileText Serve { get; } = new("infra/serve.Dockerfile");
+
+    public string File { get; }
+
+    public string[] Instructions { get; }
+
+    /// <summary>What is copied from the repository before packages are restored.</summary>
+    public string[] RestoreSources => [.. Instructions.TakeWhile(line => !line.Contains("dotnet restore", StringComparison.Ordinal)).SelectMany(Copied)];
+
+    /// <summary>All that is copied from the repository, not from an earlier stage.</summary>
+    public string[] CopySources => [.. Instructions.SelectMany(Copied)];
+
+    /// <summary>What its dotnet is called with to restore packages.</summary>
+    public string[] RestoreArguments => Arguments("restore");
+
+    /// <summary>And to publish.</summary>
+    public string[] PublishArguments => Arguments("publish");
+
+    private static string[] Copied(string line) => line.StartsWith("COPY ", StringComparison.Ordinal) && !line.Contains("--from=", StringComparison.Ordinal)
+        ? line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1..^1] : [];
+
+    private string[] Arguments(string command)
+    {
+        Match run = Instructions.Select(line => DotNet().Match(line)).Single(match => match.Success && match.Groups[1].Value == command);
+        return [command, .. run.Groups[2].Value.Split(' ', StringSplitOptions.RemoveEmptyEntries)];
+    }
 
     [GeneratedRegex(@"^\s*#.*$", RegexOptions.Multiline)]
     private static partial Regex Comment();
@@ -23,6 +48,6 @@ internal static partial class DockerfileText
     [GeneratedRegex(@"\\\n")]
     private static partial Regex Continued();
 
-    [GeneratedRegex(@"dotnet (publish [^&]+)")]
-    private static partial Regex Publish();
+    [GeneratedRegex(@"dotnet (restore|publish) ([^&]+)")]
+    private static partial Regex DotNet();
 }

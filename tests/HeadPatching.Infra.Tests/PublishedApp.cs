@@ -26,36 +26,44 @@ public sealed partial class PublishedApp : IDisposable
 
     private async Task<string> PublishAsync()
     {
-        foreach (string source in DockerfileText.CopySources)
-        {
-            Copy(Path.Combine(RepositoryFolder.Root, source), Path.Combine(_source.Path, source));
-        }
-
+        DockerfileText dockerfile = DockerfileText.Functions;
         string published = Path.Combine(_source.Path, "published");
-        string[] arguments = [.. DockerfileText.PublishArguments.Select(argument => argument switch
-        {
-            "-p:TorchRuntime=$TORCH" => "-p:TorchRuntime=cpu",
-            "-p:DurableTaskScheduler=$DURABLE_TASK_SCHEDULER" => "-p:DurableTaskScheduler=false",
-            "/published" => published,
-            _ => argument,
-        })];
-
-        CommandResult restored = await Command.RunAsync("dotnet", ["restore", "src/HeadPatching.Functions", "-r", "linux-x64"], _source.Path);
+        CopyFromRepository(dockerfile.RestoreSources);
+        CommandResult restored = await Command.RunAsync("dotnet", Arguments(dockerfile.RestoreArguments, published), _source.Path);
         if (restored.ExitCode != 0 && PackageMissing().Match(restored.Output) is { Success: true } missing)
         {
             Assert.Skip($"The Azure Functions packages cannot be restored here: {missing.Value}");
         }
 
-        CommandResult result = await Command.RunAsync("dotnet", [.. arguments, "-nologo", "-v", "quiet"], _source.Path);
+        Assert.True(restored.ExitCode == 0, restored.Output + restored.Errors);
+        CopyFromRepository(dockerfile.CopySources);
+        CommandResult result = await Command.RunAsync("dotnet", [.. Arguments(dockerfile.PublishArguments, published), "-nologo", "-v", "quiet"], _source.Path);
         Assert.True(result.ExitCode == 0, result.Output + result.Errors);
         return published;
+    }
+
+    private static IEnumerable<string> Arguments(string[] written, string published) => written.Select(argument => argument switch
+    {
+        "-p:TorchRuntime=$TORCH" => "-p:TorchRuntime=cpu",
+        "-p:DurableTaskScheduler=$DURABLE_TASK_SCHEDULER" => "-p:DurableTaskScheduler=false",
+        "/published" => published,
+        _ => argument,
+    });
+
+    private void CopyFromRepository(string[] sources)
+    {
+        foreach (string source in sources)
+        {
+            Copy(Path.Combine(RepositoryFolder.Root, source), Path.Combine(_source.Path, source));
+        }
     }
 
     private static void Copy(string from, string to)
     {
         if (File.Exists(from))
         {
-            File.Copy(from, to);
+            Directory.CreateDirectory(Path.GetDirectoryName(to)!);
+            File.Copy(from, to, overwrite: true);
             return;
         }
 

@@ -7,9 +7,9 @@ internal static class RepositoryFolder
 
     public static string Infra { get; } = Path.Combine(Root, "infra");
 
-    /// <summary>The names of the sample parameter files, without their ending.</summary>
+    /// <summary>The names of the sample parameter files, without their ending. What azd deploys (main) depends on the environment: it has no snapshot.</summary>
     public static string[] Samples { get; } =
-        [.. Directory.GetFiles(Infra, "*.bicepparam").Select(file => Path.GetFileNameWithoutExtension(file)).Order(StringComparer.Ordinal)];
+        [.. Directory.GetFiles(Infra, "*.bicepparam").Select(file => Path.GetFileNameWithoutExtension(file)).Where(sample => sample != "main").Order(StringComparer.Ordinal)];
 
     public static string Read(string path) => File.ReadAllText(Path.Combine(Root, path));
 

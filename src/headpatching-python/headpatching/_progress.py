@@ -1,0 +1,104 @@
+"""How far a sweep is, shown while it is waited for: a line in a terminal, an output that updates itself in a notebook."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ._show import status_in_html
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a sweep is."""
+
+    phase: str
+    """`planning`, `caching`, `estimating`, `patching`, `assembling` or `done`."""
+    tasks_done: int
+    """Stored runs, each of a band of layers over a chunk of pairs, that are there."""
+    tasks_total: int
+    """How many there will be; 0 while planning."""
+    tasks_reused: int
+    """Of those done, how many were there already, from another sweep or another try."""
+    patched_runs: int
+    """Patched runs that were made for this sweep."""
+    forward_passes: int
+    """Prompts that were run for their activations."""
+
+    @property
+    def fraction(self) -> float:
+        """The share of the work that is done, 0 to 1."""
+        return self.tasks_done / self.tasks_total if self.tasks_total else 1.0 if self.phase == "done" else 0.0
+
+    @staticmethod
+    def of(answer: dict[str, Any]) -> Progress:
+        return Progress(
+            answer["phase"],
+            answer.get("tasksDone", 0),
+            answer.get("tasksTotal", 0),
+            answer.get("tasksReused", 0),
+            answer.get("patchedRuns", 0),
+            answer.get("forwardPasses", 0),
+        )
+
+    def __str__(self) -> str:
+        done = f" {self.tasks_done} of {self.tasks_total} runs ({self.fraction:.0%})" if self.tasks_total else ""
+        return f"{self.phase}{done}"
+
+
+class Display:
+    """Shows nothing: what is used where nobody looks."""
+
+    def show(self, sweep: Any) -> None:
+        """Called after each look at the sweep."""
+
+    def close(self) -> None:
+        """Called when it is not waited for any more."""
+
+
+class _Line(Display):
+    """One line on standard error, written over again and again."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._shown = False
+
+    def show(self, sweep: Any) -> None:
+        seconds = int(time.monotonic() - self._started)
+        line = f"{sweep.id} {sweep.status_text}, {seconds // 60}:{seconds % 60:02}"
+        sys.stderr.write("\r\x1b[K" + line[: shutil.get_terminal_size().columns - 1])
+        sys.stderr.flush()
+        self._shown = True
+
+    def close(self) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+class _Notebook(Display):
+    """An output of the cell that is replaced as the sweep goes on, and empty in the end: the sweep then shows itself."""
+
+    def __init__(self, ipython: Any) -> None:
+        self._html = ipython.display.HTML
+        self._handle = ipython.display.display(self._html(""), display_id=True)
+
+    def show(self, sweep: Any) -> None:
+        self._handle.update(self._html(status_in_html(sweep)))
+
+    def close(self) -> None:
+        self._handle.update(self._html(""))
+
+
+def choose(wanted: bool | None) -> Display:
+    """What shows the progress here: a notebook's output, a terminal's line, or nothing. `wanted` False: nothing anywhere."""
+    if wanted is False:
+        return Display()
+    ipython = sys.modules.get("IPython")  # whoever is in a notebook has imported it
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None and hasattr(shell, "kernel"):
+        return _Notebook(ipython)
+    return _Line() if sys.stderr.isatty() else Display()
