@@ -24,11 +24,6 @@ try
     LibTorch.Load();
     AppSettings settings = AppSettings.Read(builder.Configuration);
     Telemetry.Add(builder.Services, builder.Configuration, settings);
-
-    // An activity that computes holds a thread of the pool, which has as many as there are cores and is slow to add one: calls and the
-    // activities of other sweeps would wait for it.
-    ThreadPool.GetMinThreads(out int threads, out int ports);
-    ThreadPool.SetMinThreads(threads + settings.ActivitiesAtOnce + 1, ports);
     builder.Services.AddMemoryCache();
     builder.Services.AddSingleton(settings);
     builder.Services.AddSingleton(_ => settings.OpenStore());

@@ -14,7 +14,7 @@ using OpenTelemetry.Trace;
 namespace HeadPatching.Functions;
 
 /// <summary>
-/// OpenTelemetry of the worker: its spans and the sweeps', and its logs. They go to Application Insights where the settings name one, and where
+/// OpenTelemetry of the worker: its spans and the sweeps', the sweeps' metrics, and its logs. They go to Application Insights where the settings name one, and where
 /// the standard OTEL_* variables say to; with neither, nothing leaves the process. The host sends its own (host.json's telemetryMode).
 /// </summary>
 public static class Telemetry
@@ -23,7 +23,7 @@ public static class Telemetry
     /// <exception cref="InvalidInputException">A variable names an exporter that there is not.</exception>
     public static void Add(IServiceCollection services, IConfiguration environment, AppSettings settings)
     {
-        string[] logExporters = SweepTracing.Exporters(environment, "LOGS");
+        string[] logExporters = SweepExporters.Exporters(environment, "LOGS");
         TokenCredential? credential = settings.InsightsIdentity is ManagedIdentityId identity ? new ManagedIdentityCredential(identity) : null;
 
         OpenTelemetryBuilder telemetry = services.AddOpenTelemetry();
@@ -36,8 +36,16 @@ public static class Telemetry
                 tracing.AddAzureMonitorTraceExporter(Configure, credential);
             }
         });
+        telemetry.WithMetrics(metrics =>
+        {
+            metrics.AddSweeps(environment);
+            if (settings.Insights is not null)
+            {
+                metrics.AddAzureMonitorMetricExporter(Configure, credential);
+            }
+        });
 
-        if (settings.Insights is null && !logExporters.Any(exporter => exporter is SweepTracing.Otlp or SweepTracing.Console))
+        if (settings.Insights is null && !logExporters.Any(exporter => exporter is SweepExporters.Otlp or SweepExporters.Console))
         {
             return;
         }
@@ -45,12 +53,12 @@ public static class Telemetry
         telemetry.WithLogging(
             logging =>
             {
-                if (logExporters.Contains(SweepTracing.Otlp))
+                if (logExporters.Contains(SweepExporters.Otlp))
                 {
                     logging.AddOtlpExporter();
                 }
 
-                if (logExporters.Contains(SweepTracing.Console))
+                if (logExporters.Contains(SweepExporters.Console))
                 {
                     logging.AddConsoleExporter();
                 }

@@ -4,7 +4,11 @@ using System.Text;
 using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Engine.Stored;
+using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Storage;
+using HeadPatching.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -12,6 +16,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using OpenTelemetry.Logs;
+using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
 
 namespace HeadPatching.Functions.Tests;
@@ -36,40 +41,44 @@ public sealed partial class TelemetryTests : IAsyncLifetime
     public async ValueTask DisposeAsync() => await _server.DisposeAsync();
 
     [Fact]
-    public void Spans_and_logs_go_to_the_endpoint_that_the_OTEL_variables_name()
+    public async Task Spans_metrics_and_logs_go_to_the_endpoint_that_the_OTEL_variables_name()
     {
-        string sweep = Send(("OTEL_EXPORTER_OTLP_ENDPOINT", _server.Urls.First()), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"));
+        string sweep = await SendAsync(("OTEL_EXPORTER_OTLP_ENDPOINT", _server.Urls.First()), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"));
         Assert.Contains(sweep, Bodies("/v1/traces"), StringComparison.Ordinal);
         Assert.Contains(sweep, Bodies("/v1/logs"), StringComparison.Ordinal);
+        Assert.All(MetricsOfAnActivity, metric => Assert.Contains(metric, Bodies("/v1/metrics"), StringComparison.Ordinal));
     }
 
     [Fact]
-    public void Spans_and_logs_go_to_Application_Insights()
+    public async Task Spans_metrics_and_logs_go_to_Application_Insights()
     {
-        string sweep = Send((AppSettings.InsightsSetting, $"InstrumentationKey={Guid.Empty};IngestionEndpoint={_server.Urls.First()}/"));
+        string sweep = await SendAsync((AppSettings.InsightsSetting, $"InstrumentationKey={Guid.Empty};IngestionEndpoint={_server.Urls.First()}/"));
         Assert.Contains("RemoteDependencyData", Bodies("/v2.1/track"), StringComparison.Ordinal);
         Assert.Contains("MessageData", Bodies("/v2.1/track"), StringComparison.Ordinal);
+        Assert.All(MetricsOfAnActivity, metric => Assert.Contains($"\"name\":\"{metric}\"", Bodies("/v2.1/track"), StringComparison.Ordinal));
         Assert.Contains($"\"headpatching.sweep.id\":\"{sweep}\"", Bodies("/v2.1/track"), StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Without_a_place_named_and_with_none_named_nothing_is_sent()
+    public async Task Without_a_place_named_and_with_none_named_nothing_is_sent()
     {
-        Send();
-        Send(("OTEL_EXPORTER_OTLP_ENDPOINT", _server.Urls.First()), ("OTEL_TRACES_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none"));
+        await SendAsync();
+        await SendAsync(("OTEL_EXPORTER_OTLP_ENDPOINT", _server.Urls.First()), ("OTEL_TRACES_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none"));
         Assert.Empty(_sent);
     }
 
     [Fact]
-    public void An_exporter_that_there_is_not_is_named()
+    public async Task An_exporter_that_there_is_not_is_named()
     {
-        var wrong = Assert.Throws<InvalidInputException>(() => Send(("OTEL_LOGS_EXPORTER", "otpl")));
+        var wrong = await Assert.ThrowsAsync<InvalidInputException>(() => SendAsync(("OTEL_LOGS_EXPORTER", "otpl")));
         Assert.Equal("OTEL_LOGS_EXPORTER", wrong.Faults[0].Where);
     }
 
-    /// <summary>A span of a sweep and a line of the log, sent until there is nothing left to send.</summary>
+    private static readonly string[] MetricsOfAnActivity = ["headpatching.activity.duration", "headpatching.patched_runs", "headpatching.forward_passes", "headpatching.bytes_written"];
+
+    /// <summary>A span of a sweep, a line of the log and an activity, sent until there is nothing left to send.</summary>
     /// <returns>The sweep's id.</returns>
-    private static string Send(params (string Key, string Value)[] settings)
+    private static async Task<string> SendAsync(params (string Key, string Value)[] settings)
     {
         IConfiguration configuration = new ConfigurationBuilder()
             .AddInMemoryCollection([new("AzureWebJobsStorage", "x"), .. settings.Select(setting => new KeyValuePair<string, string?>(setting.Key, setting.Value))]).Build();
@@ -79,6 +88,7 @@ public sealed partial class TelemetryTests : IAsyncLifetime
 
         using ServiceProvider provider = services.BuildServiceProvider();
         var traces = provider.GetRequiredService<TracerProvider>();
+        var metrics = provider.GetRequiredService<MeterProvider>();
         string sweep = SweepIds.New();
         using (Activity? span = SweepTelemetry.StartActivity(ActivityNames.PatchHeads, sweep, part: 1, parent: default))
         {
@@ -86,7 +96,16 @@ public sealed partial class TelemetryTests : IAsyncLifetime
             Patched(provider.GetRequiredService<ILogger<TelemetryTests>>(), sweep);
         }
 
+        using var store = new TemporaryFolder();
+        var catalog = new ModelCatalog();
+        using var models = new LoadedModels(catalog, threads: 1);
+        var local = new LocalArtifactStore(store.Path);
+        await local.StoreAsync(new StoredRequest(sweep, DateTimeOffset.UtcNow, new SweepRequest(), null));
+        var activities = new ActivityTable(local, catalog, models, [], TimeProvider.System);
+        await activities.RunAsync(ActivityNames.PatchHeads, new ActivityInput(sweep));
+
         traces.ForceFlush();
+        metrics.ForceFlush();
         provider.GetService<LoggerProvider>()?.ForceFlush();
         return sweep;
     }

@@ -11,9 +11,9 @@ using OpenTelemetry.Trace;
 namespace HeadPatching.Http.Serving;
 
 /// <summary>
-/// Logs on the console and OpenTelemetry traces. Spans are always made, so that every log line of a sweep has the trace id of the request
+/// Logs on the console, OpenTelemetry traces and metrics. Spans are always made, so that every log line of a sweep has the trace id of the request
 /// that asked for it (JSON logs show it: Logging__Console__FormatterName=json); they leave the process only where the standard variables
-/// say where to: OTEL_TRACES_EXPORTER (otlp, console, none) or an OTEL_EXPORTER_OTLP_* endpoint.
+/// say where to: OTEL_TRACES_EXPORTER (otlp, console, none) or an OTEL_EXPORTER_OTLP_* endpoint. So it is with metrics, by OTEL_METRICS_EXPORTER.
 /// </summary>
 internal static class Telemetry
 {
@@ -43,6 +43,7 @@ internal static class Telemetry
 
         builder.Services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService("headpatching", serviceVersion: AssembleSweep.Version).AddEnvironmentVariableDetector())
-            .WithTracing(tracing => tracing.AddSweeps(builder.Configuration).AddAspNetCoreInstrumentation());
+            .WithTracing(tracing => tracing.AddSweeps(builder.Configuration).AddAspNetCoreInstrumentation())
+            .WithMetrics(metrics => metrics.AddSweeps(builder.Configuration));
     }
 }

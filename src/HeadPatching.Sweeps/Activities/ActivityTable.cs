@@ -1,5 +1,6 @@
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
+using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
@@ -72,6 +73,6 @@ public sealed class ActivityTable
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public Task<object> RunAsync(string name, ActivityInput input, Action<long>? progress = null, CancellationToken cancellationToken = default) =>
         _byName.TryGetValue(name, out var run)
-            ? run(input, progress, cancellationToken)
+            ? SweepTelemetry.MeasuredAsync(name, () => run(input, progress, cancellationToken))
             : throw new ArgumentOutOfRangeException(nameof(name), name, "There is no such activity.");
 }

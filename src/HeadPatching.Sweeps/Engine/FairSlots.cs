@@ -24,6 +24,11 @@ public sealed class FairSlots
     {
         _slots = slots;
         _time = time;
+
+        // An activity that computes holds a thread of the pool, which has as many as there are cores and adds one every half second at the
+        // most: at each step calls, and the activities of other sweeps, would wait for it.
+        ThreadPool.GetMinThreads(out int threads, out int ports);
+        ThreadPool.SetMinThreads(Math.Max(threads, Environment.ProcessorCount + slots + 1), ports);
     }
 
     /// <summary>Waits for a place for an activity of a sweep; dispose of it to give it back.</summary>

@@ -91,27 +91,36 @@ public sealed class BoundsTests(ITestOutputHelper output) : IDisposable
     {
         LongSweep.WriteModel(_folder["models"]);
         using Server server = await Server.StartAsync(_folder.Path, "--store", _folder["store"], "--models", _folder["models"], "--parallelism", "2");
-        await TimeAsync(seed: 100); // loads the model
-        double alone = (await TimeAsync(101) + await TimeAsync(102)) / 2;
+        int seed = 100;
+        await TimeAsync(); // loads the model
 
-        string large = await server.Client.StartAsync(LongSweep.Body(pairs: 400, seed: 1));
-        await server.Client.WaitAsync(large, status => status.GetProperty("progress").GetProperty("phase").GetString() == "patching");
-        double beside = (await TimeAsync(103) + await TimeAsync(104)) / 2;
-
-        using (HttpResponseMessage removed = await server.Client.Http.DeleteAsync($"/api/sweeps/{large}"))
+        // What else the machine does can come between the two measurements: of three rounds the quietest counts. Where the small one waits for the
+        // large one, it does so in every round.
+        var rounds = new List<(double Beside, double After)>();
+        do
         {
-            Assert.Equal(HttpStatusCode.Accepted, removed.StatusCode);
+            double alone = (await TimeAsync() + await TimeAsync()) / 2;
+            string large = await server.Client.StartAsync(LongSweep.Body(pairs: 400, seed: rounds.Count));
+            await server.Client.WaitAsync(large, status => status.GetProperty("progress").GetProperty("phase").GetString() == "patching");
+            double beside = (await TimeAsync() + await TimeAsync()) / 2;
+            Assert.Equal("running", (await server.Client.GetAsync($"/api/sweeps/{large}")).GetProperty("status").GetString());
+            using (HttpResponseMessage removed = await server.Client.Http.DeleteAsync($"/api/sweeps/{large}"))
+            {
+                Assert.Equal(HttpStatusCode.Accepted, removed.StatusCode);
+            }
+
+            double after = await TimeAsync();
+            output.WriteLine($"A small sweep: {alone:F2} s alone, {beside:F2} s beside a large one ({beside / alone:F1} times), {after:F2} s right after that was cancelled.");
+            rounds.Add((beside / alone, after / alone));
         }
+        while (rounds.Count < 3 && (rounds.Min(round => round.Beside) > 3 || rounds.Min(round => round.After) > 3));
+        Assert.InRange(rounds.Min(round => round.Beside), 0, 3);
+        Assert.InRange(rounds.Min(round => round.After), 0, 3);
 
-        double after = await TimeAsync(105);
-        output.WriteLine($"A small sweep: {alone:F2} s alone, {beside:F2} s beside a large one ({beside / alone:F1} times), {after:F2} s right after that was cancelled.");
-        Assert.InRange(beside / alone, 0, 3);
-        Assert.InRange(after / alone, 0, 3);
-
-        async Task<double> TimeAsync(int seed)
+        async Task<double> TimeAsync()
         {
             var stopwatch = Stopwatch.StartNew();
-            await server.Client.ResultsAsync(await server.Client.StartAsync(LongSweep.Body(pairs: 6, seed)));
+            await server.Client.ResultsAsync(await server.Client.StartAsync(LongSweep.Body(pairs: 6, seed++)));
             return stopwatch.Elapsed.TotalSeconds;
         }
     }

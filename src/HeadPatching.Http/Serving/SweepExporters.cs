@@ -1,12 +1,13 @@
 using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Engine;
 using Microsoft.Extensions.Configuration;
+using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
 
 namespace HeadPatching.Http.Serving;
 
-/// <summary>What every host of sweeps does with OpenTelemetry: the sweeps' spans, and the exporters that the standard OTEL_* variables ask for.</summary>
-public static class SweepTracing
+/// <summary>What every host of sweeps does with OpenTelemetry: the sweeps' spans and metrics, and the exporters that the standard OTEL_* variables ask for.</summary>
+public static class SweepExporters
 {
     /// <summary>The standard OTLP exporter.</summary>
     public const string Otlp = "otlp";
@@ -33,8 +34,27 @@ public static class SweepTracing
         return tracing;
     }
 
+    /// <summary>Counts what the sweeps' activities do, and sends the counts where the variables say to.</summary>
+    /// <exception cref="InvalidInputException">A variable names an exporter that there is not.</exception>
+    public static MeterProviderBuilder AddSweeps(this MeterProviderBuilder metrics, IConfiguration environment)
+    {
+        string[] exporters = Exporters(environment, "METRICS");
+        metrics.AddMeter(SweepTelemetry.SourceName);
+        if (exporters.Contains(Otlp))
+        {
+            metrics.AddOtlpExporter();
+        }
+
+        if (exporters.Contains(Console))
+        {
+            metrics.AddConsoleExporter();
+        }
+
+        return metrics;
+    }
+
     /// <summary>
-    /// The exporters of a signal (TRACES, LOGS): those that OTEL_{signal}_EXPORTER names (otlp, console, none), or else otlp where an
+    /// The exporters of a signal (TRACES, METRICS, LOGS): those that OTEL_{signal}_EXPORTER names (otlp, console, none), or else otlp where an
     /// OTEL_EXPORTER_OTLP_* endpoint is named, or else none.
     /// </summary>
     /// <exception cref="InvalidInputException">The variable names an exporter that there is not.</exception>
