@@ -8,5 +8,5 @@ cd "$(dirname "$0")"
 trap 'rm -rf headpatching/_program build headpatching.egg-info' EXIT
 rm -rf headpatching/_program
 dotnet publish ../HeadPatching.Cli -c Release -r linux-x64 --self-contained -o headpatching/_program -nologo -v quiet
-python3 -m pip wheel . --no-deps --no-build-isolation --wheel-dir "$folder"
+"${PYTHON:-python3}" -m pip wheel . --no-deps --wheel-dir "$folder"
 ls -lh "$folder"
