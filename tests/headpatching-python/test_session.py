@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import types
 import unittest
@@ -209,30 +210,35 @@ class Package(unittest.TestCase):
     @unittest.skipUnless(
         importlib.util.find_spec("setuptools") and importlib.util.find_spec("wheel"), "setuptools and wheel are not installed"
     )
-    def test_a_wheel_can_be_built(self) -> None:
+    def test_a_wheel_is_for_all_platforms_and_one_that_carries_the_program_for_its_own(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             source = shutil.copytree(
                 PACKAGE, Path(folder, "source"), ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info", "_program")
             )
+            name, names = self.wheel_of(source, Path(folder, "pure"))
+            self.assertEqual(name, f"headpatching-{hp.__version__}-py3-none-any.whl")
+            for file in ("headpatching/__init__.py", "headpatching/patching.py", "headpatching/py.typed"):
+                self.assertIn(file, names)
+
             (source / "headpatching" / "_program").mkdir()
             (source / "headpatching" / "_program" / "headpatch").write_text("the program")
-            subprocess.run(
-                [sys.executable, "-c", f"from setuptools import build_meta; build_meta.build_wheel({str(folder)!r})"],
-                cwd=source,
-                check=True,
-                capture_output=True,
-                timeout=50,
-            )
-            [wheel] = Path(folder).glob("*.whl")
-            names = zipfile.ZipFile(wheel).namelist()
-            self.assertEqual(wheel.name, f"headpatching-{hp.__version__}-py3-none-any.whl")
-            for name in (
-                "headpatching/__init__.py",
-                "headpatching/patching.py",
-                "headpatching/py.typed",
-                "headpatching/_program/headpatch",
-            ):
-                self.assertIn(name, names)
+            name, names = self.wheel_of(source, Path(folder, "whole"))
+            platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+            self.assertEqual(name, f"headpatching-{hp.__version__}-py3-none-{platform}.whl")
+            self.assertIn("headpatching/_program/headpatch", names)
+
+    def wheel_of(self, source: Path, folder: Path) -> tuple[str, list[str]]:
+        """The name of the wheel of a package's source, and the files in it."""
+        folder.mkdir()
+        subprocess.run(
+            [sys.executable, "-c", f"from setuptools import build_meta; build_meta.build_wheel({str(folder)!r})"],
+            cwd=source,
+            check=True,
+            capture_output=True,
+            timeout=50,
+        )
+        [wheel] = folder.glob("*.whl")
+        return wheel.name, zipfile.ZipFile(wheel).namelist()
 
 
 if __name__ == "__main__":
