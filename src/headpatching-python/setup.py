@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Distribution, setup
 
 try:
     from setuptools.command.bdist_wheel import bdist_wheel
@@ -11,13 +11,14 @@ except ImportError:  # setuptools before 70.1
 
 
 class PlatformWheel(bdist_wheel):
-    def finalize_options(self) -> None:
-        super().finalize_options()
-        self.root_is_pure = False
-
     def get_tag(self) -> "tuple[str, str, str]":
         return "py3", "none", super().get_tag()[2]
 
 
+class WithProgram(Distribution):
+    def has_ext_modules(self) -> bool:
+        return True  # what setuptools takes as being for one platform
+
+
 carries_program = Path(__file__).with_name("headpatching").joinpath("_program").is_dir()
-setup(cmdclass={"bdist_wheel": PlatformWheel} if carries_program else {})
+setup(**({"cmdclass": {"bdist_wheel": PlatformWheel}, "distclass": WithProgram} if carries_program else {}))
