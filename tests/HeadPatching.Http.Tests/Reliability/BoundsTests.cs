@@ -17,14 +17,13 @@ public sealed class BoundsTests(ITestOutputHelper output) : IDisposable
     {
         byte[] body = Encoding.UTF8.GetBytes(LargeBody(5 << 20));
         string[] arguments = ["--store", _folder["store"], "--parallelism", "1"];
-        using (Server server = await Server.StartAsync(_folder.Path, arguments))
+
+        // The bodies are many times their bytes as objects. What the collector lets lie differs from run to run: so it is told how much there is, which
+        // the four sweeps at work at once need, and sixty bodies together would not find.
+        using (Server server = await Server.StartAsync(_folder.Path, heapMiB: 768, arguments))
         {
-            // What libtorch, the model and as many sweeps of such a body as are at work at once take is no matter of bodies: that is had before.
-            string[] first = [.. await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => server.Client.StartAsync(Encoding.UTF8.GetString(body))))];
-            await Task.WhenAll(first.Select(id => server.Client.ResultsAsync(id)));
-            long before = server.Process.PeakMemoryMiB;
             var stopwatch = Stopwatch.StartNew();
-            await Parallel.ForEachAsync(Enumerable.Range(0, 60), new ParallelOptions { MaxDegreeOfParallelism = 12 }, async (_, stop) =>
+            await Parallel.ForEachAsync(Enumerable.Range(0, 60), new ParallelOptions { MaxDegreeOfParallelism = 60 }, async (_, stop) =>
             {
                 while (true)
                 {
@@ -38,16 +37,15 @@ public sealed class BoundsTests(ITestOutputHelper output) : IDisposable
                     await Task.Delay(answer.Headers.RetryAfter!.Delta!.Value, stop);
                 }
             });
-            long after = server.Process.PeakMemoryMiB;
-            output.WriteLine($"60 bodies of 5 MiB accepted in {stopwatch.Elapsed.TotalSeconds:F1} s: at most {after} MiB, {after - before} MiB more than four sweeps of one took.");
-            Assert.InRange(after - before, 0, 400);
+            output.WriteLine($"60 bodies of 5 MiB accepted in {stopwatch.Elapsed.TotalSeconds:F1} s with a heap of 768 MiB: at most {server.Process.PeakMemoryMiB} MiB in all.");
+            Assert.False(server.Process.HasExited, server.Process.Error);
             server.Process.Kill();
         }
 
         var restart = Stopwatch.StartNew();
         using Server next = await Server.StartAsync(_folder.Path, arguments);
         double listens = restart.Elapsed.TotalSeconds;
-        Assert.Equal(64, (await next.Client.GetAsync("/api/sweeps")).GetProperty("total").GetInt32());
+        Assert.Equal(60, (await next.Client.GetAsync("/api/sweeps")).GetProperty("total").GetInt32());
         output.WriteLine($"The next server listened after {listens:F1} s and listed all after {restart.Elapsed.TotalSeconds:F1} s: at most {next.Process.PeakMemoryMiB} MiB.");
         Assert.InRange(listens, 0, 30);
     }
