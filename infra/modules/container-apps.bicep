@@ -43,6 +43,12 @@ var sizes = {
 var withoutGpu = workloadProfile == 'Consumption'
 var profile = withoutGpu ? 'Consumption' : 'gpu'
 var byQueues = !empty(queues)
+var scale = {
+  minReplicas: minReplicas
+  maxReplicas: maxReplicas
+  // Without the queues only calls keep it awake: then for the longest that host.json lets an activity take.
+  cooldownPeriod: byQueues ? 300 : 1800
+}
 // In infra/Dockerfile too: a user without rights cannot listen below 1024 everywhere.
 var port = 8080
 
@@ -143,12 +149,7 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = if (deployApp) {
           ]
         }
       ]
-      scale: {
-        minReplicas: minReplicas
-        maxReplicas: maxReplicas
-        // Without the queues only calls keep it awake: then for the longest that host.json lets an activity take.
-        cooldownPeriod: byQueues ? 300 : 1800
-      }
+      scale: scale
     }
   }
 
@@ -184,10 +185,7 @@ output scalePatch object = byQueues
   ? {
       properties: {
         template: {
-          scale: {
-            minReplicas: minReplicas
-            maxReplicas: maxReplicas
-            cooldownPeriod: 300
+          scale: union(scale, {
             allowScalingRuleOverride: true
             rules: concat(
               [{ name: 'http', http: { metadata: { concurrentRequests: '100' } } }],
@@ -201,7 +199,7 @@ output scalePatch object = byQueues
                 }
               })
             )
-          }
+          })
         }
       }
     }

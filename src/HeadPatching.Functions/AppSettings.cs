@@ -21,6 +21,7 @@ public sealed record AppSettings
     public const string InsightsIdentitySetting = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING";
 
     private const string CacheSetting = "HeadPatching__ModelCacheGiB";
+    private const int DefaultActivitiesAtOnce = 2, DefaultKeepHistoryDays = 7;
 
     /// <summary>
     /// Where artifacts are kept: a connection string, an account URL (https://NAME.blob.core.windows.net, used with the app's identity), or a
@@ -44,16 +45,16 @@ public sealed record AppSettings
     public double ModelCacheGiB { get; init; } = Sweeps.Models.ModelCache.DefaultGiB;
 
     /// <summary>
-    /// How many activities run at once on a host, shared out evenly among the sweeps; one more may run for a sweep that has only begun. Default: 2;
-    /// on a GPU 1. The host takes that one more (host.json's maxConcurrentActivityFunctions, which is to be set with this); of another sweep it waits a moment for a place, and is turned away.
+    /// How many activities run at once on a host, shared out evenly among the sweeps, and one more for a sweep that has only begun; on a GPU they
+    /// take turns. Default: 2. The host takes one more than these (host.json's maxConcurrentActivityFunctions, which is to be set with this).
     /// </summary>
-    public int ActivitiesAtOnce { get; init; } = 2;
+    public int ActivitiesAtOnce { get; init; } = DefaultActivitiesAtOnce;
 
     /// <summary>Threads that libtorch takes for one activity. Default, 0: the cores, shared out among <see cref="ActivitiesAtOnce"/>.</summary>
     public int TorchThreads { get; init; }
 
     /// <summary>How many days the history of a sweep that has ended is kept by the durable engine; its results and its status are in the store and stay. Default: 7.</summary>
-    public int KeepHistoryDays { get; init; } = 7;
+    public int KeepHistoryDays { get; init; } = DefaultKeepHistoryDays;
 
     /// <summary>The connection string of the Application Insights that telemetry is sent to. Default, null: to none.</summary>
     public string? Insights { get; init; }
@@ -79,9 +80,9 @@ public sealed record AppSettings
             ModelCacheGiB = gib is null ? Sweeps.Models.ModelCache.DefaultGiB
                 : double.TryParse(gib, NumberStyles.Float, CultureInfo.InvariantCulture, out double size) && size is > 0 and <= 1e6 ? size
                 : throw new InvalidInputException(FaultKinds.InvalidOption, CacheSetting, $"'{gib}' is not a size in GiB."),
-            ActivitiesAtOnce = Whole(own, nameof(ActivitiesAtOnce), 2, 1, 64, "a number of activities from 1 to 64"),
+            ActivitiesAtOnce = Whole(own, nameof(ActivitiesAtOnce), DefaultActivitiesAtOnce, 1, 64, "a number of activities from 1 to 64"),
             TorchThreads = Whole(own, nameof(TorchThreads), 0, 0, 256, "a number of threads; 0 means the default"),
-            KeepHistoryDays = Whole(own, nameof(KeepHistoryDays), 7, 0, 3650, "a number of days from 0 to 3650"),
+            KeepHistoryDays = Whole(own, nameof(KeepHistoryDays), DefaultKeepHistoryDays, 0, 3650, "a number of days from 0 to 3650"),
             Insights = Text(configuration[InsightsSetting]),
             InsightsIdentity = Text(configuration[InsightsIdentitySetting]) is string identity ? IdentityOf(identity) : null,
         };

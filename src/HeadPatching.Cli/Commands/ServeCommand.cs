@@ -18,7 +18,7 @@ internal static class ServeCommand
             AllowMultipleArgumentsPerToken = true,
             DefaultValueFactory = _ => [ServeOptions.DefaultUrl],
         };
-        var store = StoreOption.WithDefault("Where sweeps are kept", "serve");
+        var store = StoreOption.WithDefault("Where sweeps are kept (a folder that is not there yet is made private to you)", "serve");
         var models = new Option<string?>("--models") { Description = $"A folder whose subfolders are models, beside the demo model (default: what {DefaultFolders.ModelsVariable} names)", HelpName = "FOLDER" };
         var parallelism = new Option<int?>("--parallelism")
         {

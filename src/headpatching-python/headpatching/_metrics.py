@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,15 +22,15 @@ class CleanRun:
 
 
 @dataclass(frozen=True)
-class PatchingMetric:
+class PatchingMetric(ABC):
     """A metric with each row's answers. `correct` and `incorrect`: a token id, or text that is one token, for every row alike;
     or one for each row; or for each row a list of several."""
 
     name: ClassVar[str]
 
+    @abstractmethod
     def answers(self, batch: int) -> list[tuple[Any, Any]]:
         """Each row's correct and incorrect answer. Raises InvalidRequest where there are not as many as rows."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,9 @@ ModelLike = Union[str, "os.PathLike[str]", BoundModel]
 
 _MOST_ROWS_BY_POSITION = 1000
 
+_OF_HEADS = ("z", "q", "k", "v", "pattern")
+_OF_LAYERS = ("resid_pre", "attn_out", "mlp_out")
+
 
 class PatchingFunction(Protocol):
     """A function of `transformer_lens.patching` for one kind of activation."""
@@ -102,6 +105,11 @@ def _patched(
     results = client.sweep(name, pairs, **asked, **options).results
     patched = _findings.patched_metric(results)
     return [_normalised(layer, results["cleanMetric"], results["corruptedMetric"]) for layer in patched] if normalised else patched
+
+
+def _each_patched(patches: tuple[str, ...], *asked: Any) -> list[list[Any]]:
+    """What `_patched` gives for each of several kinds of activation."""
+    return [_patched(patch, *asked) for patch in patches]
 
 
 def _rows(tokens: Any, name: str) -> list[list[int]]:
@@ -202,10 +210,7 @@ def get_act_patch_attn_head_all_pos_every(
 
     Where there are fewer key/value heads than heads, k and v are filled up with zeros, as TransformerLens does.
     """
-    kinds = [
-        _patched(patch, "all", model, corrupted_tokens, clean_cache, metric, normalised, options)
-        for patch in ("z", "q", "k", "v", "pattern")
-    ]
+    kinds = _each_patched(_OF_HEADS, "all", model, corrupted_tokens, clean_cache, metric, normalised, options)
     width = len(kinds[0][0])
     return _numbers.array([[_filled(layer, width) for layer in kind] for kind in kinds])
 
@@ -223,10 +228,7 @@ def get_act_patch_attn_head_by_pos_every(
 
     Where there are fewer key/value heads than heads, k and v are filled up with zeros, as TransformerLens does.
     """
-    kinds = [
-        _patched(patch, "each", model, corrupted_tokens, clean_cache, metric, normalised, options)
-        for patch in ("z", "q", "k", "v", "pattern")
-    ]
+    kinds = _each_patched(_OF_HEADS, "each", model, corrupted_tokens, clean_cache, metric, normalised, options)
     width = len(kinds[0][0][0])
     return _numbers.array([[[_filled(position, width) for position in layer] for layer in kind] for kind in kinds])
 
@@ -241,10 +243,7 @@ def get_act_patch_block_every(
     **options: Any,
 ) -> Any:
     """The residual stream before each layer, what its heads write, and what its MLP writes, at each position in turn: [3, layer, pos]."""
-    kinds = [
-        _patched(patch, "each", model, corrupted_tokens, clean_cache, metric, normalised, options)
-        for patch in ("resid_pre", "attn_out", "mlp_out")
-    ]
+    kinds = _each_patched(_OF_LAYERS, "each", model, corrupted_tokens, clean_cache, metric, normalised, options)
     return _numbers.array([_one_value_a_position(kind) for kind in kinds])
 
 
