@@ -42,17 +42,20 @@ internal sealed record Workload(int Layers, int Heads, int Width, int Vocabulary
         {
             AttentionNormWeight = Ones(Width),
             AttentionNormBias = Zeros(Width),
-            QueryKeyValueWeight = Random(Width, 3 * Width),
+            QueryKeyValueWeight = Matrix(Width, 3 * Width),
             QueryKeyValueBias = Zeros(3 * Width),
-            OutputWeight = Random(Width, Width),
+            OutputWeight = Matrix(Width, Width),
             OutputBias = Zeros(Width),
             MlpNormWeight = Ones(Width),
             MlpNormBias = Zeros(Width),
-            MlpInWeight = Random(Width, config.MlpWidth),
+            MlpInWeight = Matrix(Width, config.MlpWidth),
             MlpInBias = Zeros(config.MlpWidth),
-            MlpOutWeight = Random(config.MlpWidth, Width),
+            MlpOutWeight = Matrix(config.MlpWidth, Width),
             MlpOutBias = Zeros(Width),
         };
+
+        // In memory as a model that is read from a folder has them.
+        Tensor Matrix(long rows, long columns) => Random(rows, columns).t().contiguous().t();
 
         // Drawn on the CPU in float32 whatever the device and type: the same weights everywhere.
         Tensor Random(params long[] shape) => randn(shape).mul_(tensor(0.05)).to(dtype, device);

@@ -3,9 +3,9 @@ using static TorchSharp.torch;
 namespace HeadPatching.Core.Models;
 
 /// <summary>
-/// The weights of one layer; null are those that its family does not have. Matrices are [in, out], as GPT-2 stores them: a row vector of
-/// activations is multiplied from the left. W_O, b_O, W_out and b_out hold <see cref="ModelConfig.WrittenScale"/>, so that what heads write is
-/// what the stream gets.
+/// The weights of one layer; null are those that its family does not have. Matrices are [in, out], as GPT-2 has them: a row vector of
+/// activations is multiplied from the left. Products are fastest where they lie in memory as [out, in], as folders are read. W_O, b_O, W_out
+/// and b_out hold <see cref="ModelConfig.WrittenScale"/>, so that what heads write is what the stream gets.
 /// </summary>
 public sealed record LayerWeights
 {

@@ -432,7 +432,7 @@ public sealed class Transformer : IDisposable
     {
         Tensor rows = x.reshape(-1, x.shape[^1]);                             // [rows, in]
         long[] shape = [.. x.shape[..^1], weight.shape[1]];
-        return (bias is null ? rows.mm(weight) : bias.addmm(rows, weight)).reshape(shape);
+        return MatrixProduct.Of(rows, weight, bias).reshape(shape);
     }
 
     /// <summary>[batch, position, heads * d_head] -> [batch, heads, position, d_head]</summary>

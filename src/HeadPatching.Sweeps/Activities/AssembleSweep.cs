@@ -62,7 +62,7 @@ public sealed class AssembleSweep
                 result = await AssembleAsync(input, plan, runs, overview, traffic, cancellationToken);
                 var finished = new FinishedSweep(result, runs.PairByPairAsync(cancellationToken));
                 await Parallel.ForEachAsync(
-                    missing,
+                    missing.OrderByDescending(file => file.HoldsPairs), // what takes longest first
                     cancellationToken,
                     async (file, stop) => await _store.WriteIfAbsentAsync(
                         SweepArtifacts.Result(input.SweepId, file.Name), (stream, cancel) => file.WriteAsync(finished, stream, cancel), stop));

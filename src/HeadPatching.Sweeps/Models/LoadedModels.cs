@@ -103,7 +103,10 @@ public sealed class LoadedModels : IDisposable
         return found;
     }
 
-    /// <summary>Loads on a thread of its own: it may take minutes, which no thread of the pool is to wait for.</summary>
+    /// <summary>
+    /// Loads on a thread of its own: it may take minutes, which no thread of the pool is to wait for. Those who wait for the model go on each on
+    /// their own, not one after the other on this thread.
+    /// </summary>
     private static Task<Transformer> LoadAsync(ModelSource source, LocatedModel located) => Task.Factory.StartNew(
         () =>
         {
@@ -116,7 +119,7 @@ public sealed class LoadedModels : IDisposable
             }
         },
         CancellationToken.None,
-        TaskCreationOptions.LongRunning,
+        TaskCreationOptions.LongRunning | TaskCreationOptions.RunContinuationsAsynchronously,
         TaskScheduler.Default);
 
     private void GiveBack(Entry entry)

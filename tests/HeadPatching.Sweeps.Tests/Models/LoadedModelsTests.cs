@@ -74,6 +74,29 @@ public sealed class LoadedModelsTests : IDisposable
         Assert.Equal(4, models.Loads);
     }
 
+    [Fact]
+    public async Task Who_waits_for_a_model_goes_on_at_once_though_another_who_waited_computes()
+    {
+        ModelSource source = WriteModel("small");
+        using var models = new LoadedModels(new FolderCatalog(_folder), threads: 1);
+        int computing = 0;
+        using var both = new ManualResetEventSlim();
+
+        // Each computes, as activities do, without giving its thread back, until both have the model.
+        await Task.WhenAll(ComputeAsync(), ComputeAsync()).WaitAsync(Stop);
+
+        async Task ComputeAsync()
+        {
+            using LoadedModels.Lease lease = await models.LendAsync(source, Stop);
+            if (Interlocked.Increment(ref computing) == 2)
+            {
+                both.Set();
+            }
+
+            Assert.True(both.Wait(TimeSpan.FromSeconds(20), Stop), "The second waits until the first has computed.");
+        }
+    }
+
     /// <summary>In every build, and so in every test that runs a sweep: what is found here is found nowhere else before the process dies of it.</summary>
     [Fact]
     public async Task Work_that_makes_a_tensor_outside_every_scope_gives_no_result()

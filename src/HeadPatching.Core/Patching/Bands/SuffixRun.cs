@@ -131,15 +131,18 @@ public sealed class SuffixRun(
         void InTiles(int prompts, Action<int, int, int, int> compute)
         {
             int runsAtOnce = Even(alive, Math.Max(1, prompts / pairs)), pairsAtOnce = Even(pairs, Math.Min(pairs, prompts));
-            for (int run = 0; run < alive; run += runsAtOnce)
+            (int Run, int Pair)[] tiles =
+            [
+                .. from run in Enumerable.Range(0, (alive + runsAtOnce - 1) / runsAtOnce)
+                   from pair in Enumerable.Range(0, (pairs + pairsAtOnce - 1) / pairsAtOnce)
+                   select (run * runsAtOnce, pair * pairsAtOnce),
+            ];
+            ComputeThreads.ForEach(tiles.Length, tile =>
             {
-                for (int pair = 0; pair < pairs; pair += pairsAtOnce)
-                {
-                    cancellation.ThrowIfCancellationRequested();
-                    using var tileScope = NewDisposeScope();
-                    compute(run, Math.Min(runsAtOnce, alive - run), pair, Math.Min(pairsAtOnce, pairs - pair));
-                }
-            }
+                cancellation.ThrowIfCancellationRequested();
+                var (run, pair) = tiles[tile];
+                compute(run, Math.Min(runsAtOnce, alive - run), pair, Math.Min(pairsAtOnce, pairs - pair));
+            });
         }
 
         static int Even(int all, int most)

@@ -24,15 +24,15 @@ internal static class Gpt2Weights
         {
             AttentionNormWeight = read($"h.{l}.ln_1.weight"),
             AttentionNormBias = read($"h.{l}.ln_1.bias"),
-            QueryKeyValueWeight = read($"h.{l}.attn.c_attn.weight"),
+            QueryKeyValueWeight = Layout.TransposedInMemory(() => read($"h.{l}.attn.c_attn.weight")),
             QueryKeyValueBias = read($"h.{l}.attn.c_attn.bias"),
-            OutputWeight = read($"h.{l}.attn.c_proj.weight"),
+            OutputWeight = Layout.TransposedInMemory(() => read($"h.{l}.attn.c_proj.weight")),
             OutputBias = read($"h.{l}.attn.c_proj.bias"),
             MlpNormWeight = read($"h.{l}.ln_2.weight"),
             MlpNormBias = read($"h.{l}.ln_2.bias"),
-            MlpInWeight = read($"h.{l}.mlp.c_fc.weight"),
+            MlpInWeight = Layout.TransposedInMemory(() => read($"h.{l}.mlp.c_fc.weight")),
             MlpInBias = read($"h.{l}.mlp.c_fc.bias"),
-            MlpOutWeight = read($"h.{l}.mlp.c_proj.weight"),
+            MlpOutWeight = Layout.TransposedInMemory(() => read($"h.{l}.mlp.c_proj.weight")),
             MlpOutBias = read($"h.{l}.mlp.c_proj.bias"),
         };
     }

@@ -86,7 +86,7 @@ internal static class GptOssWeights
             MlpGateBias = gateBias,
             MlpInWeight = up,
             MlpInBias = upBias,
-            MlpOutWeight = Layout.Kept(() => ByExpert("mlp.experts.down_proj")),
+            MlpOutWeight = Layout.TransposedInMemory(() => ByExpert("mlp.experts.down_proj")),
             MlpOutBias = read("mlp.experts.down_proj_bias"),
         };
 
@@ -95,7 +95,7 @@ internal static class GptOssWeights
         {
             using var scope = NewDisposeScope();
             Tensor[] parts = [.. ByExpert("mlp.experts.gate_up_proj").unflatten(2, [config.MlpWidth, 2]).unbind(3)];
-            return (parts[0].contiguous().MoveToOuterDisposeScope(), parts[1].contiguous().MoveToOuterDisposeScope());
+            return (Layout.TransposedInMemory(() => parts[0]).MoveToOuterDisposeScope(), Layout.TransposedInMemory(() => parts[1]).MoveToOuterDisposeScope());
         }
 
         // [experts, d_mlp] each
@@ -107,7 +107,7 @@ internal static class GptOssWeights
         }
 
         // [experts, in, out]
-        Tensor ByExpert(string name) => config.Experts!.Packed ? Mxfp4.Unpack(read(name + "_blocks"), read(name + "_scales"), dtype).transpose(1, 2).contiguous() : read(name);
+        Tensor ByExpert(string name) => config.Experts!.Packed ? Mxfp4.Unpack(read(name + "_blocks"), read(name + "_scales"), dtype).transpose(1, 2) : read(name);
     }
 }
 

@@ -6,8 +6,11 @@ namespace HeadPatching.Core.Models.Families.Weights;
 /// <summary>Brings stored tensors into the layout of <see cref="LayerWeights"/>, and frees what that leaves over.</summary>
 internal static class Layout
 {
-    /// <summary>A matrix as PyTorch's Linear stores it, made [in, out] from [out, in].</summary>
-    public static Tensor Transposed(Func<Tensor> stored) => Kept(() => stored().t().contiguous());
+    /// <summary>A matrix as PyTorch's Linear stores it, seen as [in, out]; in memory it stays [out, in], as <see cref="MatrixProduct"/> wants it.</summary>
+    public static Tensor Transposed(Func<Tensor> stored) => Kept(() => stored().contiguous().t());
+
+    /// <summary>Matrices that are stored [.., in, out], brought into such memory.</summary>
+    public static Tensor TransposedInMemory(Func<Tensor> stored) => Kept(() => stored().transpose(-2, -1).contiguous().transpose(-2, -1));
 
     /// <summary>A part of the projections to q, k and v that are stored apart, one below the other: [(heads + 2 * kv_heads) * d_head, ..].</summary>
     /// <param name="read">Reads a tensor of the layer.</param>
