@@ -55,7 +55,11 @@ internal sealed record Workload(int Layers, int Heads, int Width, int Vocabulary
         };
 
         // In memory as a model that is read from a folder has them.
-        Tensor Matrix(long rows, long columns) => Random(rows, columns).t().contiguous().t();
+        Tensor Matrix(long rows, long columns)
+        {
+            using var scope = NewDisposeScope();
+            return Random(rows, columns).t().contiguous().t().MoveToOuterDisposeScope();
+        }
 
         // Drawn on the CPU in float32 whatever the device and type: the same weights everywhere.
         Tensor Random(params long[] shape) => randn(shape).mul_(tensor(0.05)).to(dtype, device);

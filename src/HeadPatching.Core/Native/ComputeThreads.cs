@@ -1,96 +1,100 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
-using TorchSharp;
+using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Native;
 
 /// <summary>
-/// Independent pieces of one computation, each computed by one thread from its beginning to its end. libtorch's own threads wait for each other
-/// after every operation, which for matrices that fit into the cache is a fifth of the time; these wait once, at the end.
+/// Pieces of a computation that do not need each other, each computed by one thread from its beginning to its end. libtorch's own threads wait
+/// for each other after every operation; these wait once, when there is no piece left.
 /// </summary>
 internal static class ComputeThreads
 {
     private static readonly BlockingCollection<Action> Waiting = [];
     private static readonly Lock Gate = new();
-    private static int _threads;
+    private static int _threads, _wanted;
 
-    /// <summary>Computes pieces 0 to <paramref name="count"/> - 1, as many at once as libtorch's threads of the caller.</summary>
+    /// <summary>How many pieces this thread's calls compute at once: as many as libtorch has threads for it.</summary>
+    public static int AtOnce => get_num_threads();
+
+    /// <summary>Computes pieces 0 to <paramref name="count"/> - 1, in no order.</summary>
     /// <param name="count">How many there are.</param>
-    /// <param name="compute">Computes one, in inference mode and in a dispose scope of its own.</param>
+    /// <param name="compute">Computes one, in inference mode and a dispose scope of its own.</param>
+    /// <exception cref="Exception">What a piece threw first; pieces that had not begun are left.</exception>
     public static void ForEach(int count, Action<int> compute)
     {
-        int threads = torch.get_num_threads(), next = -1;
+        int next = -1, threads = Math.Min(AtOnce, count);
         ExceptionDispatchInfo? failed = null;
-        if (threads == 1 || count == 1)
+        if (threads <= 1)
         {
-            for (int piece = 0; piece < count; piece++)
+            Compute();
+        }
+        else
+        {
+            Want(threads, AtOnce);
+            using var working = new CountdownEvent(threads);
+            for (int thread = 0; thread < threads; thread++)
             {
-                using var scope = torch.NewDisposeScope();
-                compute(piece);
+                Waiting.Add(() =>
+                {
+                    Compute();
+                    working.Signal();
+                });
             }
 
-            return;
+            working.Wait();
+            Want(-threads, AtOnce);
         }
 
-        Start(threads);
-        using var left = new CountdownEvent(Math.Min(threads, count));
-        for (int thread = 0; thread < left.InitialCount; thread++)
-        {
-            Waiting.Add(Work);
-        }
-
-        left.Wait();
         failed?.Throw();
 
-        void Work()
+        void Compute()
         {
             try
             {
-                using var mode = torch.inference_mode();
+                using var mode = inference_mode();
                 for (int piece = Interlocked.Increment(ref next); piece < count && failed is null; piece = Interlocked.Increment(ref next))
                 {
-                    using var scope = torch.NewDisposeScope();
+                    using var scope = NewDisposeScope();
                     compute(piece);
                 }
             }
             catch (Exception e)
             {
-                failed = ExceptionDispatchInfo.Capture(e);
-            }
-            finally
-            {
-                left.Signal();
+                failed ??= ExceptionDispatchInfo.Capture(e);
             }
         }
     }
 
-    /// <summary>Sees to it that there are so many threads.</summary>
-    private static void Start(int threads)
+    /// <summary>So many more are wanted: each call has its own, however many there are at once.</summary>
+    private static void Want(int more, int ofCaller)
     {
         lock (Gate)
         {
-            if (_threads >= threads)
+            _wanted += more;
+            if (_threads >= _wanted)
             {
                 return;
             }
 
-            using var started = new CountdownEvent(threads - _threads);
-            for (; _threads < threads; _threads++)
+            using var started = new CountdownEvent(_wanted - _threads);
+            for (; _threads < _wanted; _threads++)
             {
-                new Thread(() =>
-                {
-                    torch.set_num_threads(1);
-                    started.Signal();
-                    foreach (Action work in Waiting.GetConsumingEnumerable())
-                    {
-                        work();
-                    }
-                })
-                { IsBackground = true, Name = "compute" }.Start();
+                new Thread(() => Run(started)) { IsBackground = true, Name = "Compute" }.Start();
             }
 
             started.Wait();
-            torch.set_num_threads(threads); // what threads that come later begin with
+            set_num_threads(ofCaller); // what threads begin with that libtorch meets for the first time is what any thread said last
+        }
+    }
+
+    private static void Run(CountdownEvent started)
+    {
+        set_num_threads(1);
+        started.Signal();
+        foreach (Action work in Waiting.GetConsumingEnumerable())
+        {
+            work();
         }
     }
 }

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching.Bands;
 using static TorchSharp.torch;
 
@@ -14,7 +15,7 @@ namespace HeadPatching.Core.Patching;
 public sealed record MemoryBudget(long Bytes)
 {
     /// <summary>
-    /// On a CPU the MLP's hidden layer of what is computed at a time takes no more than this: it is to lie in the cache between two steps,
+    /// On a CPU the MLP's hidden layer of what a thread computes at a time takes no more than this: it is to lie in the cache between two steps,
     /// and above 32 MiB the C library asks the system for every tensor anew.
     /// </summary>
     private const long HiddenBytesOnCpu = 12L << 20;
@@ -69,7 +70,8 @@ public sealed record MemoryBudget(long Bytes)
     internal static BatchCut Cut(ModelConfig config, ScalarType dtype, bool onCpu, int runs, int pairs, int positions, int length, BatchMemory memory)
     {
         long held = (long)positions * config.Width * dtype.Bytes(), step = StepBytes(config, dtype, positions, length); // of one patched prompt
-        long tile = Math.Max(1, memory.Step / step), count = memory.Held / held / pairs;
+        int atOnce = onCpu ? ComputeThreads.AtOnce : 1;
+        long tile = Math.Max(1, memory.Step / step / atOnce), count = memory.Held / held / pairs;
         if (onCpu)
         {
             long hidden = (config.GatedMlp ? 2L : 1L) * config.MlpWidth * dtype.Bytes();
@@ -79,7 +81,7 @@ public sealed record MemoryBudget(long Bytes)
 
         count = Math.Clamp(count, 1, runs);
         tile = Math.Clamp(tile, 1, count * pairs);
-        return new BatchCut((int)count, (int)tile, new BatchMemory(count * pairs * held, tile * step));
+        return new BatchCut((int)count, (int)tile, new BatchMemory(count * pairs * held, atOnce * tile * step));
     }
 
     /// <summary>Cuts a batch of pairs that run forwards and backwards.</summary>

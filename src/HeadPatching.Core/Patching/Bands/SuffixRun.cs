@@ -28,7 +28,7 @@ public sealed record JoiningStreams(int Layer, StreamPoint Point, int Runs, Func
 /// <param name="start">The first changed position.</param>
 /// <param name="length">Positions of the prompt.</param>
 /// <param name="before">Keys and values of a layer before <paramref name="start"/> in the run that is patched; not asked for where it is 0.</param>
-/// <param name="tile">How many patched prompts are computed at a time: what a layer makes of them lies in the cache, or fits the device.</param>
+/// <param name="tile">How many patched prompts a thread computes at a time: what a layer makes of them lies in the cache, or fits the device.</param>
 /// <param name="cancellation">Looked at before each of these steps.</param>
 public sealed class SuffixRun(
     Transformer model, int pairs, int start, int length, Func<int, KeysValues> before, int tile = int.MaxValue, CancellationToken cancellation = default)
