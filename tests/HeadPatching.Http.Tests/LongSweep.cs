@@ -11,7 +11,7 @@ internal static class LongSweep
 
     /// <summary>Writes the model into a folder of models.</summary>
     public static void WriteModel(string models) =>
-        RandomModelFolder.Write(Path.Combine(models, Model), layers: 6, heads: 8, width: 256, vocabulary: Vocabulary, context: 128, seed: 1);
+        RandomModelFolder.Write(Path.Combine(models, Model), layers: 10, heads: 8, width: 256, vocabulary: Vocabulary, context: 128, seed: 1);
 
     /// <summary>The request.</summary>
     /// <param name="pairs">How many pairs: each is about a fifth of a second on two cores.</param>

@@ -41,7 +41,7 @@ public static class InMemorySweep
         }
 
         int layers = model.Config.Layers;
-        IReadOnlyList<MeanZ> means = options.Ablation == Ablation.Mean ? ablation!.Means(model, 0, layers, budget, cancellation) : [];
+        IReadOnlyList<MeanZ> means = options.Ablation == Ablation.Mean ? ablation!.Means(model, budget, cancellation) : [];
         try
         {
             return OverChunks(model, pairs, metric, budget, fromFirstPosition: options.Ablation is not null, PatchChunk, cancellation);

@@ -1,3 +1,5 @@
+using HeadPatching.Core.Patching.Caching;
+
 namespace HeadPatching.Core.Patching;
 
 /// <summary>The patched runs of one layer over a chunk of pairs.</summary>

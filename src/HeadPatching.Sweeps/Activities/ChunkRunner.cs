@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Patching.Attribution;
@@ -52,10 +53,7 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
         }
         finally
         {
-            foreach (Tensor z in ablatedZ?.Values ?? [])
-            {
-                z.Dispose();
-            }
+            Free(ablatedZ?.Values ?? []);
         }
 
         await RunArtifact.WriteAsync(store, key, runs, traffic, cancellationToken);
@@ -141,27 +139,71 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
         Dictionary<int, Tensor> ByLayer(IReadOnlyList<Tensor> z) => z.Index().ToDictionary(one => part.FirstLayer + one.Index, one => one.Item);
     }
 
-    /// <summary>The sums of all layers that means over all pairs are made of, from the store where they are there: making them is all that looks at every pair.</summary>
-    public async Task<IReadOnlyList<Tensor>> SumsAsync(ChunkWork.Heads work, CancellationToken cancellationToken)
+    /// <summary>Makes the sums of all layers over a slice of the pairs that means are taken from, unless they are there.</summary>
+    public async Task SumAsync(ChunkWork.Heads work, int slice, CancellationToken cancellationToken)
     {
-        string key = WorkKeys.Sums(plan.Source, plan.PairsKey, work.Options.References, work.Options.Direction);
-        if (await SumsArtifact.ReadAsync(store, lease, key, traffic, cancellationToken) is { } stored)
+        if (!await store.ExistsAsync(SweepArtifacts.Sums(plan.KeyOfSums(work)), cancellationToken)
+            && !await store.ExistsAsync(SweepArtifacts.Sums(plan.KeyOfSums(work, slice)), cancellationToken))
+        {
+            Free(await MakeSumsAsync(work, slice, cancellationToken));
+        }
+    }
+
+    /// <summary>The sums of all layers over all pairs, put together of the slices; what of them is not there is made.</summary>
+    private async Task<IReadOnlyList<Tensor>> SumsAsync(ChunkWork.Heads work, CancellationToken cancellationToken)
+    {
+        if (await SumsArtifact.ReadAsync(store, lease, plan.KeyOfSums(work), traffic, cancellationToken) is { } stored)
         {
             return stored;
         }
 
-        AblationPlan ablation = AblationPlan.Of(await plans.PairsAsync(sweepId, plan, cancellationToken), work.Options)!;
-        IReadOnlyList<Tensor> made = [.. lease.Use(model => ablation.Means(model, 0, model.Config.Layers, _budget, cancellationToken)).Select(mean => mean.Sums)];
-        await SumsArtifact.WriteAsync(store, lease, key, made, traffic, cancellationToken);
+        IReadOnlyList<Tensor>? all = null;
+        for (int slice = 0; slice < plan.Size.SumSlices; slice++)
+        {
+            IReadOnlyList<Tensor> some = await SumsArtifact.ReadAsync(store, lease, plan.KeyOfSums(work, slice), traffic, cancellationToken)
+                ?? await MakeSumsAsync(work, slice, cancellationToken);
+            all = all is null ? some : lease.Use(_ => Added(all, some));
+        }
+
+        await SumsArtifact.WriteAsync(store, lease, plan.KeyOfSums(work), all!, traffic, cancellationToken);
+        return all!;
+
+        static IReadOnlyList<Tensor> Added(IReadOnlyList<Tensor> to, IReadOnlyList<Tensor> some)
+        {
+            using var mode = inference_mode();
+            foreach (var (sum, more) in to.Zip(some))
+            {
+                sum.AddInPlace(more);
+            }
+
+            Free(some);
+            return to;
+        }
+    }
+
+    private async Task<IReadOnlyList<Tensor>> MakeSumsAsync(ChunkWork.Heads work, int slice, CancellationToken cancellationToken)
+    {
+        var prompts = new List<SummedPrompt>(plan.SummedReferences ?? []);
+        for (int group = slice; plan.SummedReferences is null && group < plan.Size.Groups; group += plan.Size.SumSlices)
+        {
+            PlannedPart part = await plans.PartAsync(sweepId, group, cancellationToken);
+            prompts.AddRange(part.Chunks.SelectMany(chunk => chunk.Ablation!.Summed(chunk.Pairs, work.Options.Direction)));
+        }
+
+        IReadOnlyList<Tensor> made =
+            [.. lease.Use(model => MeanZ.Over(model, prompts, plan.SumCount, 0, model.Config.Layers, _budget, cancellationToken)).Select(mean => mean.Sums)];
+        await SumsArtifact.WriteAsync(store, lease, plan.KeyOfSums(work, slice), made, traffic, cancellationToken);
         return made;
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    private static void Free(IEnumerable<Tensor> tensors)
     {
-        foreach (Tensor sums in _sums ?? [])
+        foreach (Tensor tensor in tensors)
         {
-            sums.Dispose();
+            tensor.Dispose();
         }
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => Free(_sums ?? []);
 }

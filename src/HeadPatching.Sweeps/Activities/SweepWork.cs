@@ -19,7 +19,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
     public async Task<WorkReport> CacheAsync(ActivityInput input, CancellationToken cancellationToken)
     {
         var (plan, part) = await PlannedAsync(input, cancellationToken);
-        return await WithModelAsync(input.SweepId, plan, part, async runner =>
+        return await WithModelAsync(input.SweepId, plan, part.Chunks.Count, async runner =>
         {
             foreach (PlannedChunk chunk in part.Chunks)
             {
@@ -30,17 +30,13 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         }, cancellationToken);
     }
 
-    /// <summary>Takes the sums that means over all pairs are made of.</summary>
+    /// <summary>Takes the sums that means are made of, over a slice of the pairs.</summary>
     public async Task<WorkReport> SumAsync(ActivityInput input, CancellationToken cancellationToken)
     {
-        var (plan, part) = await PlannedAsync(input, cancellationToken);
-        return await WithModelAsync(input.SweepId, plan, part, async runner =>
+        SweepPlan plan = await plans.HeaderAsync(input.SweepId, cancellationToken);
+        return await WithModelAsync(input.SweepId, plan, chunks: 0, async runner =>
         {
-            foreach (IDisposable sums in await runner.SumsAsync((ChunkWork.Heads)plan.ExactWork(), cancellationToken))
-            {
-                sums.Dispose();
-            }
-
+            await runner.SumAsync((ChunkWork.Heads)plan.ExactWork(), input.Part, cancellationToken);
             return new WorkReport();
         }, cancellationToken);
     }
@@ -130,7 +126,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
 
         WorkReport made = missing.Count == 0
             ? new WorkReport()
-            : await WithModelAsync(sweepId, plan, part, async runner =>
+            : await WithModelAsync(sweepId, plan, part.Chunks.Count, async runner =>
             {
                 long runs = 0;
                 foreach (var (chunk, key) in missing)
@@ -148,7 +144,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         await plans.PartAsync(input.SweepId, input.Part, cancellationToken));
 
     private async Task<WorkReport> WithModelAsync(
-        string sweepId, SweepPlan plan, PlannedPart part, Func<ChunkRunner, Task<WorkReport>> work, CancellationToken cancellationToken)
+        string sweepId, SweepPlan plan, int chunks, Func<ChunkRunner, Task<WorkReport>> work, CancellationToken cancellationToken)
     {
         using var lease = await models.LendAsync(plan.Source, cancellationToken);
         using GpuTurn turn = await GpuTurn.TakeAsync(plan.Source, cancellationToken);
@@ -158,7 +154,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         return report with
         {
             Activities = 1,
-            Chunks = part.Chunks.Count,
+            Chunks = chunks,
             ForwardPasses = runner.ForwardPasses,
             BytesRead = traffic.BytesRead,
             BytesWritten = traffic.BytesWritten,

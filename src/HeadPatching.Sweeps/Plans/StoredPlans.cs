@@ -93,9 +93,9 @@ public sealed class StoredPlans
                 exact = heads with { Only = screened.ByLayer };
             }
 
-            if (plan.Size.NeedsSums)
+            foreach (string key in plan.Size.SumSlices == 0 ? [] : Enumerable.Range(0, plan.Size.SumSlices).Select(slice => plan.KeyOfSums(heads, slice)).Prepend(plan.KeyOfSums(heads)))
             {
-                yield return SweepArtifacts.Sums(WorkKeys.Sums(plan.Source, plan.PairsKey, heads.Options.References, heads.Options.Direction));
+                yield return SweepArtifacts.Sums(key);
             }
         }
 

@@ -41,6 +41,9 @@ internal sealed class SweepCut
     /// <summary>Positions of a chunk, over its pairs: more gain nothing on a GPU.</summary>
     private const int MostRows = 8192;
 
+    /// <summary>The sums over all pairs are taken in so many slices, an activity each: each is as large as the sums together.</summary>
+    private const int MostSumSlices = 8;
+
     private const int MostChunksOfPart = 1024;
 
     private readonly ModelConfig _config;
@@ -97,7 +100,7 @@ internal sealed class SweepCut
             parts.Length,
             parts.Sum(part => part.Chunks.Count),
             method,
-            exact is ChunkWork.Heads { Options.Ablation: Ablation.Mean },
+            exact is ChunkWork.Heads { Options.Ablation: Ablation.Mean } mean ? mean.Options.References is null ? Math.Min(MostSumSlices, groups.Length) : 1 : 0,
             method == Method.Attribution ? 0 : (long)(shareRun * chunks.Sum(chunk => exact.PatchedRuns(_config, chunk.Pairs, 0, _config.Layers - 1))),
             flops,
             chunks.Sum(chunk => Bytes(CachedTensor.All(_config, chunk.Start), chunk.Pairs, chunk.Start)),

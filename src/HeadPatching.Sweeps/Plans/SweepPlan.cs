@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using HeadPatching.Core;
@@ -35,13 +36,20 @@ public sealed record SweepPlan(
     PlanSize Size)
 {
     /// <summary>The version of plans that are written now.</summary>
-    public const int CurrentSchema = 4;
+    public const int CurrentSchema = 5;
 
     /// <summary>The pairs whose corrupted prompts means are over, or donors are drawn from; null: the swept pairs' own runs.</summary>
     public IReadOnlyList<TokenPair>? References { get; init; }
 
     /// <summary>What results call those.</summary>
     public string? ReferenceTitle { get; init; }
+
+    /// <summary>With mean ablation, how many sums its means are taken from.</summary>
+    public int SumCount { get; init; }
+
+    /// <summary>With mean ablation and references, those as they go into the sums; null where the means are over the swept pairs' own runs.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<SummedPrompt>? SummedReferences { get; init; }
 
     /// <summary>What to know of an ablation before trusting its effects.</summary>
     public IReadOnlyList<string> AblationWarnings { get; init; } = [];
@@ -51,6 +59,10 @@ public sealed record SweepPlan(
 
     /// <summary>The patched runs, or paths.</summary>
     public ChunkWork ExactWork() => ChunkWork.Exact(Request, References, PairsKey);
+
+    /// <summary>The key of the sums that means are taken from: over a slice of the pairs, or over all.</summary>
+    public string KeyOfSums(ChunkWork.Heads work, int? slice = null) => WorkKeys.Sums(
+        Source, PairsKey, References, work.Options.Direction, slice is null ? null : string.Create(CultureInfo.InvariantCulture, $"{slice} of {Size.SumSlices}"));
 
     /// <summary>How many of the pairs that were asked for cannot be swept and were left out.</summary>
     public int LeftOutCount { get; init; }
@@ -83,7 +95,7 @@ public sealed record SweepPlan(
 /// <param name="Parts">Parts, one activity each: a band of layers over a group of chunks.</param>
 /// <param name="Runs">Runs to be stored, one for each band of layers over each chunk.</param>
 /// <param name="Method">How effects are found.</param>
-/// <param name="NeedsSums">Whether a mean over all pairs has to be taken first.</param>
+/// <param name="SumSlices">In how many slices the sums over all pairs are taken first, of mean ablation; otherwise 0.</param>
 /// <param name="PatchedRuns">Patched runs; of a screen about as many.</param>
 /// <param name="Flops">Floating-point operations, counted.</param>
 /// <param name="BytesToCache">Bytes of activations that are written where none are there yet.</param>
@@ -97,7 +109,7 @@ public sealed record PlanSize(
     int Parts,
     int Runs,
     Method Method,
-    bool NeedsSums,
+    int SumSlices,
     long PatchedRuns,
     double Flops,
     long BytesToCache,
@@ -109,7 +121,7 @@ public sealed record PlanSize(
     [JsonIgnore]
     public int Activities => 2
         + (Parts > Groups ? Groups : 0)
-        + (NeedsSums ? 1 : 0)
+        + SumSlices
         + (Method == Method.Exact ? 0 : Groups)
         + (Method == Method.Screen ? 1 : 0)
         + (Method == Method.Attribution ? 0 : Parts);

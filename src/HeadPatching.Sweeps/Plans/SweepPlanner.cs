@@ -70,6 +70,8 @@ public static class SweepPlanner
         {
             References = references,
             ReferenceTitle = request.Reference?.Title,
+            SumCount = ablation?.SumCount ?? 0,
+            SummedReferences = ablation?.SummedReferences,
             AblationWarnings = [.. ablation?.Warnings() ?? []],
             LeftOutCount = tokenized.LeftOutCount,
             LeftOut = tokenized.LeftOut,
@@ -126,7 +128,7 @@ public static class SweepPlanner
             : new TokenizedPairs(PairTokenizer.Tokenize(pairs, config, tokenizer, request.PairIndices, where, whereIndices, cancellationToken), 0, []);
     }
 
-    /// <summary>The pairs of a request's reference as a model sees them; null where it has none. A generated dataset makes 100, or as many as pairs are asked for, or ten of each template of the pairs.</summary>
+    /// <summary>The pairs of a request's reference as a model sees them; null where it has none. A generated dataset makes 100, or as many as pairs are asked for up to 1,000, or ten of each template of the pairs.</summary>
     /// <exception cref="InvalidInputException">There is no such dataset, it cannot make pairs for this model, or a pair has faults; carries all.</exception>
     private static IReadOnlyList<TokenPair>? References(
         SweepRequest request, IReadOnlyList<TokenPair> swept, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places, CancellationToken cancellationToken)
@@ -138,7 +140,8 @@ public static class SweepPlanner
 
         string where = places.Option("reference");
         string[] templates = [.. swept.Select(pair => pair.Template).OfType<string>().Distinct()];
-        int count = Math.Max(request.Count ?? 0, Math.Max(ReferencePrompts.FewestGenerated, ReferencePrompts.FewestOfTemplate * templates.Length));
+        int count = Math.Max(
+            Math.Clamp(request.Count ?? 0, ReferencePrompts.FewestGenerated, ReferencePrompts.MostGenerated), ReferencePrompts.FewestOfTemplate * templates.Length);
         IReadOnlyList<PromptPair> pairs = reference.Pairs ?? (BuiltInDatasets.Find(reference.Dataset!) ?? throw new InvalidInputException([BuiltInDatasets.Unknown(reference.Dataset!, where)]))
             .Make(new DatasetInput(config, tokenizer, count, request.Seed, where) { Templates = templates.Length == 0 ? null : templates });
         return PairTokenizer.Tokenize(

@@ -69,9 +69,10 @@ public static class WorkKeys
     /// <param name="pairs">The key of all pairs (<see cref="Pairs"/>).</param>
     /// <param name="references">The pairs that the means are over instead; null: the pairs themselves.</param>
     /// <param name="direction">Whose runs they are over.</param>
-    public static string Sums(ModelSource model, string pairs, IReadOnlyList<TokenPair>? references, Direction direction) =>
+    /// <param name="slice">Which slice of the pairs they are over, such as <c>3 of 8</c>; null: all.</param>
+    public static string Sums(ModelSource model, string pairs, IReadOnlyList<TokenPair>? references, Direction direction, string? slice) =>
         Hash(new StringBuilder().Append(
-            CultureInfo.InvariantCulture, $"sums\n{Numerics.Version}\n{Of(model)}\n{pairs}\n{(references is null ? "" : Pairs(references))}\n{direction}"));
+            CultureInfo.InvariantCulture, $"sums\n{Numerics.Version}\n{Of(model)}\n{pairs}\n{(references is null ? "" : Pairs(references))}\n{direction}\n{slice}"));
 
     // The name is where a model is found, not what it is.
     private static string Of(ModelSource model) => $"{model.Fingerprint} {model.Dtype} {new string([.. model.Device.TakeWhile(c => c != ':')])}";

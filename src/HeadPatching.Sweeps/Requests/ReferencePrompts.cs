@@ -14,6 +14,9 @@ public sealed record ReferencePrompts
     /// <summary>A generated dataset makes at least so many prompts to refer to.</summary>
     public const int FewestGenerated = 100;
 
+    /// <summary>More than so many say no more of a mean, and every activity has them.</summary>
+    public const int MostGenerated = 1000;
+
     /// <summary>And so many of each template that a pair names, so that a mean can be over its own.</summary>
     public const int FewestOfTemplate = 10;
 

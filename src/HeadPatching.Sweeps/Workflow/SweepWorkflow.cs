@@ -45,10 +45,7 @@ public static class SweepWorkflow
             });
         }
 
-        if (plan.NeedsSums)
-        {
-            await WaveAsync(SweepPhase.Caching, ActivityNames.SumActivations, [0], _ => progress);
-        }
+        await WaveAsync(SweepPhase.Caching, ActivityNames.SumActivations, [.. Enumerable.Range(0, plan.SumSlices)], _ => progress);
 
         if (estimates)
         {

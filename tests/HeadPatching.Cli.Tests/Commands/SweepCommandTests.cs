@@ -491,7 +491,7 @@ public class SweepCommandTests
     /// <summary>A model and pairs that keep two cores busy for some seconds: chunks of 4, 4, 8, 16, 32 and 16 pairs.</summary>
     private static string LargeSweep(TemporaryFolder folder)
     {
-        RandomModelFolder.Write(folder["large"], layers: 6, heads: 8, width: 256, vocabulary: 500, context: 64, seed: 1);
+        RandomModelFolder.Write(folder["large"], layers: 10, heads: 8, width: 256, vocabulary: 500, context: 64, seed: 1);
         var random = new Random(1);
         IEnumerable<string> lines = Enumerable.Range(0, 80).Select(_ =>
         {

@@ -4,6 +4,7 @@ using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Bands;
 using HeadPatching.Core.Patching.Caching;
+using HeadPatching.Core.Patching.Interventions;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.OverPairs;

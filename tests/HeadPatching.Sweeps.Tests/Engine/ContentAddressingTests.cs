@@ -1,5 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
@@ -10,6 +12,7 @@ using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Testing;
+using static TorchSharp.torch;
 
 namespace HeadPatching.Sweeps.Tests.Engine;
 
@@ -127,6 +130,31 @@ public sealed class ContentAddressingTests : IDisposable
         Assert.True(parts > 3, $"{parts} parts");
         Assert.InRange(store.Opened.Count(name => name.Contains("/parts/", StringComparison.Ordinal)), parts, (parts * times) + 1);
         Assert.Equal(SweepState.Completed, status.Status);
+    }
+
+    /// <summary>No activity is over all pairs: a killed one costs a slice, and several hosts share them.</summary>
+    [Fact]
+    public async Task The_sums_of_means_are_taken_in_slices_and_are_those_of_all_pairs_at_once()
+    {
+        WatchedStore store = Store();
+        SweepRequest request = Small with { Count = 120, Ablation = Ablation.Mean, Positions = Positions.Each };
+        SweepResult result = await ResultAsync(store, await SweepAsync(store, request));
+
+        PlannedSweep plan = await PlanAsync(request);
+        int groups = plan.Header.Size.Groups;
+        Assert.True(groups > 3, $"{groups} groups");
+        Assert.Equal(Math.Min(8, groups) + 1, store.Written.Where(name => name.StartsWith("sums/", StringComparison.Ordinal)).Distinct().Count());
+
+        using Transformer model = ModelFolder.Load(Path.Combine(AppContext.BaseDirectory, "models", "ioi-demo"), ScalarType.Float64, CPU);
+        TokenPair[] pairs = [.. plan.Parts.Take(groups).SelectMany(part => part.Chunks).SelectMany(chunk => chunk.Pairs)];
+        foreach (LayerPatches layer in InMemorySweep.Run(model, pairs, request.PatchOptions(), new LogitDifference(), MemoryBudget.Default).Layers)
+        {
+            foreach (var (index, rows) in layer.PairIndices.Zip(layer.PatchedMetric))
+            {
+                double[][] ours = result.Pairs.Single(pair => pair.Index == index).PatchedMetricByPosition![layer.Layer];
+                Assert.All(rows.Zip(ours).SelectMany(row => row.First.Zip(row.Second)), head => Assert.Equal(head.First, head.Second, 1e-9));
+            }
+        }
     }
 
     [Fact]

@@ -38,7 +38,7 @@ public sealed class SharedStoreTests : IDisposable
     {
         WriteLargeModel();
         string id = SweepIds.OfKey("twice");
-        SweepRequest request = Large(pairs: 24);
+        SweepRequest request = Large(pairs: 60);
         await using InProcessEngine follower = Engine();
         var runs = 0L;
         var followed = new List<SweepStatus>();
@@ -102,7 +102,7 @@ public sealed class SharedStoreTests : IDisposable
         WriteLargeModel();
         var store = new WatchedStore(new LocalArtifactStore(_folder["store"]));
         await using InProcessEngine engine = Engine(store: store);
-        string id = (await engine.SubmitAsync(Large(pairs: 40), null, null, Stop)).Status.Id;
+        string id = (await engine.SubmitAsync(Large(pairs: 80), null, null, Stop)).Status.Id;
         await UntilAsync(async () => (await engine.FindAsync(id, Stop))!.Progress.TasksDone > 0);
 
         // As another engine does that has not seen its lease move.
@@ -122,7 +122,7 @@ public sealed class SharedStoreTests : IDisposable
     {
         WriteLargeModel();
         await using InProcessEngine engine = Engine(new EngineOptions { Parallelism = 1 });
-        string large = (await engine.SubmitAsync(Large(pairs: 60), null, null, Stop)).Status.Id;
+        string large = (await engine.SubmitAsync(Large(pairs: 120), null, null, Stop)).Status.Id;
         await UntilAsync(async () => (await engine.FindAsync(large, Stop))!.Progress.TasksDone > 0);
         string small = (await engine.SubmitAsync(Large(pairs: 1), null, null, Stop)).Status.Id;
         await UntilAsync(async () => (await engine.FindAsync(small, Stop))!.Status == SweepState.Completed);

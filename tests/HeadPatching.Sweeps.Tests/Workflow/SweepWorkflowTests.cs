@@ -190,7 +190,7 @@ public class SweepWorkflowTests
             Done = input.Done ?? Done;
             object output = activity switch
             {
-                ActivityNames.PlanSweep => new PlanSize(3, 2 * groups, groups, bands * groups, 2 * bands * groups, method, NeedsSums: false, 1, 1, 1, 1, 1, 1),
+                ActivityNames.PlanSweep => new PlanSize(3, 2 * groups, groups, bands * groups, 2 * bands * groups, method, SumSlices: 0, 1, 1, 1, 1, 1, 1),
                 ActivityNames.ScreenHeads => 2,
                 ActivityNames.AssembleSweep => Missing.TryDequeue(out AssembleReport? missing) ? missing : new AssembleReport(new SweepSummary(input.SweepId, 1, 1, []), [], []),
                 ActivityNames.PatchHeads => new WorkReport(Activities: 1, Chunks: 2, Runs: 2, PatchedRuns: 10, ForwardPasses: bands == 1 && method == Method.Exact ? 2 : 0),

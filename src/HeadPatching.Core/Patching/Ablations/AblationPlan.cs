@@ -66,37 +66,18 @@ public sealed class AblationPlan
     /// <summary>What to know before trusting the effects.</summary>
     public IEnumerable<string> Warnings() => _ablation == Ablation.Mean ? MeanWarnings() : DonorWarnings();
 
-    /// <summary>The means' sums over all prompts, of some layers that stand together; the caller disposes of them.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="firstLayer">The first of the layers.</param>
-    /// <param name="layers">How many.</param>
-    /// <param name="budget">How much memory the runs may take.</param>
-    /// <param name="cancellation">Looked at before each batch.</param>
-    /// <exception cref="InvalidOperationException">It is no mean ablation.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public IReadOnlyList<MeanZ> Means(Transformer model, int firstLayer, int layers, MemoryBudget budget, CancellationToken cancellation = default)
-    {
-        MeanPlaces places = _places ?? throw new InvalidOperationException($"{_ablation} ablation takes no means.");
-        MeanZ[] means = [.. Enumerable.Range(0, layers).Select(_ => new MeanZ(places, model.Config.Heads, model.Config.HeadWidth))];
-        try
-        {
-            foreach (var ofOneLength in (_references ?? _prompts).GroupBy(prompt => prompt.Length).OrderBy(group => group.Key))
-            {
-                foreach (AblationPrompt[] batch in ofOneLength.Chunk(budget.PairsPerChunk(model.Config, model.Dtype, ofOneLength.Key)))
-                {
-                    cancellation.ThrowIfCancellationRequested();
-                    PromptRun.Z(model, [.. batch.Select(prompt => prompt.Ids)], firstLayer, layers, (layer, z) => means[layer - firstLayer].Add(batch, z));
-                }
-            }
+    /// <summary>How many sums the means are taken from.</summary>
+    public int SumCount => _places?.Count ?? 0;
 
-            return means;
-        }
-        catch
-        {
-            Array.ForEach(means, mean => mean.Dispose());
-            throw;
-        }
-    }
+    /// <summary>The prompts of the reference, as they go into the sums; null where the means are over the pairs' own runs, or there are none.</summary>
+    public IReadOnlyList<SummedPrompt>? SummedReferences => _places is null || _references is null ? null : [.. _references.Select(Summed)];
+
+    /// <summary>The means' sums over all prompts, by layer; the caller disposes of them.</summary>
+    /// <inheritdoc cref="MeanZ.Over"/>
+    /// <exception cref="InvalidOperationException">It is no mean ablation.</exception>
+    public IReadOnlyList<MeanZ> Means(Transformer model, MemoryBudget budget, CancellationToken cancellation = default) => _places is null
+        ? throw new InvalidOperationException($"{_ablation} ablation takes no means.")
+        : MeanZ.Over(model, (_references ?? _prompts).Select(Summed), SumCount, 0, model.Config.Layers, budget, cancellation);
 
     /// <summary>What some of the pairs are given.</summary>
     /// <param name="pairs">Pairs of the sweep, all of one length.</param>
@@ -110,11 +91,14 @@ public sealed class AblationPlan
         PromptMeans Means(AblationPrompt prompt)
         {
             IReadOnlyList<MeanPlace> means = _places.Of(prompt);
-            return new PromptMeans(_places.Same(prompt), [.. means.Select(mean => mean.Sum)], [.. means.Select(mean => mean.Others)]);
+            return new PromptMeans(
+                _places.Same(prompt), [.. means.Select(mean => mean.Sum)], [.. means.Select(mean => mean.Others)], _references is null ? Summed(prompt).Into : []);
         }
 
         static Donor Giving(AblationPrompt donor, AblationPrompt prompt) => new(donor.Ids, Ablations.Donors.Positions(prompt, donor));
     }
+
+    private SummedPrompt Summed(AblationPrompt prompt) => new(prompt.Ids, [.. _places!.Into(prompt).SelectMany(into => (int[])[into.Position, into.Sum])]);
 
     private bool IsAlone(int place) => _places is null
         ? _donors![place] < 0

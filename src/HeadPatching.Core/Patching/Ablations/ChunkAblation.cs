@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Ablations;
@@ -7,7 +8,8 @@ namespace HeadPatching.Core.Patching.Ablations;
 /// <param name="Same">How many of the prompts that the sums are over are this one, whose z is left out of its own mean.</param>
 /// <param name="Sums">For each position, the sum that its mean is taken from.</param>
 /// <param name="Others">For each position, over how many other prompts it is.</param>
-public sealed record PromptMeans(int Same, IReadOnlyList<int> Sums, IReadOnlyList<int> Others);
+/// <param name="Into">Where the means are over the pairs' own runs, what its own z goes into (<see cref="SummedPrompt.Into"/>).</param>
+public sealed record PromptMeans(int Same, IReadOnlyList<int> Sums, IReadOnlyList<int> Others, IReadOnlyList<int> Into);
 
 /// <summary>A prompt that gives its z to another.</summary>
 /// <param name="Ids">Its token ids.</param>
@@ -39,6 +41,13 @@ public sealed record ChunkAblation(IReadOnlyList<PromptMeans>? Means, IReadOnlyL
         Tensor mean = (ofAll - (same * own.to(ScalarType.Float64).cpu())) / others;
         return mean.to(own.dtype).to(own.device).DetachFromDisposeScope();
     }
+
+    /// <summary>The pairs' prompts as they go into the sums, where the means are over the pairs' own runs.</summary>
+    /// <param name="pairs">The pairs.</param>
+    /// <param name="direction">Which run is patched.</param>
+    /// <exception cref="InvalidOperationException">It is no mean ablation.</exception>
+    public IEnumerable<SummedPrompt> Summed(IReadOnlyList<TokenPair> pairs, Direction direction) => pairs.Zip(
+        Means ?? throw new InvalidOperationException("This ablation takes no means."), (pair, means) => new SummedPrompt(AblationPrompt.Patched(pair, direction).Ids, means.Into));
 
     /// <summary>What the donors give, of some layers that stand together; the caller disposes of it.</summary>
     /// <param name="model">The model.</param>

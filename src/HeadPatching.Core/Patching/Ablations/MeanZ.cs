@@ -1,45 +1,71 @@
+using HeadPatching.Core.Models;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Ablations;
 
 /// <summary>
 /// The sums that means of a layer's z over prompts are taken from (<see cref="ChunkAblation.Mean"/>), in float64; the prompts come in chunks, and the
-/// sums do not grow with their number.
+/// sums do not grow with their number. Those over some prompts and over others make those over all.
 /// </summary>
 public sealed class MeanZ : IDisposable
 {
-    private readonly MeanPlaces _places;
-
-    /// <summary>Starts with no prompt.</summary>
-    public MeanZ(MeanPlaces places, int heads, int headWidth)
+    private MeanZ(int count, int heads, int headWidth)
     {
-        _places = places;
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
-        Sums = zeros(heads, places.Count, headWidth, dtype: ScalarType.Float64).DetachFromDisposeScope();
+        Sums = zeros(heads, count, headWidth, dtype: ScalarType.Float64).DetachFromDisposeScope();
     }
 
-    /// <summary>The sums over the prompts so far, [heads, place, d_head] float64 on the CPU.</summary>
+    /// <summary>The sums over the prompts, [heads, place, d_head] float64 on the CPU.</summary>
     public Tensor Sums { get; }
 
-    /// <summary>Adds prompts of one length.</summary>
-    /// <param name="members">Some of the members that the places were worked out for; each once.</param>
-    /// <param name="z">Their z, [prompts, heads, position, d_head].</param>
-    public void Add(IReadOnlyList<AblationPrompt> members, Tensor z)
+    /// <summary>The sums of some layers that stand together, by layer; the caller disposes of them.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="prompts">The prompts, of any lengths.</param>
+    /// <param name="count">How many sums there are (<see cref="AblationPlan.SumCount"/>).</param>
+    /// <param name="firstLayer">The first of the layers.</param>
+    /// <param name="layers">How many.</param>
+    /// <param name="budget">How much memory the runs may take.</param>
+    /// <param name="cancellation">Looked at before each batch.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static IReadOnlyList<MeanZ> Over(
+        Transformer model, IEnumerable<SummedPrompt> prompts, int count, int firstLayer, int layers, MemoryBudget budget, CancellationToken cancellation = default)
     {
-        using var mode = inference_mode();
-        using var scope = NewDisposeScope();
-        int length = members[0].Length;
-        (int From, int Sum)[] parts =
-            [.. members.SelectMany((member, i) => _places.Into(member).Select(into => ((i * length) + into.Position, into.Sum)))];
-        if (parts.Length > 0)
+        MeanZ[] means = [.. Enumerable.Range(0, layers).Select(_ => new MeanZ(count, model.Config.Heads, model.Config.HeadWidth))];
+        try
         {
-            Tensor rows = z.to(ScalarType.Float64).cpu().transpose(0, 1).flatten(1, 2); // [heads, prompts * position, d_head]
-            Sums.index_add_(
-                1, tensor([.. parts.Select(part => (long)part.Sum)]), rows.index_select(1, tensor([.. parts.Select(part => (long)part.From)])), Native.Sums.One);
+            foreach (var ofOneLength in prompts.GroupBy(prompt => prompt.Ids.Count).OrderBy(group => group.Key))
+            {
+                foreach (SummedPrompt[] batch in ofOneLength.Chunk(budget.PairsPerChunk(model.Config, model.Dtype, ofOneLength.Key)))
+                {
+                    cancellation.ThrowIfCancellationRequested();
+                    PromptRun.Z(model, [.. batch.Select(prompt => prompt.Ids)], firstLayer, layers, (layer, z) => means[layer - firstLayer].Add(batch, z));
+                }
+            }
+
+            return means;
+        }
+        catch
+        {
+            Array.ForEach(means, mean => mean.Dispose());
+            throw;
         }
     }
 
     /// <inheritdoc/>
     public void Dispose() => Sums.Dispose();
+
+    // z of prompts of one length, [prompts, heads, position, d_head]
+    private void Add(SummedPrompt[] prompts, Tensor z)
+    {
+        using var mode = inference_mode();
+        using var scope = NewDisposeScope();
+        int length = prompts[0].Ids.Count;
+        (long From, long Sum)[] parts = [.. prompts.SelectMany((prompt, i) => prompt.Into.Chunk(2).Select(into => ((long)(i * length) + into[0], (long)into[1])))];
+        if (parts.Length > 0)
+        {
+            Tensor rows = z.to(ScalarType.Float64).cpu().transpose(0, 1).flatten(1, 2); // [heads, prompts * position, d_head]
+            Sums.index_add_(1, tensor([.. parts.Select(part => part.Sum)]), rows.index_select(1, tensor([.. parts.Select(part => part.From)])), Native.Sums.One);
+        }
+    }
 }

@@ -135,9 +135,8 @@ internal sealed class PatchPlace
 /// <param name="direction">Which run is patched: the other cells have its metric.</param>
 /// <param name="units">How many heads (or what else is patched one at a time) a layer has.</param>
 /// <param name="places">The rows of the grid.</param>
-/// <param name="layers">The layers of the grid.</param>
-internal sealed class PatchGrid(
-    Transformer model, BandInputs inputs, Direction direction, int units, IReadOnlyList<PatchPlace> places, IReadOnlyList<GridLayer> layers)
+/// <param name="reach">How much of what a layer's patches write can reach the metric.</param>
+internal sealed class PatchGrid(Transformer model, BandInputs inputs, Direction direction, int units, IReadOnlyList<PatchPlace> places, Func<int, Reach> reach)
 {
     /// <summary>Runs it.</summary>
     /// <param name="budget">How much memory a batch may take.</param>
@@ -150,10 +149,11 @@ internal sealed class PatchGrid(
         long started = Stopwatch.GetTimestamp();
         IReadOnlyList<TokenPair> pairs = inputs.Measured.Pairs;
         int length = pairs[0].Length;
+        GridLayer[] layers = [.. inputs.Layers.Select(layer => new GridLayer(layer, inputs.OnlyHeads?[layer] ?? [.. Enumerable.Range(0, units)], reach(layer)))];
 
         // [layer][pair][row][unit]: the unpatched metric, until a patched run says otherwise.
         Dictionary<int, double[][][]> metric = layers.ToDictionary(layer => layer.Layer, _ => Unpatched());
-        Dictionary<int, Reach> reach = layers.ToDictionary(layer => layer.Layer, layer => layer.Reach);
+        Dictionary<int, Reach> reaches = layers.ToDictionary(layer => layer.Layer, layer => layer.Reach);
         Dictionary<int, long> made = layers.ToDictionary(layer => layer.Layer, _ => 0L);
         foreach (PatchPlace place in places)
         {
@@ -206,7 +206,7 @@ internal sealed class PatchGrid(
                 for (int pair = 0; pair < pairs.Count; pair++)
                 {
                     // Pairs of a chunk may first differ at different positions; what is before a pair's own difference is left as it was.
-                    if (place.Changes(pair, reach[layer]))
+                    if (place.Changes(pair, reaches[layer]))
                     {
                         metric[layer][pair][place.Row][unit] = values[(run * pairs.Count) + pair];
                     }

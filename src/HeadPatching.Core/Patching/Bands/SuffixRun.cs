@@ -1,6 +1,7 @@
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching.Caching;
+using HeadPatching.Core.Patching.Interventions;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Bands;

@@ -1,5 +1,6 @@
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Native;
+using HeadPatching.Core.Patching.Interventions;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Caching;

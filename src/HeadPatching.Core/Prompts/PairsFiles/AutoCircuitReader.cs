@@ -1,7 +1,6 @@
 using System.Text;
 using System.Text.Json;
 using HeadPatching.Core.Faults;
-using HeadPatching.Core.Models;
 
 namespace HeadPatching.Core.Prompts.PairsFiles;
 

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using HeadPatching.Core.Faults;
-using HeadPatching.Core.Models;
 
 namespace HeadPatching.Core.Prompts.Tokenizers;
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using HeadPatching.Core.Faults;
-using HeadPatching.Core.Models;
 
 namespace HeadPatching.Core.Prompts.Tokenizers;
 

@@ -1,8 +1,7 @@
 using System.Text.Json;
 using System.Text.Unicode;
-using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Models;
+namespace HeadPatching.Core.Faults;
 
 /// <summary>
 /// Reads JSON that others wrote: one object, no comments, no trailing commas, no property twice. Whatever is wrong with it becomes a

@@ -1,4 +1,4 @@
-namespace HeadPatching.Core.Patching;
+namespace HeadPatching.Core.Patching.Interventions;
 
 /// <summary>A point of the residual stream within a layer: <c>resid_pre -> + attn_out -> resid_mid -> + mlp_out -> resid_post</c>.</summary>
 public enum StreamPoint

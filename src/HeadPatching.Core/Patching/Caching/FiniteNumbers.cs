@@ -1,11 +1,10 @@
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
-using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
 
-namespace HeadPatching.Core.Patching;
+namespace HeadPatching.Core.Patching.Caching;
 
 /// <summary>
 /// A run whose numbers grow beyond what its type can hold has no effects to report. It is refused, and where it happened is said: the same
