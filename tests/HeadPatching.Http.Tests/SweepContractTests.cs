@@ -144,6 +144,7 @@ public sealed class SweepContractTests(ApiFixture api)
             """{"receivers": ["L2H6.k", "L1H1.v"]}""",
             """{"receivers": ["logits"], "freezeMlps": true, "direction": "noise"}""",
             """{"metric": "rank", "aggregation": "ratio-of-means"}""",
+            """{"tokenWeights": {" Mary": 1, "#5": -0.25}, "method": "attribution"}""",
             """{"metric": "kl-divergence", "positions": "each", "pairs": [{"clean": [699, 1, 2], "corrupted": [699, 3, 2], "correct": [5, 7], "incorrect": 6}, {"clean": [699, 4, 2], "corrupted": [699, 3, 2], "correct": 5, "incorrect": [6, 8]}]}""",
         ];
         string[] ids = await Task.WhenAll(bodies.Select(body => api.Client.StartAsync(body)));

@@ -101,6 +101,13 @@ class AsTransformerLens(unittest.TestCase):
                 self.check(got, self.expected(positions="all", metric=name))
 
     @with_numpy
+    def test_a_metric_of_tokens_and_weights(self) -> None:
+        right, wrong = self.metric.correct[0], self.metric.incorrect[0]
+        got = patching.get_act_patch_attn_head_out_all_pos("ioi-demo", self.corrupted, self.clean, hp.TokenWeights({right: 1, wrong: -1}))
+        expected = patching.get_act_patch_attn_head_out_all_pos("ioi-demo", self.corrupted, self.clean, hp.LogitDifference(right, wrong))
+        self.check(got, expected)
+
+    @with_numpy
     def test_arrays_one_prompt_and_a_bound_model(self) -> None:
         import numpy
 

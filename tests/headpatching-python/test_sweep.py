@@ -146,6 +146,15 @@ class Asked(unittest.TestCase):
         with self.assertRaisesRegex(hp.InvalidRequest, "pairs.incorrect: The DataFrame has no such column"):
             hp.sweep(pairs=frame.drop(columns="incorrect"))
 
+    def test_a_metric_of_tokens_and_weights(self) -> None:
+        difference = hp.sweep(pair_indices=[0]).results["heatmap"]
+        s = hp.sweep(pair_indices=[0], metric={" Mary": 1, " John": -1})
+        self.assertEqual(s.results["metric"], "token-weights")
+        for expected, got in zip(sum(difference, []), sum(s.results["heatmap"], [])):
+            self.assertAlmostEqual(expected, got, places=5)
+        with self.assertRaisesRegex(hp.InvalidRequest, "tokenWeights"):
+            hp.sweep(metric={})
+
     def test_token_ids_and_roles(self) -> None:
         pair = hp.sweep().results["pairs"][0]
         s = hp.sweep(
@@ -181,7 +190,8 @@ class Asked(unittest.TestCase):
 
         document = raw(f"{hp.connect().url}/api/openapi.json")
         members = set(document["components"]["schemas"]["SweepRequest"]["properties"]) - {"model", "pairs", "planOnly"}
-        self.assertEqual({next(iter(_options.to_body({name: ["x"]}))) for name in _options.NAMES}, members)
+        asked = {next(iter(_options.to_body({name: ["x"]}))) for name in _options.NAMES} | set(_options.to_body({"metric": {" he": 1}}))
+        self.assertEqual(asked, members)
         for name in _options.NAMES:
             self.assertRegex(hp.sweep.__doc__ or "", rf"\b{name}\b")
 

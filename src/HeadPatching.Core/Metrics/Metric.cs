@@ -20,14 +20,19 @@ public enum Metric
 
     /// <summary>KL(clean || run); see <see cref="Metrics.KlDivergence"/>.</summary>
     KlDivergence,
+
+    /// <summary>Some tokens' logits, each with a weight; see <see cref="Metrics.TokenWeights"/>.</summary>
+    TokenWeights,
 }
 
 /// <summary>The implementation of each <see cref="Metrics.Metric"/>.</summary>
 public static class MetricFor
 {
     /// <summary>Makes the metric.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">Not a value of the enumeration.</exception>
-    public static IMetric Metric(Metric metric) => metric switch
+    /// <param name="metric">Which.</param>
+    /// <param name="weights">Of <see cref="Metric.TokenWeights"/>, the tokens and their weights; the others take none.</param>
+    /// <exception cref="ArgumentOutOfRangeException">Not a value of the enumeration, or one that needs weights and has none.</exception>
+    public static IMetric Metric(Metric metric, IReadOnlyList<TokenWeight>? weights = null) => metric switch
     {
         Metrics.Metric.LogitDifference => new LogitDifference(),
         Metrics.Metric.LogProbability => new LogProbability(),
@@ -35,6 +40,7 @@ public static class MetricFor
         Metrics.Metric.ProbabilityDifference => new ProbabilityDifference(),
         Metrics.Metric.Rank => new Rank(),
         Metrics.Metric.KlDivergence => new KlDivergence(),
+        Metrics.Metric.TokenWeights when weights is { Count: > 0 } => new TokenWeights(weights),
         _ => throw new ArgumentOutOfRangeException(nameof(metric), metric, null),
     };
 }

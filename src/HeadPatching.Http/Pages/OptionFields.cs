@@ -37,6 +37,8 @@ internal static class OptionFields
             OptionType.Flag => $"<label class=\"check\"><input type=\"checkbox\" {named} data-type=\"flag\"> {Encoded(option.Label!)}</label>",
             OptionType.PathReceivers => $"{label}<input type=\"text\" {named} data-type=\"list\" spellcheck=\"false\" placeholder=\"{Encoded(option.NoneLabel!)}\" aria-describedby=\"{option.Name}-hint\">"
                 + $"<p class=\"hint\" id=\"{option.Name}-hint\">{Encoded(option.Help)}: <code>{Encoded(option.Type.Form)}</code></p>",
+            OptionType.TokenWeights => $"{label}<input type=\"text\" {named} data-type=\"weights\" spellcheck=\"false\" placeholder=\"{Encoded(option.NoneLabel!)}\" aria-describedby=\"{option.Name}-hint\">"
+                + $"<p class=\"hint\" id=\"{option.Name}-hint\">{Encoded(option.Help)}</p>",
             OptionType.PatchPositions => $"{label}<div class=\"beside\"><select {named} data-type=\"positions\">"
                 + "<option value=\"all\">all at once</option><option value=\"each\">each by itself</option><option value=\"each-role\">each role</option>"
                 + "<option value=\"one\">one</option><option value=\"role\">one role</option></select>"

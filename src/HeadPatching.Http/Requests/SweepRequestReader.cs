@@ -101,6 +101,7 @@ internal sealed class SweepRequestReader
         OptionType.ShortText => ShortText(value, option.Name),
         OptionType.Indices => Indices(value, option.Name),
         OptionType.PathReceivers => Receivers(value, option.Name),
+        OptionType.TokenWeights => OptionType.TokenWeights.Read(value, message => _faults.Add(FaultKinds.Malformed, option.Name, message)),
         OptionType.PatchPositions => PositionsOf(value, option.Name),
         OptionType.PromptPairs => Pairs(value, option.Name),
         OptionType.PromptReference => value.ValueKind == JsonValueKind.Array ? ReferencePrompts.Of(Pairs(value, option.Name)) : Reference(value, option.Name),

@@ -1,5 +1,4 @@
 using System.Reflection;
-using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
@@ -88,7 +87,7 @@ public sealed class AssembleSweep
         _plans,
         sweepId,
         plan,
-        plan.Request.Method == Method.Exact ? null : ChunkWork.Estimate(plan.Request),
+        plan.Request.Method == Method.Exact ? null : plan.EstimateWork(),
         plan.Request.Method == Method.Attribution ? null : await _work.ExactWorkAsync(plan, sweepId, cancellationToken),
         traffic);
 
@@ -105,7 +104,7 @@ public sealed class AssembleSweep
             Reference = plan.ReferenceTitle,
             Aggregation = request.Aggregation,
             Threshold = request.Threshold,
-            Metric = MetricFor.Metric(request.Metric),
+            Metric = plan.Metric().Make(),
             Method = request.Method,
             Gradient = request.EstimatedFrom(),
             ScreenTop = request.HeadsRunAfterScreen(),

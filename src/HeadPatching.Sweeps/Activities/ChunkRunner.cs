@@ -42,7 +42,7 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
         CachedChunk? known = await ActivationArtifact.ReadAsync(store, lease, chunk, needed, cache, traffic, cancellationToken);
         using CachedChunk cached = known ?? await MakeAsync(chunk, cancellationToken);
         double cacheSeconds = known is null ? Stopwatch.GetElapsedTime(started).TotalSeconds : 0;
-        IMetric metric = MetricFor.Metric(work.Metric);
+        IMetric metric = work.Metric.Make();
         IReadOnlyDictionary<int, Tensor>? ablatedZ = work is ChunkWork.Heads { NeedsAllPairs: true } ablation
             ? await AblatedZAsync(part, chunk, ablation, cached.Activations, cancellationToken)
             : null;

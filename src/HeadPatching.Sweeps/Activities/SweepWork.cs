@@ -45,7 +45,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
     public async Task<WorkReport> EstimateAsync(ActivityInput input, CancellationToken cancellationToken)
     {
         var (plan, part) = await PlannedAsync(input, cancellationToken);
-        return (await RunAsync(input.SweepId, plan, part, ChunkWork.Estimate(plan.Request), progress: null, cancellationToken)) with { Runs = 0, Reused = 0 };
+        return (await RunAsync(input.SweepId, plan, part, plan.EstimateWork(), progress: null, cancellationToken)) with { Runs = 0, Reused = 0 };
     }
 
     /// <summary>Runs the patches of a part.</summary>
@@ -75,7 +75,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
                 return chosen;
             }
 
-            var runs = new StoredRuns(store, plans, sweepId, plan, ChunkWork.Estimate(plan.Request), exact: null, new Traffic());
+            var runs = new StoredRuns(store, plans, sweepId, plan, plan.EstimateWork(), exact: null, new Traffic());
             RunsOverview overview = await runs.LookAsync(cancellationToken);
             foreach (int part in overview.MissingEstimates)
             {

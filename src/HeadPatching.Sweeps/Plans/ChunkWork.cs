@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
@@ -14,13 +15,13 @@ namespace HeadPatching.Sweeps.Plans;
 /// <summary>What is done with each chunk of pairs: one of the records below and no other.</summary>
 public abstract record ChunkWork
 {
-    private ChunkWork(Metric metric)
+    private ChunkWork(PlannedMetric metric)
     {
         Metric = metric;
     }
 
     /// <summary>What is measured.</summary>
-    public Metric Metric { get; }
+    public PlannedMetric Metric { get; }
 
     /// <summary>Whether what it puts in depends on all pairs of the sweep, not on a chunk alone.</summary>
     public virtual bool NeedsAllPairs => false;
@@ -48,23 +49,24 @@ public abstract record ChunkWork
 
     /// <summary>The work that a request's patched runs, or paths, are.</summary>
     /// <param name="request">The request.</param>
+    /// <param name="metric">What it measures.</param>
     /// <param name="references">The pairs of its reference, where it has one.</param>
     /// <param name="pairsKey">The key of all pairs of the sweep.</param>
-    public static ChunkWork Exact(SweepRequest request, IReadOnlyList<TokenPair>? references, string pairsKey) => request.PathOptions() is PathOptions paths
-        ? new Paths(request.Metric, paths)
-        : new Heads(request.Metric, request.PatchOptions() with { References = references }, pairsKey);
+    public static ChunkWork Exact(SweepRequest request, PlannedMetric metric, IReadOnlyList<TokenPair>? references, string pairsKey) => request.PathOptions() is PathOptions paths
+        ? new Paths(metric, paths)
+        : new Heads(metric, request.PatchOptions() with { References = references }, pairsKey);
 
     /// <summary>The work that a request's estimates are.</summary>
-    public static ChunkWork Estimate(SweepRequest request) => new Estimates(request.Metric, request.PatchOptions(), request.EstimatedFrom()!.Value);
+    public static ChunkWork Estimate(SweepRequest request, PlannedMetric metric) => new Estimates(metric, request.PatchOptions(), request.EstimatedFrom()!.Value);
 
     private string Joined(params object?[] parts) =>
-        $"{GetType().Name} {Metric.NameOf()} {string.Join(' ', parts.Select(part => JsonSerializer.Serialize(part, ResultJson.Compact)))}";
+        $"{GetType().Name} {Metric.Text()} {string.Join(' ', parts.Select(part => JsonSerializer.Serialize(part, ResultJson.Compact)))}";
 
     /// <summary>Patched runs, of every head or of some.</summary>
     /// <param name="Measure">What is measured.</param>
     /// <param name="Options">What is patched.</param>
     /// <param name="PairsKey">The key of all pairs of the sweep.</param>
-    public sealed record Heads(Metric Measure, PatchOptions Options, string PairsKey) : ChunkWork(Measure)
+    public sealed record Heads(PlannedMetric Measure, PatchOptions Options, string PairsKey) : ChunkWork(Measure)
     {
         /// <summary>The heads to run, by layer; null: all.</summary>
         public IReadOnlyDictionary<int, int[]>? Only { get; init; }
@@ -99,7 +101,7 @@ public abstract record ChunkWork
     /// <summary>Patched paths.</summary>
     /// <param name="Measure">What is measured.</param>
     /// <param name="Options">The paths.</param>
-    public sealed record Paths(Metric Measure, PathOptions Options) : ChunkWork(Measure)
+    public sealed record Paths(PlannedMetric Measure, PathOptions Options) : ChunkWork(Measure)
     {
         /// <inheritdoc/>
         public override string Text => Joined(string.Join(' ', Options.Receivers), Options.FreezeMlps, Options.Positions, Options.Direction);
@@ -121,7 +123,7 @@ public abstract record ChunkWork
     /// <param name="Measure">What is measured.</param>
     /// <param name="Options">What is patched.</param>
     /// <param name="Gradient">Which gradient.</param>
-    public sealed record Estimates(Metric Measure, PatchOptions Options, Gradient Gradient) : ChunkWork(Measure)
+    public sealed record Estimates(PlannedMetric Measure, PatchOptions Options, Gradient Gradient) : ChunkWork(Measure)
     {
         /// <inheritdoc/>
         public override string Text => Joined(Options.Patch, Options.Positions, Options.Direction, Gradient);
@@ -134,4 +136,18 @@ public abstract record ChunkWork
         public override double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) =>
             Cost.OfEstimate(config, pairs.Count, pairs[0].Length);
     }
+}
+
+/// <summary>What a sweep measures, as its model sees it.</summary>
+/// <param name="Kind">Which metric.</param>
+/// <param name="Weights">Of <see cref="Core.Metrics.Metric.TokenWeights"/>, the tokens and their weights; null for the others.</param>
+public sealed record PlannedMetric(Metric Kind, IReadOnlyList<TokenWeight>? Weights)
+{
+    /// <summary>The metric.</summary>
+    public IMetric Make() => MetricFor.Metric(Kind, Weights);
+
+    /// <summary>What the numbers depend on.</summary>
+    public string Text() => Weights is null
+        ? Kind.NameOf()
+        : $"{Kind.NameOf()} {string.Join(' ', Weights.Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Id}:{one.Weight:R}")))}";
 }

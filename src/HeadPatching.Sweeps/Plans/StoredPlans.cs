@@ -112,7 +112,7 @@ public sealed class StoredPlans
                 yield return SweepArtifacts.Runs(part.KeyOf(chunk, exact));
                 if (plan.Request.Method != Core.Patching.Method.Exact)
                 {
-                    ChunkWork estimate = ChunkWork.Estimate(plan.Request);
+                    ChunkWork estimate = plan.EstimateWork();
                     yield return SweepArtifacts.Runs(part.For(estimate, plan).KeyOf(chunk, estimate));
                 }
             }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using HeadPatching.Core;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Prompts;
@@ -57,8 +58,18 @@ public sealed record SweepPlan(
     /// <summary>What is patched, where and which way.</summary>
     public PatchOptions PatchOptions() => Request.PatchOptions() with { References = References };
 
+    /// <summary>With token weights, what they are of this model; null otherwise.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<TokenWeight>? TokenWeights { get; init; }
+
+    /// <summary>What is measured.</summary>
+    public PlannedMetric Metric() => new(Request.Measured(), TokenWeights);
+
     /// <summary>The patched runs, or paths.</summary>
-    public ChunkWork ExactWork() => ChunkWork.Exact(Request, References, PairsKey);
+    public ChunkWork ExactWork() => ChunkWork.Exact(Request, Metric(), References, PairsKey);
+
+    /// <summary>The estimates.</summary>
+    public ChunkWork EstimateWork() => ChunkWork.Estimate(Request, Metric());
 
     /// <summary>The key of the sums that means are taken from: over a slice of the pairs, or over all.</summary>
     public string KeyOfSums(ChunkWork.Heads work, int? slice = null) => WorkKeys.Sums(
@@ -179,6 +190,7 @@ public sealed record PlannedSweep(SweepPlan Header, IReadOnlyList<PlannedPart> P
         Numerics.Version,
         Header.PairsKey,
         Header.References is null ? "" : WorkKeys.Pairs(Header.References),
+        Header.Metric().Text(),
         Header.ReferenceTitle,
         Header.LeftOutWarning(),
         TokenTexts is null ? "" : JsonSerializer.Serialize(TokenTexts.OrderBy(text => text.Key), ResultJson.Compact));

@@ -1,5 +1,6 @@
 using System.Globalization;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Ablations;
@@ -52,8 +53,9 @@ public static class SweepPlanner
         var source = new ModelSource(name, fingerprint, request.Dtype, device);
         var cut = new SweepCut(model.Config, source, Budget(request), DeviceRates.OfThisHost());
         string pairsKey = WorkKeys.Pairs(pairs);
-        ChunkWork exact = ChunkWork.Exact(request, references, pairsKey);
-        var (parts, size) = cut.Cut(pairs, request.Method, exact, request.Method == Method.Exact ? null : ChunkWork.Estimate(request), ShareRun(request, model.Config), ablation);
+        var metric = new PlannedMetric(request.Measured(), Weights(request, model.Config, tokenizer, places));
+        ChunkWork exact = ChunkWork.Exact(request, metric, references, pairsKey);
+        var (parts, size) = cut.Cut(pairs, request.Method, exact, request.Method == Method.Exact ? null : ChunkWork.Estimate(request, metric), ShareRun(request, model.Config), ablation);
         var header = new SweepPlan(
             SweepPlan.CurrentSchema,
             request with { Pairs = null, PairIndices = null, Reference = null },
@@ -69,6 +71,7 @@ public static class SweepPlanner
             size)
         {
             References = references,
+            TokenWeights = metric.Weights,
             ReferenceTitle = request.Reference?.Title,
             SumCount = ablation?.SumCount ?? 0,
             SummedReferences = ablation?.SummedReferences,
@@ -146,6 +149,62 @@ public static class SweepPlanner
             .Make(new DatasetInput(config, tokenizer, count, request.Seed, where) { Templates = templates.Length == 0 ? null : templates });
         return PairTokenizer.Tokenize(
             pairs, config, tokenizer, null, reference.Pairs is null ? PairTokenizer.PathUnder(reference.Dataset!) : places.ReferencePair, where, cancellationToken);
+    }
+
+    /// <summary>The tokens of a request's token weights; null where it has none.</summary>
+    /// <exception cref="InvalidInputException">Some are not one token of the model, or the same one; carries all.</exception>
+    private static TokenWeight[]? Weights(SweepRequest request, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places)
+    {
+        if (request.TokenWeights is null)
+        {
+            return null;
+        }
+
+        string where = places.Option("tokenWeights");
+        var faults = new List<Fault>();
+        var weights = new List<TokenWeight>();
+        foreach (var (token, weight) in request.TokenWeights.OrderBy(one => one.Key, StringComparer.Ordinal))
+        {
+            if (!IdOf(token, out int id, out string? fault))
+            {
+                faults.Add(new Fault(FaultKinds.AnswerNotOneToken, $"{where}.{token}", fault!));
+            }
+            else if (weights.Find(other => other.Id == id) is TokenWeight same)
+            {
+                faults.Add(new Fault(FaultKinds.SameAnswers, $"{where}.{token}", $"It is the same token as \"{same.Text ?? $"#{same.Id}"}\", {id}."));
+            }
+            else
+            {
+                weights.Add(new TokenWeight(id, weight, token.StartsWith('#') ? null : token));
+            }
+        }
+
+        return faults.Count == 0 ? [.. weights] : throw new InvalidInputException(faults);
+
+        bool IdOf(string token, out int id, out string? fault)
+        {
+            fault = null;
+            id = 0;
+            if (token.StartsWith('#') && int.TryParse(token.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out id))
+            {
+                fault = id < config.Vocabulary ? null : $"The vocabulary has tokens 0 to {config.Vocabulary - 1}.";
+            }
+            else if (tokenizer is null)
+            {
+                fault = "The model has no tokenizer: name the token by its id, such as \"#339\".";
+            }
+            else if (tokenizer.EncodeWithin(token) is var ids && ids.Count == 1)
+            {
+                id = ids[0];
+            }
+            else
+            {
+                fault = $"It must be one token, and is {ids.Count}: {string.Join(", ", ids.Take(10).Select(one => $"\"{tokenizer.TokenText(one)}\""))}."
+                    + (ids.Count > 1 && !token.StartsWith(' ') && tokenizer.EncodeWithin(" " + token).Count == 1 ? $" With the space before it, \" {token}\", it is one." : "");
+            }
+
+            return fault is null;
+        }
     }
 
     /// <summary>The memory budget of a request.</summary>

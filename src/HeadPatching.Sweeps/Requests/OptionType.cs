@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Results;
@@ -196,6 +197,66 @@ public abstract record OptionType
 
             return receivers.ToArray();
         }
+    }
+
+    /// <summary>Tokens and their weights; on the command line as in JSON.</summary>
+    public sealed record TokenWeights : OptionType
+    {
+        /// <summary>More tokens than this are no metric that somebody wrote.</summary>
+        public const int Most = 1000;
+
+        /// <inheritdoc/>
+        public override string Form => "'{\" he\": 1, \" she\": -1}'";
+
+        /// <inheritdoc/>
+        public override object? Parse(string text, Action<string> fault)
+        {
+            try
+            {
+                using JsonDocument json = JsonDocument.Parse(text);
+                return Read(json.RootElement, fault);
+            }
+            catch (JsonException)
+            {
+                fault(Wanted);
+                return null;
+            }
+        }
+
+        /// <summary>The weights of a JSON object, or null where they cannot be read.</summary>
+        /// <param name="json">The object.</param>
+        /// <param name="fault">Told what is wrong.</param>
+        public static IReadOnlyDictionary<string, double>? Read(JsonElement json, Action<string> fault)
+        {
+            if (json.ValueKind != JsonValueKind.Object)
+            {
+                fault(Wanted);
+                return null;
+            }
+
+            var weights = new Dictionary<string, double>();
+            foreach (JsonProperty one in json.EnumerateObject())
+            {
+                if (one.Value.ValueKind != JsonValueKind.Number || !one.Value.TryGetDouble(out double weight) || !double.IsFinite(weight))
+                {
+                    fault($"The weight of \"{one.Name}\" is not a number. {Wanted}");
+                    return null;
+                }
+
+                if (!weights.TryAdd(one.Name, weight))
+                {
+                    fault($"\"{one.Name}\" is there twice.");
+                    return null;
+                }
+            }
+
+            return weights;
+        }
+
+        /// <inheritdoc/>
+        public override string? FaultOf(object value) => ((IReadOnlyDictionary<string, double>)value).Count is > 0 and <= Most ? null : $"A metric of your own is of 1 to {Most} tokens.";
+
+        private const string Wanted = "Give an object of tokens and their weights, such as {\" he\": 1, \" she\": -1}.";
     }
 
     /// <summary>Where a patch is made.</summary>

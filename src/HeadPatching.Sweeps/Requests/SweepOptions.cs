@@ -82,12 +82,15 @@ public static class SweepOptions
             Place = FormPlace.Options,
             Label = "Direction",
         },
-        Choice("metric", OptionType.Words.Of<Metric>(), "What is measured at the last position", r => r.Metric, (r, value) => r with { Metric = value }) with
+        ChoiceOrNone("metric", OptionType.Words.Of<Metric>(), "What is measured at the last position", r => r.Metric, (r, value) => r with { Metric = value }) with
         {
+            DefaultText = "logit-difference; token-weights with token weights",
             Place = FormPlace.Options,
             Label = "Metric",
+            NoneLabel = "logit difference; your own where you give weights",
             Rules =
             [
+                r => r.Metric != Metric.TokenWeights || r.TokenWeights is not null ? null : "It is a sum of some tokens' logits: name them and their weights with tokenWeights.",
                 r => r.Method == Method.Exact || r.Metric != Metric.Rank
                     ? null
                     : $"A rank has no gradient, so there is no estimate; the method is {r.Method.NameOf()}. Use the method exact.",
@@ -95,6 +98,15 @@ public static class SweepOptions
                     ? null
                     : $"At the clean run the divergence from the clean run has no slope, so every estimate would be 0; the method is {r.Method.NameOf()}. Use denoise, or the method exact.",
             ],
+        },
+        Of<IReadOnlyDictionary<string, double>?>("tokenWeights", new OptionType.TokenWeights(),
+            "A metric of your own: the sum of these tokens' logits, each with its weight; tokens by their text with the space before it, or by id as in \"#339\"",
+            r => r.TokenWeights, (r, value) => r with { TokenWeights = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Metric of your own: tokens and weights",
+            NoneLabel = "\" he\": 1, \" she\": -1",
+            Rules = [r => r.TokenWeights is null || r.Measured() == Metric.TokenWeights ? null : $"Only the metric token-weights takes them; metric is {r.Measured().NameOf()}. Leave one of the two out."],
         },
         Choice("aggregation", OptionType.Words.Of<Aggregation>(), "How pairs come together: the mean of their effects over the well-conditioned pairs or over all, or the effect of their means", r => r.Aggregation, (r, value) => r with { Aggregation = value }) with
         {

@@ -80,8 +80,14 @@ public sealed record SweepRequest
     /// <summary>Which run is patched. Default (null): denoise, the corrupted one; noise, the clean one, for an ablation.</summary>
     public Direction? Direction { get; init; }
 
-    /// <summary>What is measured at the last position.</summary>
-    public Metric Metric { get; init; } = Metric.LogitDifference;
+    /// <summary>What is measured at the last position. Default (null): logit-difference, or with token weights token-weights.</summary>
+    public Metric? Metric { get; init; }
+
+    /// <summary>
+    /// With metric <c>token-weights</c>: what each token's logit counts, by its text as in the middle of a text (<c>" he"</c>) or by its id
+    /// (<c>"#339"</c>); null with every other metric.
+    /// </summary>
+    public IReadOnlyDictionary<string, double>? TokenWeights { get; init; }
 
     /// <summary>How pairs come together.</summary>
     public Aggregation Aggregation { get; init; } = Aggregation.WellConditionedMean;
@@ -117,6 +123,9 @@ public sealed record SweepRequest
 
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate; null otherwise.</summary>
     public int? HeadsRunAfterScreen() => Method == Method.Screen ? ScreenTop ?? 10 : null;
+
+    /// <summary>What is measured.</summary>
+    public Metric Measured() => Metric ?? (TokenWeights is null ? Core.Metrics.Metric.LogitDifference : Core.Metrics.Metric.TokenWeights);
 
     /// <summary>Which run is patched.</summary>
     public Direction RunPatched() => Direction ?? (Ablation is null ? Core.Patching.Direction.Denoise : Core.Patching.Direction.Noise);

@@ -20,7 +20,7 @@ from . import _session
 from ._client import BoundModel, Client, ModelInfo, Plan
 from ._compare import Comparison, HeadDifference
 from ._findings import HeadEffect, PairEffect
-from ._metrics import CleanRun, KLDivergence, LogitDifference, LogProbability, Probability, ProbabilityDifference, Rank
+from ._metrics import CleanRun, KLDivergence, LogitDifference, LogProbability, Probability, ProbabilityDifference, Rank, TokenWeights
 from ._options import Aggregation, Metric, Patch, has_options
 from ._pairs import Pair, PairsLike
 from ._progress import Progress
@@ -77,6 +77,7 @@ __all__ = [
     "ServerError",
     "Sweep",
     "SweepFailed",
+    "TokenWeights",
     "TooManySweeps",
     "Unreachable",
     "__version__",

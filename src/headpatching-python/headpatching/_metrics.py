@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -27,6 +28,11 @@ class PatchingMetric(ABC):
     or one for each row; or for each row a list of several."""
 
     name: ClassVar[str]
+
+    @property
+    def asked(self) -> str | Mapping[str | int, float]:
+        """What a sweep's option `metric` is for it."""
+        return self.name
 
     @abstractmethod
     def answers(self, batch: int) -> list[tuple[Any, Any]]:
@@ -91,6 +97,23 @@ class KLDivergence(PatchingMetric):
     """KL(clean || run) at the last position, in nats."""
 
     name = "kl-divergence"
+
+    def answers(self, batch: int) -> list[tuple[Any, Any]]:
+        return [_UNREAD_TOKENS] * batch
+
+
+@dataclass(frozen=True)
+class TokenWeights(PatchingMetric):
+    """A metric of your own: the sum of some tokens' logits at the last position, each with its weight, for every row alike:
+    `TokenWeights({" he": 1, " she": -1})`. Tokens by text or id."""
+
+    weights: Mapping[str | int, float]
+
+    name = "token-weights"
+
+    @property
+    def asked(self) -> str | Mapping[str | int, float]:
+        return self.weights
 
     def answers(self, batch: int) -> list[tuple[Any, Any]]:
         return [_UNREAD_TOKENS] * batch

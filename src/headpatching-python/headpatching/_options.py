@@ -10,7 +10,9 @@ from typing import Any, Literal, TypedDict, TypeVar
 from .errors import Fault, InvalidRequest
 
 Patch = Literal["z", "pattern", "v", "q", "k", "attn_out", "mlp_out", "resid_pre", "resid_mid", "resid_post"]
-Metric = Literal["logit-difference", "log-probability", "probability", "probability-difference", "rank", "kl-divergence"]
+Metric = Literal["logit-difference", "log-probability", "probability", "probability-difference", "rank", "kl-divergence", "token-weights"]
+TokenWeights = Mapping[str | int, float]
+"""Tokens by text (`" he"`) or id, and what the logit of each counts."""
 Aggregation = Literal["well-conditioned-mean", "mean-of-ratios", "ratio-of-means"]
 
 
@@ -20,7 +22,7 @@ class SweepOptions(TypedDict, total=False):
     patch: Patch
     positions: int | Literal["all", "each", "each-role"] | str
     direction: Literal["denoise", "noise"]
-    metric: Metric
+    metric: Metric | TokenWeights
     aggregation: Aggregation
     ablation: Literal["zero", "value-bias", "mean", "resample"]
     reference: Any
@@ -53,7 +55,8 @@ OPTIONS_HELP = """
       that the pairs name, such as `"S2"`.
     - direction ("denoise", of an ablation "noise"): clean into corrupted, or corrupted into clean.
     - metric ("logit-difference"): what is measured at the last position: `logit-difference`, `log-probability`,
-      `probability`, `probability-difference`, `rank`, `kl-divergence`.
+      `probability`, `probability-difference`, `rank`, `kl-divergence`; or one of your own, a weight for the logit of each
+      of some tokens, by text or id: `{" he": 1, " she": -1}`.
     - aggregation ("well-conditioned-mean"): how pairs come together; also `mean-of-ratios`, `ratio-of-means`.
     - ablation: put in place of z instead of the other run's: `zero`, `value-bias`, `mean`, `resample`.
     - reference: with ablation `mean` and `resample`, whose corrupted prompts means and donors are of: as `pairs`.
@@ -94,6 +97,8 @@ def to_body(options: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise InvalidRequest([Fault(name, "unknown-option", _unknown(name)) for name in unknown])
     body = {_UNUSUAL_API_NAMES.get(name, camel_case(name)): value for name, value in options.items() if value is not None}
+    if isinstance(body.get("metric"), Mapping):
+        body["tokenWeights"] = {f"#{token}" if isinstance(token, int) else token: weight for token, weight in body.pop("metric").items()}
     if isinstance(body.get("receivers"), str):
         body["receivers"] = [body["receivers"]]
     return body

@@ -13,7 +13,8 @@ What differs from TransformerLens:
 - `corrupted_tokens`, [batch, pos], may be a tensor, an array or nested lists. They are taken as they are, BOS included.
 - `clean_cache` is `CleanRun(clean_tokens)`, or the clean tokens themselves, of the same shape.
 - `patching_metric` is one of `LogitDifference`, `LogProbability`, `Probability`, `ProbabilityDifference`, `Rank`,
-  `KLDivergence`, with the answers of each row; no function of the logits. Each is the mean over the batch.
+  `KLDivergence`, with the answers of each row, or `TokenWeights`, any linear function of the logits; no other function of them.
+  Each is the mean over the batch.
 - What is returned is a numpy array of float64 (nested lists without numpy), not a tensor. By default its values are, as
   TransformerLens's, the metric of the patched runs, in its own unit. With `normalised=True` they are (patched - corrupted) /
   (clean - corrupted) of the means over the batch, which is what the `ioi_metric` of most notebooks makes of it.
@@ -101,7 +102,7 @@ def _patched(
 
     client, name = (model.client, model.name) if isinstance(model, BoundModel) else (_session.client(), model)
     pairs = [_pairs.Pair(*row, *answers) for row, answers in zip(zip(clean, corrupted), patching_metric.answers(len(clean)))]
-    asked: Any = {"patch": patch, "positions": positions, "metric": patching_metric.name}
+    asked: Any = {"patch": patch, "positions": positions, "metric": patching_metric.asked}
     results = client.sweep(name, pairs, **asked, **options).results
     patched = _findings.patched_metric(results)
     return [_normalised(layer, results["cleanMetric"], results["corruptedMetric"]) for layer in patched] if normalised else patched

@@ -17,6 +17,8 @@ namespace HeadPatching.Core.Tests.Metrics;
 /// <summary>Every metric against a plain computation from all logits.</summary>
 public class MetricsTests
 {
+    private static readonly TokenWeight[] Weights = [new(3, 1.5, null), new(7, -0.5, null), new(11, 2, " x")];
+
     public static TheoryData<Metric, string> MetricsAndModels { get; } =
     [
         .. from metric in Enum.GetValues<Metric>()
@@ -30,7 +32,7 @@ public class MetricsTests
     {
         using var golden = new GoldenModel(name, ScalarType.Float64);
         TokenPair[] pairs = WithSeveralAnswers(golden);
-        SweepResult result = ParityTests.Sweep(golden.Model, pairs, new PatchOptions(), MetricFor.Metric(metric));
+        SweepResult result = ParityTests.Sweep(golden.Model, pairs, new PatchOptions(), MetricOf(metric));
         foreach (var (pair, ours) in pairs.Zip(result.Pairs))
         {
             double[] clean = LastLogits(golden.Model, pair.Clean), corrupted = LastLogits(golden.Model, pair.Corrupted);
@@ -46,7 +48,7 @@ public class MetricsTests
     {
         using var golden = new GoldenModel(name, ScalarType.Float64);
         TokenPair[] pairs = WithSeveralAnswers(golden);
-        SweepResult result = ParityTests.Sweep(golden.Model, pairs, new PatchOptions(), MetricFor.Metric(metric));
+        SweepResult result = ParityTests.Sweep(golden.Model, pairs, new PatchOptions(), MetricOf(metric));
         var differences = new Differences();
         for (int p = 0; p < golden.Pairs.Count; p++)
         {
@@ -75,12 +77,13 @@ public class MetricsTests
     [InlineData(Metric.ProbabilityDifference)]
     [InlineData(Metric.Rank)]
     [InlineData(Metric.KlDivergence)]
+    [InlineData(Metric.TokenWeights)]
     public void The_effect_of_the_whole_clean_residual_stream_is_1_and_of_the_corrupted_one_0(Metric metric)
     {
         using var golden = new GoldenModel("gpt2-golden-a", ScalarType.Float64);
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
-        IMetric own = MetricFor.Metric(metric);
+        IMetric own = MetricOf(metric);
         using var chunk = new CachedChunk(golden.Model, golden.Pairs, own);
         IReadOnlyList<Baseline> baselines = chunk.Baselines;
         Assert.Contains(baselines, baseline => Math.Abs(baseline.Clean - baseline.Corrupted) > Effect.DegenerateBelow);
@@ -123,12 +126,12 @@ public class MetricsTests
     public void Float32_and_bfloat16_are_near_the_exact_value(Metric metric)
     {
         using var exact = new GoldenModel("gpt2-golden-b", ScalarType.Float64);
-        SweepResult expected = ParityTests.Sweep(exact.Model, exact.Pairs, new PatchOptions(), MetricFor.Metric(metric));
+        SweepResult expected = ParityTests.Sweep(exact.Model, exact.Pairs, new PatchOptions(), MetricOf(metric));
         double scale = expected.Pairs.Max(pair => Math.Max(Math.Abs(pair.CleanMetric), Math.Abs(pair.CorruptedMetric)));
         foreach (var (dtype, bound) in new[] { (ScalarType.Float32, 1e-3), (ScalarType.BFloat16, 0.1) })
         {
             using var rough = new GoldenModel("gpt2-golden-b", dtype);
-            SweepResult actual = ParityTests.Sweep(rough.Model, rough.Pairs, new PatchOptions(), MetricFor.Metric(metric));
+            SweepResult actual = ParityTests.Sweep(rough.Model, rough.Pairs, new PatchOptions(), MetricOf(metric));
             foreach (var (left, right) in expected.Heads.Zip(actual.Heads))
             {
                 // A patch may take a probability beyond both runs', and its error is in proportion: bfloat16's matrix products are rounded otherwise on every kind of processor.
@@ -147,7 +150,7 @@ public class MetricsTests
         using var golden = new GoldenModel("gpt2-golden-b", ScalarType.Float64);
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
-        IMetric own = MetricFor.Metric(metric);
+        IMetric own = MetricOf(metric);
         long width = golden.Model.Config.Width, runs = (40L << 20) / 8 / golden.Model.Config.Vocabulary;  // 40 MiB of logits
         Tensor few = randn([7, 1, width], dtype: ScalarType.Float64, generator: new Generator(1));
         var measured = new MeasuredPairs([golden.Pairs[0]], randn([1, width], dtype: ScalarType.Float64, generator: new Generator(2)));
@@ -166,7 +169,7 @@ public class MetricsTests
         using var golden = new GoldenModel("gpt2-golden-a", ScalarType.Float64);
         foreach (Metric metric in Enum.GetValues<Metric>())
         {
-            SweepResult result = ParityTests.Sweep(golden.Model, golden.Pairs, new PatchOptions { Direction = Direction.Noise }, MetricFor.Metric(metric));
+            SweepResult result = ParityTests.Sweep(golden.Model, golden.Pairs, new PatchOptions { Direction = Direction.Noise }, MetricOf(metric));
             Assert.Equal(JsonNamingPolicy.KebabCaseLower.ConvertName(metric.ToString()), result.Metric);
             Assert.Equal(metric is not (Metric.Rank or Metric.KlDivergence), result.MetricDetails!.HigherIsBetter);
             Assert.Equal("(patched - clean) / (corrupted - clean)", result.Normalisation);
@@ -185,7 +188,7 @@ public class MetricsTests
         // A random model does no task: on some pair the correct answer is neither preferred nor first.
         using var golden = new GoldenModel("gpt2-golden-b", ScalarType.Float64);
         TokenPair[] pairs = [.. golden.Pairs.Concat(golden.Pairs.Select(pair => pair with { Index = pair.Index + 10, Correct = pair.Incorrect, Incorrect = pair.Correct }))];
-        SweepResult result = ParityTests.Sweep(golden.Model, pairs, new PatchOptions(), MetricFor.Metric(metric));
+        SweepResult result = ParityTests.Sweep(golden.Model, pairs, new PatchOptions(), MetricOf(metric));
         Assert.Equal(told, result.Warnings.Any(warning => warning.Contains("there is little behaviour to restore", StringComparison.Ordinal)));
         Assert.True(!told || result.Warnings.Any(warning => warning.Contains(what, StringComparison.Ordinal)));
     }
@@ -205,7 +208,7 @@ public class MetricsTests
         Assert.DoesNotContain(Warnings(golden.Pairs), warning => warning.StartsWith("Badly conditioned", StringComparison.Ordinal));
 
         IReadOnlyList<string> Warnings(IReadOnlyList<TokenPair> pairs) =>
-            ParityTests.Sweep(golden.Model, pairs, new PatchOptions(), MetricFor.Metric(metric)).Warnings;
+            ParityTests.Sweep(golden.Model, pairs, new PatchOptions(), MetricOf(metric)).Warnings;
     }
 
     /// <summary>The golden pairs, and each once more with three right and two wrong answers.</summary>
@@ -228,6 +231,8 @@ public class MetricsTests
     }
 
     /// <summary>The metric's definition, word for word.</summary>
+    private static IMetric MetricOf(Metric metric) => MetricFor.Metric(metric, metric == Metric.TokenWeights ? Weights : null);
+
     private static double Plain(Metric metric, TokenPair pair, double[] logits, double[] clean)
     {
         double[] p = Softmax(logits), pClean = Softmax(clean);
@@ -239,6 +244,7 @@ public class MetricsTests
             Metric.ProbabilityDifference => pair.Correct.Ids.Sum(id => p[id]) - pair.Incorrect.Ids.Sum(id => p[id]),
             Metric.Rank => pair.Correct.Ids.Min(id => logits.Count(other => other > logits[id])),
             Metric.KlDivergence => pClean.Zip(p).Sum(both => both.First * Math.Log(both.First / both.Second)),
+            Metric.TokenWeights => Weights.Sum(one => one.Weight * logits[one.Id]),
             _ => throw new ArgumentOutOfRangeException(nameof(metric)),
         };
     }

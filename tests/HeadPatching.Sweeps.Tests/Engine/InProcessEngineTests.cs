@@ -49,6 +49,45 @@ public sealed class InProcessEngineTests : IDisposable
         int Activations() => store.Written.Count(name => name.StartsWith("activations/", StringComparison.Ordinal));
     }
 
+    /// <summary>By text or by id, in any order, the same weights are the same metric; and those of the answers are the logit difference.</summary>
+    [Fact]
+    public async Task Weights_of_the_answers_are_the_logit_difference_and_other_weights_are_other_runs()
+    {
+        WatchedStore store = LocalStore();
+        await using InProcessEngine engine = Engine(store);
+        var request = new SweepRequest { PairIndices = [0], Dtype = "float64" };
+        int mary = TextTokenizer.Load(Path.Combine(AppContext.BaseDirectory, "models", "ioi-demo"))!.EncodeWithin(" Mary").Single();
+        var one = request with { TokenWeights = new Dictionary<string, double> { [" Mary"] = 1, [" John"] = -1 } };
+        var same = request with { Metric = Metric.TokenWeights, TokenWeights = new Dictionary<string, double> { [" John"] = -1, [$"#{mary}"] = 1 } };
+        var other = request with { TokenWeights = new Dictionary<string, double> { [" Mary"] = 1, [" John"] = -0.5 } };
+
+        JsonNode difference = JsonNode.Parse(await ResultAsync(store, (await CompleteAsync(engine, request)).Id))!;
+        JsonNode weighted = JsonNode.Parse(await ResultAsync(store, (await CompleteAsync(engine, one)).Id))!;
+        Assert.Equal("+1 logit[\" Mary\"] -1 logit[\" John\"] at the last position".Split(' ').Order(), weighted["metricDetails"]!["description"]!.GetValue<string>().Split(' ').Order());
+        foreach (var (expected, actual) in difference["heatmap"]!.AsArray().Zip(weighted["heatmap"]!.AsArray()))
+        {
+            Assert.All(expected!.AsArray().Zip(actual!.AsArray()), head => Assert.Equal(head.First!.GetValue<double>(), head.Second!.GetValue<double>(), 1e-9));
+        }
+
+        int before = store.Written.Count(name => name.StartsWith("runs/", StringComparison.Ordinal));
+        await CompleteAsync(engine, same);
+        Assert.Equal(before, store.Written.Count(name => name.StartsWith("runs/", StringComparison.Ordinal)));
+        JsonNode ofOther = JsonNode.Parse(await ResultAsync(store, (await CompleteAsync(engine, other)).Id))!;
+        Assert.NotEqual(weighted["heatmap"]!.ToJsonString(), ofOther["heatmap"]!.ToJsonString());
+    }
+
+    [Fact]
+    public async Task Weights_of_what_is_no_token_are_refused_each_by_its_text()
+    {
+        await using InProcessEngine engine = Engine(LocalStore());
+        SweepStatus status = await engine.RunAsync(
+            SweepIds.New(),
+            new SweepRequest { TokenWeights = new Dictionary<string, double> { [" Mary"] = 1, [" Mary and"] = 1, ["#123456789"] = 1, ["Mary"] = 2 } });
+        Assert.Equal(SweepState.Failed, status.Status);
+        Assert.Contains(status.Error!.Faults, fault => fault.Where == "tokenWeights. Mary and" && fault.Message.Contains("It must be one token", StringComparison.Ordinal));
+        Assert.Contains(status.Error.Faults, fault => fault.Where == "tokenWeights.#123456789" && fault.Message.Contains("The vocabulary has tokens 0 to", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Another_metric_on_the_same_prompts_needs_no_forward_pass_and_has_baselines_of_its_own()
     {
@@ -57,14 +96,17 @@ public sealed class InProcessEngineTests : IDisposable
         Assert.Equal(10, (await CompleteAsync(engine, new SweepRequest())).Progress.ForwardPasses);
         foreach (Metric metric in Enum.GetValues<Metric>().Except([Metric.LogitDifference]))
         {
-            SweepStatus status = await CompleteAsync(engine, new SweepRequest { Metric = metric });
+            bool weighted = metric == Metric.TokenWeights;
+            SweepStatus status = await CompleteAsync(
+                engine, new SweepRequest { Metric = metric, TokenWeights = weighted ? new Dictionary<string, double> { [" Mary"] = 1, [" John"] = -1 } : null });
             Assert.Equal(0, status.Progress.ForwardPasses);
             JsonNode result = JsonNode.Parse(await ResultAsync(store, status.Id))!;
-            Assert.Equal(MetricFor.Metric(metric).Name, result["metric"]!.GetValue<string>());
+            IMetric expected = MetricFor.Metric(metric, weighted ? [new TokenWeight(1, 1, " Mary")] : null);
+            Assert.Equal(expected.Name, result["metric"]!.GetValue<string>());
 
             // The demo model knows the answer on the clean prompts, and gives the other one on the corrupted.
             double clean = result["pairs"]![0]!["cleanMetric"]!.GetValue<double>(), corrupted = result["pairs"]![0]!["corruptedMetric"]!.GetValue<double>();
-            Assert.Equal(MetricFor.Metric(metric).Details.HigherIsBetter, clean > corrupted);
+            Assert.Equal(expected.Details.HigherIsBetter, clean > corrupted);
         }
     }
 

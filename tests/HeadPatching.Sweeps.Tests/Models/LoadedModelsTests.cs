@@ -83,7 +83,7 @@ public sealed class LoadedModelsTests : IDisposable
         using var both = new ManualResetEventSlim();
 
         // Each computes, as activities do, without giving its thread back, until both have the model.
-        await Task.WhenAll(ComputeAsync(), ComputeAsync()).WaitAsync(Stop);
+        await Task.WhenAll(Task.Run(ComputeAsync, Stop), Task.Run(ComputeAsync, Stop));
 
         async Task ComputeAsync()
         {

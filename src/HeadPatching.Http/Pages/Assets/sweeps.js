@@ -417,6 +417,14 @@
         return field.checked || undefined;
       case "list":
         return readList(field).length > 0 ? readList(field) : undefined;
+      case "weights":
+        if (field.value.trim() === "") return undefined;
+        try {
+          return JSON.parse(`{${field.value.trim().replace(/^\{|\}$/g, "")}}`);
+        } catch {
+          faults.push({ path: field.name, message: 'Say tokens and their weights, such as " he": 1, " she": -1.' });
+          return undefined;
+        }
       case "whole":
       case "number":
         if (field.value === "") faults.push({ path: field.name, message: "Say a number." });
