@@ -7,11 +7,12 @@ namespace HeadPatching.Http.Tests;
 internal static class LongSweep
 {
     public const string Model = "random-long";
+    public const int Layers = 10;
     private const int Vocabulary = 1000;
 
     /// <summary>Writes the model into a folder of models.</summary>
     public static void WriteModel(string models) =>
-        RandomModelFolder.Write(Path.Combine(models, Model), layers: 10, heads: 8, width: 256, vocabulary: Vocabulary, context: 128, seed: 1);
+        RandomModelFolder.Write(Path.Combine(models, Model), layers: Layers, heads: 8, width: 256, vocabulary: Vocabulary, context: 128, seed: 1);
 
     /// <summary>The request.</summary>
     /// <param name="pairs">How many pairs: each is about a fifth of a second on two cores.</param>

@@ -184,13 +184,12 @@ public sealed record PlannedSweep(SweepPlan Header, IReadOnlyList<PlannedPart> P
     /// <summary>What makes a sweep the same one: everything that its result depends on.</summary>
     public string Content() => string.Join(
         '\n',
-        JsonSerializer.Serialize(Header.Request with { Model = Header.Model.Name, Dataset = Header.Dataset, Name = null, Count = null }, ResultJson.Compact),
+        JsonSerializer.Serialize(Header.Request with { Model = Header.Model.Name, Dataset = Header.Dataset, Name = null, Count = null, Metric = Header.Request.Measured() }, ResultJson.Compact),
         Header.Source.Fingerprint,
         Header.Source.Device,
         Numerics.Version,
         Header.PairsKey,
-        Header.References is null ? "" : WorkKeys.Pairs(Header.References),
-        Header.Metric().Text(),
+        (Header.References is null ? "" : WorkKeys.Pairs(Header.References)) + (Header.TokenWeights is null ? "" : Header.Metric().Text()),
         Header.ReferenceTitle,
         Header.LeftOutWarning(),
         TokenTexts is null ? "" : JsonSerializer.Serialize(TokenTexts.OrderBy(text => text.Key), ResultJson.Compact));

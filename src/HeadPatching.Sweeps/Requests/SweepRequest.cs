@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
@@ -87,6 +88,7 @@ public sealed record SweepRequest
     /// With metric <c>token-weights</c>: what each token's logit counts, by its text as in the middle of a text (<c>" he"</c>) or by its id
     /// (<c>"#339"</c>); null with every other metric.
     /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] // so that a request without them is written as before there were any
     public IReadOnlyDictionary<string, double>? TokenWeights { get; init; }
 
     /// <summary>How pairs come together.</summary>

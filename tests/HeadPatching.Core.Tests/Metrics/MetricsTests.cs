@@ -230,9 +230,9 @@ public class MetricsTests
         return [.. model.Logits(tensor(ids.Select(id => (long)id).ToArray()).unsqueeze(0))[0, -1].data<double>()];
     }
 
-    /// <summary>The metric's definition, word for word.</summary>
     private static IMetric MetricOf(Metric metric) => MetricFor.Metric(metric, metric == Metric.TokenWeights ? Weights : null);
 
+    /// <summary>The metric's definition, word for word.</summary>
     private static double Plain(Metric metric, TokenPair pair, double[] logits, double[] clean)
     {
         double[] p = Softmax(logits), pClean = Softmax(clean);

@@ -310,7 +310,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         await page.ClickAsync("#start");
 
         await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("running");
-        await Expect(page.Locator(".progress-text")).ToContainTextAsync("of 6 layers");
+        await Expect(page.Locator(".progress-text")).ToContainTextAsync($"of {LongSweep.Layers} layers");
         await Expect(page.Locator(".sweep progress")).ToBeVisibleAsync();
         await page.ClickAsync(".sweep .stop");
         await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("cancelled");

@@ -171,6 +171,12 @@ public sealed class ContentAddressingTests : IDisposable
     }
 
     [Fact]
+    public async Task A_default_that_is_said_is_the_same_sweep()
+    {
+        Assert.Equal(SweepIds.OfContent(await PlanAsync(Small)), SweepIds.OfContent(await PlanAsync(Small with { Metric = Metric.LogitDifference })));
+    }
+
+    [Fact]
     public async Task A_changed_tokenizer_is_another_sweep_with_its_own_numbers()
     {
         string model = _folder["models/own"];

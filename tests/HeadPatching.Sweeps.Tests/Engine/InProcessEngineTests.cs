@@ -369,6 +369,7 @@ public sealed class InProcessEngineTests : IDisposable
         Assert.Single(submissions.Select(submission => submission.Status.Id).Distinct());
         Assert.Single(submissions, submission => submission.Outcome == SubmissionOutcome.Accepted);
         Assert.Equal(SubmissionOutcome.Conflict, (await engine.SubmitAsync(new SweepRequest { Patch = Patch.V }, "one", null)).Outcome);
+        Assert.Equal(SubmissionOutcome.Known, (await engine.SubmitAsync(new SweepRequest { Metric = Metric.LogitDifference }, "one", null)).Outcome); // as versions before token weights stored it
         await UntilAsync(async () => (await engine.FindAsync(submissions[0].Status.Id))!.Status == SweepState.Completed);
     }
 
