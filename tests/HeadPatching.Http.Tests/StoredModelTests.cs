@@ -26,7 +26,7 @@ public class StoredModelTests
 
         JsonElement models = (await server.Client.GetAsync("/api/models")).GetProperty("models");
         JsonElement listed = Assert.Single(models.EnumerateArray(), model => model.GetProperty("name").GetString() == "pushed");
-        Assert.Equal(6, listed.GetProperty("layers").GetInt32());
+        Assert.Equal(LongSweep.Layers, listed.GetProperty("layers").GetInt32());
         JsonElement ended = await server.Client.WaitForEndAsync(await server.Client.StartAsync(Body));
         Assert.Equal("completed", ended.GetProperty("status").GetString());
     }

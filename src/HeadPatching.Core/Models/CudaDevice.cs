@@ -67,3 +67,10 @@ internal static class CudaDevice
     [DllImport(Driver, EntryPoint = "cuMemGetInfo_v2")]
     private static extern int MemoryInfo(out nuint free, out nuint total);
 }
+
+/// <summary>The memory of the first GPU, for whoever watches it.</summary>
+public static class GpuMemory
+{
+    /// <summary>What is free of it, in bytes, where there is a GPU that libtorch can use and its driver says so. libtorch keeps what it has had, so little free is no want yet.</summary>
+    public static long? FreeBytes => cuda.is_available() ? CudaDevice.FreeBytes(CUDA) : null;
+}

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using HeadPatching.Core.Models;
 using HeadPatching.Sweeps.Activities;
 
 namespace HeadPatching.Sweeps.Engine;
@@ -23,6 +24,11 @@ public static class SweepTelemetry
     private static readonly Counter<long> BytesRead = Meter.CreateCounter<long>("headpatching.bytes_read", "By", "Bytes of activations and runs that were read from the store");
     private static readonly Counter<long> BytesWritten = Meter.CreateCounter<long>("headpatching.bytes_written", "By", "Bytes of activations and runs that were written to the store");
 
+    static SweepTelemetry()
+    {
+        Meter.CreateObservableGauge("headpatching.gpu.memory_free", FreeGpuMemory, "By", "Free memory of the GPU; nothing where there is none");
+    }
+
     /// <summary>Starts the span of a sweep; null when nobody listens.</summary>
     public static Activity? StartSweep(string sweepId, string? traceParent)
     {
@@ -34,6 +40,8 @@ public static class SweepTelemetry
     public static Activity? StartActivity(string name, string sweepId, int part, ActivityContext parent) =>
         Source.StartActivity(name, ActivityKind.Internal, parent)
             ?.SetTag("headpatching.sweep.id", sweepId).SetTag("headpatching.part", part);
+
+    private static IEnumerable<Measurement<long>> FreeGpuMemory() => GpuMemory.FreeBytes is long free ? [new Measurement<long>(free)] : [];
 
     /// <summary>Runs an activity and counts what it did.</summary>
     internal static async Task<object> MeasuredAsync(string name, Func<Task<object>> run)
