@@ -178,6 +178,22 @@ public sealed class SharedStoreTests : IDisposable
         }
     }
 
+    /// <summary>The one that posts has looked for marks before and writes now; it must not wait for a deletion that is over.</summary>
+    [Fact]
+    public async Task What_is_posted_the_moment_that_another_sweep_of_its_id_is_gone_waits_for_nobody()
+    {
+        var store = new WatchedStore(new LocalArtifactStore(_folder["store"]));
+        var request = new StoredRequest(SweepIds.OfKey("again"), DateTimeOffset.UtcNow, new SweepRequest());
+        await store.StoreAsync(request, Stop);
+        store.AfterDeletion = _ => store.WriteJsonIfAbsentAsync(SweepArtifacts.Request(request.SweepId), request, Stop);
+
+        await store.DeleteSweepAsync(request.SweepId, _ => Task.FromResult(true), Stop);
+
+        Assert.False(await store.IsBeingDeletedAsync(request.SweepId, Stop));
+        await store.StoreAsync(request, Stop).WaitAsync(TimeSpan.FromSeconds(10), Stop);
+        Assert.NotNull(await store.ReadRequestAsync(request.SweepId, Stop));
+    }
+
     [Fact]
     public async Task A_list_walks_no_sweeps_artifacts_and_reads_a_final_status_once()
     {

@@ -94,5 +94,12 @@ internal sealed class WatchedStore(IArtifactStore inner) : IArtifactStore
 
     public Task DeleteAsync(string name, CancellationToken cancellationToken = default) => inner.DeleteAsync(name, cancellationToken);
 
-    public Task DeletePrefixAsync(string prefix, CancellationToken cancellationToken = default) => inner.DeletePrefixAsync(prefix, cancellationToken);
+    /// <summary>Is told of each folder that was deleted, before the call returns.</summary>
+    public Func<string, Task> AfterDeletion { get; set; } = _ => Task.CompletedTask;
+
+    public async Task DeletePrefixAsync(string prefix, CancellationToken cancellationToken = default)
+    {
+        await inner.DeletePrefixAsync(prefix, cancellationToken);
+        await AfterDeletion(prefix);
+    }
 }

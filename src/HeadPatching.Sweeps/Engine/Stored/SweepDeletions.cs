@@ -24,20 +24,21 @@ public static class SweepDeletions
     {
         string mark = SweepArtifacts.DeletionMark(sweepId, Guid.NewGuid());
         await store.ReplaceTextAsync(mark, Content(isGoing: false), cancellationToken);
-        bool goes = false;
+        bool cutShort = false;
         try
         {
-            goes = await isToGo(cancellationToken);
-            if (goes)
+            if (await isToGo(cancellationToken))
             {
                 await store.ReplaceTextAsync(mark, Content(isGoing: true), cancellationToken);
+                cutShort = true;
                 await store.DeletePrefixAsync(SweepArtifacts.Folder(sweepId), cancellationToken);
+                cutShort = false;
             }
         }
         finally
         {
-            // Where it was cut short, the mark says so to those that come later.
-            if (!goes || !await AnyAsync(store, SweepArtifacts.Folder(sweepId), CancellationToken.None))
+            // Where it was cut short, the mark says so to those that come later. What is in the folder otherwise was posted since.
+            if (!cutShort)
             {
                 await store.DeleteAsync(mark, CancellationToken.None);
             }
