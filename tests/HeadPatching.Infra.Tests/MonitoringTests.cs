@@ -43,7 +43,7 @@ public partial class MonitoringTests
         JsonNode workbook = Assert.Single(ArmResources.OfSnapshot("container-apps-gpu").OfType("Microsoft.Insights/workbooks"));
         JsonNode content = JsonNode.Parse((string)workbook["properties"]!["serializedData"]!)!;
         string[] parts = [.. ((JsonArray)content["items"]!).Select(item => (string)item!["name"]!)];
-        Assert.Equal(["head", "parameters", "sweeps", "pace", "work", "durations", "trouble", "failures"], parts);
+        Assert.Equal(["head", "parameters", "sweeps", "pace", "work", "gpu", "durations", "trouble", "failures"], parts);
         Assert.All(Queries(content), query => Assert.True(Balanced(query), query));
     }
 

@@ -165,9 +165,10 @@ public static class SweepPlanner
         var weights = new List<TokenWeight>();
         foreach (var (token, weight) in request.TokenWeights.OrderBy(one => one.Key, StringComparer.Ordinal))
         {
-            if (!IdOf(token, out int id, out string? fault))
+            bool byId = token.StartsWith('#') && token.Length > 1 && token.Skip(1).All(char.IsAsciiDigit);
+            if ((byId ? FaultOfId(token, out int id) : FaultOfText(token, out id)) is string fault)
             {
-                faults.Add(new Fault(FaultKinds.AnswerNotOneToken, $"{where}.{token}", fault!));
+                faults.Add(new Fault(FaultKinds.AnswerNotOneToken, $"{where}.{token}", fault));
             }
             else if (weights.Find(other => other.Id == id) is TokenWeight same)
             {
@@ -175,35 +176,24 @@ public static class SweepPlanner
             }
             else
             {
-                weights.Add(new TokenWeight(id, weight, token.StartsWith('#') ? null : token));
+                weights.Add(new TokenWeight(id, weight, byId ? null : token));
             }
         }
 
         return faults.Count == 0 ? [.. weights] : throw new InvalidInputException(faults);
 
-        bool IdOf(string token, out int id, out string? fault)
-        {
-            fault = null;
-            id = 0;
-            if (token.StartsWith('#') && int.TryParse(token.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out id))
-            {
-                fault = id < config.Vocabulary ? null : $"The vocabulary has tokens 0 to {config.Vocabulary - 1}.";
-            }
-            else if (tokenizer is null)
-            {
-                fault = "The model has no tokenizer: name the token by its id, such as \"#339\".";
-            }
-            else if (tokenizer.EncodeWithin(token) is var ids && ids.Count == 1)
-            {
-                id = ids[0];
-            }
-            else
-            {
-                fault = $"It must be one token, and is {ids.Count}: {string.Join(", ", ids.Take(10).Select(one => $"\"{tokenizer.TokenText(one)}\""))}."
-                    + (ids.Count > 1 && !token.StartsWith(' ') && tokenizer.EncodeWithin(" " + token).Count == 1 ? $" With the space before it, \" {token}\", it is one." : "");
-            }
+        string? FaultOfId(string token, out int id) => int.TryParse(token.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out id) && id < config.Vocabulary
+            ? null
+            : $"The vocabulary has tokens 0 to {config.Vocabulary - 1}.";
 
-            return fault is null;
+        string? FaultOfText(string token, out int id)
+        {
+            IReadOnlyList<int> ids = tokenizer?.EncodeWithin(token) ?? [];
+            id = ids.Count == 1 ? ids[0] : 0;
+            return ids.Count == 1 ? null
+                : tokenizer is null ? "The model has no tokenizer: name the token by its id, such as \"#339\"."
+                : $"It must be one token, and is {ids.Count}: {string.Join(", ", ids.Take(10).Select(one => $"\"{tokenizer.TokenText(one)}\""))}."
+                    + (!token.StartsWith(' ') && tokenizer.EncodeWithin(" " + token).Count == 1 ? $" With the space before it, \" {token}\", it is one." : "");
         }
     }
 

@@ -254,7 +254,15 @@ public abstract record OptionType
         }
 
         /// <inheritdoc/>
-        public override string? FaultOf(object value) => ((IReadOnlyDictionary<string, double>)value).Count is > 0 and <= Most ? null : $"A metric of your own is of 1 to {Most} tokens.";
+        public override string? FaultOf(object value)
+        {
+            var weights = (IReadOnlyDictionary<string, double>)value;
+            return weights.Count is 0 or > Most ? $"A metric of your own is of 1 to {Most} tokens."
+                : weights.Keys.Any(token => token.Length is 0 or > LongestToken) ? $"A token has 1 to {LongestToken} characters."
+                : null;
+        }
+
+        private const int LongestToken = 255;
 
         private const string Wanted = "Give an object of tokens and their weights, such as {\" he\": 1, \" she\": -1}.";
     }
