@@ -54,7 +54,7 @@ public sealed class RefusedRequestTests(ApiFixture api)
         { """{"metric": "token-weights"}""", ["metric invalid-option"] },
         { """{"tokenWeights": {}}""", ["tokenWeights invalid-option"] },
         { """{"tokenWeights": {"": 1}}""", ["tokenWeights invalid-option"] },
-        { $$"""{"tokenWeights": {"{{new string('a', 300)}}": 1}}""", ["tokenWeights invalid-option"] },
+        { $$$"""{"tokenWeights": {"{{{new string('a', 300)}}}": 1}}""", ["tokenWeights invalid-option"] },
         { """{"tokenWeights": [" Mary"]}""", ["tokenWeights malformed"] },
         { """{"tokenWeights": {" Mary": "1"}}""", ["tokenWeights malformed"] },
         { """{"tokenWeights": {" Mary": 1, " Mary": 2}}""", ["tokenWeights malformed"] },
