@@ -118,6 +118,29 @@ public sealed class SweepsPageTests(Chromium chromium)
     }
 
     [Fact]
+    public async Task A_metric_of_ones_own_is_weights_of_tokens_in_the_advanced_fold()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        await page.GotoAsync(server.Address.AbsoluteUri);
+        await Expect(page.Locator("#options-summary")).ToHaveTextAsync("z · all at once · denoise · logit-difference · float32");
+
+        await page.ClickAsync("summary:has-text('Advanced')");
+        await page.FillAsync("#tokenWeights", "\" Mary\"");
+        await page.ClickAsync("#start");
+        await Expect(page.Locator("#faults-tokenWeights")).ToContainTextAsync("Say tokens and their weights");
+
+        await page.FillAsync("#tokenWeights", "\" Mary\": 1, \" John\": -1");
+        await Expect(page.Locator("#options-summary")).ToContainTextAsync("token-weights");
+        await page.ClickAsync("#start");
+        await Expect(page.Locator(".sweep .state")).ToHaveTextAsync("completed");
+        string id = (await page.Locator(".sweep").GetAttributeAsync("data-id"))!;
+        Assert.Equal("token-weights", (await server.Client.GetAsync($"/api/sweeps/{id}/results")).GetProperty("metric").GetString());
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
     public async Task Layers_as_a_whole_are_swept_from_the_form_and_the_list_says_so()
     {
         await using var watched = await chromium.OpenAsync();

@@ -366,7 +366,8 @@
     byId("position").hidden = where !== "one";
     byId("role").hidden = where !== "role";
     const positions = where === "one" ? `position ${byId("position").value}` : where === "role" ? byId("role").value : byId("positions").selectedOptions[0].textContent;
-    byId("options-summary").textContent = `${byId("patch").value} · ${positions} · ${byId("direction").value} · ${byId("metric").value} · ${byId("dtype").value}`;
+    const metric = byId("metric").value || (byId("tokenWeights").value.trim() === "" ? "logit-difference" : "token-weights");
+    byId("options-summary").textContent = `${byId("patch").value} · ${positions} · ${byId("direction").value} · ${metric} · ${byId("dtype").value}`;
 
     for (const field of form.querySelectorAll("[data-shown-when]")) {
       const [name, wanted] = field.dataset.shownWhen.split("=");
