@@ -1,4 +1,3 @@
-
 namespace HeadPatching.Core.Faults;
 
 /// <summary>Text out of a model's files, made fit for a one-line message on a terminal.</summary>

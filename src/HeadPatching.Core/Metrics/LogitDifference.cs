@@ -22,8 +22,7 @@ public sealed class LogitDifference : IMetric
     /// <inheritdoc/>
     public Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured)
     {
-        // bfloat16 has 8 bits of precision: differences of logits are taken in float32.
-        ScalarType wide = model.Dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+        ScalarType wide = VocabularyLogits.Wide(model);
         Tensor unembedding = model.Weights.Unembedding;
         Tensor normed = model.FinalNorm(resid).to(wide);                      // [runs, pairs, d_model]
         if (model.Config.LogitCap is not null)

@@ -30,8 +30,7 @@ public sealed class TokenWeights(IReadOnlyList<TokenWeight> weights) : IMetric
     /// <inheritdoc/>
     public Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured)
     {
-        // bfloat16 has 8 bits of precision: differences of logits are taken in float32.
-        ScalarType wide = model.Dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+        ScalarType wide = VocabularyLogits.Wide(model);
         Tensor ids = tensor([.. weights.Select(one => (long)one.Id)], device: model.Device);
         Tensor shares = tensor([.. weights.Select(one => one.Weight)], dtype: wide, device: model.Device); // [tokens]
         Tensor rows = model.Weights.Unembedding.index_select(0, ids).to(wide); // [tokens, d_model]

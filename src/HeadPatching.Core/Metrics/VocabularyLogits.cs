@@ -53,5 +53,7 @@ internal static class VocabularyLogits
         return model.ToLogits(products, model.Weights.UnembeddingBias?.to(wide));
     }
 
-    private static ScalarType Wide(Transformer model) => model.Dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+    /// <summary>What metrics are computed in: bfloat16 has 8 bits of precision, so differences of logits are taken in float32.</summary>
+    /// <param name="model">The model.</param>
+    internal static ScalarType Wide(Transformer model) => model.Dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
 }

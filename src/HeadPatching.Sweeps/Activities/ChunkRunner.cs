@@ -157,16 +157,28 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
             return stored;
         }
 
-        IReadOnlyList<Tensor>? all = null;
-        for (int slice = 0; slice < plan.Size.SumSlices; slice++)
+        IReadOnlyList<Tensor> all = [];
+        try
         {
-            IReadOnlyList<Tensor> some = await SumsArtifact.ReadAsync(store, lease, plan.KeyOfSums(work, slice), traffic, cancellationToken)
-                ?? await MakeSumsAsync(work, slice, cancellationToken);
-            all = all is null ? some : lease.Use(_ => Added(all, some));
-        }
+            for (int slice = 0; slice < plan.Size.SumSlices; slice++)
+            {
+                IReadOnlyList<Tensor> some = await SumsArtifact.ReadAsync(store, lease, plan.KeyOfSums(work, slice), traffic, cancellationToken)
+                    ?? await MakeSumsAsync(work, slice, cancellationToken);
+                all = slice == 0 ? some : lease.Use(_ => Added(all, some));
+            }
 
-        await SumsArtifact.WriteAsync(store, lease, plan.KeyOfSums(work), all!, traffic, cancellationToken);
-        return all!;
+            if (plan.Size.SumSlices > 1)
+            {
+                await SumsArtifact.WriteAsync(store, lease, plan.KeyOfSums(work), all, traffic, cancellationToken);
+            }
+
+            return all;
+        }
+        catch
+        {
+            Free(all);
+            throw;
+        }
 
         static IReadOnlyList<Tensor> Added(IReadOnlyList<Tensor> to, IReadOnlyList<Tensor> some)
         {
@@ -190,10 +202,17 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
             prompts.AddRange(part.Chunks.SelectMany(chunk => chunk.Ablation!.Summed(chunk.Pairs, work.Options.Direction)));
         }
 
-        IReadOnlyList<Tensor> made =
-            [.. lease.Use(model => MeanZ.Over(model, prompts, plan.SumCount, 0, model.Config.Layers, _budget, cancellationToken)).Select(mean => mean.Sums)];
-        await SumsArtifact.WriteAsync(store, lease, plan.KeyOfSums(work, slice), made, traffic, cancellationToken);
-        return made;
+        IReadOnlyList<Tensor> made = [.. lease.Use(model => MeanZ.Over(model, prompts, plan.SumCount, _budget, cancellationToken)).Select(mean => mean.Sums)];
+        try
+        {
+            await SumsArtifact.WriteAsync(store, lease, plan.KeyOfSums(work, slice), made, traffic, cancellationToken);
+            return made;
+        }
+        catch
+        {
+            Free(made);
+            throw;
+        }
     }
 
     private static void Free(IEnumerable<Tensor> tensors)

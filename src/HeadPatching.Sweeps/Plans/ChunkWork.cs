@@ -1,6 +1,4 @@
-using System.Globalization;
 using System.Text.Json;
-using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
@@ -136,18 +134,4 @@ public abstract record ChunkWork
         public override double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) =>
             Cost.OfEstimate(config, pairs.Count, pairs[0].Length);
     }
-}
-
-/// <summary>What a sweep measures, as its model sees it.</summary>
-/// <param name="Kind">Which metric.</param>
-/// <param name="Weights">Of <see cref="Core.Metrics.Metric.TokenWeights"/>, the tokens and their weights; null for the others.</param>
-public sealed record PlannedMetric(Metric Kind, IReadOnlyList<TokenWeight>? Weights)
-{
-    /// <summary>The metric.</summary>
-    public IMetric Make() => MetricFor.Metric(Kind, Weights);
-
-    /// <summary>What the numbers depend on.</summary>
-    public string Text() => Weights is null
-        ? Kind.NameOf()
-        : $"{Kind.NameOf()} {string.Join(' ', Weights.Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Id}:{one.Weight:R}")))}";
 }

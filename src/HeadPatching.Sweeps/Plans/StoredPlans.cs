@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
-using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Requests;
@@ -42,22 +41,6 @@ public sealed class StoredPlans
     /// <summary>One part of a sweep's plan.</summary>
     public async Task<PlannedPart> PartAsync(string sweepId, int part, CancellationToken cancellationToken) =>
         await ReadAsync<PlannedPart>(SweepArtifacts.Part(sweepId, part), cancellationToken) ?? (await PlanAgainAsync(sweepId, cancellationToken)).Parts[part];
-
-    /// <summary>All pairs of a sweep, in the order of the result: for what depends on all of them.</summary>
-    public async Task<IReadOnlyList<TokenPair>> PairsAsync(string sweepId, SweepPlan plan, CancellationToken cancellationToken)
-    {
-        var pairs = new TokenPair[plan.PairCount];
-        for (int index = 0; index < plan.Size.Groups; index++) // together they are every chunk once
-        {
-            PlannedPart part = await PartAsync(sweepId, index, cancellationToken);
-            foreach (var (pair, place) in part.Chunks.SelectMany(chunk => chunk.Pairs.Zip(chunk.Places)))
-            {
-                pairs[place] = pair;
-            }
-        }
-
-        return pairs;
-    }
 
     /// <summary>The texts of a sweep's tokens; null where its model has no tokenizer.</summary>
     public async Task<IReadOnlyDictionary<int, string>?> TokenTextsAsync(string sweepId, CancellationToken cancellationToken)

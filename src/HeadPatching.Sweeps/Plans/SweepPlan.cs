@@ -71,9 +71,9 @@ public sealed record SweepPlan(
     /// <summary>The estimates.</summary>
     public ChunkWork EstimateWork() => ChunkWork.Estimate(Request, Metric());
 
-    /// <summary>The key of the sums that means are taken from: over a slice of the pairs, or over all.</summary>
+    /// <summary>The key of the sums that means are taken from: over a slice of the pairs, or over all, which an only slice is.</summary>
     public string KeyOfSums(ChunkWork.Heads work, int? slice = null) => WorkKeys.Sums(
-        Source, PairsKey, References, work.Options.Direction, slice is null ? null : string.Create(CultureInfo.InvariantCulture, $"{slice} of {Size.SumSlices}"));
+        Source, PairsKey, References, work.Options.Direction, slice is null || Size.SumSlices == 1 ? null : string.Create(CultureInfo.InvariantCulture, $"{slice} of {Size.SumSlices}"));
 
     /// <summary>How many of the pairs that were asked for cannot be swept and were left out.</summary>
     public int LeftOutCount { get; init; }
@@ -184,7 +184,7 @@ public sealed record PlannedSweep(SweepPlan Header, IReadOnlyList<PlannedPart> P
     /// <summary>What makes a sweep the same one: everything that its result depends on.</summary>
     public string Content() => string.Join(
         '\n',
-        JsonSerializer.Serialize(Header.Request with { Model = Header.Model.Name, Dataset = Header.Dataset, Name = null, Count = null, Metric = Header.Request.Measured() }, ResultJson.Compact),
+        JsonSerializer.Serialize(Header.Request.Said() with { Model = Header.Model.Name, Dataset = Header.Dataset, Name = null, Count = null }, ResultJson.Compact),
         Header.Source.Fingerprint,
         Header.Source.Device,
         Numerics.Version,

@@ -1,6 +1,5 @@
 using System.Globalization;
 using HeadPatching.Core.Faults;
-using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Ablations;
@@ -53,7 +52,7 @@ public static class SweepPlanner
         var source = new ModelSource(name, fingerprint, request.Dtype, device);
         var cut = new SweepCut(model.Config, source, Budget(request), DeviceRates.OfThisHost());
         string pairsKey = WorkKeys.Pairs(pairs);
-        var metric = new PlannedMetric(request.Measured(), Weights(request, model.Config, tokenizer, places));
+        var metric = PlannedMetric.Of(request, model.Config, tokenizer, places);
         ChunkWork exact = ChunkWork.Exact(request, metric, references, pairsKey);
         var (parts, size) = cut.Cut(pairs, request.Method, exact, request.Method == Method.Exact ? null : ChunkWork.Estimate(request, metric), ShareRun(request, model.Config), ablation);
         var header = new SweepPlan(
@@ -149,52 +148,6 @@ public static class SweepPlanner
             .Make(new DatasetInput(config, tokenizer, count, request.Seed, where) { Templates = templates.Length == 0 ? null : templates });
         return PairTokenizer.Tokenize(
             pairs, config, tokenizer, null, reference.Pairs is null ? PairTokenizer.PathUnder(reference.Dataset!) : places.ReferencePair, where, cancellationToken);
-    }
-
-    /// <summary>The tokens of a request's token weights; null where it has none.</summary>
-    /// <exception cref="InvalidInputException">Some are not one token of the model, or the same one; carries all.</exception>
-    private static TokenWeight[]? Weights(SweepRequest request, ModelConfig config, TextTokenizer? tokenizer, FaultPlaces places)
-    {
-        if (request.TokenWeights is null)
-        {
-            return null;
-        }
-
-        string where = places.Option("tokenWeights");
-        var faults = new List<Fault>();
-        var weights = new List<TokenWeight>();
-        foreach (var (token, weight) in request.TokenWeights.OrderBy(one => one.Key, StringComparer.Ordinal))
-        {
-            bool byId = token.StartsWith('#') && token.Length > 1 && token.Skip(1).All(char.IsAsciiDigit);
-            if ((byId ? FaultOfId(token, out int id) : FaultOfText(token, out id)) is string fault)
-            {
-                faults.Add(new Fault(FaultKinds.AnswerNotOneToken, $"{where}.{token}", fault));
-            }
-            else if (weights.Find(other => other.Id == id) is TokenWeight same)
-            {
-                faults.Add(new Fault(FaultKinds.SameAnswers, $"{where}.{token}", $"It is the same token as \"{same.Text ?? $"#{same.Id}"}\", {id}."));
-            }
-            else
-            {
-                weights.Add(new TokenWeight(id, weight, byId ? null : token));
-            }
-        }
-
-        return faults.Count == 0 ? [.. weights] : throw new InvalidInputException(faults);
-
-        string? FaultOfId(string token, out int id) => int.TryParse(token.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out id) && id < config.Vocabulary
-            ? null
-            : $"The vocabulary has tokens 0 to {config.Vocabulary - 1}.";
-
-        string? FaultOfText(string token, out int id)
-        {
-            IReadOnlyList<int> ids = tokenizer?.EncodeWithin(token) ?? [];
-            id = ids.Count == 1 ? ids[0] : 0;
-            return ids.Count == 1 ? null
-                : tokenizer is null ? "The model has no tokenizer: name the token by its id, such as \"#339\"."
-                : $"It must be one token, and is {ids.Count}: {string.Join(", ", ids.Take(10).Select(one => $"\"{tokenizer.TokenText(one)}\""))}."
-                    + (!token.StartsWith(' ') && tokenizer.EncodeWithin(" " + token).Count == 1 ? $" With the space before it, \" {token}\", it is one." : "");
-        }
     }
 
     /// <summary>The memory budget of a request.</summary>

@@ -205,6 +205,9 @@ public abstract record OptionType
         /// <summary>More tokens than this are no metric that somebody wrote.</summary>
         public const int Most = 1000;
 
+        private const int LongestToken = 255;
+        private const string Wanted = "Give an object of tokens and their weights, such as {\" he\": 1, \" she\": -1}.";
+
         /// <inheritdoc/>
         public override string Form => "'{\" he\": 1, \" she\": -1}'";
 
@@ -261,10 +264,6 @@ public abstract record OptionType
                 : weights.Keys.Any(token => token.Length is 0 or > LongestToken) ? $"A token has 1 to {LongestToken} characters."
                 : null;
         }
-
-        private const int LongestToken = 255;
-
-        private const string Wanted = "Give an object of tokens and their weights, such as {\" he\": 1, \" she\": -1}.";
     }
 
     /// <summary>Where a patch is made.</summary>

@@ -129,6 +129,9 @@ public sealed record SweepRequest
     /// <summary>What is measured.</summary>
     public Metric Measured() => Metric ?? (TokenWeights is null ? Core.Metrics.Metric.LogitDifference : Core.Metrics.Metric.TokenWeights);
 
+    /// <summary>The same request with the default that it may leave unsaid: as requests are compared, for versions before token weights stored it.</summary>
+    public SweepRequest Said() => this with { Metric = Measured() };
+
     /// <summary>Which run is patched.</summary>
     public Direction RunPatched() => Direction ?? (Ablation is null ? Core.Patching.Direction.Denoise : Core.Patching.Direction.Noise);
 }

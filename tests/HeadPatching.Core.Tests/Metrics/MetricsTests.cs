@@ -223,7 +223,7 @@ public class MetricsTests
         }),
     ];
 
-    private static double[] LastLogits(Transformer model, IReadOnlyList<int> ids)
+    internal static double[] LastLogits(Transformer model, IReadOnlyList<int> ids)
     {
         using var mode = inference_mode();
         using var scope = NewDisposeScope();

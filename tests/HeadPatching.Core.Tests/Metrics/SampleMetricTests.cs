@@ -21,9 +21,7 @@ public class SampleMetricTests
 
     private static double Plain(GoldenModel golden, TokenPair pair)
     {
-        using var mode = inference_mode();
-        using var scope = NewDisposeScope();
-        double[] logits = [.. golden.Model.Logits(tensor(pair.Clean.Select(id => (long)id).ToArray()).unsqueeze(0))[0, -1].data<double>()];
+        double[] logits = MetricsTests.LastLogits(golden.Model, pair.Clean);
         int correct = pair.Correct.Ids[0];
         return logits[correct] - logits.Where((_, id) => id != correct).Max();
     }

@@ -77,7 +77,7 @@ public sealed class AblationPlan
     /// <exception cref="InvalidOperationException">It is no mean ablation.</exception>
     public IReadOnlyList<MeanZ> Means(Transformer model, MemoryBudget budget, CancellationToken cancellation = default) => _places is null
         ? throw new InvalidOperationException($"{_ablation} ablation takes no means.")
-        : MeanZ.Over(model, (_references ?? _prompts).Select(Summed), SumCount, 0, model.Config.Layers, budget, cancellation);
+        : MeanZ.Over(model, (_references ?? _prompts).Select(Summed), SumCount, budget, cancellation);
 
     /// <summary>What some of the pairs are given.</summary>
     /// <param name="pairs">Pairs of the sweep, all of one length.</param>

@@ -19,18 +19,17 @@ public sealed class MeanZ : IDisposable
     /// <summary>The sums over the prompts, [heads, place, d_head] float64 on the CPU.</summary>
     public Tensor Sums { get; }
 
-    /// <summary>The sums of some layers that stand together, by layer; the caller disposes of them.</summary>
+    /// <summary>The sums of all layers, by layer; the caller disposes of them.</summary>
     /// <param name="model">The model.</param>
     /// <param name="prompts">The prompts, of any lengths.</param>
     /// <param name="count">How many sums there are (<see cref="AblationPlan.SumCount"/>).</param>
-    /// <param name="firstLayer">The first of the layers.</param>
-    /// <param name="layers">How many.</param>
     /// <param name="budget">How much memory the runs may take.</param>
     /// <param name="cancellation">Looked at before each batch.</param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static IReadOnlyList<MeanZ> Over(
-        Transformer model, IEnumerable<SummedPrompt> prompts, int count, int firstLayer, int layers, MemoryBudget budget, CancellationToken cancellation = default)
+        Transformer model, IEnumerable<SummedPrompt> prompts, int count, MemoryBudget budget, CancellationToken cancellation = default)
     {
+        int layers = model.Config.Layers;
         MeanZ[] means = [.. Enumerable.Range(0, layers).Select(_ => new MeanZ(count, model.Config.Heads, model.Config.HeadWidth))];
         try
         {
@@ -39,7 +38,7 @@ public sealed class MeanZ : IDisposable
                 foreach (SummedPrompt[] batch in ofOneLength.Chunk(budget.PairsPerChunk(model.Config, model.Dtype, ofOneLength.Key)))
                 {
                     cancellation.ThrowIfCancellationRequested();
-                    PromptRun.Z(model, [.. batch.Select(prompt => prompt.Ids)], firstLayer, layers, (layer, z) => means[layer - firstLayer].Add(batch, z));
+                    PromptRun.Z(model, [.. batch.Select(prompt => prompt.Ids)], 0, layers, (layer, z) => means[layer].Add(batch, z));
                 }
             }
 

@@ -195,7 +195,7 @@ public sealed class AttributionRun : IDisposable
         using (NewDisposeScope())
         using (var runs = new PatchedAndSource(_model, activations, _options.Direction))
         {
-            ScalarType wide = _model.Dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+            ScalarType wide = VocabularyLogits.Wide(_model);
             Tensor gradient = _gradients[layer].narrow(2, start, live);
             Tensor change = Change(layer, runs.Source(layer), runs.Patched(layer), start).to(wide) * gradient.to(wide); // [pairs, units, live, d_head]
             units = (int)change.shape[1];

@@ -59,5 +59,5 @@ public static class SweepRequests
     // Records with lists in them are not equal by value; what they are written as is. A default that is said is the same as one that is not.
     private static bool Same(SweepRequest left, SweepRequest right) => Written(left) == Written(right);
 
-    private static string Written(SweepRequest request) => JsonSerializer.Serialize(request with { Metric = request.Measured() }, ResultJson.Compact);
+    private static string Written(SweepRequest request) => JsonSerializer.Serialize(request.Said(), ResultJson.Compact);
 }
