@@ -65,5 +65,6 @@ done
 
 call "$sweeps/$id/report"
 grep -q '<html' "$answer"
-echo "Completed. Its report, for a browser with ?code=KEY after it:"
-echo "$sweeps/$id/report"
+echo "Completed. Sweeps and their reports for a browser, which asks for the key:"
+echo "${api%/api}/"
+echo "This one's report, after that: $sweeps/$id/report"

@@ -25,7 +25,7 @@ public class SettingsTests
 
         // Those that run and one more: of a sweep that has only begun, or one that waits a moment for a place. A host that took more would keep them from others.
         Assert.Equal(AppSettings.Read(Configuration((AppSettings.HostStorage, "x"))).ActivitiesAtOnce + 1, (int)durable["maxConcurrentActivityFunctions"]!);
-        Assert.Equal("api", (string?)host["extensions"]!["http"]!["routePrefix"]);
+        Assert.Equal("", (string?)host["extensions"]!["http"]!["routePrefix"]); // the page is at "/"; routes of the API name their "api/"
     }
 
     [Fact]
@@ -103,6 +103,22 @@ public class SettingsTests
     {
         string[] triggers = [.. typeof(Triggers.SweepTriggers).GetMethods().Select(method => method.GetCustomAttribute<FunctionAttribute>()?.Name).OfType<string>()];
         Assert.Equal("UnknownRoute", triggers.Max(StringComparer.OrdinalIgnoreCase));
+    }
+
+    [Fact]
+    public void Only_the_page_and_the_two_health_calls_need_no_key()
+    {
+        string[] anonymous =
+        [
+            .. typeof(Triggers.SweepTriggers).Assembly.GetTypes()
+                .SelectMany(type => type.GetMethods())
+                .SelectMany(method => method.GetParameters())
+                .Select(parameter => parameter.GetCustomAttribute<HttpTriggerAttribute>())
+                .Where(trigger => trigger is { AuthLevel: AuthorizationLevel.Anonymous })
+                .Select(trigger => trigger!.Route!)
+                .Order(StringComparer.Ordinal),
+        ];
+        Assert.Equal(["api/health", "api/health/live", "pages/{file}", "{ignored:maxlength(0)?}"], anonymous);
     }
 
     private static JsonNode Read(string file) => JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, file)))!;

@@ -24,18 +24,20 @@ public sealed class FaultyProxy : IAsyncDisposable
     private readonly Random _random;
     private readonly double _share;
     private readonly NetworkFault[] _faults;
+    private readonly Func<HttpRequest, bool> _admits;
     private long _bytesAnswered;
     private readonly ConcurrentDictionary<NetworkFault, int> _counts = new();
     private readonly HttpMessageInvoker _client = new(
         new SocketsHttpHandler { AllowAutoRedirect = false, AutomaticDecompression = DecompressionMethods.None, UseProxy = false });
 
-    private FaultyProxy(WebApplication app, Uri target, int seed, double share, NetworkFault[] faults)
+    private FaultyProxy(WebApplication app, Uri target, int seed, double share, NetworkFault[] faults, Func<HttpRequest, bool> admits)
     {
         _app = app;
         _target = target;
         _random = new Random(seed);
         _share = share;
         _faults = faults;
+        _admits = admits;
     }
 
     /// <summary>Where it listens: scheme, host and port.</summary>
@@ -47,13 +49,15 @@ public sealed class FaultyProxy : IAsyncDisposable
     /// <param name="seed">The seed of the faults.</param>
     /// <param name="share">The share of requests that meet a fault, 0 to 1.</param>
     /// <param name="only">The one fault there is; null: all faults are equally likely.</param>
-    public static async Task<FaultyProxy> StartAsync(Uri target, int seed, double share, NetworkFault? only = null)
+    /// <param name="admits">Which requests have the key they need: the others are answered 401 and nothing more, as a Functions host does. Null: all.</param>
+    public static async Task<FaultyProxy> StartAsync(
+        Uri target, int seed = 0, double share = 0, NetworkFault? only = null, Func<HttpRequest, bool>? admits = null)
     {
         NetworkFault[] faults = only is { } one ? [one] : [.. Enum.GetValues<NetworkFault>().Where(fault => fault != NetworkFault.None)];
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0").ConfigureKestrel(server => server.Limits.MaxRequestBodySize = null);
-        var proxy = new FaultyProxy(builder.Build(), target, seed, share, faults);
+        var proxy = new FaultyProxy(builder.Build(), target, seed, share, faults, admits ?? (_ => true));
         proxy._app.Run(proxy.HandleAsync);
         await proxy._app.StartAsync();
         return proxy;
@@ -74,6 +78,12 @@ public sealed class FaultyProxy : IAsyncDisposable
 
     private async Task HandleAsync(HttpContext context)
     {
+        if (!_admits(context.Request))
+        {
+            context.Response.StatusCode = StatusCodes.Status401Unauthorized;
+            return;
+        }
+
         var fault = NextFault();
         _counts.AddOrUpdate(fault, 1, (_, count) => count + 1);
         switch (fault)

@@ -19,31 +19,31 @@ public sealed class SweepTriggers
     /// <summary>POST /api/sweeps</summary>
     [Function("SubmitSweep")]
     public Task<IResult> SubmitAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "post", Route = "sweeps")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Function, "post", Route = "api/sweeps")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).SubmitAsync(request);
 
     /// <summary>GET /api/sweeps</summary>
     [Function("ListSweeps")]
     public Task<IResult> ListAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "sweeps")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "api/sweeps")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).ListAsync(request);
 
     /// <summary>GET /api/sweeps/{id}</summary>
     [Function("GetSweep")]
     public Task<IResult> FindAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "sweeps/{id}")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "api/sweeps/{id}")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).FindAsync(request, id);
 
     /// <summary>DELETE /api/sweeps/{id}</summary>
     [Function("RemoveSweep")]
     public Task<IResult> RemoveAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "delete", Route = "sweeps/{id}")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Function, "delete", Route = "api/sweeps/{id}")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).RemoveAsync(request, id);
 
     /// <summary>GET /api/sweeps/{id}/results, /heatmap.png, /heatmap.svg, /heatmap.csv, /heads.csv, /effects.parquet, /report</summary>
     [Function("GetSweepPart")]
     public Task<IResult> PartAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "sweeps/{id}/{part}")] HttpRequest request,
+        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "api/sweeps/{id}/{part}")] HttpRequest request,
         string id,
         string part,
         [DurableClient] DurableTaskClient client) =>
@@ -54,34 +54,34 @@ public sealed class SweepTriggers
     /// <summary>GET /api/models</summary>
     [Function("ListModels")]
     public Task<IResult> ModelsAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "models")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "api/models")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).ModelsAsync(request);
 
     /// <summary>GET /api/openapi.json</summary>
     [Function("GetOpenApi")]
     public Task<IResult> OpenApiAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "openapi.json")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "api/openapi.json")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).OpenApiAsync(request);
 
     /// <summary>GET /api/health, without a key: load balancers have none.</summary>
     [Function("GetHealth")]
     public Task<IResult> HealthAsync(
-        [HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "health")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "api/health")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).HealthAsync(request);
 
     /// <summary>GET /api/health/live, without a key either.</summary>
     [Function("GetLiveness")]
     public Task<IResult> LiveAsync(
-        [HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "health/live")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "api/health/live")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).LiveAsync(request);
 
     /// <summary>
-    /// Everything else: the host would answer with an empty 404. The host takes the first function whose route fits, in the order of their
+    /// Everything else of the API: the host would answer with an empty 404. The host takes the first function whose route fits, in the order of their
     /// names, so this one's name must be the last.
     /// </summary>
     [Function("UnknownRoute")]
     public static IResult UnknownRoute(
-        [HttpTrigger(AuthorizationLevel.Function, "get", "post", "put", "patch", "delete", Route = "{*path}")] HttpRequest request, string? path) =>
+        [HttpTrigger(AuthorizationLevel.Function, "get", "post", "put", "patch", "delete", Route = "api/{*path}")] HttpRequest request, string? path) =>
         SweepHandlers.NoRoute(request, (path ?? "").TrimEnd('/').Split('/') switch
         {
             ["sweeps"] => ["GET", "POST"],

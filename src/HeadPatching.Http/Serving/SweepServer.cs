@@ -81,7 +81,11 @@ public static class SweepServer
         app.Use(next => new SameSiteGuard(next, allowedHosts).InvokeAsync);
         app.UseRouting();
         app.MapSweepApi();
-        app.MapPages();
+        foreach (PageFile file in PageFile.All)
+        {
+            app.MapGet(file.Path, file.Answer).ExcludeFromDescription();
+        }
+
         return app;
     }
 

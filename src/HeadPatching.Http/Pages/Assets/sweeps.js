@@ -261,8 +261,13 @@
       const page = await ask(`api/sweeps?limit=${shown}`);
       lastAnswer = new Date();
       show(byId("server-gone"), "");
+      byId("key-form").hidden = true;
       showSweeps(page);
     } catch (error) {
+      if (error.status === 401) {
+        askForKey();
+        return;
+      }
       const since = lastAnswer ? ` What is shown is from ${lastAnswer.toLocaleTimeString()}.` : "";
       show(byId("server-gone"), `${error.message}${since} This page tries again by itself.`);
     } finally {
@@ -272,6 +277,39 @@
     timer = setTimeout(refresh, askAgain ? 0 : watching || gone ? WATCHING_MS : IDLE_MS);
     askAgain = false;
   }
+
+  // ---- The function key, where the server asks for one
+
+  async function askForKey(refusal) {
+    const kept = await functionKey.isKept();
+    show(byId("key-refused"), refusal ?? (kept ? "The server does not take this key." : ""));
+    byId("key-kept").hidden = true;
+    if (!byId("key-form").hidden) return;
+    byId("key-form").hidden = false;
+    byId("key").focus();
+  }
+
+  async function begin(taking) {
+    try {
+      await taking;
+      byId("key-kept").hidden = !(await functionKey.isKept());
+    } catch (error) {
+      await askForKey(error.message);
+      return;
+    }
+    refresh();
+  }
+
+  byId("key-form").addEventListener("submit", event => {
+    event.preventDefault();
+    begin(functionKey.use(byId("key").value.trim()));
+    byId("key").value = "";
+  });
+  byId("forget-key").addEventListener("click", async () => {
+    await functionKey.forget();
+    location.reload(); // with nothing left of what the key showed
+  });
+  addEventListener("hashchange", () => begin(functionKey.takeFromAddress()));
 
   // ---- Cancel and delete
 
@@ -562,5 +600,5 @@
   document.addEventListener("visibilitychange", refresh);
 
   showChoices();
-  refresh();
+  begin(functionKey.takeFromAddress());
 })();
