@@ -201,6 +201,13 @@ class Package(unittest.TestCase):
         )
         self.assertEqual(out.strip(), "[]")
 
+    def test_its_version_is_the_programs(self) -> None:
+        said = subprocess.run([os.environ["HEADPATCHING_PROGRAM"], "--version"], check=True, capture_output=True, text=True, timeout=50)
+        number, _, suffix = said.stdout.strip().partition("+")[0].partition("-")  # 2.0.0-dev+COMMIT is Python's 2.0.0.dev0
+        self.assertEqual(hp.__version__, f"{number}.{suffix}0" if suffix else number)
+        citation = Path(__file__).parents[2].joinpath("CITATION.cff").read_text(encoding="utf-8")
+        self.assertIn(f"\nversion: {number}-{suffix}\n" if suffix else f"\nversion: {number}\n", citation)
+
     def test_it_is_typed_and_every_public_name_is_documented(self) -> None:
         self.assertTrue((PACKAGE / "headpatching" / "py.typed").is_file())
         for name in hp.__all__:
