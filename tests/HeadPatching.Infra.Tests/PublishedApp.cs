@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using HeadPatching.Testing;
 
 namespace HeadPatching.Infra.Tests;
@@ -6,7 +7,7 @@ namespace HeadPatching.Infra.Tests;
 /// The published Functions app: the folder that HEADPATCHING_FUNCTIONS_PUBLISH names, or else made once as the Dockerfile's build stage makes
 /// it, from a folder that holds what the Dockerfile copies and nothing else.
 /// </summary>
-public sealed class PublishedApp : IDisposable
+public sealed partial class PublishedApp : IDisposable
 {
     private readonly TemporaryFolder _source = new();
     private readonly Lazy<Task<string>> _folder;
@@ -16,7 +17,7 @@ public sealed class PublishedApp : IDisposable
         _folder = new Lazy<Task<string>>(PublishAsync);
     }
 
-    /// <summary>The folder.</summary>
+    /// <summary>The folder; skips the test that asks, saying why, where the app cannot be built.</summary>
     public async Task<string> FolderAsync() =>
         Environment.GetEnvironmentVariable("HEADPATCHING_FUNCTIONS_PUBLISH") is { Length: > 0 } given ? given : await _folder.Value;
 
@@ -29,6 +30,11 @@ public sealed class PublishedApp : IDisposable
         string published = Path.Combine(_source.Path, "published");
         CopyFromRepository(dockerfile.RestoreSources);
         CommandResult restored = await Command.RunAsync("dotnet", Arguments(dockerfile.RestoreArguments, published), _source.Path);
+        if (restored.ExitCode != 0 && PackageMissing().Match(restored.Output) is { Success: true } missing)
+        {
+            Assert.Skip($"The Azure Functions packages cannot be restored here: {missing.Value}");
+        }
+
         Assert.True(restored.ExitCode == 0, restored.Output + restored.Errors);
         CopyFromRepository(dockerfile.CopySources);
         CommandResult result = await Command.RunAsync("dotnet", [.. Arguments(dockerfile.PublishArguments, published), "-nologo", "-v", "quiet"], _source.Path);
@@ -67,4 +73,8 @@ public sealed class PublishedApp : IDisposable
             Copy(entry, Path.Combine(to, Path.GetFileName(entry)));
         }
     }
+
+    // No such package, no such version, no registry.
+    [GeneratedRegex(@"NU1(10[123]|301|603): [^\r\n]+")]
+    private static partial Regex PackageMissing();
 }
