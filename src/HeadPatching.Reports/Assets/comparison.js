@@ -5,6 +5,7 @@
   const HEADS_AT_FIRST = 20;
   const MOST_POINTS = 2000;
   const MOST_NAMES = 12;
+  const MOST_WHISKERS = 150; // of more points, only those that moved have theirs
   const plural = comparison.unit === "key/value head" ? "key/value heads" : `${comparison.unit}s`;
 
   const place = head => head.role ?? (head.position === undefined ? null : String(head.position).replace("-", "−"));
@@ -74,8 +75,8 @@
 
   function setUpScatter() {
     const shown = ranked.filter(index => heads[index].difference !== null).slice(0, MOST_POINTS);
-    byId("scatter-caption").textContent =
-      `Effect in A to the right, in B upwards; on the dashed line nothing changed.${heads.some(head => head.jointInterval) ? " A line is the 95 % interval of the difference, of all together: it misses the dashed line where a point moved." : ""}`
+    byId("against-caption").textContent =
+      `Effect in A to the right, in B upwards; on the dashed line nothing changed.${heads.some(head => head.jointInterval) ? ` A line is the 95 % interval of the difference, of all together: it misses the dashed line where a point moved${shown.length > MOST_WHISKERS ? "; only those have theirs" : ""}.` : ""}`
       + (shown.length < ranked.length ? ` The ${shown.length} of largest difference.` : "");
     if (shown.length === 0) return;
     const [x0, y0, x1, y1] = [50, 10, 430, 370];
@@ -87,7 +88,7 @@
     const atX = value => x0 + share(value) * (x1 - x0);
     const atY = value => y1 - share(value) * (y1 - y0);
     const clampedY = value => Math.min(Math.max(atY(value), y0), y1);
-    const picture = byId("scatter");
+    const picture = byId("against");
     picture.append(
       svg("rect", { class: "frame", x: x0, y: y0, width: x1 - x0, height: y1 - y0 }),
       svg("line", { class: "identity", x1: x0, y1, x2: x1, y2: y0 }));
@@ -110,7 +111,7 @@
     for (const index of [...shown].reverse()) {
       const head = heads[index];
       const point = svg("g", head.moved ? { class: "moved" } : {});
-      if (head.jointInterval) {
+      if (head.jointInterval && (head.moved || shown.length <= MOST_WHISKERS)) {
         point.append(svg("line", {
           class: "whisker", x1: atX(head.effectA), x2: atX(head.effectA),
           y1: clampedY(head.effectA + head.jointInterval[0]), y2: clampedY(head.effectA + head.jointInterval[1]),

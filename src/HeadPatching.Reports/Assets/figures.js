@@ -61,7 +61,7 @@ const figures = (() => {
     grid.setAttribute("aria-rowcount", layers + 1);
     grid.setAttribute("aria-colcount", columns + 1);
     const every = (size, text) => Math.ceil(Math.max(16, 9 * text.length) / size);
-    const columnStep = every(options.cell, labels[columns - 1]);
+    const columnStep = every(Math.min(options.cell, 450 / columns), labels[columns - 1]); // cells become smaller where there is no room
     const header = element("div", "row columns", role("columnheader", "", "Layer"));
     labels.forEach((label, column) => header.append(role("columnheader", column % columnStep === 0 ? label : "", options.axis ? `${options.axis} ${label}` : "Difference")));
     header.setAttribute("role", "row");
