@@ -146,6 +146,7 @@
       link.href = address(sweep.id, part);
       parts.links.append(link);
     }
+    parts.links.append(compareButton(sweep));
     parts.stop.type = "button";
     parts.stop.addEventListener("click", () => {
       if (isBusy(parts.stop)) return;
@@ -155,6 +156,28 @@
     item.append(
       element("div", "sweep-head", heading, element("div", "sweep-side", parts.state, parts.stop)), facts, parts.progress, parts.failure, parts.links);
     return parts;
+  }
+
+  // ---- Two sweeps side by side: the first that is chosen waits for a second, which is held against it
+
+  let compared = null; // the button of the first
+
+  function compareButton(sweep) {
+    const button = element("button", "compare", "Compare …");
+    button.type = "button";
+    button.dataset.id = sweep.id;
+    button.setAttribute("aria-pressed", "false");
+    button.addEventListener("click", () => {
+      if (compared && compared !== button && compared.isConnected) {
+        location.href = `api/compare/page?a=${encodeURIComponent(compared.dataset.id)}&b=${encodeURIComponent(sweep.id)}`;
+        return;
+      }
+      compared = compared === button ? null : button;
+      button.setAttribute("aria-pressed", String(compared === button));
+      button.textContent = compared === button ? "… with: choose another" : "Compare …";
+      say(compared === button ? `The sweep of ${sweep.model} on ${sweep.dataset} is to be compared. Choose another sweep's Compare.` : "No sweep is chosen to be compared.");
+    });
+    return button;
   }
 
   function updateItem(parts, sweep) {
