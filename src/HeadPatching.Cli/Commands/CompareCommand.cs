@@ -34,8 +34,8 @@ internal static class CompareCommand
         command.SetAction(async (parsed, cancellation) =>
         {
             OutFolder? folder = parsed.GetValue(output) is string named ? OutFolder.Open(named) : null;
-            var (one, other) = await ComparedSource.ReadAsync(parsed.GetRequiredValue(a), parsed.GetRequiredValue(b), parsed.GetRequiredValue(store), cancellation);
-            SweepComparison comparison = await SweepComparer.CompareAsync(one, other, parsed.GetValue(draws), parsed.GetValue(seed), cancellation);
+            IReadOnlyList<ComparedSweep> both = await ComparedSource.ReadAsync([parsed.GetRequiredValue(a), parsed.GetRequiredValue(b)], parsed.GetRequiredValue(store), cancellation);
+            SweepComparison comparison = await SweepComparer.CompareAsync(both[0], both[1], parsed.GetValue(draws), parsed.GetValue(seed), cancellation);
             IReadOnlyList<string> files = folder?.Write(ComparisonFiles.All.Select(file => (file.Name, (Action<Stream>)(stream => file.Write(comparison, stream))))) ?? [];
             if (parsed.GetValue(json))
             {

@@ -9,16 +9,21 @@ using HeadPatching.Sweeps.Requests;
 
 namespace HeadPatching.Cli.Commands;
 
-/// <summary>A sweep as <c>compare</c> is told it: a folder that a sweep's files were put into, a results.json, or an id of the store.</summary>
+/// <summary>A finished sweep as <c>compare</c> and <c>circuit</c> are told it: a folder that a sweep's files were put into, a results.json, or an id of the store.</summary>
 internal static class ComparedSource
 {
-    /// <summary>Reads both; faults of both are named at once.</summary>
+    /// <summary>Reads some; faults of all are named at once.</summary>
     /// <exception cref="InvalidInputException">One is none of these, or cannot be read.</exception>
-    public static async Task<(ComparedSweep A, ComparedSweep B)> ReadAsync(string a, string b, string store, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<ComparedSweep>> ReadAsync(IReadOnlyList<string> given, string store, CancellationToken cancellationToken)
     {
         var faults = new List<Fault>();
-        ComparedSweep?[] read = [await TryReadAsync(a, store, faults, cancellationToken), await TryReadAsync(b, store, faults, cancellationToken)];
-        return faults.Count > 0 ? throw new InvalidInputException(faults) : (read[0]!, read[1]!);
+        var read = new List<ComparedSweep?>();
+        foreach (string one in given)
+        {
+            read.Add(await TryReadAsync(one, store, faults, cancellationToken));
+        }
+
+        return faults.Count > 0 ? throw new InvalidInputException(faults) : [.. read.Select(sweep => sweep!)];
     }
 
     private static async Task<ComparedSweep?> TryReadAsync(string given, string store, List<Fault> faults, CancellationToken cancellationToken)

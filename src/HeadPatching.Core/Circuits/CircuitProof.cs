@@ -92,8 +92,8 @@ public sealed class CircuitProof
         var random = new Random(_options.Seed);
         var sets = new List<PatchSet>();
         int none = Add(OnlyClean([]));
-        var bySize = sizes.Select(size => (Size: size, Circuit: Add(OnlyClean(Strongest(size))), Without: Add(PatchSet.Of(Strongest(size))), Random: AddRandom(size))).ToList();
-        var found = (Circuit: Add(OnlyClean(circuit)), Without: Add(PatchSet.Of(circuit)), Random: AddRandom(circuit.Length));
+        var bySize = sizes.Select(size => (Size: size, Circuit: Add(OnlyClean(Strongest(size))), Without: Add(PatchSet.Of(Strongest(size))), Random: AddRandom(Strongest(size)))).ToList();
+        var found = (Circuit: Add(OnlyClean(circuit)), Without: Add(PatchSet.Of(circuit)), Random: AddRandom(circuit));
         int[] lacking = [.. circuit.Select(node => Add(OnlyClean(circuit.Where(other => other != node))))];
 
         PatchSetRuns runs = _run(heldOut, sets);
@@ -103,6 +103,7 @@ public sealed class CircuitProof
             Ranking = _ranking,
             LookedAt = lookedAt.Count,
             HeldOut = heldOut.Count,
+            IsHeldOut = !heldOut.Intersect(lookedAt).Any(),
             CleanMetric = clean.Average(),
             CorruptedMetric = runs.Baselines.Average(baseline => baseline.Corrupted),
             NoneMetric = runs.Patched[none].Average(),
@@ -124,12 +125,22 @@ public sealed class CircuitProof
             return sets.Count - 1;
         }
 
-        int[] AddRandom(int size) => [.. Enumerable.Range(0, _options.Random).Select(_ =>
+        // Others of as many nodes; of so few nodes that chance would often draw the same, fewer.
+        int[] AddRandom(Node[] other)
         {
-            Node[] shuffled = [.. _ranking.Select(ranked => ranked.Node)];
-            random.Shuffle(shuffled);
-            return Add(OnlyClean(shuffled[..size]));
-        })];
+            var drawn = new List<int>();
+            for (int one = 0; one < _options.Random; one++)
+            {
+                Node[] shuffled = [.. _ranking.Select(ranked => ranked.Node)];
+                random.Shuffle(shuffled);
+                if (!other.ToHashSet().SetEquals(shuffled[..other.Length]))
+                {
+                    drawn.Add(Add(OnlyClean(shuffled[..other.Length])));
+                }
+            }
+
+            return [.. drawn];
+        }
 
         PooledEffect Of(int set) => Pooled(runs.Patched[set], runs.Patched[none]);
 

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using HeadPatching.Core.Models;
 
@@ -23,6 +25,7 @@ public enum NodeKind
 /// <param name="Kind">What it is.</param>
 /// <param name="Layer">Its layer, from 0; 0 for the embedding.</param>
 /// <param name="Head">The head, from 0; 0 for what is none.</param>
+[JsonConverter(typeof(NodeJsonConverter))]
 public readonly partial record struct Node(NodeKind Kind, int Layer, int Head)
 {
     /// <summary>What a text must be, for messages.</summary>
@@ -81,4 +84,12 @@ public readonly partial record struct Node(NodeKind Kind, int Layer, int Head)
 
     [GeneratedRegex(@"\A(L(?<layer>[0-9]+)H(?<head>[0-9]+)|M(?<layer>[0-9]+))\z")]
     private static partial Regex HeadOrMlp();
+
+    private sealed class NodeJsonConverter : JsonConverter<Node>
+    {
+        public override Node Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.TokenType == JsonTokenType.String && TryParse(reader.GetString()!, out Node node) ? node : throw new JsonException(Form);
+
+        public override void Write(Utf8JsonWriter writer, Node value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+    }
 }

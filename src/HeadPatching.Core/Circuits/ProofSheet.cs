@@ -2,9 +2,18 @@ using HeadPatching.Core.Results.OverPairs;
 
 namespace HeadPatching.Core.Circuits;
 
-/// <summary>What was shown of a circuit, all of it on pairs that it was not looked for on.</summary>
+/// <summary>What was shown of a circuit: where pairs were held out, all of it on those, which it was not looked for on.</summary>
 public sealed record ProofSheet
 {
+    /// <summary>How proof sheets are written as JSON.</summary>
+    public int SchemaVersion { get; init; } = 1;
+
+    /// <summary>The sweeps that ranked the nodes, and what they were of; empty where none is known.</summary>
+    public IReadOnlyList<string> Sweeps { get; init; } = [];
+
+    /// <summary>What is shown, and what is not, in words.</summary>
+    public IReadOnlyList<string> Verdict => ProofWords.Of(this);
+
     /// <summary>All nodes of which circuits were made, the strongest first.</summary>
     public required IReadOnlyList<RankedNode> Ranking { get; init; }
 
@@ -13,6 +22,9 @@ public sealed record ProofSheet
 
     /// <summary>How many pairs it was proved on.</summary>
     public required int HeldOut { get; init; }
+
+    /// <summary>Whether the circuit was proved on other pairs than it was looked for on.</summary>
+    public required bool IsHeldOut { get; init; }
 
     /// <summary>m(all): the clean run's metric, the mean over the pairs that it was proved on.</summary>
     public required double CleanMetric { get; init; }
@@ -39,7 +51,7 @@ public sealed record ProofSheet
     public double Cmd => Area(size => Math.Abs(1 - size.Faithfulness.Effect), 1, 0);
 
     /// <summary><see cref="Cpr"/> of the random circuits' means.</summary>
-    public double? RandomCpr => Sizes.All(size => size.Random.Count > 0) ? Area(size => size.Random.Average(), 0, 1) : null;
+    public double? RandomCpr => Sizes.All(size => size.Random.Count > 0 || size.Share == 1) ? Area(size => size.Random.Average(), 0, 1) : null;
 
     private double Area(Func<ProvedSize, double> of, double atNone, double atAll)
     {
@@ -53,7 +65,7 @@ public sealed record ProofSheet
 /// <param name="Share">Of all there are, 0 to 1.</param>
 /// <param name="Faithfulness">f of the strongest, with its interval over pairs.</param>
 /// <param name="Without">f of everything but these: what the model does without them.</param>
-/// <param name="Random">f of random circuits of as many nodes, the least first.</param>
+/// <param name="Random">f of random other circuits of as many nodes, the least first.</param>
 public sealed record ProvedSize(int Nodes, double Share, PooledEffect Faithfulness, PooledEffect Without, IReadOnlyList<double> Random)
 {
     /// <summary>The share of random circuits that are less faithful, 0 to 1; null where there are none.</summary>
@@ -64,7 +76,7 @@ public sealed record ProvedSize(int Nodes, double Share, PooledEffect Faithfulne
 /// <param name="Nodes">Its nodes, the strongest first.</param>
 /// <param name="Faithfulness">f of it alone, with its interval over pairs.</param>
 /// <param name="Without">f of everything but it: near 0 where nothing else does the task as well (completeness, as the IOI paper's "minus the circuit").</param>
-/// <param name="Random">f of random circuits of as many nodes, the least first.</param>
+/// <param name="Random">f of random other circuits of as many nodes, the least first.</param>
 /// <param name="Tolerance">How far from 1 its faithfulness was allowed to be where it was looked for.</param>
 public sealed record ProvedCircuit(
     IReadOnlyList<ProvedNode> Nodes, PooledEffect Faithfulness, PooledEffect Without, IReadOnlyList<double> Random, double Tolerance)
