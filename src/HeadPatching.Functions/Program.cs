@@ -3,9 +3,11 @@ using HeadPatching.Core.Native;
 using HeadPatching.Functions;
 using HeadPatching.Functions.Orchestration;
 using HeadPatching.Functions.Triggers;
+using HeadPatching.Http.Following;
 using HeadPatching.Http.Requests;
 using HeadPatching.Reports;
 using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
@@ -40,6 +42,16 @@ try
     builder.Services.AddSingleton<ActivityTable>();
     builder.Services.AddSingleton(new RequestLimits());
     builder.Services.AddSingleton<BodyBudget>();
+    builder.Services.AddSingleton<SweepDigests>();
+    builder.Services.AddSingleton(settings.CallbackHosts);
+    CallbackSender? callbacks = settings.OpenCallbackSender();
+    builder.Services.AddSingleton(services => new CallbackDeliveries(
+        services.GetRequiredService<IArtifactStore>(),
+        callbacks,
+        services.GetRequiredService<TimeProvider>(),
+        services.GetRequiredService<ILogger<CallbackDeliveries>>()));
+    builder.Services.AddSingleton(services => new WatchPlaces(
+        services.GetRequiredService<RequestLimits>(), services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping));
     builder.Services.AddSingleton<DurableHandlers>();
 
     IHost host = builder.Build();
