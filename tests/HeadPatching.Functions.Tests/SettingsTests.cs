@@ -103,10 +103,11 @@ public class SettingsTests
     {
         string[] triggers = [.. typeof(Triggers.SweepTriggers).GetMethods().Select(method => method.GetCustomAttribute<FunctionAttribute>()?.Name).OfType<string>()];
         Assert.Equal("UnknownRoute", triggers.Max(StringComparer.OrdinalIgnoreCase));
+        Assert.All(["GetEvents", "GetRequest"], name => Assert.True(triggers.Contains(name) && string.Compare(name, "GetSweepPart", StringComparison.OrdinalIgnoreCase) < 0));
     }
 
     [Fact]
-    public void Only_the_page_and_the_two_health_calls_need_no_key()
+    public void Only_the_pages_and_the_two_health_calls_need_no_key()
     {
         string[] anonymous =
         [
@@ -118,7 +119,7 @@ public class SettingsTests
                 .Select(trigger => trigger!.Route!)
                 .Order(StringComparer.Ordinal),
         ];
-        Assert.Equal(["api/health", "api/health/live", "pages/{file}", "{ignored:maxlength(0)?}"], anonymous);
+        Assert.Equal(["api/health", "api/health/live", "docs", "pages/{file}", "{ignored:maxlength(0)?}"], anonymous);
     }
 
     private static JsonNode Read(string file) => JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, file)))!;

@@ -105,7 +105,7 @@ public static class SweepServer
         app.MapSweepApi();
         foreach (PageFile file in PageFile.All)
         {
-            app.MapGet(file.Path, file.Answer).ExcludeFromDescription();
+            app.MapGet(file.Path, file.Answer).ExcludeFromDescription().AlsoHead();
         }
 
         return app;
