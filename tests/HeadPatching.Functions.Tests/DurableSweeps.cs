@@ -99,12 +99,12 @@ internal sealed class DurableSweeps : IAsyncDisposable
                 return SweepOrchestrator.RunAsync(context);
             });
             registry.AddOrchestratorFunc<PartsInput, WorkReport>(SweepOrchestrator.PartsName, (context, _) => SweepOrchestrator.RunPartsAsync(context)); // GetInput needs the type here, unlike in the app
-            registry.AddOrchestratorFunc<CallbackInput, object?>(SweepOrchestrator.CallbackName, async (context, _) =>
+            registry.AddOrchestratorFunc<ActivityInput, object?>(SweepOrchestrator.CallbackName, async (context, _) =>
             {
                 await SweepOrchestrator.RunCallbackAsync(context);
                 return null;
             });
-            registry.AddActivityFunc<CallbackInput>(SweepOrchestrator.SendCallbackName, (_, input) => activities.SendCallbackAsync(input, CancellationToken.None));
+            registry.AddActivityFunc<ActivityInput>(SweepOrchestrator.SendCallbackName, (_, input) => activities.SendCallbackAsync(input, CancellationToken.None));
             Add(ActivityNames.PlanSweep, activities.PlanAsync);
             Add(ActivityNames.CacheActivations, activities.CacheAsync);
             Add(ActivityNames.SumActivations, activities.SumAsync);

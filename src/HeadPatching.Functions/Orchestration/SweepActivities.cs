@@ -67,8 +67,8 @@ public sealed class SweepActivities
 
     /// <summary>Sends the callback of a sweep that has ended; fails where it does not arrive, to be run again later.</summary>
     [Function(SweepOrchestrator.SendCallbackName)]
-    public Task SendCallbackAsync([ActivityTrigger] CallbackInput input, CancellationToken stopping) =>
-        _callbacks.DeliverAsync(input.SweepId, input.State, LongestCallbackWait, stopping);
+    public Task SendCallbackAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) =>
+        _callbacks.DeliverAsync(input.SweepId, input.Ended ?? SweepState.Completed, LongestCallbackWait, stopping);
 
     private Task<Served<T>> RunAsync<T>(string name, ActivityInput input, CancellationToken stopping) => UnlessCancelledAsync(
         input,

@@ -44,14 +44,14 @@ public static class SweepOrchestrator
     /// <summary>Sends the callback of a sweep that has ended.</summary>
     [Function(CallbackName)]
     public static Task RunCallbackAsync([OrchestrationTrigger] TaskOrchestrationContext context) =>
-        context.CallActivityAsync(SendCallbackName, context.GetInput<CallbackInput>(), CallbackRetries);
+        context.CallActivityAsync(SendCallbackName, context.GetInput<ActivityInput>(), CallbackRetries);
 
     /// <summary>
     /// Begins an orchestration and does not wait for it: it goes on when this one has ended, as the receiver is told that it has, and however long the
     /// receiver does not answer.
     /// </summary>
     private static void BeginCallback(TaskOrchestrationContext context, SweepState state) => _ = context.CallSubOrchestratorAsync(
-        CallbackName, new CallbackInput(context.InstanceId, state), new SubOrchestrationOptions(instanceId: $"{PartsPrefix(context.InstanceId)}callback"));
+        CallbackName, new ActivityInput(context.InstanceId) { Ended = state }, new SubOrchestrationOptions(instanceId: $"{PartsPrefix(context.InstanceId)}callback"));
 
     /// <summary>The name of the orchestrator of some parts of a wave.</summary>
     public const string PartsName = "SweepParts";
@@ -67,8 +67,3 @@ public static class SweepOrchestrator
     public static Task<WorkReport> RunPartsAsync([OrchestrationTrigger] TaskOrchestrationContext context) =>
         SweepWorkflow.RunPartsAsync(new DurableSweepContext(context), context.GetInput<PartsInput>()!, _ => { });
 }
-
-/// <summary>What a callback is about.</summary>
-/// <param name="SweepId">The sweep.</param>
-/// <param name="State">How it ended.</param>
-public sealed record CallbackInput(string SweepId, SweepState State);

@@ -7,7 +7,7 @@ namespace HeadPatching.Http.Serving;
 /// Answers that are text go out compressed where the caller takes that; pictures and Parquet are compressed already, and a stream of events must not wait
 /// for more. No answer holds a secret that its length could give away.
 /// </summary>
-internal static class Compression
+public static class Compression
 {
     private static readonly string[] Types =
         ["application/json", "application/problem+json", "text/csv", "text/html", "text/css", "text/javascript", "image/svg+xml"];
