@@ -14,7 +14,7 @@ namespace HeadPatching.Http.Following;
 /// <param name="Answer">The answer.</param>
 internal sealed record SweepView(SweepStatus Status, TaggedJson Answer);
 
-/// <summary>Follows one sweep for a caller: by looking, several times a second, which costs nothing of a sweep that runs here.</summary>
+/// <summary>Follows one sweep for a caller: by looking now and then, which costs nothing of a sweep that runs here, and of another a call or two of the store.</summary>
 internal sealed class SweepFollower
 {
     /// <summary>The header by which a browser goes on with a stream.</summary>
@@ -29,7 +29,7 @@ internal sealed class SweepFollower
     /// <summary>The kind of event that only keeps the connection open.</summary>
     public const string HeartbeatEvent = "heartbeat";
 
-    private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(300);
+    private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(300), RemoteLookInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan HeartbeatInterval = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan LongestStream = TimeSpan.FromSeconds(200); // shorter than load balancers wait; the client asks again by itself
 
@@ -60,7 +60,7 @@ internal sealed class SweepFollower
         SweepView? now = seen;
         while (now is { Status.HasEnded: false } && now.Answer.Id == seen.Answer.Id && TimeProvider.System.GetUtcNow() < until)
         {
-            await Task.Delay(LookInterval, cancellationToken);
+            await Task.Delay(_host.Store.IsRemote ? RemoteLookInterval : LookInterval, cancellationToken);
             now = await LookAsync(cancellationToken);
         }
 

@@ -58,7 +58,7 @@
     let response;
     let text;
     try {
-      response = await fetch(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+      response = await fetch(path, { cache: "no-store", ...options, signal: AbortSignal.timeout(PATIENCE_MS) });
       text = await response.text();
     } catch {
       throw new NoAnswer();
@@ -313,7 +313,7 @@
     try {
       if (!choicesKnown) await fillChoices(); // first, so that nobody is invited to a form that is not ready
       const looked = `api/sweeps?${query()}`;
-      const page = await ask(looked);
+      const page = await ask(looked, { cache: "no-cache" }); // what has not changed is not sent again
       if (looked !== `api/sweeps?${query()}`) askAgain = true; // something else is looked for by now
       lastAnswer = new Date();
       show(byId("server-gone"), "");
