@@ -2,6 +2,7 @@ using System.Globalization;
 using Azure.Identity;
 using HeadPatching.Azure;
 using HeadPatching.Core.Faults;
+using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Storage;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
@@ -56,6 +57,12 @@ public sealed record AppSettings
     /// <summary>How many days the history of a sweep that has ended is kept by the durable engine; its results and its status are in the store and stay. Default: 7.</summary>
     public int KeepHistoryDays { get; init; } = DefaultKeepHistoryDays;
 
+    /// <summary>Hosts that a sweep's callback may go to, in the setting with commas between them. Default: none, and no callback is taken.</summary>
+    public CallbackHosts CallbackHosts { get; init; } = CallbackHosts.None;
+
+    /// <summary>The secret that callbacks are signed with. Needed where there are hosts.</summary>
+    public string? CallbackSecret { get; init; }
+
     /// <summary>The connection string of the Application Insights that telemetry is sent to. Default, null: to none.</summary>
     public string? Insights { get; init; }
 
@@ -83,6 +90,9 @@ public sealed record AppSettings
             ActivitiesAtOnce = Whole(own, nameof(ActivitiesAtOnce), DefaultActivitiesAtOnce, 1, 64, "a number of activities from 1 to 64"),
             TorchThreads = Whole(own, nameof(TorchThreads), 0, 0, 256, "a number of threads; 0 means the default"),
             KeepHistoryDays = Whole(own, nameof(KeepHistoryDays), DefaultKeepHistoryDays, 0, 3650, "a number of days from 0 to 3650"),
+            CallbackHosts = CallbackHosts.Parse(
+                (own["CallbackHosts"] ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), "HeadPatching__CallbackHosts"),
+            CallbackSecret = Text(own["CallbackSecret"]),
             Insights = Text(configuration[InsightsSetting]),
             InsightsIdentity = Text(configuration[InsightsIdentitySetting]) is string identity ? IdentityOf(identity) : null,
         };
@@ -90,6 +100,10 @@ public sealed record AppSettings
 
     /// <summary>The cache of the store's models.</summary>
     public Sweeps.Models.ModelCache OpenModelCache(ILogger logger) => new(ModelCache, ModelCacheGiB, CacheSetting, logger);
+
+    /// <summary>What sends callbacks; null where they may go nowhere.</summary>
+    /// <exception cref="InvalidInputException">There are hosts and no secret.</exception>
+    public CallbackSender? OpenCallbackSender() => CallbackSender.Create(CallbackHosts, CallbackSecret, "HeadPatching__CallbackSecret", TimeProvider.System);
 
     /// <summary>Opens the artifact store.</summary>
     public IArtifactStore OpenStore() => ArtifactStores.Open(Store, "HeadPatching__Store", Container);

@@ -3,13 +3,17 @@ using HeadPatching.Core.Native;
 using HeadPatching.Functions;
 using HeadPatching.Functions.Orchestration;
 using HeadPatching.Functions.Triggers;
+using HeadPatching.Http.Following;
 using HeadPatching.Http.Requests;
+using HeadPatching.Http.Serving;
 using HeadPatching.Reports;
 using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Storage;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.Azure.Functions.Worker.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -20,11 +24,13 @@ try
     FunctionsApplicationBuilder builder = FunctionsApplication.CreateBuilder(args);
     builder.ConfigureFunctionsWebApplication();
     builder.UseMiddleware<ActivityTelemetry>();
+    builder.UseMiddleware<CompressedAnswers>();
 
     LibTorch.Load();
     AppSettings settings = AppSettings.Read(builder.Configuration);
     Telemetry.Add(builder.Services, builder.Configuration, settings);
     builder.Services.AddMemoryCache();
+    builder.Services.AddResponseCompression(Compression.Configure);
     builder.Services.AddSingleton(settings);
     builder.Services.AddSingleton(_ => settings.OpenStore());
     builder.Services.AddSingleton(services => settings.OpenModelCache(services.GetRequiredService<ILogger<ModelCache>>()));
@@ -40,6 +46,16 @@ try
     builder.Services.AddSingleton<ActivityTable>();
     builder.Services.AddSingleton(new RequestLimits());
     builder.Services.AddSingleton<BodyBudget>();
+    builder.Services.AddSingleton<SweepDigests>();
+    builder.Services.AddSingleton(settings.CallbackHosts);
+    CallbackSender? callbacks = settings.OpenCallbackSender();
+    builder.Services.AddSingleton(services => new CallbackDeliveries(
+        services.GetRequiredService<IArtifactStore>(),
+        callbacks,
+        services.GetRequiredService<TimeProvider>(),
+        services.GetRequiredService<ILogger<CallbackDeliveries>>()));
+    builder.Services.AddSingleton(services => new WatchPlaces(
+        services.GetRequiredService<RequestLimits>(), services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping));
     builder.Services.AddSingleton<DurableHandlers>();
 
     IHost host = builder.Build();

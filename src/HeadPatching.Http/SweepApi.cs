@@ -1,16 +1,22 @@
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.Comparing;
 using HeadPatching.Http.Answers;
+using HeadPatching.Http.Following;
 using HeadPatching.Http.OpenApi;
 using HeadPatching.Http.Problems;
 using HeadPatching.Http.Requests;
 using HeadPatching.Reports.Comparing;
+using HeadPatching.Sweeps.Callbacks;
+using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Requests;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using SweepList = HeadPatching.Http.Answers.SweepList;
 
 namespace HeadPatching.Http;
 
@@ -19,12 +25,17 @@ public static class SweepApi
 {
     private const string Json = "application/json";
     private const string ProblemJson = "application/problem+json";
+    private const string NotModified = "It is what the caller has (If-None-Match).";
 
     /// <summary>Adds the handlers and the OpenAPI document. The host adds its ISweepHost and IModelCatalog.</summary>
     public static IServiceCollection AddSweepApi(this IServiceCollection services)
     {
         services.TryAddSingleton(new RequestLimits());
+        services.TryAddSingleton(CallbackHosts.None);
         services.AddSingleton<BodyBudget>();
+        services.AddSingleton(provider => new SweepDigests(provider.GetRequiredService<ISweepHost>().Store));
+        services.AddSingleton(provider => new WatchPlaces(
+            provider.GetRequiredService<RequestLimits>(), provider.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping));
         services.AddSingleton<SweepHandlers>();
         services.ConfigureHttpJsonOptions(options =>
         {
@@ -42,7 +53,8 @@ public static class SweepApi
     /// <summary>Maps every route under /api, and the OpenAPI document.</summary>
     public static IEndpointRouteBuilder MapSweepApi(this IEndpointRouteBuilder routes)
     {
-        RouteGroupBuilder api = routes.MapGroup("/api").WithTags("sweeps");
+        RouteGroupBuilder api = routes.MapGroup("/api").WithTags(SweepDocument.Tag);
+        api.AlsoHead();
 
         api.MapPost("/sweeps", (HttpRequest request, SweepHandlers handlers) => handlers.SubmitAsync(request))
             .WithName("submitSweep")
@@ -65,16 +77,54 @@ public static class SweepApi
             .WithName("listSweeps")
             .WithSummary("Lists the sweeps, newest first, a page at a time")
             .Answers<SweepList>(StatusCodes.Status200OK, "A page of them; next leads to the next.")
+            .Answers(StatusCodes.Status304NotModified, NotModified)
             .Refuses(StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest)
             .MayFail()
             .AddOpenApiOperationTransformer(SweepDocument.DescribeListQuery);
 
+        api.MapPost("/sweeps/delete", (HttpRequest request, SweepHandlers handlers) => handlers.RemoveSeveralAsync(request))
+            .WithName("removeSweeps")
+            .WithSummary("Cancels or deletes several sweeps, each as DELETE does")
+            .Accepts<SweepIdList>(Json)
+            .Answers<SweepsRemoved>(StatusCodes.Status200OK, "What became of each.")
+            .Refuses(StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest)
+            .Refuses(StatusCodes.Status413PayloadTooLarge, ProblemTypes.BodyTooLarge)
+            .Refuses(StatusCodes.Status415UnsupportedMediaType, ProblemTypes.UnsupportedMediaType)
+            .MayFail();
+
         api.MapGet("/sweeps/{id}", (string id, HttpRequest request, SweepHandlers handlers) => handlers.FindAsync(request, id))
             .WithName("getSweep")
             .WithSummary("Says where a sweep stands")
-            .Answers<SweepAnswer>(StatusCodes.Status200OK, "The sweep. Retry-After is there until it has ended.")
+            .WithDescription("With wait, it is said when it changes: from what the tag in If-None-Match is of, or without one from now on. Of a sweep that has ended it is said at once.")
+            .Answers<SweepAnswer>(StatusCodes.Status200OK, "The sweep. Retry-After is there until it has ended; ETag is of this answer.")
+            .Answers(StatusCodes.Status304NotModified, NotModified)
+            .Refuses(StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest)
             .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep)
+            .MayFail()
+            .AddOpenApiOperationTransformer(SweepDocument.DescribeWait);
+
+        api.MapGet("/sweeps/{id}/request", (string id, HttpRequest request, SweepHandlers handlers) => handlers.RequestAsync(request, id))
+            .WithName("getRequest")
+            .WithSummary("Gives what was asked for, to be posted again")
+            .WithDescription("Members that are the default are left out. Of a sweep that the command line made from a model's folder, the model is that folder's name.")
+            .Answers<SweepRequest>(StatusCodes.Status200OK, "The body of POST /api/sweeps.")
+            .Answers(StatusCodes.Status304NotModified, NotModified)
+            .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep)
+            .Refuses(StatusCodes.Status409Conflict, ProblemTypes.SweepDamaged)
             .MayFail();
+
+        api.MapGet("/sweeps/{id}/events", (string id, HttpRequest request, SweepHandlers handlers) => handlers.EventsAsync(request, id))
+            .WithName("getEvents")
+            .WithSummary("Says where a sweep stands each time that it changes, as server-sent events")
+            .WithDescription(
+                "Each event 'status' has the sweep as its data and a tag of that as its id; the last one is that of its end. 'gone' says that it was deleted, "
+                + "'heartbeat' nothing. A stream ends after some minutes, too: a browser asks again by itself, with Last-Event-ID, and what it has had is not sent again.")
+            .WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, typeof(string), ["text/event-stream"]) { Description = "The stream." })
+            .Answers(StatusCodes.Status204NoContent, "The sweep has ended, and Last-Event-ID is of its last event.")
+            .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep)
+            .Refuses(StatusCodes.Status429TooManyRequests, ProblemTypes.TooManyWatchers)
+            .MayFail()
+            .AddOpenApiOperationTransformer(SweepDocument.DescribeLastEventId);
 
         api.MapDelete("/sweeps/{id}", (string id, HttpRequest request, SweepHandlers handlers) => handlers.RemoveAsync(request, id))
             .WithName("removeSweep")
@@ -94,7 +144,7 @@ public static class SweepApi
                 .MayFail();
             Type? schema = part == SweepPart.Results ? typeof(SweepResult) : typeof(Stream);
             route.WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, schema, [part.File.ContentType.Split(';')[0]]) { Description = part.Summary });
-            route.WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status304NotModified, typeof(void)) { Description = "It is what the caller has (If-None-Match)." });
+            route.Answers(StatusCodes.Status304NotModified, NotModified);
         }
 
         foreach (var (path, operation, file, type, summary) in new (string, string, ComparisonFile, Type, string)[]
@@ -132,9 +182,21 @@ public static class SweepApi
             .Answers<Health>(StatusCodes.Status200OK, "It answers.")
             .MayFail();
 
-        routes.MapOpenApi("/api/openapi.json");
+        routes.MapOpenApi("/api/openapi.json").AlsoHead();
         return routes;
     }
+
+    /// <summary>Lets HEAD ask for whatever GET may: the server leaves the body out.</summary>
+    internal static void AlsoHead(this IEndpointConventionBuilder routes) => routes.Finally(route =>
+    {
+        if (route.Metadata.OfType<HttpMethodMetadata>().LastOrDefault() is { HttpMethods: ["GET"] } onlyGet)
+        {
+            route.Metadata[route.Metadata.IndexOf(onlyGet)] = new HttpMethodMetadata([HttpMethods.Get, HttpMethods.Head]);
+        }
+    });
+
+    private static RouteHandlerBuilder Answers(this RouteHandlerBuilder route, int status, string description) =>
+        route.WithMetadata(new ProducesResponseTypeMetadata(status, typeof(void)) { Description = description });
 
     private static RouteHandlerBuilder Answers<T>(this RouteHandlerBuilder route, int status, string description) =>
         route.WithMetadata(new ProducesResponseTypeMetadata(status, typeof(T), [Json]) { Description = description });
@@ -143,6 +205,8 @@ public static class SweepApi
         route.WithMetadata(new ProducesResponseTypeMetadata(status, typeof(ProblemAnswer), [ProblemJson]) { Description = string.Join(" or ", types) });
 
     private static RouteHandlerBuilder MayFail(this RouteHandlerBuilder route) => route
+        .Answers(StatusCodes.Status401Unauthorized, "In the Functions app: there is no function key, or a wrong one.")
+        .Refuses(StatusCodes.Status403Forbidden, ProblemTypes.UnknownHost, ProblemTypes.CrossSite)
         .Refuses(StatusCodes.Status500InternalServerError, ProblemTypes.Internal)
         .Refuses(StatusCodes.Status503ServiceUnavailable, ProblemTypes.StoreUnavailable);
 }

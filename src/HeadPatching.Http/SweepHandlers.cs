@@ -5,12 +5,15 @@ using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.Comparing;
 using HeadPatching.Http.Answers;
 using HeadPatching.Http.Comparing;
+using HeadPatching.Http.Following;
 using HeadPatching.Http.OpenApi;
 using HeadPatching.Http.Problems;
 using HeadPatching.Http.Requests;
 using HeadPatching.Reports.Comparing;
 using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
@@ -18,6 +21,7 @@ using HeadPatching.Sweeps.Storage;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Net.Http.Headers;
+using SweepList = HeadPatching.Http.Answers.SweepList;
 
 namespace HeadPatching.Http;
 
@@ -30,6 +34,7 @@ public sealed class SweepHandlers
     private const string SecondsToNextLook = "1";
     private const string SecondsToStoresReturn = "10";
     private const string SecondsToShorterQueue = "30";
+    private const int RemovalsAtOnce = 4;
     private static readonly TimeSpan LongestHealthCheck = TimeSpan.FromSeconds(5);
 
     // Each takes all cores for its draws, and memory for what they are drawn from.
@@ -37,15 +42,29 @@ public sealed class SweepHandlers
 
     private readonly ISweepHost _host;
     private readonly IModelCatalog _catalog;
+    private readonly SweepDigests _digests;
+    private readonly CallbackHosts _callbacks;
+    private readonly WatchPlaces _watches;
     private readonly RequestLimits _limits;
     private readonly BodyBudget _bodies;
     private readonly ILogger<SweepHandlers> _logger;
 
     /// <summary>Makes the handlers of a host.</summary>
-    public SweepHandlers(ISweepHost host, IModelCatalog catalog, RequestLimits limits, BodyBudget bodies, ILogger<SweepHandlers> logger)
+    public SweepHandlers(
+        ISweepHost host,
+        IModelCatalog catalog,
+        SweepDigests digests,
+        CallbackHosts callbacks,
+        WatchPlaces watches,
+        RequestLimits limits,
+        BodyBudget bodies,
+        ILogger<SweepHandlers> logger)
     {
         _host = host;
         _catalog = catalog;
+        _digests = digests;
+        _callbacks = callbacks;
+        _watches = watches;
         _limits = limits;
         _bodies = bodies;
         _logger = logger;
@@ -62,7 +81,7 @@ public sealed class SweepHandlers
         string? key = IdempotencyKey.Read(request, _limits);
         using IDisposable room = await _bodies.TakeAsync(request, stop);
         ReadOnlyMemory<byte> body = await BoundedBody.ReadAsync(request, _limits.BodyBytes, stop);
-        var (sweep, planOnly) = await SweepRequestReader.ReadAsync(body, _limits, _catalog, stop);
+        var (sweep, planOnly) = await SweepRequestReader.ReadAsync(body, _limits, _catalog, _callbacks, stop);
         if (planOnly)
         {
             PlannedSweep plan = await new StoredPlans(_host.Store, _catalog).PlanAsync(sweep, TimeProvider.System.GetUtcNow(), FaultPlaces.JsonPaths, stop);
@@ -85,27 +104,86 @@ public sealed class SweepHandlers
     /// <summary>GET /api/sweeps</summary>
     public Task<IResult> ListAsync(HttpRequest request) => GuardedAsync(request, async stop =>
     {
-        ListQuery query = ListQuery.Read(request.Query);
-        SweepPage page = await _host.ListAsync(query.Limit, query.After, stop);
-        string? next = page.Next is null ? null : $"{request.PathBase}/api/sweeps?{ListQuery.LimitName}={query.Limit}&{ListQuery.AfterName}={page.Next}";
-        return Json(new SweepList([.. page.Sweeps.Select(status => SweepAnswer.Of(status, request.PathBase))], page.Total, page.UnderWay, next));
+        ListQuery query = ListQuery.Read(request.Query, _limits);
+        SweepPage page = await _host.ListAsync(query.Limit, query.After, query.Filter, stop);
+        IReadOnlyDictionary<string, SweepDigest> digests = await _digests.ReadAsync(page.Sweeps, stop);
+        return TaggedJson.Of(new SweepList(
+            [.. page.Sweeps.Select(status => SweepAnswer.Of(status, digests.GetValueOrDefault(status.Id), request.PathBase))],
+            page.Total,
+            page.UnderWay,
+            page.Next is null ? null : query.AddressAfter(page.Next, request.PathBase),
+            page.Next)).Result(request);
     });
 
-    /// <summary>GET /api/sweeps/{id}</summary>
+    /// <summary>GET /api/sweeps/{id}, at once or when it has changed.</summary>
     public Task<IResult> FindAsync(HttpRequest request, string id) => GuardedAsync(request, async stop =>
     {
-        if (await _host.FindAsync(id, stop) is not SweepStatus status)
+        TimeSpan patience = WaitQuery.Read(request.Query);
+        var follower = new SweepFollower(_host, _digests, id, request.PathBase);
+        SweepView? view = await follower.LookAsync(stop);
+
+        // Without a tag it is a change from now on that is waited for; and where too many wait, nobody more does.
+        if (view is { Status.HasEnded: false } && patience > TimeSpan.Zero && view.Answer.IsKnownTo(request) != false)
+        {
+            using IDisposable? place = _watches.TryTake();
+            if (place is not null)
+            {
+                view = await follower.WaitAsync(view, patience, stop);
+            }
+        }
+
+        if (view is null)
         {
             return Problem.UnknownSweep();
         }
 
-        if (!status.HasEnded)
+        if (!view.Status.HasEnded)
         {
             request.HttpContext.Response.Headers.RetryAfter = SecondsToNextLook;
         }
 
-        return Json(SweepAnswer.Of(status, request.PathBase));
+        return view.Answer.Result(request);
     });
+
+    /// <summary>GET /api/sweeps/{id}/events</summary>
+    public Task<IResult> EventsAsync(HttpRequest request, string id) => GuardedAsync(request, async stop =>
+    {
+        var follower = new SweepFollower(_host, _digests, id, request.PathBase);
+        if (await follower.LookAsync(stop) is not SweepView view)
+        {
+            return Problem.UnknownSweep();
+        }
+
+        HttpResponse response = request.HttpContext.Response;
+        string known = request.Headers[SweepFollower.LastEventHeader].ToString();
+        if (view.Status.HasEnded && known == view.Answer.Id)
+        {
+            return Results.NoContent(); // a browser then asks no more
+        }
+
+        if (HttpMethods.IsHead(request.Method))
+        {
+            response.ContentType = "text/event-stream";
+            return Results.Empty;
+        }
+
+        if (_watches.TryTake() is not IDisposable place)
+        {
+            response.Headers.RetryAfter = SecondsToNextLook;
+            return Problem.TooManyWatchers(_limits.Watchers);
+        }
+
+        response.RegisterForDispose(place);
+        var ends = CancellationTokenSource.CreateLinkedTokenSource(stop, _watches.Stopping);
+        response.RegisterForDispose(ends);
+        return TypedResults.ServerSentEvents(follower.EventsAsync(view, known, ends.Token));
+    });
+
+    /// <summary>GET /api/sweeps/{id}/request</summary>
+    public Task<IResult> RequestAsync(HttpRequest request, string id) => GuardedAsync(request, async stop =>
+        SweepIds.IsValid(id) && await _host.Store.ReadRequestAsync(id, stop) is StoredRequest stored
+            ? TaggedJson.Of(RequestAnswer.Of(stored.Request)).Result(request)
+            : Problem.UnknownSweep());
 
     /// <summary>GET /api/sweeps/{id}/results and the other parts of a completed sweep.</summary>
     /// <param name="request">The request.</param>
@@ -150,8 +228,8 @@ public sealed class SweepHandlers
         {
             Removal.Unknown => Problem.UnknownSweep(),
             Removal.Cancelling => Json(
-                new SweepRemoved(id, "cancelling"), StatusCodes.Status202Accepted, SweepLinks.Of(id, request.PathBase).Self, request),
-            _ => Json(new SweepRemoved(id, "deleted"), StatusCodes.Status202Accepted),
+                new SweepRemoved(id, removal.NameOf()), StatusCodes.Status202Accepted, SweepLinks.Of(id, request.PathBase).Self, request),
+            _ => Json(new SweepRemoved(id, removal.NameOf()), StatusCodes.Status202Accepted),
         };
     });
 
@@ -207,6 +285,36 @@ public sealed class SweepHandlers
         finally
         {
             OneComparisonAtATime.Release();
+        }
+    });
+
+    /// <summary>POST /api/sweeps/delete</summary>
+    public Task<IResult> RemoveSeveralAsync(HttpRequest request) => GuardedAsync(request, async stop =>
+    {
+        if (!request.HasJsonContentType() || request.Headers.ContainsKey(HeaderNames.ContentEncoding))
+        {
+            return Problem.OfStatus(StatusCodes.Status415UnsupportedMediaType);
+        }
+
+        SweepIdList wanted = SweepIdList.Read(await BoundedBody.ReadAsync(request, SweepIdList.MostBytes, stop));
+        var outcomes = new SweepRemoved[wanted.Ids.Count];
+        await Parallel.ForEachAsync(
+            Enumerable.Range(0, outcomes.Length),
+            new ParallelOptions { MaxDegreeOfParallelism = RemovalsAtOnce, CancellationToken = stop },
+            async (index, cancel) => outcomes[index] = new SweepRemoved(wanted.Ids[index], await OutcomeAsync(wanted.Ids[index], cancel)));
+        return Json(new SweepsRemoved(outcomes));
+
+        async Task<string> OutcomeAsync(string id, CancellationToken cancel)
+        {
+            try
+            {
+                return (await _host.RemoveAsync(id, cancel)).NameOf();
+            }
+            catch (Exception e) when (e is DamagedArtifactException || StoreFaults.IsStoreFault(e, cancel))
+            {
+                Log.StoreFailed(_logger, e, request.Method, request.Path);
+                return "failed"; // the others are told of all the same
+            }
         }
     });
 
@@ -283,10 +391,10 @@ public sealed class SweepHandlers
         {
             return Problem.InvalidRequest(e.Faults, e.Faults.Count);
         }
-        catch (BodyTooLargeException)
+        catch (BodyTooLargeException e)
         {
             headers.Connection = "close"; // what is left of the body is not read
-            return Problem.BodyTooLarge(_limits.BodyBytes);
+            return Problem.BodyTooLarge(e.MostBytes);
         }
         catch (QueueFullException e)
         {

@@ -1,6 +1,7 @@
 using HeadPatching.Functions.Orchestration;
 using HeadPatching.Reports;
 using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
@@ -9,6 +10,7 @@ using HeadPatching.Sweeps.Workflow;
 using HeadPatching.Testing;
 using Microsoft.DurableTask.Client;
 using Microsoft.DurableTask.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace HeadPatching.Functions.Tests;
 
@@ -32,6 +34,12 @@ internal sealed class DurableSweeps : IAsyncDisposable
 
     /// <summary>The models that there are: the demo model, <c>large</c>, <c>deep</c> and <c>broken</c>.</summary>
     public ModelCatalog Catalog { get; private set; } = null!;
+
+    /// <summary>What callbacks are signed with.</summary>
+    public const string CallbackSecret = "a secret of the tests";
+
+    /// <summary>The callbacks that are to be sent.</summary>
+    public CallbackDeliveries Callbacks { get; private set; } = null!;
 
     /// <summary>The host's clock.</summary>
     public ShiftedTime Time { get; } = new();
@@ -63,7 +71,8 @@ internal sealed class DurableSweeps : IAsyncDisposable
 
     /// <param name="activitiesAtOnce">How many activities may run at once; null: as many as there are cores.</param>
     /// <param name="slots">How many of them have a place, as <see cref="AppSettings.ActivitiesAtOnce"/> says; null: all.</param>
-    public static async Task<DurableSweeps> StartAsync(int? activitiesAtOnce = null, int? slots = null)
+    /// <param name="callbackHosts">Hosts that callbacks may go to; null: none.</param>
+    public static async Task<DurableSweeps> StartAsync(int? activitiesAtOnce = null, int? slots = null, IReadOnlyList<string>? callbackHosts = null)
     {
         var sweeps = new DurableSweeps();
         string models = sweeps._folder["models"];
@@ -76,15 +85,26 @@ internal sealed class DurableSweeps : IAsyncDisposable
         var activities = new SweepActivities(
             store,
             new ActivityTable(sweeps.Working = new WatchedStore(store), sweeps.Catalog, sweeps._models, ReportFiles.All, TimeProvider.System),
-            new FairSlots(slots ?? activitiesAtOnce ?? Environment.ProcessorCount, TimeProvider.System));
+            new FairSlots(slots ?? activitiesAtOnce ?? Environment.ProcessorCount, TimeProvider.System),
+            sweeps.Callbacks = new CallbackDeliveries(
+                store,
+                CallbackSender.Create(CallbackHosts.Parse(callbackHosts ?? [], "hosts"), CallbackSecret, "secret", TimeProvider.System),
+                sweeps.Time,
+                NullLogger<CallbackDeliveries>.Instance));
         sweeps._durable = await InMemoryDurableHost.StartAsync(activitiesAtOnce ?? Environment.ProcessorCount, registry =>
         {
-            registry.AddOrchestratorFunc(SweepOrchestrator.Name, context =>
+            registry.AddOrchestratorFunc<bool, SweepSummary>(SweepOrchestrator.Name, (context, _) =>
             {
                 Interlocked.Increment(ref sweeps._orchestratorRuns);
                 return SweepOrchestrator.RunAsync(context);
             });
             registry.AddOrchestratorFunc<PartsInput, WorkReport>(SweepOrchestrator.PartsName, (context, _) => SweepOrchestrator.RunPartsAsync(context)); // GetInput needs the type here, unlike in the app
+            registry.AddOrchestratorFunc<ActivityInput, object?>(SweepOrchestrator.CallbackName, async (context, _) =>
+            {
+                await SweepOrchestrator.RunCallbackAsync(context);
+                return null;
+            });
+            registry.AddActivityFunc<ActivityInput>(SweepOrchestrator.SendCallbackName, (_, input) => activities.SendCallbackAsync(input, CancellationToken.None));
             Add(ActivityNames.PlanSweep, activities.PlanAsync);
             Add(ActivityNames.CacheActivations, activities.CacheAsync);
             Add(ActivityNames.SumActivations, activities.SumAsync);

@@ -5,6 +5,7 @@ using HeadPatching.Core.Prompts;
 using HeadPatching.Functions.Orchestration;
 using HeadPatching.Reports;
 using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
@@ -13,6 +14,7 @@ using HeadPatching.Sweeps.Storage;
 using HeadPatching.Sweeps.Workflow;
 using HeadPatching.Testing;
 using Microsoft.DurableTask.Client;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace HeadPatching.Functions.Tests;
 
@@ -146,7 +148,7 @@ public class ManyPartsTests
         await local.ReplaceTextAsync(SweepArtifacts.CancelMark(Id), "", TestContext.Current.CancellationToken);
         using var models = new LoadedModels(catalog, threads: 1);
         IArtifactStore store = RemoteStore.Over(local, out ConcurrentQueue<string> calls);
-        var activities = new SweepActivities(store, new ActivityTable(store, catalog, models, [], TimeProvider.System), new FairSlots(2, TimeProvider.System));
+        var activities = new SweepActivities(store, new ActivityTable(store, catalog, models, [], TimeProvider.System), new FairSlots(2, TimeProvider.System), new CallbackDeliveries(store, sender: null, TimeProvider.System, NullLogger<CallbackDeliveries>.Instance));
 
         foreach (Func<ActivityInput, CancellationToken, Task> activity in (Func<ActivityInput, CancellationToken, Task>[])[activities.PlanAsync, activities.CacheAsync, activities.PatchAsync, activities.AssembleAsync])
         {

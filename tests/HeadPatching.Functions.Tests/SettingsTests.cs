@@ -1,8 +1,13 @@
 using System.Reflection;
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Faults;
+using HeadPatching.Http.Serving;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.ResponseCompression;
 using Microsoft.Azure.Functions.Worker;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace HeadPatching.Functions.Tests;
 
@@ -103,10 +108,11 @@ public class SettingsTests
     {
         string[] triggers = [.. typeof(Triggers.SweepTriggers).GetMethods().Select(method => method.GetCustomAttribute<FunctionAttribute>()?.Name).OfType<string>()];
         Assert.Equal("UnknownRoute", triggers.Max(StringComparer.OrdinalIgnoreCase));
+        Assert.All(["GetEvents", "GetRequest"], name => Assert.True(triggers.Contains(name) && string.Compare(name, "GetSweepPart", StringComparison.OrdinalIgnoreCase) < 0));
     }
 
     [Fact]
-    public void Only_the_page_and_the_two_health_calls_need_no_key()
+    public void Only_the_pages_and_the_two_health_calls_need_no_key()
     {
         string[] anonymous =
         [
@@ -118,7 +124,24 @@ public class SettingsTests
                 .Select(trigger => trigger!.Route!)
                 .Order(StringComparer.Ordinal),
         ];
-        Assert.Equal(["api/health", "api/health/live", "pages/{file}", "{ignored:maxlength(0)?}"], anonymous);
+        Assert.Equal(["api/health", "api/health/live", "docs", "pages/{file}", "{ignored:maxlength(0)?}"], anonymous);
+    }
+
+    [Fact]
+    public async Task An_answer_is_compressed_where_its_caller_takes_that()
+    {
+        await using ServiceProvider services = new ServiceCollection().AddLogging().AddResponseCompression(Compression.Configure).BuildServiceProvider();
+        foreach (var (type, encodings) in ((string, string[])[])[("application/json", ["br"]), ("image/png", [])])
+        {
+            var http = new DefaultHttpContext { RequestServices = services };
+            http.Request.Headers.AcceptEncoding = "br";
+            using var body = new MemoryStream();
+            http.Response.Body = body;
+            var answer = new Triggers.CompressedAnswers.Answer(Results.Text(new string('a', 10_000), type), services.GetRequiredService<IResponseCompressionProvider>());
+            await answer.ExecuteAsync(http);
+            Assert.Equal(encodings, http.Response.Headers.ContentEncoding.ToArray());
+            Assert.Equal(encodings.Length == 0, body.Length == 10_000);
+        }
     }
 
     private static JsonNode Read(string file) => JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, file)))!;

@@ -2,6 +2,7 @@ using HeadPatching.Core.Faults;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Functions.Orchestration;
 using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
@@ -10,6 +11,7 @@ using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Sweeps.Workflow;
 using HeadPatching.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace HeadPatching.Functions.Tests;
 
@@ -107,7 +109,7 @@ public class SharedStoreTests
         var catalog = new ModelCatalog();
         using var models = new LoadedModels(catalog, threads: 1);
         var places = new FairSlots(1, TimeProvider.System);
-        var activities = new SweepActivities(store, new ActivityTable(local, catalog, models, [], TimeProvider.System), places);
+        var activities = new SweepActivities(store, new ActivityTable(local, catalog, models, [], TimeProvider.System), places, new CallbackDeliveries(store, sender: null, TimeProvider.System, NullLogger<CallbackDeliveries>.Instance));
         IDisposable taken = await places.TakeAsync("another", Stop);
         IDisposable beginner = await places.TakeAsync("yet another", Stop);
         Task<Served<PlanSize>> planning = activities.PlanAsync(new ActivityInput(id), Stop);

@@ -204,7 +204,7 @@ public sealed class RefusedRequestTests(ApiFixture api)
         api.RequireServe(); // in Azure Functions these two are the platform's own answers
         await unknown.ReadProblemAsync(HttpStatusCode.NotFound, "unknown-route");
         await method.ReadProblemAsync(HttpStatusCode.MethodNotAllowed, "method-not-allowed");
-        Assert.Equal(["GET", "POST"], method.Content.Headers.Allow.Order());
+        Assert.Equal(["GET", "HEAD", "POST"], method.Content.Headers.Allow.Order());
     }
 
     [Fact]

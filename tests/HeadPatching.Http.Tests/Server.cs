@@ -23,15 +23,14 @@ internal sealed partial class Server : IDisposable
     public static Task<Server> StartAsync(string folder, params string[] arguments) => StartAsync(folder, heapMiB: null, arguments);
 
     /// <summary>Starts one whose managed heap may be so large and no larger: a server that needs more ends.</summary>
-    public static async Task<Server> StartAsync(string folder, int? heapMiB, string[] arguments)
+    public static Task<Server> StartAsync(string folder, int? heapMiB, string[] arguments) => StartAsync(
+        folder, heapMiB is int mebibytes ? new Dictionary<string, string> { ["DOTNET_GCHeapHardLimit"] = $"{(long)mebibytes << 20:x}" } : [], arguments);
+
+    /// <summary>Starts one with some environment variables of its own.</summary>
+    public static async Task<Server> StartAsync(string folder, Dictionary<string, string> environment, string[] arguments)
     {
         // Downloaded models go to the user's data; a test has a user of its own.
-        var data = new Dictionary<string, string> { ["XDG_DATA_HOME"] = Directory.CreateDirectory(Path.Combine(folder, "data")).FullName };
-        if (heapMiB is int mebibytes)
-        {
-            data["DOTNET_GCHeapHardLimit"] = $"{(long)mebibytes << 20:x}";
-        }
-
+        var data = new Dictionary<string, string>(environment) { ["XDG_DATA_HOME"] = Directory.CreateDirectory(Path.Combine(folder, "data")).FullName };
         string[] urls = arguments.Contains("--urls") ? [] : ["--urls", "http://127.0.0.1:0"];
         HeadpatchProcess process = HeadpatchProcess.Start(folder, data, ["serve", .. urls, .. arguments]);
         for (int tries = 0; tries < 2400; tries++)

@@ -166,8 +166,8 @@ public partial class CompiledTemplateTests
         Assert.True(Seconds(probes["Startup"]) >= 300 && Seconds(probes["Liveness"]) > 300 && Seconds(probes["Readiness"]) >= 300);
 
         string functions = RepositoryFolder.Read("src/HeadPatching.Functions/Triggers/SweepTriggers.cs");
-        Assert.Contains("AuthorizationLevel.Anonymous, \"get\", Route = \"api/health\"", functions, StringComparison.Ordinal);
-        Assert.Contains("AuthorizationLevel.Anonymous, \"get\", Route = \"api/health/live\"", functions, StringComparison.Ordinal);
+        Assert.Contains("AuthorizationLevel.Anonymous, \"get\", \"head\", Route = \"api/health\"", functions, StringComparison.Ordinal);
+        Assert.Contains("AuthorizationLevel.Anonymous, \"get\", \"head\", Route = \"api/health/live\"", functions, StringComparison.Ordinal);
 
         // The service takes no more than ten failures of a probe.
         static int Seconds(JsonNode probe) => (int)probe["failureThreshold"]! is <= 10 and int failures ? failures * (int)probe["periodSeconds"]! : 0;

@@ -256,6 +256,9 @@ class Again(unittest.TestCase):
             hp.get("k" + "0" * 24)
         with self.assertRaises(hp.NotFound):
             hp.get("../models")
+        named = hp.sweep(name="found by its name")
+        self.assertEqual([sweep.id for sweep in hp.sweeps(status="completed,failed", model="ioi-demo", search="its FOUND")], [named.id])
+        self.assertEqual(hp.sweeps(search="nothing is called so"), [])
         everything = [sweep.id for sweep in hp.sweeps()]
         from headpatching import _client
 

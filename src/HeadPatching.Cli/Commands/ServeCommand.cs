@@ -45,7 +45,20 @@ internal static class ServeCommand
             AllowMultipleArgumentsPerToken = true,
         };
 
-        var command = new Command("serve", "Serve the HTTP API and its page on this machine") { urls, store, models, parallelism, queued, connections, hosts };
+        var origins = new Option<string[]>("--cors-origin")
+        {
+            Description = "An origin whose pages may call this server, such as a notebook's; none by default",
+            HelpName = "https://HOST[:PORT]",
+            AllowMultipleArgumentsPerToken = true,
+        };
+        var callbacks = new Option<string[]>("--callback-hosts")
+        {
+            Description = $"Hosts that a sweep's callback may go to, signed with the secret in {ServeOptions.CallbackSecretVariable}; none by default. A private address must itself be named",
+            HelpName = "HOST[:PORT]",
+            AllowMultipleArgumentsPerToken = true,
+        };
+
+        var command = new Command("serve", "Serve the HTTP API and its page on this machine") { urls, store, models, parallelism, queued, connections, hosts, origins, callbacks };
 
         // Not an asynchronous action: for one, the library would end the process on Ctrl-C before the server has stopped by itself.
         command.SetAction(parsed => Run(new ServeOptions
@@ -57,6 +70,9 @@ internal static class ServeCommand
             MostQueued = parsed.GetValue(queued),
             MostConnections = parsed.GetValue(connections) ?? ServeOptions.DefaultMostConnections,
             AllowedHosts = parsed.GetValue(hosts) ?? [],
+            CorsOrigins = parsed.GetValue(origins) ?? [],
+            CallbackHosts = parsed.GetValue(callbacks) ?? [],
+            CallbackSecret = Environment.GetEnvironmentVariable(ServeOptions.CallbackSecretVariable),
         }));
         return command;
     }

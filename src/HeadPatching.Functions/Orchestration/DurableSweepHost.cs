@@ -66,13 +66,14 @@ public sealed class DurableSweepHost : ISweepHost
         SweepIds.IsValid(sweepId) && await Store.FindStatusAsync(sweepId, cancellationToken) is SweepStatus stored ? await StatusAsync(stored, cancellationToken) : null;
 
     /// <inheritdoc/>
-    public async Task<SweepPage> ListAsync(int limit = int.MaxValue, string? after = null, CancellationToken cancellationToken = default)
+    public async Task<SweepPage> ListAsync(
+        int limit = int.MaxValue, string? after = null, SweepFilter? filter = null, CancellationToken cancellationToken = default)
     {
         var (stored, _) = await _list.ReadAsync(cancellationToken);
         var statuses = new ConcurrentBag<SweepStatus>();
         await Parallel.ForEachAsync(stored, new ParallelOptions { MaxDegreeOfParallelism = LooksAtOnce, CancellationToken = cancellationToken }, async (status, stop) =>
             statuses.Add(await StatusAsync(status, stop)));
-        return SweepPage.Of(statuses, limit, after);
+        return SweepPage.Of(statuses, limit, after, filter);
     }
 
     /// <summary>
@@ -202,10 +203,11 @@ public sealed class DurableSweepHost : ISweepHost
 
     private async Task ScheduleAsync(string id, CancellationToken cancellationToken)
     {
+        bool hasCallback = await Store.ExistsAsync(SweepArtifacts.Callback(id), cancellationToken);
         try
         {
             await _client.ScheduleNewOrchestrationInstanceAsync(
-                SweepOrchestrator.Name, input: null, new StartOrchestrationOptions(InstanceId: id), cancellationToken);
+                SweepOrchestrator.Name, hasCallback, new StartOrchestrationOptions(InstanceId: id), cancellationToken);
         }
         catch (Exception) when (cancellationToken.IsCancellationRequested is false)
         {

@@ -1,5 +1,6 @@
 using HeadPatching.Core.Faults;
 using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Plans;
@@ -15,19 +16,25 @@ public sealed class SweepActivities
     /// <summary>How long an activity waits for a place where its sweep has one on this host; then it is turned away, for another host to take or to come again.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.6);
 
+    /// <summary>Longer than a callback's orchestration waits between two attempts.</summary>
+    private static readonly TimeSpan LongestCallbackWait = TimeSpan.FromHours(2);
+
     private readonly IArtifactStore _store;
     private readonly ActivityTable _activities;
     private readonly FairSlots _slots;
+    private readonly CallbackDeliveries _callbacks;
 
     /// <summary>Makes the functions.</summary>
     /// <param name="store">Where artifacts are kept.</param>
     /// <param name="activities">What they do.</param>
     /// <param name="slots">The places of this host in which they run.</param>
-    public SweepActivities(IArtifactStore store, ActivityTable activities, FairSlots slots)
+    /// <param name="callbacks">The callbacks that are to be sent.</param>
+    public SweepActivities(IArtifactStore store, ActivityTable activities, FairSlots slots, CallbackDeliveries callbacks)
     {
         _store = store;
         _activities = activities;
         _slots = slots;
+        _callbacks = callbacks;
     }
 
     /// <summary>Plans the sweep.</summary>
@@ -57,6 +64,11 @@ public sealed class SweepActivities
     /// <summary>Assembles the result.</summary>
     [Function(ActivityNames.AssembleSweep)]
     public Task<Served<AssembleReport>> AssembleAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<AssembleReport>(ActivityNames.AssembleSweep, input, stopping);
+
+    /// <summary>Sends the callback of a sweep that has ended; fails where it does not arrive, to be run again later.</summary>
+    [Function(SweepOrchestrator.SendCallbackName)]
+    public Task SendCallbackAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) =>
+        _callbacks.DeliverAsync(input.SweepId, input.Ended ?? SweepState.Completed, LongestCallbackWait, stopping);
 
     private Task<Served<T>> RunAsync<T>(string name, ActivityInput input, CancellationToken stopping) => UnlessCancelledAsync(
         input,

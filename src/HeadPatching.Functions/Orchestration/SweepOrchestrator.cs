@@ -1,4 +1,5 @@
 using HeadPatching.Sweeps.Activities;
+using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Workflow;
 using Microsoft.Azure.Functions.Worker;
 using Microsoft.DurableTask;
@@ -11,10 +12,46 @@ public static class SweepOrchestrator
     /// <summary>The orchestrator's name.</summary>
     public const string Name = "Sweep";
 
-    /// <summary>Runs the workflow.</summary>
+    /// <summary>Runs the workflow. The input says whether somebody is then to be told of its end.</summary>
     [Function(Name)]
-    public static Task<SweepSummary> RunAsync([OrchestrationTrigger] TaskOrchestrationContext context) =>
-        SweepWorkflow.RunAsync(new DurableSweepContext(context));
+    public static async Task<SweepSummary> RunAsync([OrchestrationTrigger] TaskOrchestrationContext context)
+    {
+        SweepState end = SweepState.Failed;
+        try
+        {
+            SweepSummary summary = await SweepWorkflow.RunAsync(new DurableSweepContext(context));
+            end = SweepState.Completed;
+            return summary;
+        }
+        finally
+        {
+            if (context.GetInput<bool>())
+            {
+                BeginCallback(context, end);
+            }
+        }
+    }
+
+    /// <summary>The name of the orchestrator of a callback.</summary>
+    public const string CallbackName = "SweepCallback";
+
+    /// <summary>The name of the activity that sends it.</summary>
+    public const string SendCallbackName = "SendCallback";
+
+    // For some hours, while hosts come and go. What did not arrive by then is tried further by the timer (TidyTrigger).
+    private static readonly TaskOptions CallbackRetries = TaskOptions.FromRetryPolicy(new RetryPolicy(6, TimeSpan.FromSeconds(5), 4, TimeSpan.FromHours(1)));
+
+    /// <summary>Sends the callback of a sweep that has ended.</summary>
+    [Function(CallbackName)]
+    public static Task RunCallbackAsync([OrchestrationTrigger] TaskOrchestrationContext context) =>
+        context.CallActivityAsync(SendCallbackName, context.GetInput<ActivityInput>(), CallbackRetries);
+
+    /// <summary>
+    /// Begins an orchestration and does not wait for it: it goes on when this one has ended, as the receiver is told that it has, and however long the
+    /// receiver does not answer.
+    /// </summary>
+    private static void BeginCallback(TaskOrchestrationContext context, SweepState state) => _ = context.CallSubOrchestratorAsync(
+        CallbackName, new ActivityInput(context.InstanceId) { Ended = state }, new SubOrchestrationOptions(instanceId: $"{PartsPrefix(context.InstanceId)}callback"));
 
     /// <summary>The name of the orchestrator of some parts of a wave.</summary>
     public const string PartsName = "SweepParts";

@@ -14,7 +14,12 @@ public static class PageTriggers
     public static IResult Page([HttpTrigger(AuthorizationLevel.Anonymous, "get", "head", Route = "{ignored:maxlength(0)?}")] HttpRequest request) =>
         Answer(request, "/");
 
-    /// <summary>GET /pages/{file}: what the page is made of.</summary>
+    /// <summary>GET /docs: the description of the API.</summary>
+    [Function("GetDocs")]
+    public static IResult Docs([HttpTrigger(AuthorizationLevel.Anonymous, "get", "head", Route = "docs")] HttpRequest request) =>
+        Answer(request, "/docs");
+
+    /// <summary>GET /pages/{file}: what the pages are made of.</summary>
     [Function("GetPageFile")]
     public static IResult File([HttpTrigger(AuthorizationLevel.Anonymous, "get", "head", Route = "pages/{file}")] HttpRequest request, string file) =>
         Answer(request, $"/pages/{file}");

@@ -26,13 +26,19 @@ public sealed class SweepTriggers
     /// <summary>GET /api/sweeps</summary>
     [Function("ListSweeps")]
     public Task<IResult> ListAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "api/sweeps")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/sweeps")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).ListAsync(request);
+
+    /// <summary>POST /api/sweeps/delete</summary>
+    [Function("RemoveSweeps")]
+    public Task<IResult> RemoveSeveralAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "post", Route = "api/sweeps/delete")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        _handlers.Over(client).RemoveSeveralAsync(request);
 
     /// <summary>GET /api/sweeps/{id}</summary>
     [Function("GetSweep")]
     public Task<IResult> FindAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "api/sweeps/{id}")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/sweeps/{id}")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).FindAsync(request, id);
 
     /// <summary>DELETE /api/sweeps/{id}</summary>
@@ -41,10 +47,22 @@ public sealed class SweepTriggers
         [HttpTrigger(AuthorizationLevel.Function, "delete", Route = "api/sweeps/{id}")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).RemoveAsync(request, id);
 
+    /// <summary>GET /api/sweeps/{id}/events</summary>
+    [Function("GetEvents")]
+    public Task<IResult> EventsAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/sweeps/{id}/events")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
+        _handlers.Over(client).EventsAsync(request, id);
+
+    /// <summary>GET /api/sweeps/{id}/request</summary>
+    [Function("GetRequest")]
+    public Task<IResult> RequestAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/sweeps/{id}/request")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
+        _handlers.Over(client).RequestAsync(request, id);
+
     /// <summary>GET /api/sweeps/{id}/results, /heatmap.png, /heatmap.svg, /heatmap.csv, /heads.csv, /effects.parquet, /report</summary>
     [Function("GetSweepPart")]
     public Task<IResult> PartAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "api/sweeps/{id}/{part}")] HttpRequest request,
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/sweeps/{id}/{part}")] HttpRequest request,
         string id,
         string part,
         [DurableClient] DurableTaskClient client) =>
@@ -55,37 +73,37 @@ public sealed class SweepTriggers
     /// <summary>GET /api/compare</summary>
     [Function("CompareSweeps")]
     public Task<IResult> CompareAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "compare")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/compare")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).CompareAsync(request, ComparisonFiles.Json);
 
     /// <summary>GET /api/compare/page</summary>
     [Function("CompareSweepsPage")]
     public Task<IResult> ComparePageAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "compare/page")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/compare/page")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).CompareAsync(request, ComparisonFiles.Page);
 
     /// <summary>GET /api/models</summary>
     [Function("ListModels")]
     public Task<IResult> ModelsAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "api/models")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/models")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).ModelsAsync(request);
 
     /// <summary>GET /api/openapi.json</summary>
     [Function("GetOpenApi")]
     public Task<IResult> OpenApiAsync(
-        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "api/openapi.json")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/openapi.json")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).OpenApiAsync(request);
 
     /// <summary>GET /api/health, without a key: load balancers have none.</summary>
     [Function("GetHealth")]
     public Task<IResult> HealthAsync(
-        [HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "api/health")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Anonymous, "get", "head", Route = "api/health")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).HealthAsync(request);
 
     /// <summary>GET /api/health/live, without a key either.</summary>
     [Function("GetLiveness")]
     public Task<IResult> LiveAsync(
-        [HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "api/health/live")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        [HttpTrigger(AuthorizationLevel.Anonymous, "get", "head", Route = "api/health/live")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).LiveAsync(request);
 
     /// <summary>
@@ -94,13 +112,15 @@ public sealed class SweepTriggers
     /// </summary>
     [Function("UnknownRoute")]
     public static IResult UnknownRoute(
-        [HttpTrigger(AuthorizationLevel.Function, "get", "post", "put", "patch", "delete", Route = "api/{*path}")] HttpRequest request, string? path) =>
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", "post", "put", "patch", "delete", Route = "api/{*path}")] HttpRequest request, string? path) =>
         SweepHandlers.NoRoute(request, (path ?? "").TrimEnd('/').Split('/') switch
         {
-            ["sweeps"] => ["GET", "POST"],
-            ["sweeps", _] => ["GET", "DELETE"],
-            ["sweeps", _, var part] when SweepPart.All.Any(known => known.Route == part) => ["GET"],
-            ["models" or "health" or "openapi.json" or "compare"] or ["health", "live"] or ["compare", "page"] => ["GET"],
+            ["sweeps"] => ["GET", "HEAD", "POST"],
+            ["sweeps", "delete"] => ["GET", "HEAD", "POST", "DELETE"], // an id like any other, but for POST
+            ["sweeps", _] => ["GET", "HEAD", "DELETE"],
+            ["sweeps", _, "request" or "events"] => ["GET", "HEAD"],
+            ["sweeps", _, var part] when SweepPart.All.Any(known => known.Route == part) => ["GET", "HEAD"],
+            ["models" or "health" or "openapi.json" or "compare"] or ["health", "live"] or ["compare", "page"] => ["GET", "HEAD"],
             _ => [],
         });
 }

@@ -1,7 +1,10 @@
 using System.Text.Json.Serialization;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Http.Requests;
+using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Workflow;
 
 namespace HeadPatching.Http.Answers;
@@ -29,6 +32,41 @@ public sealed record SweepAnswer
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Title { get; init; }
 
+    /// <summary>The name that its request gives it; absent where it gives none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Name { get; init; }
+
+    /// <summary>How many pairs; absent until that is known.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Pairs { get; init; }
+
+    /// <summary>Where it patches; absent of sweeps of versions that did not keep it, as the three that follow.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Positions? Positions { get; init; }
+
+    /// <summary>Which run it patches.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Direction? Direction { get; init; }
+
+    /// <summary>What it measures.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Metric? Metric { get; init; }
+
+    /// <summary>The type it computes in.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Dtype { get; init; }
+
+    /// <summary>The head with the largest |effect|; absent until it is completed, and of sweeps of versions that did not keep it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public HeadEffect? Strongest { get; init; }
+
+    /// <summary>
+    /// The effects to two decimals, [layer][head], for a small picture: of more than 32 layers or heads the strongest of each block of neighbours.
+    /// Absent as <c>strongest</c> is.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double[][]? SmallHeatmap { get; init; }
+
     /// <summary>When it was asked for.</summary>
     public required DateTimeOffset CreatedAt { get; init; }
 
@@ -47,7 +85,10 @@ public sealed record SweepAnswer
     public required SweepLinks Links { get; init; }
 
     /// <summary>A status as an answer has it.</summary>
-    public static SweepAnswer Of(SweepStatus status, string pathBase) => new()
+    /// <param name="status">The status.</param>
+    /// <param name="digest">What is kept of its result; null where there is none.</param>
+    /// <param name="pathBase">What comes before <c>/api</c>.</param>
+    public static SweepAnswer Of(SweepStatus status, SweepDigest? digest, string pathBase) => new()
     {
         Id = status.Id,
         Status = status.Status,
@@ -55,6 +96,14 @@ public sealed record SweepAnswer
         Dataset = status.Dataset,
         Patch = status.Patch,
         Title = status.Title,
+        Name = status.Name,
+        Pairs = digest?.Pairs ?? status.Pairs,
+        Positions = status.Positions,
+        Direction = status.Direction,
+        Metric = status.Metric,
+        Dtype = status.Dtype,
+        Strongest = digest?.Strongest,
+        SmallHeatmap = digest?.Heatmap,
         CreatedAt = status.CreatedAt,
         FinishedAt = status.FinishedAt,
         Progress = status.Progress,

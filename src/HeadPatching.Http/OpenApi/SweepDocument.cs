@@ -6,6 +6,7 @@ using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results.Comparing;
 using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Http.Comparing;
+using HeadPatching.Http.Following;
 using HeadPatching.Http.Requests;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Requests;
@@ -18,22 +19,62 @@ namespace HeadPatching.Http.OpenApi;
 /// <summary>What the generator of the OpenAPI document cannot see for itself.</summary>
 internal static class SweepDocument
 {
+    /// <summary>The tag of every operation.</summary>
+    public const string Tag = "sweeps";
+
+    private const string KeyInHeader = "functionKey", KeyInQuery = "functionKeyInQuery";
+
+    /// <summary>The routes that take no key anywhere.</summary>
+    private static readonly string[] Open = ["getHealth", "getLiveness"];
+
     /// <summary>Sets the generator up.</summary>
     public static void Configure(OpenApiOptions options)
     {
+        options.ShouldInclude = route => !HttpMethods.IsHead(route.HttpMethod ?? ""); // as GET, less the body
         options.AddDocumentTransformer((document, _, _) =>
         {
             document.Info = new OpenApiInfo
             {
                 Title = "HeadPatching",
                 Version = AssembleSweep.Version,
-                Description = "Head-level activation patching as durable sweeps. Errors are application/problem+json with a stable type.",
+                Description = "Head-level activation patching as durable sweeps. Errors are application/problem+json with a stable type. HEAD is answered wherever GET is.",
+                License = new OpenApiLicense { Name = "MIT", Identifier = "MIT" },
             };
-            document.Servers = null; // whatever host it was asked of
+            document.Servers =
+            [
+                new OpenApiServer { Url = "/", Description = "The host that this document was asked of." },
+                new OpenApiServer
+                {
+                    Url = "https://{app}.azurewebsites.net",
+                    Description = "The Functions app.",
+                    Variables = new Dictionary<string, OpenApiServerVariable> { ["app"] = new() { Default = "headpatching", Description = "The app's name." } },
+                },
+            ];
+            document.Tags = new HashSet<OpenApiTag> { new() { Name = Tag, Description = "Sweeps, what they found, and what there is to sweep." } };
+            document.Components ??= new OpenApiComponents();
+            document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
+            {
+                [KeyInHeader] = Key(ParameterLocation.Header, "x-functions-key", "A key of the Functions app."),
+                [KeyInQuery] = Key(ParameterLocation.Query, "code", "The same, where a header cannot be sent."),
+            };
+
+            // Without any: headpatch serve has no login.
+            document.Security =
+            [
+                new OpenApiSecurityRequirement(),
+                new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(KeyInHeader, document)] = [] },
+                new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(KeyInQuery, document)] = [] },
+            ];
             return Task.CompletedTask;
         });
         options.AddOperationTransformer((operation, context, _) =>
         {
+            if (Open.Contains(operation.OperationId))
+            {
+                operation.Security = [];
+                operation.Responses?.Remove($"{StatusCodes.Status401Unauthorized}");
+            }
+
             foreach (var answer in context.Description.ActionDescriptor.EndpointMetadata.OfType<ProducesResponseTypeMetadata>())
             {
                 if (operation.Responses?.GetValueOrDefault($"{answer.StatusCode}") is OpenApiResponse response)
@@ -88,13 +129,39 @@ internal static class SweepDocument
                 Default = ListQuery.DefaultLimit,
             },
         });
-        operation.Parameters.Add(new OpenApiParameter
+        operation.Parameters.Add(InQuery(ListQuery.TokenName, "Where the page before ended: its member continuationToken."));
+        operation.Parameters.Add(InQuery(ListQuery.AfterName, "An earlier name of continuationToken."));
+        operation.Parameters.Add(InQuery(ListQuery.StatusName, "Only sweeps that stand there; several with commas between them, or by several of these.", new OpenApiSchema
         {
-            Name = ListQuery.AfterName,
-            In = ParameterLocation.Query,
-            Description = "Where the page before ended; it is in that page's link next.",
-            Schema = Text(),
-        });
+            Type = JsonSchemaType.Array,
+            Items = new OpenApiSchema { Type = JsonSchemaType.String, Enum = [.. ListQuery.States.Select(state => (JsonNode)state)] },
+        }));
+        operation.Parameters.Add(InQuery(ListQuery.ModelName, "Only sweeps of this model."));
+        operation.Parameters.Add(InQuery(ListQuery.SearchName, "Only sweeps in whose id, name, model, dataset and title every one of these words stands."));
+        return Task.CompletedTask;
+    }
+
+    /// <summary>The query of a sweep's status.</summary>
+    public static Task DescribeWait(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    {
+        operation.Parameters ??= [];
+        operation.Parameters.Add(InQuery(WaitQuery.Name, "How many seconds to wait for a change at the most.", new OpenApiSchema
+        {
+            Type = JsonSchemaType.Integer,
+            Format = "int32",
+            Minimum = "0",
+            Maximum = WaitQuery.MostSeconds.ToString(CultureInfo.InvariantCulture),
+            Default = 0,
+        }));
+        operation.Parameters.Add(new OpenApiParameter { Name = "If-None-Match", In = ParameterLocation.Header, Description = "The ETag of the answer that the caller has.", Schema = Text() });
+        return Task.CompletedTask;
+    }
+
+    /// <summary>The header by which a stream goes on.</summary>
+    public static Task DescribeLastEventId(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    {
+        operation.Parameters ??= [];
+        operation.Parameters.Add(new OpenApiParameter { Name = SweepFollower.LastEventHeader, In = ParameterLocation.Header, Description = "The id of the last event that the caller has had.", Schema = Text() });
         return Task.CompletedTask;
     }
 
@@ -194,6 +261,12 @@ internal static class SweepDocument
         schema.Type = null;
         schema.OneOf = [.. forms];
     }
+
+    private static OpenApiSecurityScheme Key(ParameterLocation place, string name, string description) =>
+        new() { Type = SecuritySchemeType.ApiKey, In = place, Name = name, Description = description };
+
+    private static OpenApiParameter InQuery(string name, string description, OpenApiSchema? schema = null) =>
+        new() { Name = name, In = ParameterLocation.Query, Description = description, Schema = schema ?? Text() };
 
     private static OpenApiSchema Text() => new() { Type = JsonSchemaType.String };
 

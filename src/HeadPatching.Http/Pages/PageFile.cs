@@ -7,7 +7,10 @@ using Microsoft.Net.Http.Headers;
 
 namespace HeadPatching.Http.Pages;
 
-/// <summary>A file of the page that lists sweeps and starts one: the page itself at <c>/</c>, the rest under <c>/pages/</c>, all from this assembly.</summary>
+/// <summary>
+/// A file of the pages: the one that lists sweeps and starts one at <c>/</c>, the description of the API at <c>/docs</c>, and what they are made of under
+/// <c>/pages/</c>, all from this assembly.
+/// </summary>
 public sealed class PageFile
 {
     /// <summary>
@@ -37,10 +40,13 @@ public sealed class PageFile
     public static IReadOnlyList<PageFile> All { get; } =
     [
         new("/", "text/html; charset=utf-8", Index()),
+        new("/docs", "text/html; charset=utf-8", Encoding.UTF8.GetBytes(DocsPage.Html(Encoding.UTF8.GetString(Asset("docs.html"))))),
+        new("/pages/docs.css", Style, Asset("docs.css")),
         new("/pages/page.css", Style, Encoding.UTF8.GetBytes(PageStyle.Css)),
         new("/pages/sweeps.css", Style, Asset("sweeps.css")),
         new("/pages/key.js", Script, Asset("key.js")),
         new("/pages/worker.js", Script, Asset("worker.js")),
+        new("/pages/stamp.js", Script, Asset("stamp.js")),
         new("/pages/sweeps.js", Script, Asset("sweeps.js")),
         new("/pages/icon.svg", "image/svg+xml", Asset("icon.svg")),
     ];

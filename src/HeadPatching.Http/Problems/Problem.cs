@@ -63,8 +63,14 @@ internal static class Problem
     public static IResult TooManyBodies() => Of(
         StatusCodes.Status429TooManyRequests, ProblemTypes.TooManyBodies, "Too many bodies are being read.", "Nothing was stored; try again in a moment.");
 
+    public static IResult TooManyWatchers(int most) => Of(
+        StatusCodes.Status429TooManyRequests,
+        ProblemTypes.TooManyWatchers,
+        "Too many calls follow sweeps.",
+        $"{most} may at once. Ask for the sweep's status now and then, or try again later.");
+
     public static IResult BodyTooLarge(int mostBytes) => Of(
-        StatusCodes.Status413PayloadTooLarge, ProblemTypes.BodyTooLarge, "The body is too large.", $"At most {mostBytes} bytes are read. Split the pairs over several sweeps.");
+        StatusCodes.Status413PayloadTooLarge, ProblemTypes.BodyTooLarge, "The body is too large.", $"At most {mostBytes} bytes are read. Split it over several calls.");
 
     public static IResult StoreUnavailable() => Of(
         StatusCodes.Status503ServiceUnavailable,

@@ -53,6 +53,9 @@ public static class ProblemTypes
     /// <summary>429: other requests' bodies fill the memory that there is for them; worth another try at once.</summary>
     public const string TooManyBodies = Prefix + "too-many-bodies";
 
+    /// <summary>429: as many calls follow sweeps as may; ask for the status instead, or try again.</summary>
+    public const string TooManyWatchers = Prefix + "too-many-watchers";
+
     /// <summary>500: a fault of the server.</summary>
     public const string Internal = Prefix + "internal";
 

@@ -16,7 +16,7 @@ internal static class BoundedBody
     {
         if (request.ContentLength > mostBytes)
         {
-            throw new BodyTooLargeException();
+            throw new BodyTooLargeException(mostBytes);
         }
 
         byte[] buffer = new byte[Math.Min(mostBytes, (request.ContentLength ?? FirstBytes) + 1)];
@@ -27,7 +27,7 @@ internal static class BoundedBody
             {
                 if (length > mostBytes)
                 {
-                    throw new BodyTooLargeException();
+                    throw new BodyTooLargeException(mostBytes);
                 }
 
                 Array.Resize(ref buffer, (int)Math.Min(mostBytes + 1L, buffer.Length * 2L));

@@ -27,6 +27,9 @@ public sealed record RequestLimits
     /// <summary>Characters of a short text: an answer, a name, a key. Default: 200.</summary>
     public int ShortTextCharacters { get; init; } = 200;
 
+    /// <summary>Calls that follow a sweep at once: streams of events, and calls that wait for a change. Default: 64.</summary>
+    public int Watchers { get; init; } = 64;
+
     /// <summary>The memory that a request may ask for, in MiB. Default: 8,192.</summary>
     public int MemoryMiB { get; init; } = 8_192;
 }

@@ -3,6 +3,7 @@ using HeadPatching.Core.Faults;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
@@ -35,13 +36,14 @@ internal sealed class SweepRequestReader
     /// <returns>The sweep, and whether only its plan is asked for.</returns>
     /// <exception cref="RefusedRequestException">It cannot be swept; carries the faults.</exception>
     public static async Task<(SweepRequest Sweep, bool PlanOnly)> ReadAsync(
-        ReadOnlyMemory<byte> utf8, RequestLimits limits, IModelCatalog catalog, CancellationToken cancellationToken)
+        ReadOnlyMemory<byte> utf8, RequestLimits limits, IModelCatalog catalog, CallbackHosts callbacks, CancellationToken cancellationToken)
     {
         var reader = new SweepRequestReader(limits);
         SweepRequest request = reader.ReadBody(utf8);
         if (reader._faults.First.All(fault => fault.Where != "$"))
         {
             await reader.CheckAsync(request, catalog, cancellationToken);
+            reader.CheckCallback(request.Callback, callbacks);
         }
 
         return reader._faults.Count == 0 ? (request, reader._planOnly) : throw new RefusedRequestException(reader._faults.First, reader._faults.Count);
@@ -98,7 +100,7 @@ internal sealed class SweepRequestReader
         OptionType.Whole => WholeNumber(value, option.Name),
         OptionType.Number => Number(value, option.Name),
         OptionType.Flag => Flag(value, option.Name),
-        OptionType.ShortText => ShortText(value, option.Name),
+        OptionType.ShortText text => Text(value, option.Name, text.Most ?? _limits.ShortTextCharacters),
         OptionType.Indices => Indices(value, option.Name),
         OptionType.PathReceivers => Receivers(value, option.Name),
         OptionType.TokenWeights => OptionType.TokenWeights.Read(value, message => _faults.Add(FaultKinds.Malformed, option.Name, message)),
@@ -124,6 +126,14 @@ internal sealed class SweepRequestReader
         if (request.MemoryMiB > _limits.MemoryMiB)
         {
             _faults.Add(FaultKinds.TooLarge, "memoryMiB", $"A sweep may take {_limits.MemoryMiB} MiB at the most.");
+        }
+    }
+
+    private void CheckCallback(string? callback, CallbackHosts callbacks)
+    {
+        if (callback is not null && callbacks.FaultOf(callback) is string fault)
+        {
+            _faults.Add(FaultKinds.InvalidOption, "callback", fault);
         }
     }
 

@@ -38,6 +38,19 @@ internal static class ServeAddresses
         return LoopbackHosts.Concat(urls.Select(url => Parse(url)!.Host)).Concat(named).Concat(own).ToHashSet(StringComparer.OrdinalIgnoreCase);
     }
 
+    /// <summary>Checks the origins whose pages may call.</summary>
+    /// <exception cref="InvalidInputException">One is no origin as a browser sends it.</exception>
+    public static IReadOnlySet<string> Origins(IReadOnlyList<string> named)
+    {
+        Fault[] faults = [.. named.Where(origin => !IsOrigin(origin)).Select(origin => new Fault(
+            FaultKinds.InvalidOption, "--cors-origin", $"'{origin}' is no origin. It has the form https://HOST or https://HOST:PORT, without a path, and * is none."))];
+        return faults.Length > 0 ? throw new InvalidInputException(faults) : named.ToHashSet(StringComparer.Ordinal);
+    }
+
+    private static bool IsOrigin(string origin) =>
+        Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https" && uri.GetLeftPart(UriPartial.Authority) == origin && uri.UserInfo.Length == 0
+        && !origin.Contains('*', StringComparison.Ordinal);
+
     /// <summary>What to know of where the server listens; null where there is nothing to say.</summary>
     public static string? Warning(IReadOnlyList<string> urls) => IsWide(urls)
         ? "Other machines can reach this server, and there is no login: whoever does may start, read and delete sweeps. Put it behind one, or listen on 127.0.0.1."

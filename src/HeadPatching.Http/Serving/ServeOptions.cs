@@ -31,4 +31,16 @@ public sealed record ServeOptions
 
     /// <summary>Host names that requests may ask for beside the machine's own; <c>*</c> for any.</summary>
     public IReadOnlyList<string> AllowedHosts { get; init; } = [];
+
+    /// <summary>Origins such as <c>https://notebooks.example.org</c> whose pages may call this server.</summary>
+    public IReadOnlyList<string> CorsOrigins { get; init; } = [];
+
+    /// <summary>Hosts that callbacks may go to; none: no callback is taken.</summary>
+    public IReadOnlyList<string> CallbackHosts { get; init; } = [];
+
+    /// <summary>The environment variable of <see cref="CallbackSecret"/>: on a command line every user of the machine would see it.</summary>
+    public const string CallbackSecretVariable = "HEADPATCHING_CALLBACK_SECRET";
+
+    /// <summary>The secret that callbacks are signed with.</summary>
+    public string? CallbackSecret { get; init; }
 }

@@ -4,6 +4,7 @@ using HeadPatching.Http.Pages;
 using HeadPatching.Http.Problems;
 using HeadPatching.Http.Requests;
 using HeadPatching.Reports;
+using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Storage;
@@ -28,12 +29,15 @@ public static class SweepServer
     public static async Task RunAsync(ServeOptions options, Action<string> warn, Action<IReadOnlyCollection<string>> listening)
     {
         IReadOnlySet<string>? allowedHosts = ServeAddresses.AllowedHosts(options.Urls, options.AllowedHosts);
+        IReadOnlySet<string> origins = ServeAddresses.Origins(options.CorsOrigins);
+        CallbackHosts callbacks = CallbackHosts.Parse(options.CallbackHosts, "--callback-hosts");
+        CallbackSender? sender = CallbackSender.Create(callbacks, options.CallbackSecret, ServeOptions.CallbackSecretVariable, TimeProvider.System);
         CheckModels(options.Models);
         IArtifactStore store = options.OpenStore();
         var catalog = new ModelCatalog(options.Models, stored: new StoredModels(store, new ModelCache()));
         await store.CheckAsync();
 
-        await using WebApplication app = Build(options, store, catalog, allowedHosts);
+        await using WebApplication app = Build(options, store, catalog, allowedHosts, origins, callbacks, sender);
         await StartAsync(app, options.Urls);
         if (ServeAddresses.Warning(options.Urls) is string warning)
         {
@@ -46,7 +50,14 @@ public static class SweepServer
         await app.WaitForShutdownAsync();
     }
 
-    private static WebApplication Build(ServeOptions options, IArtifactStore store, ModelCatalog catalog, IReadOnlySet<string>? allowedHosts)
+    private static WebApplication Build(
+        ServeOptions options,
+        IArtifactStore store,
+        ModelCatalog catalog,
+        IReadOnlySet<string>? allowedHosts,
+        IReadOnlySet<string> origins,
+        CallbackHosts callbacks,
+        CallbackSender? sender)
     {
         // The content root is the program's own folder: settings that lie about where the user happens to be are none of ours.
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
@@ -65,6 +76,11 @@ public static class SweepServer
         // That it cannot start, such as on a port in use, is said in one line by whoever called; not before it with a stack trace.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.Services.AddSweepApi();
+        builder.Services.AddSingleton(callbacks);
+        builder.Services.AddSingleton(services => new CallbackDeliveries(store, sender, TimeProvider.System, services.GetRequiredService<ILogger<CallbackDeliveries>>()));
+        builder.Services.AddHostedService<CallbackService>();
+        builder.Services.AddResponseCompression(Compression.Configure);
+        builder.Services.AddCors(cors => cors.AddDefaultPolicy(CrossOrigin.Policy(origins)));
         builder.Services.AddSingleton<IModelCatalog>(catalog);
         builder.Services.AddSingleton(services => new InProcessEngine(
             store,
@@ -78,12 +94,18 @@ public static class SweepServer
         app.UseExceptionHandler(failed => failed.Run(context =>
             Problem.OfStatus(StatusCodes.Status500InternalServerError).ExecuteAsync(context)));
         app.UseStatusCodePages(context => Problem.OfStatus(context.HttpContext.Response.StatusCode).ExecuteAsync(context.HttpContext));
-        app.Use(next => new SameSiteGuard(next, allowedHosts).InvokeAsync);
+        app.UseResponseCompression();
+        app.Use(next => new SameSiteGuard(next, allowedHosts, origins).InvokeAsync);
+        if (origins.Count > 0)
+        {
+            app.UseCors();
+        }
+
         app.UseRouting();
         app.MapSweepApi();
         foreach (PageFile file in PageFile.All)
         {
-            app.MapGet(file.Path, file.Answer).ExcludeFromDescription();
+            app.MapGet(file.Path, file.Answer).ExcludeFromDescription().AlsoHead();
         }
 
         return app;

@@ -1,3 +1,6 @@
+using System.Text.Json.Serialization;
+using HeadPatching.Sweeps.Engine;
+
 namespace HeadPatching.Sweeps.Activities;
 
 /// <summary>An activity's input: names, never tensors. Everything else is in the store under names that follow from these.</summary>
@@ -7,6 +10,10 @@ public sealed record ActivityInput(string SweepId, int Part = 0)
 {
     /// <summary>For assembling: what the activities before it did.</summary>
     public WorkReport? Done { get; init; }
+
+    /// <summary>For a callback: how the sweep ended.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SweepState? Ended { get; init; }
 }
 
 /// <summary>What an activity did, or several together.</summary>

@@ -3,6 +3,7 @@ using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
+using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
@@ -65,6 +66,7 @@ public sealed class AssembleSweep
                     cancellationToken,
                     async (file, stop) => await _store.WriteIfAbsentAsync(
                         SweepArtifacts.Result(input.SweepId, file.Name), (stream, cancel) => file.WriteAsync(finished, stream, cancel), stop));
+                await _store.WriteJsonIfAbsentAsync(SweepArtifacts.Digest(input.SweepId), SweepDigest.Of(result), cancellationToken);
                 await _store.WriteIfAbsentAsync(results, (stream, cancel) => ResultJson.WriteAsync(result, stream, cancel), cancellationToken); // last: where it is, all are
             }
             catch (MissingRunsException)

@@ -165,8 +165,9 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
         : await Store.FindStatusAsync(sweepId, cancellationToken);
 
     /// <inheritdoc/>
-    public async Task<SweepPage> ListAsync(int limit = int.MaxValue, string? after = null, CancellationToken cancellationToken = default) =>
-        SweepPage.Of((await _list.ReadAsync(cancellationToken)).Sweeps, limit, after);
+    public async Task<SweepPage> ListAsync(
+        int limit = int.MaxValue, string? after = null, SweepFilter? filter = null, CancellationToken cancellationToken = default) =>
+        SweepPage.Of((await _list.ReadAsync(cancellationToken)).Sweeps, limit, after, filter);
 
     /// <inheritdoc/>
     public async Task<Removal> RemoveAsync(string sweepId, CancellationToken cancellationToken = default)

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Requests;
@@ -41,6 +42,30 @@ public sealed record SweepStatus
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Title { get; init; }
 
+    /// <summary>The name that the request gives it; null where it gives none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Name { get; init; }
+
+    /// <summary>How many pairs it is asked to sweep, where the request says so; null otherwise.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Pairs { get; init; }
+
+    /// <summary>Where it patches; null in the statuses of versions before this, as the three that follow.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Positions? Positions { get; init; }
+
+    /// <summary>Which run it patches.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Direction? Direction { get; init; }
+
+    /// <summary>What it measures.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Metric? Metric { get; init; }
+
+    /// <summary>The type it computes in.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Dtype { get; init; }
+
     /// <summary>When it was asked for.</summary>
     public required DateTimeOffset CreatedAt { get; init; }
 
@@ -68,6 +93,12 @@ public sealed record SweepStatus
         Dataset = stored.Request.DatasetName(),
         Patch = stored.Request.Patch,
         Title = SweepTitle.Of(stored.Request.Patch, stored.Request.Ablation, stored.Request.Receivers, stored.Request.Method),
+        Name = stored.Request.Name,
+        Pairs = stored.Request.PairIndices?.Count ?? stored.Request.Pairs?.Count ?? stored.Request.Count,
+        Positions = stored.Request.Positions,
+        Direction = stored.Request.RunPatched(),
+        Metric = stored.Request.Measured(),
+        Dtype = stored.Request.Dtype,
         CreatedAt = stored.CreatedAt,
         Progress = new SweepProgress(SweepPhase.Planning),
     };

@@ -184,7 +184,7 @@ public sealed record PlannedSweep(SweepPlan Header, IReadOnlyList<PlannedPart> P
     /// <summary>What makes a sweep the same one: everything that its result depends on.</summary>
     public string Content() => string.Join(
         '\n',
-        JsonSerializer.Serialize(Header.Request.Said() with { Model = Header.Model.Name, Dataset = Header.Dataset, Name = null, Count = null }, ResultJson.Compact),
+        JsonSerializer.Serialize(Header.Request.Said() with { Model = Header.Model.Name, Dataset = Header.Dataset, Name = null, Count = null, Callback = null }, ResultJson.Compact),
         Header.Source.Fingerprint,
         Header.Source.Device,
         Numerics.Version,

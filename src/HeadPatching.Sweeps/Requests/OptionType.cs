@@ -138,7 +138,8 @@ public abstract record OptionType
 
     /// <summary>A short text.</summary>
     /// <param name="Form">How help writes it.</param>
-    public sealed record ShortText(string Form) : OptionType
+    /// <param name="Most">The most characters of it over HTTP; null: as of any short text.</param>
+    public sealed record ShortText(string Form, int? Most = null) : OptionType
     {
         /// <inheritdoc/>
         public override string Form { get; } = Form;

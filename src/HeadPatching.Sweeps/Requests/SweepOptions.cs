@@ -6,6 +6,7 @@ using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Callbacks;
 using TorchSharp;
 
 namespace HeadPatching.Sweeps.Requests;
@@ -38,11 +39,9 @@ public static class SweepOptions
         {
             Rules = [r => r.PairsFile is null || StoredPairs.IsName(r.PairsFile) ? null : StoredPairs.NameForm],
         },
-        Text("name", "NAME", "What the result calls your pairs, such as their file's name", r => r.Name, (r, value) => r with { Name = value }) with
+        Text("name", "NAME", "What lists call the sweep, and its result your own pairs, such as their file's name; it changes no number", r => r.Name, (r, value) => r with { Name = value }) with
         {
-            Flag = null,
-            DefaultText = "pairs",
-            Rules = [r => r.Name is null or { Length: > 0 and <= LongestName } ? null : $"The name of the pairs has 1 to {LongestName} characters."],
+            Rules = [r => r.Name is null or { Length: > 0 and <= LongestName } ? null : $"A name has 1 to {LongestName} characters."],
         },
         WholeOrNone("count", new(1, BuiltInDatasets.MostPairs), "How many pairs a generated dataset makes", r => r.Count, (r, value) => r with { Count = value }) with
         {
@@ -199,13 +198,18 @@ public static class SweepOptions
         },
         Whole("top", new(1), "How many heads the ranked table shows; results have all", r => r.Top, (r, value) => r with { Top = value }),
         Whole("memoryMiB", new(1), "MiB that patching may take beside the model's weights", r => r.MemoryMiB, (r, value) => r with { MemoryMiB = value }) with { Flag = "--memory" },
+        Of("callback", new OptionType.ShortText("URL", CallbackHosts.LongestUrl), "Where to POST how the sweep ended, signed; only to hosts that the server's operator names",
+            r => r.Callback, (r, value) => r with { Callback = value }) with
+        {
+            Flag = null, // a command line sees the end itself
+        },
     ];
 
     /// <summary>The option of a request's property, or null.</summary>
     public static SweepOption? Find(string name) => All.FirstOrDefault(option => option.Name == name);
 
     /// <summary>The command line's name of a request's property.</summary>
-    public static string FlagOf(string name) => name == "name" ? "--pairs" : Find(name)?.Flag ?? SweepOption.FlagOf(name);
+    public static string FlagOf(string name) => Find(name)?.Flag ?? SweepOption.FlagOf(name);
 
     /// <summary>Whether a request may say how many pairs: of a dataset that does not exist, it does no harm.</summary>
     private static bool MayCount(SweepRequest request) => request.Pairs is null && request.PairsFile is null && BuiltInDatasets.Find(request.DatasetName()) is null or { IsGenerated: true };

@@ -28,7 +28,7 @@ public sealed record SweepRequest
     /// <summary>Seed of everything drawn at random, such as a generated dataset's pairs.</summary>
     public int Seed { get; init; }
 
-    /// <summary>What the result calls <c>pairs</c>, such as their file's name. Default: <c>pairs</c>.</summary>
+    /// <summary>What lists call the sweep, and what its result calls <c>pairs</c>, such as their file's name; null: nothing, and <c>pairs</c>.</summary>
     public string? Name { get; init; }
 
     /// <summary>Only these pairs, by index; null: all.</summary>
@@ -108,6 +108,10 @@ public sealed record SweepRequest
 
     /// <summary>The memory that patching may take beside the weights, in MiB. At least 1. Default: 1024.</summary>
     public int MemoryMiB { get; init; } = 1024;
+
+    /// <summary>Over HTTP: where to say that the sweep has ended, however it did; null: nowhere. No part of what the sweep is.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Callback { get; init; }
 
     /// <summary>The dataset's name in the result.</summary>
     public string DatasetName() => Pairs is null && PairsFile is null ? Dataset ?? "ioi" : Name ?? PairsFile ?? "pairs";

@@ -13,6 +13,12 @@ public static class SweepArtifacts
     /// <summary>The folder of the marks of sweeps that are being deleted.</summary>
     public const string Deletions = "deletions";
 
+    /// <summary>The folder of the marks of callbacks that are still to be sent.</summary>
+    public const string Callbacks = "callbacks";
+
+    /// <summary>The mark of a sweep's callback that is still to be sent: beside the sweep's folder, so that finding all of them looks at no sweep.</summary>
+    public static string Callback(string sweepId) => $"{Callbacks}/{sweepId}";
+
     /// <summary>A sweep's folder.</summary>
     public static string Folder(string sweepId) => $"{Sweeps}/{sweepId}";
 
@@ -50,6 +56,9 @@ public static class SweepArtifacts
 
     /// <summary>The heads to run after the estimate, with the method <c>screen</c>.</summary>
     public static string Screen(string sweepId) => $"{Folder(sweepId)}/screen.json";
+
+    /// <summary>What a list shows of the result.</summary>
+    public static string Digest(string sweepId) => $"{Folder(sweepId)}/digest.json";
 
     /// <summary>The result and what is made of it: results.json, and the files that the host hands to its activities.</summary>
     public static string Result(string sweepId, string file) => $"{Folder(sweepId)}/{file}";

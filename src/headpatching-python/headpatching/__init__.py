@@ -135,9 +135,11 @@ def get(sweep_id: str) -> Sweep:
     return _session.client().get(sweep_id)
 
 
-def sweeps(limit: int | None = None) -> list[Sweep]:
-    """The server's sweeps, newest first, `limit` at most; those of the command line, too, where the store is the same."""
-    return _session.client().sweeps(limit)
+def sweeps(limit: int | None = None, *, status: str | None = None, model: str | None = None, search: str | None = None) -> list[Sweep]:
+    return _session.client().sweeps(limit, status=status, model=model, search=search)
+
+
+sweeps.__doc__ = Client.sweeps.__doc__
 
 
 def models() -> list[ModelInfo]:

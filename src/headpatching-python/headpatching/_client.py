@@ -196,18 +196,24 @@ class Client:
         answer = self.connection.get(f"/api/sweeps/{urllib.parse.quote(sweep_id, safe='')}")
         return Sweep(self, answer.content)
 
-    def sweeps(self, limit: int | None = None) -> list[Sweep]:
-        """The server's sweeps, newest first, `limit` at most; those of the command line, too, where the store is the same."""
+    def sweeps(
+        self, limit: int | None = None, *, status: str | None = None, model: str | None = None, search: str | None = None
+    ) -> list[Sweep]:
+        """The server's sweeps, newest first, `limit` at most; those of the command line, too, where the store is the same.
+
+        Only those of a status (several with commas between them: `"completed,failed"`), of a model's name, or in whose id,
+        name, model, dataset and title every word of `search` stands.
+        """
         found: list[Sweep] = []
-        after = ""
+        asked = {name: value for name, value in (("status", status), ("model", model), ("q", search)) if value is not None}
         while limit is None or len(found) < limit:
-            page = _PAGE if limit is None else min(_PAGE, limit - len(found))
-            answer = self.connection.get(f"/api/sweeps?limit={page}{after}").content
+            asked["limit"] = str(_PAGE if limit is None else min(_PAGE, limit - len(found)))
+            answer = self.connection.get(f"/api/sweeps?{urllib.parse.urlencode(asked)}").content
             found += [Sweep(self, sweep) for sweep in answer["sweeps"]]
             place = urllib.parse.parse_qs(urllib.parse.urlsplit(answer.get("next") or "").query).get("after")
             if not place or not answer["sweeps"]:
                 break
-            after = f"&after={urllib.parse.quote(place[0], safe='')}"
+            asked["after"] = place[0]  # the name that servers of every version know
         return found
 
     def models(self) -> list[ModelInfo]:

@@ -44,6 +44,7 @@ class SweepOptions(TypedDict, total=False):
     dtype: Literal["float32", "float64", "bfloat16"]
     device: Literal["auto", "cpu", "cuda"]
     memory_mib: int
+    callback: str
 
 
 OPTIONS_HELP = """
@@ -70,7 +71,7 @@ OPTIONS_HELP = """
     - pairs_file: pairs that `headpatch dataset push` has put into the store, by their name; for more than 10,000.
     - count (20): how many pairs a generated dataset makes.
     - seed (0): of everything drawn at random.
-    - name ("pairs", of a file its name): what the result calls your pairs.
+    - name (of a file its name): what lists call the sweep, and its result your own pairs ("pairs" without one).
     - pair_indices (all): only these pairs, from 0.
     - skip_invalid (False): leave out pairs that cannot be swept; otherwise they refuse the sweep.
     - bos ("auto"): whether texts begin with the model's BOS; also `always`, `never`. Token ids are taken as they are.
@@ -79,6 +80,7 @@ OPTIONS_HELP = """
     - dtype ("float32"), device ("auto"): in what and where it is computed: `float32`, `float64`, `bfloat16`; `auto`,
       `cpu`, `cuda`.
     - memory_mib (1024): MiB that patching may take beside the weights.
+    - callback: an https address to POST to when the sweep has ended; only hosts that the server's operator names.
 """
 
 NAMES = tuple(SweepOptions.__annotations__)

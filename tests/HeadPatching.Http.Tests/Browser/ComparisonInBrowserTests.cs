@@ -22,10 +22,10 @@ public sealed class ComparisonInBrowserTests(Chromium chromium)
         await server.Client.ResultsAsync(a);
         await server.Client.ResultsAsync(b);
         await page.GotoAsync(server.Address.AbsoluteUri);
-        var first = page.Locator($".sweep[data-id='{a}'] .compare");
-        await first.ClickAsync();
-        await Expect(first).ToHaveAttributeAsync("aria-pressed", "true");
-        await page.Locator($".sweep[data-id='{b}'] .compare").ClickAsync();
+        await page.Locator($".sweep[data-id='{b}'] .choose").CheckAsync();
+        await Expect(page.Locator("#compare-chosen")).ToBeHiddenAsync();
+        await page.Locator($".sweep[data-id='{a}'] .choose").CheckAsync();
+        await page.ClickAsync("#compare-chosen");
         await Expect(page).ToHaveURLAsync(new Regex($"/api/compare/page\\?a={a}&b={b}$"));
         await Expect(page.Locator("#lead")).ToContainTextAsync("A: denoise");
         await Expect(page.Locator("#lead")).ToContainTextAsync("B: noise");

@@ -9,6 +9,9 @@
   const PATIENCE_MS = 15_000; // for one answer
   const SHOWN_AT_ONCE = 50;
   const SHOWN_AT_MOST = 1_000; // the most of a page that the server gives
+  const STREAMS_AT_ONCE = 3; // a browser opens six connections to a server
+  const DELETED_AT_ONCE = 100; // the most that the server takes
+  const LARGEST_FILE = 8 << 20, MOST_PAIRS = 10_000; // so much a request may hold
 
   // ---- Small helpers
 
@@ -55,7 +58,7 @@
     let response;
     let text;
     try {
-      response = await fetch(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+      response = await fetch(path, { cache: "no-store", ...options, signal: AbortSignal.timeout(PATIENCE_MS) });
       text = await response.text();
     } catch {
       throw new NoAnswer();
@@ -120,6 +123,18 @@
     return list;
   }
 
+  function strongestText({ name, patchingEffect }) {
+    const size = Math.abs(patchingEffect).toFixed(2);
+    return `${name} ${size === "0.00" ? "" : patchingEffect < 0 ? "−" : "+"}${size}`;
+  }
+
+  // What a sweep is, as far as its title does not say it.
+  function kindOf({ pairs, positions, direction, metric, dtype }) {
+    const where = positions === undefined || positions === "all" ? "" : positions === "each" ? "each position" : positions === "each-role" ? "each role"
+      : typeof positions === "number" ? `position ${positions}` : `role ${positions}`;
+    return [pairs === undefined ? "" : plural(pairs, "pair", "pairs"), where, direction, metric, dtype].filter(Boolean).join(" · ");
+  }
+
   function makeItem(sweep) {
     const item = element("li", "sweep");
     item.dataset.id = sweep.id;
@@ -133,11 +148,18 @@
       failure: element("div", "failure"),
       links: element("div", "links"),
       stop: element("button", "stop"),
+      again: element("button", "quiet again", "Again, with changes"),
+      choose: element("input", "choose"),
+      kind: element("span", "kind"),
+      strongest: element("span", "strongest"),
+      stamp: element("a", "stamp"),
     };
     // Each name isolated from what follows: it may hold characters that turn the direction of writing.
-    const heading = element("h3", "", element("bdi", "", sweep.model), element("span", "on", " on "), element("bdi", "", sweep.dataset));
-    const facts = element("p", "facts",
-      element("span", "", sweep.title ?? `patches ${sweep.patch}`), element("span", "", "asked for ", when(sweep.createdAt)), parts.ended, element("span", "", element("code", "", sweep.id)));
+    const of = [element("bdi", "", sweep.model), element("span", "on", " on "), element("bdi", "", sweep.dataset)];
+    const hasName = sweep.name !== undefined && sweep.name !== sweep.dataset;
+    const heading = element("h3", "", ...(hasName ? [element("bdi", "", sweep.name)] : of));
+    const facts = element("p", "facts", hasName ? element("span", "", ...of) : null,
+      element("span", "", sweep.title ?? `patches ${sweep.patch}`), parts.kind, parts.strongest, element("span", "", "asked for ", when(sweep.createdAt)), parts.ended, element("span", "", element("code", "", sweep.id)));
     parts.bar.max = 1;
     parts.bar.setAttribute("aria-label", "Progress");
     parts.progress.append(parts.bar, parts.progressText);
@@ -146,38 +168,25 @@
       link.href = address(sweep.id, part);
       parts.links.append(link);
     }
-    parts.links.append(compareButton(sweep));
+    parts.again.type = "button";
+    parts.again.addEventListener("click", () => fillFormAsIn(sweep.id));
+    parts.stamp.href = address(sweep.id, "report");
+    parts.choose.type = "checkbox";
+    parts.choose.setAttribute("aria-label", `Choose the sweep of ${sweep.model} on ${sweep.dataset}, ${sweep.id}`);
+    parts.choose.addEventListener("change", () => {
+      if (parts.choose.checked) chosen.add(sweep.id);
+      else chosen.delete(sweep.id);
+      showChosen();
+    });
     parts.stop.type = "button";
     parts.stop.addEventListener("click", () => {
       if (isBusy(parts.stop)) return;
       if (ACTIVE.has(known.get(sweep.id)?.status)) stop(sweep.id, "The sweep is being cancelled.");
-      else askToDelete(sweep.id);
+      else askToDelete([sweep.id]);
     });
-    item.append(
-      element("div", "sweep-head", heading, element("div", "sweep-side", parts.state, parts.stop)), facts, parts.progress, parts.failure, parts.links);
+    item.append(parts.choose, element("div", "sweep-body",
+      element("div", "sweep-head", heading, element("div", "sweep-side", parts.state, parts.stop)), facts, parts.progress, parts.failure, element("div", "foot", parts.links, parts.again)), parts.stamp);
     return parts;
-  }
-
-  // ---- Two sweeps side by side: the first that is chosen waits for a second, which is held against it
-
-  let compared = null; // the button of the first
-
-  function compareButton(sweep) {
-    const button = element("button", "compare", "Compare …");
-    button.type = "button";
-    button.dataset.id = sweep.id;
-    button.setAttribute("aria-pressed", "false");
-    button.addEventListener("click", () => {
-      if (compared && compared !== button && compared.isConnected) {
-        location.href = `api/compare/page?a=${encodeURIComponent(compared.dataset.id)}&b=${encodeURIComponent(sweep.id)}`;
-        return;
-      }
-      compared = compared === button ? null : button;
-      button.setAttribute("aria-pressed", String(compared === button));
-      button.textContent = compared === button ? "… with: choose another" : "Compare …";
-      say(compared === button ? `The sweep of ${sweep.model} on ${sweep.dataset} is to be compared. Choose another sweep's Compare.` : "No sweep is chosen to be compared.");
-    });
-    return button;
   }
 
   function updateItem(parts, sweep) {
@@ -185,6 +194,12 @@
     show(parts.state, sweep.status);
     parts.state.dataset.state = sweep.status;
     show(parts.ended, sweep.finishedAt ? `took ${duration(sweep.createdAt, sweep.finishedAt)}` : "");
+
+    show(parts.kind, kindOf(sweep));
+    show(parts.strongest, sweep.strongest ? `strongest ${strongestText(sweep.strongest)}` : "");
+    parts.stamp.hidden = !sweep.smallHeatmap?.length;
+    if (!parts.stamp.hidden && parts.stamp.childElementCount === 0) parts.stamp.append(stamp(sweep.smallHeatmap, `Heatmap, layer by layer${sweep.strongest ? `; strongest ${strongestText(sweep.strongest)}` : ""}`));
+    parts.choose.checked = chosen.has(sweep.id);
 
     parts.progress.hidden = !active;
     if (active) {
@@ -203,6 +218,7 @@
     }
 
     parts.links.hidden = sweep.status !== "completed";
+    parts.again.hidden = sweep.status === "damaged";
     const leaving = stopping.get(sweep.id) === sweep.status;
     setBusy(parts.stop, leaving);
     show(parts.stop, active ? (leaving ? "Cancelling …" : "Cancel") : (leaving ? "Deleting …" : "Delete"));
@@ -215,6 +231,9 @@
   let shown = SHOWN_AT_ONCE;
   const items = new Map(); // id -> parts
   const stopping = new Map(); // id -> the state in which it was asked to go
+  const chosen = new Set(); // ids
+  let after = null; // the sweep after which the list begins; null for the newest
+  let nextAfter = null; // after which the page after this one begins
 
   function say(text) {
     byId("announcement").textContent = text;
@@ -230,7 +249,7 @@
     }
   }
 
-  function showSweeps({ sweeps, total, underWay, next }) {
+  function showSweeps({ sweeps, total, underWay, next, continuationToken }) {
     const now = new Map([...sweeps]
       .sort((one, other) => Date.parse(other.createdAt) - Date.parse(one.createdAt))
       .map(sweep => [sweep.id, sweep]));
@@ -243,6 +262,7 @@
       parts.item.remove();
       items.delete(id);
       stopping.delete(id);
+      chosen.delete(id);
       if (hadFocus) byId("start").focus({ preventScroll: true });
     }
 
@@ -256,8 +276,16 @@
       else list.insertBefore(parts.item, place);
     }
 
-    byId("empty").hidden = total > 0;
+    const looking = isLooking();
+    nextAfter = continuationToken ?? null;
+    byId("empty").hidden = total > 0 || looking;
+    byId("none-found").hidden = total > 0 || !looking;
+    byId("find").hidden = total === 0 && !looking;
     byId("more").hidden = !next || shown >= SHOWN_AT_MOST;
+    byId("older").hidden = nextAfter === null || shown < SHOWN_AT_MOST;
+    byId("newest").hidden = after === null;
+    showChosen();
+    followSome();
     show(byId("counts"), total === 0 ? "" : underWay === 0 ? plural(total, "sweep", "sweeps") : `${underWay.toLocaleString("en")} of ${plural(total, "sweep", "sweeps")} under way`);
     document.title = underWay === 0 ? "Sweeps · HeadPatching" : `${underWay} under way · HeadPatching`;
     watching = underWay > 0;
@@ -277,11 +305,16 @@
       askAgain = true;
       return;
     }
-    if (document.hidden) return;
+    if (document.hidden) {
+      followSome();
+      return;
+    }
     asking = true;
     try {
       if (!choicesKnown) await fillChoices(); // first, so that nobody is invited to a form that is not ready
-      const page = await ask(`api/sweeps?limit=${shown}`);
+      const looked = `api/sweeps?${query()}`;
+      const page = await ask(looked, { cache: "no-cache" }); // what has not changed is not sent again
+      if (looked !== `api/sweeps?${query()}`) askAgain = true; // something else is looked for by now
       lastAnswer = new Date();
       show(byId("server-gone"), "");
       byId("key-form").hidden = true;
@@ -297,8 +330,129 @@
       asking = false;
     }
     const gone = !byId("server-gone").hidden;
-    timer = setTimeout(refresh, askAgain ? 0 : watching || gone ? WATCHING_MS : IDLE_MS);
+    timer = setTimeout(refresh, askAgain ? 0 : gone || (watching && !isFollowed()) ? WATCHING_MS : IDLE_MS);
     askAgain = false;
+  }
+
+  // ---- Events: of the sweeps that run, the first few say themselves when they change; the list is then asked for seldom. Where no stream
+  // comes (a proxy that holds it back, a server with too many), it is asked for each second, as of the others.
+
+  const streams = new Map(); // id -> EventSource
+  const unheard = new Set(); // ids whose stream did not come
+
+  const running = () => [...(known?.values() ?? [])].filter(sweep => ACTIVE.has(sweep.status));
+  const isFollowed = () => running().length > 0 && running().every(sweep => streams.get(sweep.id)?.readyState === EventSource.OPEN);
+
+  function unfollow(id) {
+    streams.get(id)?.close();
+    streams.delete(id);
+  }
+
+  function followSome() {
+    const wanted = document.hidden ? [] : running().map(sweep => sweep.id).filter(id => !unheard.has(id)).slice(0, STREAMS_AT_ONCE);
+    for (const id of [...streams.keys()].filter(id => !wanted.includes(id))) unfollow(id);
+    for (const id of wanted.filter(id => !streams.has(id))) {
+      const stream = new EventSource(address(id, "events"));
+      streams.set(id, stream);
+      stream.addEventListener("status", event => showChange(JSON.parse(event.data)));
+      stream.addEventListener("gone", refresh);
+      stream.addEventListener("error", () => {
+        if (stream.readyState !== EventSource.CLOSED) return; // it ended, and begins again by itself
+        unheard.add(id);
+        unfollow(id);
+        refresh();
+      });
+    }
+  }
+
+  function showChange(sweep) {
+    const before = known?.get(sweep.id);
+    if (!before || !items.has(sweep.id)) return;
+    announceChanges(new Map([[sweep.id, before]]), new Map([[sweep.id, sweep]]));
+    known.set(sweep.id, sweep);
+    updateItem(items.get(sweep.id), sweep);
+    if (ACTIVE.has(sweep.status)) return;
+    unfollow(sweep.id);
+    refresh(); // for the counts
+  }
+
+  // ---- What is looked for
+
+  const isLooking = () => byId("search").value.trim() !== "" || byId("only-status").value !== "" || byId("only-model").value !== "" || after !== null;
+
+  function query() {
+    const asked = new URLSearchParams({ limit: shown });
+    for (const [name, value] of [["q", byId("search").value.trim()], ["status", byId("only-status").value], ["model", byId("only-model").value], ["continuationToken", after ?? ""]]) {
+      if (value !== "") asked.set(name, value);
+    }
+    return asked;
+  }
+
+  function look() {
+    after = null;
+    shown = SHOWN_AT_ONCE;
+    refresh();
+  }
+
+  byId("find").addEventListener("submit", event => event.preventDefault());
+  byId("search").addEventListener("input", look);
+  byId("only-status").addEventListener("change", look);
+  byId("only-model").addEventListener("change", look);
+  byId("find-all").addEventListener("click", () => {
+    byId("find").reset();
+    look();
+    byId("search").focus();
+  });
+  byId("older").addEventListener("click", () => {
+    after = nextAfter;
+    shown = SHOWN_AT_ONCE;
+    refresh();
+    byId("list-title").scrollIntoView({ block: "start" });
+  });
+  byId("newest").addEventListener("click", look);
+
+  // ---- Several chosen
+
+  function showChosen() {
+    const many = chosen.size;
+    byId("chosen").hidden = items.size === 0;
+    byId("delete-chosen").hidden = many === 0;
+    // Two that have results are held against each other, the later one less the earlier.
+    const two = [...chosen].map(id => known.get(id)).sort((one, other) => Date.parse(one?.createdAt) - Date.parse(other?.createdAt));
+    byId("compare-chosen").hidden = many !== 2 || two.some(sweep => sweep?.status !== "completed");
+    if (!byId("compare-chosen").hidden) byId("compare-chosen").href = `api/compare/page?a=${encodeURIComponent(two[0].id)}&b=${encodeURIComponent(two[1].id)}`;
+    show(byId("chosen-text"), many === 0 ? "Choose all that are shown" : `${plural(many, "sweep", "sweeps")} chosen`);
+    byId("choose-all").checked = many > 0 && many === items.size;
+    byId("choose-all").indeterminate = many > 0 && many < items.size;
+  }
+
+  byId("choose-all").addEventListener("change", () => {
+    for (const [id, parts] of items) {
+      parts.choose.checked = byId("choose-all").checked;
+      if (parts.choose.checked) chosen.add(id);
+      else chosen.delete(id);
+    }
+    showChosen();
+  });
+  byId("delete-chosen").addEventListener("click", () => askToDelete([...chosen]));
+
+  async function stopSeveral(ids) {
+    const outcomes = [];
+    try {
+      for (let first = 0; first < ids.length; first += DELETED_AT_ONCE) {
+        const body = JSON.stringify({ ids: ids.slice(first, first + DELETED_AT_ONCE) });
+        outcomes.push(...(await ask("api/sweeps/delete", { method: "POST", headers: { "Content-Type": "application/json" }, body })).sweeps);
+      }
+    } catch (error) {
+      show(byId("server-gone"), error.message);
+    }
+    const count = removal => outcomes.filter(one => one.removal === removal).length;
+    const said = [["deleted", count("deleted")], ["being cancelled", count("cancelling")], ["not deleted, for the store failed", count("failed")]];
+    say(said.filter(([, many]) => many > 0).map(([what, many]) => `${plural(many, "sweep is", "sweeps are")} ${what}.`).join(" "));
+    for (const { id, removal } of outcomes) if (removal !== "failed") chosen.delete(id);
+    showChosen();
+    await refresh();
+    if (count("failed") > 0) show(byId("server-gone"), byId("announcement").textContent);
   }
 
   // ---- The function key, where the server asks for one
@@ -352,21 +506,27 @@
     refresh();
   }
 
-  let toDelete = null;
+  let toDelete = [];
 
-  function askToDelete(id) {
-    const sweep = known.get(id);
-    if (!sweep) return;
-    toDelete = id;
-    byId("confirm-text").replaceChildren(
-      element("bdi", "", sweep.model), " on ", element("bdi", "", sweep.dataset), `, ${sweep.status}, asked for `, when(sweep.createdAt), ".");
+  function askToDelete(ids) {
+    const sweeps = ids.map(id => known.get(id)).filter(Boolean);
+    if (sweeps.length === 0) return;
+    toDelete = sweeps.map(sweep => sweep.id);
+    const one = sweeps.length === 1 ? sweeps[0] : null;
+    const active = sweeps.filter(sweep => ACTIVE.has(sweep.status)).length;
+    show(byId("confirm-title"), one ? "Delete this sweep?" : `Delete ${plural(sweeps.length, "sweep", "sweeps")}?`);
+    byId("confirm-text").replaceChildren(...(one
+      ? [element("bdi", "", one.model), " on ", element("bdi", "", one.dataset), `, ${one.status}, asked for `, when(one.createdAt), "."]
+      : [active > 0 ? `${plural(active, "is", "are")} under way and will be cancelled, not deleted.` : "All of them have ended."]));
+    show(byId("confirm-no"), one ? "Keep it" : "Keep them");
     byId("confirm-delete").showModal();
   }
 
   byId("confirm-no").addEventListener("click", () => byId("confirm-delete").close());
   byId("confirm-yes").addEventListener("click", () => {
     byId("confirm-delete").close();
-    stop(toDelete, "The sweep is being deleted.");
+    if (toDelete.length === 1) stop(toDelete[0], ACTIVE.has(known.get(toDelete[0])?.status) ? "The sweep is being cancelled." : "The sweep is being deleted.");
+    else stopSeveral(toDelete);
   });
 
   // ---- The form
@@ -398,6 +558,7 @@
       if (model.name === DEMO_MODEL) option.selected = true;
       return option;
     }));
+    byId("only-model").append(...models.map(model => element("option", "", model.name)));
     for (const dataset of datasets) {
       const option = element("option", "", dataset.name);
       option.value = dataset.name;
@@ -504,13 +665,128 @@
     }
   }
 
+  // ---- A file of pairs, read here and put into the text, where its faults have lines
+
+  byId("pairs-file").addEventListener("change", async () => {
+    const [file] = byId("pairs-file").files;
+    byId("pairs-file").value = ""; // the same file may be chosen again when it was mended
+    if (!file) return;
+    clearFaults();
+    if (file.size > LARGEST_FILE) {
+      showFaults("The file was not taken.", [{ path: "pairs", message: `${file.name} is too large for a request, which holds ${LARGEST_FILE >> 20} MiB. Put it into the store with 'headpatch dataset push'.` }], []);
+      return;
+    }
+    const taken = linesOf(await file.text());
+    byId("pairs").value = taken.text;
+    if (byId("name").value.trim() === "") byId("name").value = file.name.slice(0, byId("name").maxLength);
+    const { pairs, lines, faults } = readPairs();
+    if (pairs.length > MOST_PAIRS) faults.unshift({ path: "pairs", message: `There are ${pairs.length.toLocaleString("en")} pairs; a request holds ${MOST_PAIRS.toLocaleString("en")}.` });
+    if (taken.fault) faults.unshift({ path: "pairs", message: taken.fault });
+    if (faults.length > 0) showFaults(`${file.name} has faults.`, faults, lines);
+    else say(`${plural(pairs.length, "pair", "pairs")} of ${file.name}.`);
+  });
+
+  // JSON Lines as they are; a JSON array of pairs, or an object with one in it, as lines.
+  function linesOf(text) {
+    try {
+      const whole = JSON.parse(text);
+      const pairs = Array.isArray(whole) ? whole : whole?.pairs;
+      if (Array.isArray(pairs)) return { text: `${pairs.map(pair => JSON.stringify(pair)).join("\n")}\n` };
+      if (whole === null || typeof whole !== "object" || text.trim().includes("\n")) return { text, fault: "The file is one JSON value that is no array of pairs." };
+    } catch {
+      // Lines, or something whose faults they will say.
+    }
+    return { text };
+  }
+
+  // ---- Again, with changes: the form as a sweep's request has it. What the form has no field for is sent along, and said.
+
+  let carried = {};
+
+  function carry(members) {
+    carried = members;
+    const names = Object.keys(members);
+    byId("carried").hidden = names.length === 0;
+    byId("carried-text").textContent = `As in that sweep, beside what the form shows: ${names.join(", ")}.`;
+  }
+
+  async function fillFormAsIn(id) {
+    let request;
+    try {
+      request = await ask(address(id, "request"));
+    } catch (error) {
+      show(byId("server-gone"), error.message);
+      return;
+    }
+    clearFaults();
+    form.reset();
+    const left = { ...request };
+    const take = name => {
+      const value = left[name];
+      delete left[name];
+      return value;
+    };
+    const model = take("model");
+    byId("model").value = model;
+    const noModel = byId("model").selectedIndex < 0;
+    if (noModel) byId("model").selectedIndex = 0;
+    const pairs = take("pairs");
+    const dataset = take("dataset");
+    byId("dataset").value = pairs ? "" : dataset ?? byId("dataset").options[0].value;
+    byId("pairs").value = pairs ? `${pairs.map(pair => JSON.stringify(pair)).join("\n")}\n` : "";
+    for (const name of ["count", "seed"]) if (name in left) byId(name).value = take(name);
+    byId("name").value = take("name") ?? "";
+    byId("direction").value = request.direction ?? (request.ablation ? "noise" : "denoise");
+    delete left.direction;
+    for (const field of OPTIONS) if (field.name in left && fillOption(field, left[field.name])) delete left[field.name];
+    carry(left);
+    showChoices();
+    for (const fold of [byId("options"), byId("advanced")]) fold.open = fold.open || OPTIONS.some(field => fold.contains(field) && field.name in request);
+    if (noModel) showFaults("The form is filled.", [{ path: "model", message: `This server has no model ${model}; choose one.` }], []);
+    say("The form has what that sweep was asked.");
+    byId("new-title").scrollIntoView({ block: "start" });
+    byId("name").focus({ preventScroll: true });
+  }
+
+  // Puts a request's value into a field; false where the field cannot hold it.
+  function fillOption(field, value) {
+    switch (field.dataset.type) {
+      case "flag":
+        field.checked = value;
+        return true;
+      case "list":
+        field.value = value.join(", ");
+        return true;
+      case "weights":
+        field.value = JSON.stringify(value).replace(/^\{|\}$/g, "");
+        return true;
+      case "positions":
+        field.value = typeof value === "number" ? "one" : ["all", "each", "each-role"].includes(value) ? value : "role";
+        if (field.value === "one") byId("position").value = value;
+        if (field.value === "role") byId("role").value = value;
+        return true;
+      default:
+        if (typeof value === "object") return false; // a reference of one's own pairs
+        field.value = value;
+        return field.value === String(value);
+    }
+  }
+
+  byId("carry-nothing").addEventListener("click", () => {
+    carry({});
+    byId("start").focus();
+  });
+
   // Sends what the form says and returns nothing it does not say: the server's defaults stay the server's.
   function readForm() {
     const value = name => byId(name).value;
-    const body = { model: value("model") };
+    const body = { model: value("model"), ...carried };
+    if (value("name").trim() !== "") body.name = value("name").trim();
     let lines = [];
     const faults = [];
-    if (value("dataset") !== "") {
+    if (carried.pairsFile !== undefined) {
+      // the prompts are those, whatever the field says
+    } else if (value("dataset") !== "") {
       body.dataset = value("dataset");
     } else {
       const read = readPairs();

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 
@@ -21,6 +22,12 @@ public static class SweepRequests
             if (mayReturn)
             {
                 await store.WaitForDeletionAsync(wanted.SweepId, cancellationToken);
+            }
+
+            // First, so that no accepted sweep is without it. Of a sweep that is there already, the callback is sent or on its way.
+            if (wanted.Request.Callback is not null && !await store.ExistsAsync(SweepArtifacts.Request(wanted.SweepId), cancellationToken))
+            {
+                await CallbackDeliveries.MarkAsync(store, wanted.SweepId, cancellationToken);
             }
 
             bool written = await store.WriteJsonIfAbsentAsync(SweepArtifacts.Request(wanted.SweepId), wanted, cancellationToken);
