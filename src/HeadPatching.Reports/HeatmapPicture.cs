@@ -161,7 +161,7 @@ public static class HeatmapPicture
                     LabelAlignment = Alignment.MiddleCenter,
                     LabelFontName = EmbeddedFont.Family,
                     LabelFontSize = TickSize,
-                    LabelFontColor = IsDark(colour) ? Colors.White : Ink,
+                    LabelFontColor = DivergingColours.IsDark((colour.R, colour.G, colour.B)) ? Colors.White : Ink,
                 });
             }
         }
@@ -294,9 +294,6 @@ public static class HeatmapPicture
         var (red, green, blue) = DivergingColours.At(effect, limit);
         return new Color(red, green, blue);
     }
-
-    // By the luma of ITU-R BT.601.
-    private static bool IsDark(Color colour) => (0.299 * colour.R) + (0.587 * colour.G) + (0.114 * colour.B) < 128;
 
     /// <summary>Where things are, in units of the SVG.</summary>
     private sealed record Layout(HeatmapTable Table, double CellWidth, int CellHeight, int Width, int Height, int Left, int Right)
