@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Help;
-using System.CommandLine.Parsing;
 using HeadPatching.Cli;
 using HeadPatching.Cli.Commands;
 using HeadPatching.Cli.Terminal;
@@ -13,6 +12,7 @@ if (OpenFileLimit.Fault() is string tooFew)
 }
 
 PlainText.Guard();
+using var interruption = new Interruption();
 var root = new RootCommand(
     "Head-level activation patching: which attention heads carry a behaviour. 'headpatch sweep' with no options sweeps the demo model.");
 root.Subcommands.Add(SweepCommand.Create());
@@ -25,21 +25,25 @@ root.Subcommands.Add(StoreCommand.Create());
 root.SetAction(parsed => new HelpAction().Invoke(parsed));
 
 ParseResult parsed = root.Parse(args);
-if (parsed.Errors.Count > 0)
+if (ParseFaults.Of(parsed) is { Count: > 0 } faults)
 {
-    foreach (ParseError error in parsed.Errors)
+    foreach (string fault in faults)
     {
-        await Console.Error.WriteLineAsync(error.Message);
+        await Console.Error.WriteLineAsync(fault);
     }
 
     return ExitCode.BadInput;
 }
 
+if (parsed.GetValue(OutputOptions.Quiet))
+{
+    Notes.BeQuiet();
+}
+
 try
 {
-    // A batch of heads on a large model takes a while to end; until then Ctrl-C has been heard.
-    var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(2) };
-    return await parsed.InvokeAsync(invocation);
+    var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+    return await parsed.InvokeAsync(invocation, interruption.Token);
 }
 catch (InvalidInputException e)
 {
@@ -52,7 +56,8 @@ catch (InvalidInputException e)
 }
 catch (OperationCanceledException)
 {
-    await Console.Error.WriteLineAsync("Interrupted. The same command again goes on where it stopped.");
+    string again = Interruption.CommandAgain(args) is string command ? $": {command}" : ".";
+    await Console.Error.WriteLineAsync($"Interrupted. The same command again goes on where it stopped{again}");
     return ExitCode.Interrupted;
 }
 catch (Exception e)

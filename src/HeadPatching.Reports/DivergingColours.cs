@@ -4,7 +4,7 @@ namespace HeadPatching.Reports;
 /// Blue for negative, white for 0, red for positive: the colours that the field's heatmaps have. The stops between are ColorBrewer's
 /// RdBu, whose lightness falls evenly on both sides and which colour-blind readers can tell apart.
 /// </summary>
-internal static class DivergingColours
+public static class DivergingColours
 {
     // From -1 to 1.
     private static readonly (byte Red, byte Green, byte Blue)[] Stops =
@@ -25,6 +25,9 @@ internal static class DivergingColours
         var (low, high) = (Stops[below], Stops[below + 1]);
         return (Mix(low.Red, high.Red, share), Mix(low.Green, high.Green, share), Mix(low.Blue, high.Blue, share));
     }
+
+    /// <summary>Whether light text is to be written on a colour, rather than dark text: by its luma (ITU-R BT.601).</summary>
+    public static bool IsDark((byte Red, byte Green, byte Blue) colour) => (0.299 * colour.Red) + (0.587 * colour.Green) + (0.114 * colour.Blue) < 128;
 
     /// <summary>
     /// The least limit of a scale. Effects that round to 0.00 are nearly white on it: with the table's own largest value as the limit, a

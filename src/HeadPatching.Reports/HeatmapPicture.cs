@@ -173,7 +173,7 @@ public static class HeatmapPicture
                     LabelAlignment = Alignment.MiddleCenter,
                     LabelFontName = EmbeddedFont.Family,
                     LabelFontSize = TickSize,
-                    LabelFontColor = IsDark(colour) ? Colors.White : Ink,
+                    LabelFontColor = DivergingColours.IsDark((colour.R, colour.G, colour.B)) ? Colors.White : Ink,
                 });
             }
         }
@@ -297,9 +297,6 @@ public static class HeatmapPicture
         var (red, green, blue) = DivergingColours.At(effect, limit);
         return new Color(red, green, blue);
     }
-
-    // By the luma of ITU-R BT.601.
-    private static bool IsDark(Color colour) => (0.299 * colour.R) + (0.587 * colour.G) + (0.114 * colour.B) < 128;
 
     /// <summary>What stands around the cells.</summary>
     private sealed record Caption(string Title, string Subtitle, string Scale)

@@ -126,6 +126,19 @@ public sealed class RefusedRequestTests(ApiFixture api)
         Assert.All(problem.GetProperty("errors").EnumerateArray(), fault => Assert.NotEmpty(fault.GetProperty("message").GetString()!));
     }
 
+    [Theory]
+    [InlineData("""{"patch": "pattren"}""", "pattern")]
+    [InlineData("""{"ptach": "z"}""", "patch")]
+    [InlineData("""{"dataset": "ioi_generated"}""", "ioi-generated")]
+    [InlineData("""{"model": "ioi-dmeo"}""", "ioi-demo")]
+    [InlineData("""{"pairs": [{"clean": [1], "corrupted": [2], "correct": 3, "incorect": 4, "incorrect": 4}]}""", "incorrect")]
+    public async Task A_misspelt_name_is_answered_with_what_was_probably_meant(string body, string meant)
+    {
+        using HttpResponseMessage refused = await api.Client.PostAsync(body);
+        JsonElement problem = await refused.ReadProblemAsync(HttpStatusCode.BadRequest, "invalid-request");
+        Assert.Contains($"Did you mean '{meant}'?", Assert.Single(problem.GetProperty("errors").EnumerateArray()).GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Text_that_is_not_UTF8_is_refused()
     {

@@ -21,7 +21,7 @@ public class StoredModelTests
         }
 
         var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
-            folder.Path, "model", "push", Path.Combine(folder["models"], LongSweep.Model), "pushed", "--store", folder["store"]);
+            folder.Path, "model", "push", Path.Combine(folder["models"], LongSweep.Model), "pushed", "--store", folder["store"], "--quiet");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
 
         JsonElement models = (await server.Client.GetAsync("/api/models")).GetProperty("models");

@@ -11,6 +11,7 @@ using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.OverPairs;
+using HeadPatching.Http.Answers;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
@@ -26,8 +27,8 @@ internal static class DatasetCommand
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
-        var list = new Command("list", "The built-in datasets");
-        list.SetAction(_ => List());
+        var list = new Command("list", "The built-in datasets") { OutputOptions.Json };
+        list.SetAction((parsed, cancellation) => ListAsync(parsed.GetValue(OutputOptions.Json), cancellation));
 
         var dataset = new Argument<string>("NAME|FILE") { Description = "A built-in dataset's name, or a pairs file" };
         RequestOptions options = RequestOptions.Of("model", "count", "seed", "bos", "skipInvalid");
@@ -36,7 +37,7 @@ internal static class DatasetCommand
         var store = StoreOption.OfMoreModels();
         var show = new Command("show", "Show pairs with their tokens, and how the clean and corrupted prompts come out on a model")
         {
-            dataset, top, output, store,
+            dataset, top, output, store, OutputOptions.Quiet,
         };
         foreach (Option option in options.All)
         {
@@ -91,8 +92,15 @@ internal static class DatasetCommand
         return ExitCode.Done;
     }
 
-    private static int List()
+    private static async Task<int> ListAsync(bool json, CancellationToken cancellation)
     {
+        if (json)
+        {
+            DatasetAnswer[] datasets = [.. BuiltInDatasets.All.Select(dataset => new DatasetAnswer(dataset.Name, dataset.Description, dataset.IsGenerated))];
+            await JsonOutput.WriteAsync(new { datasets }, cancellation);
+            return ExitCode.Done;
+        }
+
         var table = new Table().Border(TableBorder.Simple);
         table.AddColumn(new TableColumn("name").NoWrap()).AddColumn(new TableColumn("pairs").NoWrap()).AddColumn("what it holds");
         foreach (IDataset dataset in BuiltInDatasets.All)
@@ -125,13 +133,13 @@ internal static class DatasetCommand
         LibTorch.Load();
         SweepPlanner.CheckOptions(request, places);
         StoredModels? stored = store is null ? null : new StoredModels(ArtifactStores.Open(store), new ModelCache());
-        using LocatedModel located = await new ModelCatalog(DefaultFolders.Models, foldersToo: true, stored)
+        using LocatedModel located = await new ModelCatalog(DefaultFolders.Models, foldersToo: true, stored, DefaultFolders.HuggingFace)
             .LocateAsync(request.Model, places.Option("model"), cancellation);
         TextTokenizer? tokenizer = TextTokenizer.Load(located.Folder);
         ModelConfig config = ModelFolder.Inspect(located.Folder).Config.WithBos(request.Bos, places.Option("bos"));
         IReadOnlyList<PromptPair> given = SweepPlanner.Pairs(request, config, tokenizer, places);
         TokenizedPairs tokenized = SweepPlanner.Tokenize(request, given, config, tokenizer, places, cancellation);
-        await LeftOutPairs.SayAsync(tokenized.LeftOutCount, tokenized.LeftOut);
+        LeftOutPairs.Say(tokenized.LeftOutCount, tokenized.LeftOut);
         if (output is not null)
         {
             PairsFile.Write(output, given);

@@ -1,8 +1,7 @@
 using System.CommandLine;
 using HeadPatching.Azure;
-using HeadPatching.Core.Faults;
+using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Models;
-using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Models;
 using Spectre.Console;
 
@@ -14,21 +13,28 @@ internal static class ModelCommand
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
-        var folder = new Argument<string>("FOLDER") { Description = "A model's folder in Hugging Face layout; or a config.json alone, of a model that is not here yet" };
+        var folder = new Argument<string>("FOLDER") { Description = "A model's folder in Hugging Face layout, or a repository in Hugging Face's cache on this machine; or a config.json alone, of a model that is not here yet" };
         var store = StoreOption.OfMoreModels();
-        var list = new Command("list", $"The models by name: the demo model, and the folders in the folder that {DefaultFolders.ModelsVariable} names") { store };
-        list.SetAction((parsed, cancellation) => ListAsync(parsed.GetValue(store), cancellation));
-        var check = new Command("check", "Say whether a model folder can be swept, and what is wrong with it if not") { folder };
-        check.SetAction(parsed => Check(parsed.GetRequiredValue(folder)));
+        var list = new Command("list", $"The models by name: the demo model, and the folders in the folder that {DefaultFolders.ModelsVariable} names") { store, OutputOptions.Json };
+        list.SetAction((parsed, cancellation) => ListAsync(parsed.GetValue(store), parsed.GetValue(OutputOptions.Json), cancellation));
+        var check = new Command("check", "Say whether a model folder can be swept, and what is wrong with it if not") { folder, OutputOptions.Json };
+        check.SetAction((parsed, cancellation) => CheckAsync(parsed.GetRequiredValue(folder), parsed.GetValue(OutputOptions.Json), cancellation));
         return new Command("model", "Look at models, upload them, fetch them") { list, check, PushCommand.Create(), PullCommand.Create() };
     }
 
-    private static async Task<int> ListAsync(string? store, CancellationToken cancellation)
+    private static async Task<int> ListAsync(string? store, bool json, CancellationToken cancellation)
     {
         StoredModels? stored = store is null ? null : new StoredModels(ArtifactStores.Open(store), new ModelCache());
         var catalog = new ModelCatalog(DefaultFolders.Models, stored: stored);
+        IReadOnlyList<ListedModel> models = await catalog.ListAsync(cancellation);
+        if (json)
+        {
+            await JsonOutput.WriteAsync(new { models }, cancellation);
+            return ExitCode.Done;
+        }
+
         var table = new Table().Border(TableBorder.Simple).AddColumns("name", "family", "layers", "heads", "d_model", "context", "vocabulary", "weights");
-        foreach (ListedModel model in await catalog.ListAsync(cancellation))
+        foreach (ListedModel model in models)
         {
             // One broken folder does not hide the others; 'model check' says all that is wrong with it.
             string[] cells = model.Shape is ModelShape shape
@@ -41,28 +47,27 @@ internal static class ModelCommand
         return ExitCode.Done;
     }
 
-    private static int Check(string folder)
+    private static async Task<int> CheckAsync(string given, bool json, CancellationToken cancellation)
     {
-        if (File.Exists(folder) && Path.GetExtension(folder) == ".json")
+        CheckedModel model = CheckedModel.Of(DefaultFolders.ModelFolder(given));
+        if (json)
         {
-            ModelConfig alone = ModelConfigReader.ReadFile(folder);
-            WriteShape(alone);
-            Console.WriteLine($"weights      {ModelFolder.Parameters(alone)} by config.json");
-            WriteMemory(alone);
-            Console.WriteLine($"tokenizer    {Bos(alone)}");
-            Console.WriteLine("A model of this config.json can be swept, with its weights and tokenizer beside it.");
+            await JsonOutput.WriteAsync(model, cancellation);
             return ExitCode.Done;
         }
 
-        ModelFolderSummary model = ModelFolder.Inspect(folder);
-        ModelConfig config = model.Config;
-        TextTokenizer? tokenizer = TextTokenizer.Load(folder);
-        WriteShape(config);
-        Console.WriteLine($"weights      {model.Parameters} in {string.Join(", ", model.WeightFiles)}");
-        WriteMemory(config);
-        Console.WriteLine($"tokenizer    {(tokenizer is null ? "none: prompts must be token ids" : Trial(tokenizer) ?? $"{tokenizer.VocabularySize} tokens, {Bos(config)}")}");
-        Console.WriteLine($"fingerprint  {ModelFingerprint.Compute(folder)}");
-        Console.WriteLine("This model can be swept.");
+        WriteShape(model.Config);
+        Console.WriteLine(model.IsConfigAlone ? $"weights      {model.Parameters} by config.json" : $"weights      {model.Parameters} in {string.Join(", ", model.WeightFiles!)}");
+        WriteMemory(model.Config);
+        Console.WriteLine($"tokenizer    {Tokenizer(model)}");
+        if (model.Fingerprint is string fingerprint)
+        {
+            Console.WriteLine($"fingerprint  {fingerprint}");
+        }
+
+        Console.WriteLine(model.IsConfigAlone
+            ? "A model of this config.json can be swept, with its weights and tokenizer beside it."
+            : "This model can be swept.");
         return ExitCode.Done;
     }
 
@@ -83,29 +88,16 @@ internal static class ModelCommand
             $"memory       {parameters * 4 / 1048576.0:F0} MiB as float32, {parameters * 2 / 1048576.0:F0} MiB as bfloat16, resident: whole on one device"));
     }
 
+    private static string Tokenizer(CheckedModel model) =>
+        model.IsConfigAlone ? Bos(model.Config)
+        : model.TokenizerProblem is string problem ? problem
+        : model.TokenizerTokens is int tokens ? $"{tokens} tokens, {Bos(model.Config)}"
+        : "none: prompts must be token ids";
+
     private static string Bos(ModelConfig config) => config switch
     {
         { BosId: int bos } => FormattableString.Invariant($"BOS {bos}"),
         { UnusedBosId: int bos } => FormattableString.Invariant($"BOS none ({bos} with --bos always)"),
         _ => "BOS none",
     };
-
-    /// <summary>Why the tokenizer cannot be used for text; null where it can.</summary>
-    private static string? Trial(TextTokenizer tokenizer)
-    {
-        if (tokenizer.Unsupported is not null)
-        {
-            return tokenizer.Unsupported;
-        }
-
-        try
-        {
-            tokenizer.TryOut();
-            return null;
-        }
-        catch (InvalidInputException e)
-        {
-            return e.Message;
-        }
-    }
 }

@@ -11,21 +11,31 @@ internal sealed class OutFolder
 {
     private const string Option = "--out";
     private const string PartSuffix = ".part";
+    private const int MostOfResults = 64 << 10; // the id is the second member of results.json, which may be large
 
     private static readonly string[] Files = [ResultJson.File.Name, .. ReportFiles.All.Select(file => file.Name)];
 
     private readonly string _folder;
     private readonly string _given;
+    private readonly string _sweepId;
+    private readonly bool _force;
 
-    private OutFolder(string folder, string given)
+    private OutFolder(string folder, string given, string sweepId, bool force)
     {
         _folder = folder;
         _given = given;
+        _sweepId = sweepId;
+        _force = force;
     }
 
-    /// <summary>Makes the folder and sees that it can be written, before any work is done for it.</summary>
-    /// <exception cref="InvalidInputException">It cannot be made or written.</exception>
-    public static OutFolder Open(string folder)
+    private string Results => Path.Combine(_folder, ResultJson.File.Name);
+
+    /// <summary>Makes the folder and sees that the sweep's files can be put there, before any work is done for them.</summary>
+    /// <param name="folder">The folder as it was given.</param>
+    /// <param name="sweepId">The sweep.</param>
+    /// <param name="force">Whether another sweep's results may go.</param>
+    /// <exception cref="InvalidInputException">It cannot be made or written, or holds another sweep's results.</exception>
+    public static OutFolder Open(string folder, string sweepId, bool force)
     {
         try
         {
@@ -35,7 +45,9 @@ internal sealed class OutFolder
             string probe = Path.Combine(full, $".headpatch-{Environment.ProcessId}");
             File.WriteAllText(probe, "");
             File.Delete(probe);
-            return new OutFolder(full, folder);
+            var opened = new OutFolder(full, folder, sweepId, force);
+            opened.CheckFree("");
+            return opened;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
@@ -43,30 +55,34 @@ internal sealed class OutFolder
         }
     }
 
-    /// <summary>Sees that no other sweep's results would be written over.</summary>
-    /// <exception cref="InvalidInputException">The folder holds results, and not this sweep's.</exception>
-    public void CheckFree(string sweepId)
-    {
-        string known = Path.Combine(_folder, ResultJson.File.Name);
-        if (File.Exists(known) && SweepIdOf(known) != sweepId)
-        {
-            throw new InvalidInputException(
-                FaultKinds.CannotWrite, Option, $"The folder '{_given}' holds the results of another sweep. Name another one, or write over them with --force.");
-        }
-    }
-
-    /// <summary>Copies a finished sweep's files out of the store.</summary>
+    /// <summary>Copies the finished sweep's files out of the store.</summary>
     /// <returns>The paths, results.json first.</returns>
-    public async Task<IReadOnlyList<string>> TakeAsync(IArtifactStore store, string sweepId, CancellationToken cancellationToken)
+    /// <exception cref="InvalidInputException">Another sweep's results were put there meanwhile.</exception>
+    public async Task<IReadOnlyList<string>> TakeAsync(IArtifactStore store, CancellationToken cancellationToken)
     {
         var waiting = new List<(string From, string To)>();
         foreach (string file in Files)
         {
             string to = Path.Combine(_folder, file), from = $"{to}.{ProcessIdentity.Current}{PartSuffix}";
-            await using Stream stored = await store.RequireReadAsync(SweepArtifacts.Result(sweepId, file), cancellationToken);
+            await using Stream stored = await store.RequireReadAsync(SweepArtifacts.Result(_sweepId, file), cancellationToken);
             await using FileStream copy = File.Create(from);
             await stored.CopyToAsync(copy, cancellationToken);
             waiting.Add((from, to));
+        }
+
+        try
+        {
+            CheckFree(" They were put there while this sweep ran. It is finished and in the store, so that this takes a moment.");
+        }
+        catch (InvalidInputException)
+        {
+            waiting.ForEach(file => File.Delete(file.From));
+            throw;
+        }
+
+        if (IsOfAnother())
+        {
+            File.Delete(Results); // first: where there is a results.json, the other files are of the same sweep
         }
 
         foreach (var (from, to) in Enumerable.Reverse(waiting))
@@ -110,17 +126,38 @@ internal sealed class OutFolder
         }
     }
 
+    private void CheckFree(string how)
+    {
+        if (!_force && IsOfAnother())
+        {
+            throw new InvalidInputException(
+                FaultKinds.CannotWrite, Option, $"The folder '{_given}' holds the results of another sweep.{how} Name another one, or write over them with --force.");
+        }
+    }
+
+    private bool IsOfAnother() => File.Exists(Results) && SweepIdOf(Results) != _sweepId;
+
     /// <summary>Whose results they are; null where the file is none of ours.</summary>
     private static string? SweepIdOf(string results)
     {
+        byte[] begin = new byte[MostOfResults];
+        using FileStream file = File.OpenRead(results);
+        var reader = new Utf8JsonReader(begin.AsSpan(0, file.ReadAtLeast(begin, begin.Length, throwOnEndOfStream: false)), isFinalBlock: false, default);
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(results));
-            return document.RootElement.GetProperty("sweepId").GetString();
+            while (reader.Read())
+            {
+                if (reader.CurrentDepth == 1 && reader.TokenType == JsonTokenType.PropertyName && reader.ValueTextEquals("sweepId"u8))
+                {
+                    return reader.Read() && reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
+                }
+            }
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            return null;
+            // It is none of ours.
         }
+
+        return null;
     }
 }

@@ -16,7 +16,10 @@ internal static class PullCommand
         var to = new Option<string?>("--to") { Description = "The folder. Default: named after the repository, here", HelpName = "FOLDER" };
         var hub = new Option<string>("--hub") { Description = "The hub's address", HelpName = "URL", DefaultValueFactory = _ => "https://huggingface.co" };
         var revision = new Option<string>("--revision") { Description = "A branch, tag or commit", DefaultValueFactory = _ => "main" };
-        var command = new Command("pull", "Fetch config, safetensors and tokenizer of a Hugging Face repository; a token is read from HF_TOKEN") { id, to, hub, revision };
+        var command = new Command("pull", "Fetch config, safetensors and tokenizer of a Hugging Face repository; a token is read from HF_TOKEN")
+        {
+            id, to, hub, revision, OutputOptions.Quiet,
+        };
         command.SetAction((parsed, cancellation) => RunAsync(
             parsed.GetRequiredValue(id), parsed.GetValue(to), parsed.GetRequiredValue(hub), parsed.GetRequiredValue(revision), cancellation));
         return command;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using HeadPatching.Azure;
+using HeadPatching.Cli.Terminal;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
@@ -30,20 +31,27 @@ internal static class StoreCommand
             }
         });
         var dryRun = new Option<bool>("--dry-run") { Description = "Say what would be deleted, and delete nothing" };
-        var list = new Command("list", "The sweeps of the store, newest first") { store };
-        list.SetAction((parsed, cancellation) => ListAsync(ArtifactStores.Open(parsed.GetRequiredValue(store)), cancellation));
-        var size = new Command("size", "How much the store holds of what") { store };
-        size.SetAction((parsed, cancellation) => SizeAsync(ArtifactStores.Open(parsed.GetRequiredValue(store)), cancellation));
+        var list = new Command("list", "The sweeps of the store, newest first") { store, OutputOptions.Json };
+        list.SetAction((parsed, cancellation) => ListAsync(ArtifactStores.Open(parsed.GetRequiredValue(store)), parsed.GetValue(OutputOptions.Json), cancellation));
+        var size = new Command("size", "How much the store holds of what") { store, OutputOptions.Json };
+        size.SetAction((parsed, cancellation) => SizeAsync(ArtifactStores.Open(parsed.GetRequiredValue(store)), parsed.GetValue(OutputOptions.Json), cancellation));
         var prune = new Command("prune", "Delete activations and runs that no sweep refers to; they are made again where a later one needs them") { store, days, dryRun };
         prune.SetAction((parsed, cancellation) => PruneAsync(
             ArtifactStores.Open(parsed.GetRequiredValue(store)), parsed.GetValue(days), parsed.GetValue(dryRun), cancellation));
         return new Command("store", "See what a store holds, and free it of what no sweep refers to") { list, size, prune };
     }
 
-    private static async Task<int> ListAsync(IArtifactStore store, CancellationToken cancellation)
+    private static async Task<int> ListAsync(IArtifactStore store, bool json, CancellationToken cancellation)
     {
         await using var engine = new InProcessEngine(store, NoModels, reports: []);
-        foreach (SweepStatus status in (await engine.ListAsync(cancellationToken: cancellation)).Sweeps)
+        IReadOnlyList<SweepStatus> sweeps = (await engine.ListAsync(cancellationToken: cancellation)).Sweeps;
+        if (json)
+        {
+            await JsonOutput.WriteAsync(new { sweeps }, cancellation);
+            return ExitCode.Done;
+        }
+
+        foreach (SweepStatus status in sweeps)
         {
             Console.WriteLine(FormattableString.Invariant(
                 $"{status.Id}  {status.CreatedAt:yyyy-MM-dd HH:mm}  {status.Status.ToString().ToLowerInvariant(),-9}  {status.Model}  {status.Dataset}  {status.Title}"));
@@ -52,7 +60,7 @@ internal static class StoreCommand
         return ExitCode.Done;
     }
 
-    private static async Task<int> SizeAsync(IArtifactStore store, CancellationToken cancellation)
+    private static async Task<int> SizeAsync(IArtifactStore store, bool json, CancellationToken cancellation)
     {
         var byFolder = new SortedDictionary<string, (long Artifacts, long Bytes)>(StringComparer.Ordinal);
         await foreach (ArtifactInfo artifact in store.ListAsync("", cancellation))
@@ -60,6 +68,12 @@ internal static class StoreCommand
             string folder = artifact.Name.Split('/')[0];
             var (artifacts, bytes) = byFolder.GetValueOrDefault(folder);
             byFolder[folder] = (artifacts + 1, bytes + artifact.Length);
+        }
+
+        if (json)
+        {
+            await JsonOutput.WriteAsync(new { folders = byFolder.Select(one => new { name = one.Key, artifacts = one.Value.Artifacts, bytes = one.Value.Bytes }) }, cancellation);
+            return ExitCode.Done;
         }
 
         foreach (var (folder, (artifacts, bytes)) in byFolder)

@@ -31,48 +31,67 @@ internal static class SweepCommand
         var force = new Option<bool>("--force") { Description = "Write over another sweep's results in that folder" };
         var planOnly = new Option<bool>("--plan") { Description = "Print how the sweep is cut into activities, and what it would cost; run nothing" };
         var command = new Command("sweep", "Patch every head of every layer and measure how much of the behaviour each carries");
-        foreach (Option option in options.All.Concat([store, output, force, planOnly]))
+        foreach (Option option in options.All.Concat([store, output, force, planOnly, OutputOptions.Json, OutputOptions.Quiet]))
         {
             command.Options.Add(option);
         }
 
-        command.SetAction((parsed, cancellation) =>
-            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), parsed.GetValue(force), parsed.GetValue(planOnly), cancellation));
+        command.SetAction((parsed, cancellation) => RunAsync(
+            options,
+            parsed,
+            parsed.GetRequiredValue(store),
+            parsed.GetRequiredValue(output),
+            parsed.GetValue(force),
+            parsed.GetValue(planOnly),
+            parsed.GetValue(OutputOptions.Json),
+            cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, bool force, bool planOnly, CancellationToken cancellation)
+    private static async Task<int> RunAsync(
+        RequestOptions options, ParseResult parsed, string location, string output, bool force, bool planOnly, bool json, CancellationToken cancellation)
     {
         LibTorch.Load();
         var (request, places) = options.Read(parsed);
         IArtifactStore store = ArtifactStores.Open(location);
-        var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()));
+        var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()), DefaultFolders.HuggingFace);
         var plans = new StoredPlans(store, catalog);
-        PlannedSweep plan = await plans.PlanAsync(request, TimeProvider.System.GetUtcNow(), places, cancellation);
-        await LeftOutPairs.SayAsync(plan.Header.LeftOutCount, plan.Header.LeftOut);
+        PlannedSweep plan = await Notes.WhileAsync(
+            "reading the model and the prompts", () => plans.PlanAsync(request, TimeProvider.System.GetUtcNow(), places, cancellation));
+        LeftOutPairs.Say(plan.Header.LeftOutCount, plan.Header.LeftOut);
         if (planOnly)
         {
-            PlanDisplay.Write(plan.Header);
+            await PlanDisplay.WriteAsync(plan.Header, json, cancellation);
             return ExitCode.Done;
         }
 
-        OutFolder folder = OutFolder.Open(output);
-        await store.CheckAsync(cancellation);
-
         string id = SweepIds.OfContent(plan);
-        if (!force)
-        {
-            folder.CheckFree(id);
-        }
+        OutFolder folder = OutFolder.Open(output, id, force);
+        await store.CheckAsync(cancellation);
 
         await plans.WriteAsync(id, plan, cancellation); // as it is: the engine need not plan again
         await using var engine = new InProcessEngine(store, catalog, ReportFiles.All);
         if (await engine.FindOwnerAsync(id, cancellation) is SweepOwner owner)
         {
-            Console.WriteLine($"The same sweep runs already, in process {owner.ProcessId} on {owner.Machine}. It is followed to its end there; if that process ends, the sweep goes on here.");
+            Notes.Say($"The same sweep runs already, in process {owner.ProcessId} on {owner.Machine}. It is followed to its end there; if that process ends, the sweep goes on here.");
         }
 
-        SweepStatus status = await SweepDisplay.RunAsync(engine, plan.Header, () => engine.RunAsync(id, request, cancellation));
+        if (!json)
+        {
+            AnsiConsole.WriteLine(SweepDisplay.Heading(plan.Header));
+        }
+
+        SweepStatus status;
+        try
+        {
+            status = await SweepDisplay.RunAsync(engine, plan.Header, () => engine.RunAsync(id, request, cancellation));
+        }
+        catch (OperationCanceledException)
+        {
+            Notes.Say($"Stopped. Finished runs and activations are kept in {(store.IsRemote ? "the store" : Path.GetFullPath(location))}.");
+            throw;
+        }
+
         if (status.Status != SweepState.Completed)
         {
             foreach (string line in status.Error!.Faults.Count > 0 ? status.Error.Faults.Select(fault => fault.ToString()) : [status.Error.Message])
@@ -83,13 +102,26 @@ internal static class SweepCommand
             return status.Error.Faults.Count > 0 ? ExitCode.BadInput : ExitCode.Failed;
         }
 
-        IReadOnlyList<string> files = await folder.TakeAsync(store, id, cancellation);
+        if (status.Progress.TasksReused > 0)
+        {
+            Notes.Say(FormattableString.Invariant($"{status.Progress.TasksReused} of {status.Progress.TasksTotal} stored runs were there from an earlier sweep."));
+        }
+
+        IReadOnlyList<string> files = await folder.TakeAsync(store, cancellation);
         await using FileStream results = File.OpenRead(files[0]);
-        Show(await ResultJson.ReadAsync(results, files[0], cancellation), status, request.Top, files);
+        if (json)
+        {
+            await JsonOutput.CopyAsync(results, cancellation);
+        }
+        else
+        {
+            Show(await ResultJson.ReadAsync(results, files[0], cancellation), request.Top, files);
+        }
+
         return ExitCode.Done;
     }
 
-    private static void Show(SweepResult result, SweepStatus status, int top, IReadOnlyList<string> files)
+    private static void Show(SweepResult result, int top, IReadOnlyList<string> files)
     {
         HeatmapTable heatmap = HeatmapTable.Of(result);
         AnsiConsole.WriteLine();
@@ -107,12 +139,6 @@ internal static class SweepCommand
         AnsiConsole.WriteLine(FormattableString.Invariant(
             $"Clean metric {clean:G4}, corrupted {corrupted:G4} ({result.Metric}, mean of {result.Dataset.Pairs} pairs)"));
         AnsiConsole.WriteLine($"Effect = {result.Normalisation}");
-        if (status.Progress.TasksReused > 0)
-        {
-            AnsiConsole.WriteLine(FormattableString.Invariant(
-                $"{status.Progress.TasksReused} of {status.Progress.TasksTotal} stored runs were there from an earlier sweep."));
-        }
-
         AnsiConsole.WriteLine();
         foreach (string file in files)
         {

@@ -2,7 +2,7 @@ using Spectre.Console;
 
 namespace HeadPatching.Cli.Terminal;
 
-/// <summary>How far files have come: a bar with speed and time left on a terminal, a line a file where output is redirected.</summary>
+/// <summary>How far files have come: a bar with speed and time left on a terminal, a line a file where standard error is redirected.</summary>
 internal sealed class ByteProgress
 {
     private readonly ProgressContext? _display;
@@ -16,14 +16,14 @@ internal sealed class ByteProgress
     /// <summary>Runs something and shows how far it is.</summary>
     public static async Task<T> RunAsync<T>(Func<ByteProgress, Task<T>> run)
     {
-        if (!AnsiConsole.Profile.Out.IsTerminal)
+        if (!Notes.AreOnTerminal)
         {
             return await run(new ByteProgress(display: null));
         }
 
         ProgressColumn[] columns =
             [new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new DownloadedColumn(), new TransferSpeedColumn(), new RemainingTimeColumn()];
-        return await AnsiConsole.Progress().Columns(columns).StartAsync(display => run(new ByteProgress(display)));
+        return await Notes.Console.Progress().Columns(columns).StartAsync(display => run(new ByteProgress(display)));
     }
 
     /// <summary>Begins with the next file.</summary>
@@ -33,7 +33,7 @@ internal sealed class ByteProgress
     {
         if (_display is null)
         {
-            Console.WriteLine($"{what}: {bytes} bytes");
+            Notes.Say($"{what}: {bytes} bytes");
         }
         else
         {

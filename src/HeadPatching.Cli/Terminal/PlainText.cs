@@ -16,14 +16,21 @@ internal static class PlainText
     /// <summary>Sees to it, for the whole process. Called once, before anything is written.</summary>
     public static void Guard()
     {
-        AnsiConsole.Console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new DirectOutput(new AnsiConsoleOutput(Console.Out)) });
-        AnsiConsole.Console.Pipeline.Attach(new CleaningHook());
+        AnsiConsole.Console = Cleaned(Console.Out);
+        Notes.GoTo(Cleaned(Console.Error));
         Console.SetOut(new CleaningWriter(Console.Out));
         Console.SetError(new CleaningWriter(Console.Error));
     }
 
     /// <summary>The text without characters that a terminal acts on, but for line ends and tabs.</summary>
     public static string Of(string text) => IsPlain(text) ? text : Cleaned(text);
+
+    private static IAnsiConsole Cleaned(TextWriter stream)
+    {
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new DirectOutput(new AnsiConsoleOutput(stream)) });
+        console.Pipeline.Attach(new CleaningHook());
+        return console;
+    }
 
     private static bool IsPlain(ReadOnlySpan<char> text)
     {
@@ -68,7 +75,7 @@ internal static class PlainText
         public override void Flush() => behind.Flush();
     }
 
-    /// <summary>Standard output as it was, which a terminal's bars and colours are written to. What it is must be asked before it is replaced.</summary>
+    /// <summary>Standard output or error as it was, which a terminal's bars and colours are written to. What it is must be asked before it is replaced.</summary>
     private sealed class DirectOutput(IAnsiConsoleOutput behind) : IAnsiConsoleOutput
     {
         public TextWriter Writer { get; } = behind.Writer;

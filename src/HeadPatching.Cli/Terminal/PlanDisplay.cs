@@ -1,3 +1,4 @@
+using HeadPatching.Http.Answers;
 using HeadPatching.Sweeps.Plans;
 
 namespace HeadPatching.Cli.Terminal;
@@ -5,9 +6,15 @@ namespace HeadPatching.Cli.Terminal;
 /// <summary>Shows how a sweep is cut, for <c>--plan</c>.</summary>
 internal static class PlanDisplay
 {
-    /// <summary>Writes the cut in lines.</summary>
-    public static void Write(SweepPlan plan)
+    /// <summary>Writes the cut, in lines or as JSON.</summary>
+    public static async Task WriteAsync(SweepPlan plan, bool json, CancellationToken cancellationToken)
     {
+        if (json)
+        {
+            await JsonOutput.WriteAsync(SweepPlanAnswer.Of(plan), cancellationToken);
+            return;
+        }
+
         PlanSize size = plan.Size;
         Console.WriteLine(FormattableString.Invariant(
             $"{plan.Model.Name}: {plan.Model.Layers} layers x {plan.Model.Heads} heads, {plan.Model.Dtype} on {plan.Model.Device}. {plan.Dataset}: {plan.PairCount} pairs in {size.Chunks} chunks."));

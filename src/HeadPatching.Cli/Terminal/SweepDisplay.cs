@@ -1,5 +1,6 @@
 using System.Globalization;
 using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Workflow;
@@ -8,46 +9,57 @@ using Spectre.Console.Rendering;
 
 namespace HeadPatching.Cli.Terminal;
 
-/// <summary>Shows a running sweep: a bar with heads a second and time left on a terminal, plain lines where output is redirected.</summary>
+/// <summary>Shows a running sweep: a bar with patched runs a second and time left on a terminal, plain lines where standard error is redirected.</summary>
 internal static class SweepDisplay
 {
+    private const int WidthBesideBar = 52, NarrowestBar = 10, WidestBar = 40;
+
+    /// <summary>What is swept, in a line.</summary>
+    public static string Heading(SweepPlan plan) => FormattableString.Invariant(
+        $"{plan.Model.Name}: {plan.Model.Layers} layers x {plan.Model.Heads} heads, {plan.Model.Dtype} on {plan.Model.Device}. {plan.Dataset}: {plan.PairCount} pairs. {SweepTitle.Of(plan.Request.Patch, plan.Request.Ablation, plan.Request.Receivers, plan.Request.Method)}; positions {plan.Request.Positions}, {plan.Request.RunPatched().NameOf()}. Metric: {plan.Request.Measured().NameOf()}.");
+
     /// <summary>Runs a sweep and shows it.</summary>
-    public static async Task<SweepStatus> RunAsync(InProcessEngine engine, SweepPlan plan, Func<Task<SweepStatus>> run)
-    {
-        AnsiConsole.WriteLine(FormattableString.Invariant(
-            $"{plan.Model.Name}: {plan.Model.Layers} layers x {plan.Model.Heads} heads, {plan.Model.Dtype} on {plan.Model.Device}. {plan.Dataset}: {plan.PairCount} pairs. {SweepTitle.Of(plan.Request.Patch, plan.Request.Ablation, plan.Request.Receivers, plan.Request.Method)}; positions {plan.Request.Positions}, {plan.Request.RunPatched().NameOf()}. Metric: {plan.Request.Measured().NameOf()}."));
-        return AnsiConsole.Profile.Out.IsTerminal ? await OnTerminalAsync(engine, plan, run) : await InLinesAsync(engine, plan, run);
-    }
+    public static Task<SweepStatus> RunAsync(InProcessEngine engine, SweepPlan plan, Func<Task<SweepStatus>> run) =>
+        Notes.AreOnTerminal ? OnTerminalAsync(engine, plan, run) : InLinesAsync(engine, run);
 
     private static async Task<SweepStatus> OnTerminalAsync(InProcessEngine engine, SweepPlan plan, Func<Task<SweepStatus>> run)
     {
-        var pace = new SweepPace(plan.Size.PatchedRuns, TimeProvider.System);
+        var pace = new SweepPace(plan.Size.Flops, TimeProvider.System);
+        SweepPhase phase = SweepPhase.Planning;
         ProgressColumn[] columns =
         [
             new TaskDescriptionColumn { Alignment = Justify.Left },
-            new ProgressBarColumn(),
+            new ProgressBarColumn { Width = Math.Clamp(Notes.Console.Profile.Width - WidthBesideBar, NarrowestBar, WidestBar) },
             new PercentageColumn(),
-            new TextColumn(() => string.Create(CultureInfo.InvariantCulture, $"{pace.RunsASecond,6:F0} heads/s")),
-            new TextColumn(() => pace.Left is TimeSpan left ? string.Create(CultureInfo.InvariantCulture, $@"{left:h\:mm\:ss} left") : ""),
+            new TextColumn(() => pace.RunsASecond >= 1 ? string.Create(CultureInfo.InvariantCulture, $"{pace.RunsASecond:N0} runs/s") : ""),
+            new TextColumn(() => phase < SweepPhase.Assembling && pace.Left is TimeSpan left ? string.Create(CultureInfo.InvariantCulture, $@"{left:h\:mm\:ss} left") : ""),
         ];
-        return await AnsiConsole.Progress().Columns(columns).StartAsync(async display =>
+        return await Notes.Console.Progress().Columns(columns).StartAsync(async display =>
         {
-            ProgressTask bar = display.AddTask("planning", maxValue: 1);
+            ProgressTask bar = display.AddTask("starting", maxValue: 1);
+            bar.IsIndeterminate = true;
             void Follow(SweepStatus status)
             {
-                bar.Description = status.Progress.Phase.ToString().ToLowerInvariant();
+                phase = status.Progress.Phase;
                 pace.At(status.Progress);
-                bar.Value = pace.Done;
+                bar.Description = phase == SweepPhase.Planning ? "starting" : phase.NameOf();
+                Show();
             }
 
-            void Made(long runs)
+            void Made(WorkStep step)
             {
-                pace.Made(runs);
-                bar.Value = pace.Done;
+                pace.Made(step);
+                Show();
+            }
+
+            void Show()
+            {
+                bar.IsIndeterminate = pace.IsAtStart && phase < SweepPhase.Assembling;
+                bar.Value = phase == SweepPhase.Done ? 1 : pace.Done;
             }
 
             engine.Changed += Follow;
-            engine.PatchedRunsMade += Made;
+            engine.WorkDone += Made;
             try
             {
                 return await run();
@@ -55,12 +67,12 @@ internal static class SweepDisplay
             finally
             {
                 engine.Changed -= Follow;
-                engine.PatchedRunsMade -= Made;
+                engine.WorkDone -= Made;
             }
         });
     }
 
-    private static async Task<SweepStatus> InLinesAsync(InProcessEngine engine, SweepPlan plan, Func<Task<SweepStatus>> run)
+    private static async Task<SweepStatus> InLinesAsync(InProcessEngine engine, Func<Task<SweepStatus>> run)
     {
         var phase = (SweepPhase?)null;
         int tenth = 0;
@@ -71,10 +83,7 @@ internal static class SweepDisplay
             if (progress.Phase != phase || tenths != tenth)
             {
                 (phase, tenth) = (progress.Phase, tenths);
-                string what = progress.Phase == SweepPhase.Patching
-                    ? FormattableString.Invariant($"patching: {10 * tenths} %")
-                    : progress.Phase.ToString().ToLowerInvariant();
-                Console.WriteLine(what);
+                Notes.Say(progress.Phase == SweepPhase.Patching ? FormattableString.Invariant($"patching: {10 * tenths} %") : progress.Phase.NameOf());
             }
         }
 
@@ -91,6 +100,8 @@ internal static class SweepDisplay
 
     private sealed class TextColumn(Func<string> text) : ProgressColumn
     {
+        protected override bool NoWrap => true;
+
         public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) => new Text(text());
     }
 }

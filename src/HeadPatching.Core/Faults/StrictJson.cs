@@ -21,11 +21,7 @@ internal static class StrictJson
         byte[] bytes;
         try
         {
-            if (new FileInfo(path) is { Exists: true, Length: > LongestFile } file)
-            {
-                throw new InvalidInputException(FaultKinds.TooLarge, path, $"The file has {file.Length} bytes, which is more than {LongestFile}; it cannot be what its name says.");
-            }
-
+            CheckLength(path);
             bytes = File.ReadAllBytes(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -33,6 +29,7 @@ internal static class StrictJson
             throw new InvalidInputException(FaultKinds.NotFound, path, $"The file cannot be read: {e.Message}");
         }
 
+        GitLfs.RefusePointer(bytes, path);
         ReadOnlyMemory<byte> text = bytes;
         if (text.Span.StartsWith("\uFEFF"u8))
         {
@@ -40,6 +37,18 @@ internal static class StrictJson
         }
 
         return Read(text, line => line is null ? path : $"{path}:{line}", "The file", read);
+    }
+
+    /// <summary>Refuses a file that is too long to be read whole.</summary>
+    /// <param name="path">The file, or a link to it, whose own length says nothing.</param>
+    /// <exception cref="InvalidInputException">It is too long.</exception>
+    /// <exception cref="IOException">It is not there, or links go round in a circle.</exception>
+    public static void CheckLength(string path)
+    {
+        if ((File.ResolveLinkTarget(path, returnFinalTarget: true) ?? new FileInfo(path)) is FileInfo { Exists: true, Length: > LongestFile } file)
+        {
+            throw new InvalidInputException(FaultKinds.TooLarge, path, $"The file has {file.Length} bytes, which is more than {LongestFile}; it cannot be what its name says.");
+        }
     }
 
     /// <summary>Reads JSON in memory.</summary>

@@ -142,7 +142,7 @@ public static class InMemorySweep
             cancellation.ThrowIfCancellationRequested();
             long started = Stopwatch.GetTimestamp();
             using var run = new CachingRun(model, chunk, fromFirstPosition ? 0 : CachingRun.StartOf(chunk));
-            using ChunkActivations activations = run.AllLayers(cancellation);
+            using ChunkActivations activations = run.AllLayers(cancellation: cancellation);
             using FinalResiduals final = run.Final();
             IReadOnlyList<Baseline> chunkBaselines = final.Baselines(model, metric, chunk);
             foreach (var (pair, baseline) in chunk.Zip(chunkBaselines))

@@ -28,7 +28,8 @@ public sealed record SweepPlanAnswer(
     double Seconds,
     long MemoryBytes)
 {
-    internal static SweepPlanAnswer Of(SweepPlan plan) => new(
+    /// <summary>A plan as an answer has it.</summary>
+    public static SweepPlanAnswer Of(SweepPlan plan) => new(
         plan.Model,
         plan.PairCount,
         plan.Size.Chunks,

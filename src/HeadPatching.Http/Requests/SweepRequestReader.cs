@@ -81,8 +81,8 @@ internal sealed class SweepRequestReader
             }
             else if (SweepOptions.Find(name) is not SweepOption option)
             {
-                string known = string.Join(", ", SweepOptions.All.Select(option => option.Name).Append(PlanOnly));
-                _faults.Add(FaultKinds.UnknownProperty, name, $"A sweep has no such property. Known: {known}.");
+                string[] known = [.. SweepOptions.All.Select(option => option.Name), PlanOnly];
+                _faults.Add(FaultKinds.UnknownProperty, name, $"A sweep has no such property.{Suggestion.DidYouMean(name, known)} Known: {string.Join(", ", known)}.");
             }
             else if (!(IsNull(value) && option.Nullable) && Value(option, value) is object read)
             {
@@ -212,7 +212,7 @@ internal sealed class SweepRequestReader
                     template = IsNull(property) ? null : ShortText(property, $"{path}.{name}");
                     break;
                 default:
-                    _faults.Add(FaultKinds.UnknownProperty, $"{path}.{name}", $"A pair has no such property. Known: {string.Join(", ", PairProperties)}.");
+                    _faults.Add(FaultKinds.UnknownProperty, $"{path}.{name}", $"A pair has no such property.{Suggestion.DidYouMean(name, PairProperties)} Known: {string.Join(", ", PairProperties)}.");
                     break;
             }
         }
@@ -351,10 +351,11 @@ internal sealed class SweepRequestReader
 
     private object? OneOf(OptionType.Words words, JsonElement value, string path)
     {
-        object? known = words.Find(TextOrNull(value));
+        string? given = TextOrNull(value);
+        object? known = words.Find(given);
         if (known is null)
         {
-            _faults.Add(FaultKinds.InvalidOption, path, $"The value is one of {string.Join(", ", words.Known.Select(word => word.Name))}.");
+            _faults.Add(FaultKinds.InvalidOption, path, $"The value is one of {string.Join(", ", words.Known.Select(word => word.Name))}.{words.DidYouMean(given)}");
         }
 
         return known;

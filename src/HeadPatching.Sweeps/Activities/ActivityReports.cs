@@ -16,6 +16,12 @@ public sealed record ActivityInput(string SweepId, int Part = 0)
     public SweepState? Ended { get; init; }
 }
 
+/// <summary>A step of a sweep's counted work, told while an activity is at it: of all steps together the operations are the plan's (<see cref="Plans.PlanSize.Flops"/>).</summary>
+/// <param name="Flops">The operations of it, counted.</param>
+/// <param name="PatchedRuns">Patched runs that were made in it.</param>
+/// <param name="Found">Whether it was in the store, and so cost no time.</param>
+public sealed record WorkStep(double Flops, long PatchedRuns = 0, bool Found = false);
+
 /// <summary>What an activity did, or several together.</summary>
 /// <param name="Activities">How many there were.</param>
 /// <param name="Chunks">Chunks of pairs that they went over.</param>

@@ -35,7 +35,7 @@ public static class ActivityNames
 /// <summary>Every activity by its name: what both engines run.</summary>
 public sealed class ActivityTable
 {
-    private readonly Dictionary<string, Func<ActivityInput, Action<long>?, CancellationToken, Task<object>>> _byName;
+    private readonly Dictionary<string, Func<ActivityInput, Action<WorkStep>?, CancellationToken, Task<object>>> _byName;
 
     /// <summary>Makes the table.</summary>
     /// <param name="store">Where artifacts are kept.</param>
@@ -51,9 +51,9 @@ public sealed class ActivityTable
         _byName = new()
         {
             [ActivityNames.PlanSweep] = async (input, _, cancel) => (await plans.HeaderAsync(input.SweepId, cancel)).Size,
-            [ActivityNames.CacheActivations] = async (input, _, cancel) => await work.CacheAsync(input, cancel),
+            [ActivityNames.CacheActivations] = async (input, progress, cancel) => await work.CacheAsync(input, progress, cancel),
             [ActivityNames.SumActivations] = async (input, _, cancel) => await work.SumAsync(input, cancel),
-            [ActivityNames.EstimateEffects] = async (input, _, cancel) => await work.EstimateAsync(input, cancel),
+            [ActivityNames.EstimateEffects] = async (input, progress, cancel) => await work.EstimateAsync(input, progress, cancel),
             [ActivityNames.ScreenHeads] = async (input, _, cancel) => (await work.ScreenAsync(input.SweepId, await plans.HeaderAsync(input.SweepId, cancel), cancel)).ByLayer.Count,
             [ActivityNames.PatchHeads] = async (input, progress, cancel) => await work.PatchAsync(input, progress, cancel),
             [ActivityNames.AssembleSweep] = async (input, _, cancel) => await assemble.RunAsync(input, cancel),
@@ -66,12 +66,12 @@ public sealed class ActivityTable
     /// <summary>Runs an activity.</summary>
     /// <param name="name">One of <see cref="ActivityNames"/>.</param>
     /// <param name="input">Its input.</param>
-    /// <param name="progress">Told after each batch how many patched runs it made.</param>
+    /// <param name="progress">Told of each layer that is cached and each batch of patched runs; by one thread at a time.</param>
     /// <param name="cancellationToken">Looked at before each batch and chunk; what was finished stays.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such activity.</exception>
     /// <exception cref="Core.Faults.InvalidInputException">The request cannot be swept.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public Task<object> RunAsync(string name, ActivityInput input, Action<long>? progress = null, CancellationToken cancellationToken = default) =>
+    public Task<object> RunAsync(string name, ActivityInput input, Action<WorkStep>? progress = null, CancellationToken cancellationToken = default) =>
         _byName.TryGetValue(name, out var run)
             ? SweepTelemetry.MeasuredAsync(name, () => run(input, progress, cancellationToken))
             : throw new ArgumentOutOfRangeException(nameof(name), name, "There is no such activity.");

@@ -26,21 +26,30 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
     public int ForwardPasses { get; private set; }
 
     /// <summary>Makes the activations of a chunk, unless they are there.</summary>
-    public async Task CacheAsync(PlannedChunk chunk, CancellationToken cancellationToken)
+    public async Task CacheAsync(PlannedChunk chunk, Action<WorkStep>? progress, CancellationToken cancellationToken)
     {
-        if (!await store.ExistsAsync(SweepArtifacts.Activations(chunk.Activations), cancellationToken))
+        if (await store.ExistsAsync(SweepArtifacts.Activations(chunk.Activations), cancellationToken))
         {
-            using CachedChunk made = await MakeAsync(chunk, cancellationToken);
+            progress?.Invoke(new WorkStep(chunk.CachingFlops, Found: true));
+        }
+        else
+        {
+            using CachedChunk made = await MakeAsync(chunk, progress, cancellationToken);
         }
     }
 
     /// <summary>Runs a band of layers over a chunk and stores what it gave.</summary>
-    public async Task<ChunkRuns> RunAsync(PlannedPart part, PlannedChunk chunk, ChunkWork work, string key, Action<long>? progress, CancellationToken cancellationToken)
+    public async Task<ChunkRuns> RunAsync(PlannedPart part, PlannedChunk chunk, ChunkWork work, string key, ChunkSteps steps, CancellationToken cancellationToken)
     {
         IReadOnlyList<CachedTensor> needed = lease.Use(model => work.Needed(model.Config, part.FirstLayer, part.LastLayer, chunk.Start));
         long started = Stopwatch.GetTimestamp();
         CachedChunk? known = await ActivationArtifact.ReadAsync(store, lease, chunk, needed, cache, traffic, cancellationToken);
-        using CachedChunk cached = known ?? await MakeAsync(chunk, cancellationToken);
+        if (known is not null)
+        {
+            steps.Caching?.Invoke(new WorkStep(chunk.CachingFlops, Found: true));
+        }
+
+        using CachedChunk cached = known ?? await MakeAsync(chunk, steps.Caching, cancellationToken);
         double cacheSeconds = known is null ? Stopwatch.GetElapsedTime(started).TotalSeconds : 0;
         IMetric metric = work.Metric.Make();
         IReadOnlyDictionary<int, Tensor>? ablatedZ = work is ChunkWork.Heads { NeedsAllPairs: true } ablation
@@ -72,13 +81,15 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
                 AblatedZ = ablatedZ,
                 OnlyHeads = (work as ChunkWork.Heads)?.Only?.ToDictionary(layer => layer.Key, layer => (IReadOnlyList<int>)layer.Value),
             };
+            Action<long> made = steps.OfRuns(work.PatchedRuns(model.Config, chunk.Pairs, part.FirstLayer, part.LastLayer));
             IReadOnlyList<LayerPatches> layers = work switch
             {
-                ChunkWork.Heads heads => new BandPatcher(model, metric, _budget).Patch(inputs, heads.Options, progress, cancellationToken),
-                ChunkWork.Paths paths => new PathPatcher(model, metric, _budget).Patch(inputs, paths.Options, progress, cancellationToken),
+                ChunkWork.Heads heads => new BandPatcher(model, metric, _budget).Patch(inputs, heads.Options, made, cancellationToken),
+                ChunkWork.Paths paths => new PathPatcher(model, metric, _budget).Patch(inputs, paths.Options, made, cancellationToken),
                 ChunkWork.Estimates estimates => Estimates(model, estimates, metric, inputs, cancellationToken),
                 _ => throw new ArgumentOutOfRangeException(nameof(work), work, "There is no such work."),
             };
+            steps.End();
             return new ChunkRuns(baselines, layers, cacheSeconds);
         }
     }
@@ -90,9 +101,9 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
         return [.. Enumerable.Range(inputs.First, inputs.Last - inputs.First + 1).Select(layer => run.Estimate(layer, inputs.Activations))];
     }
 
-    private async Task<CachedChunk> MakeAsync(PlannedChunk chunk, CancellationToken cancellationToken)
+    private async Task<CachedChunk> MakeAsync(PlannedChunk chunk, Action<WorkStep>? progress, CancellationToken cancellationToken)
     {
-        CachedChunk made = lease.Use(model => Make(model, chunk, cancellationToken));
+        CachedChunk made = lease.Use(model => Make(model, chunk, progress, cancellationToken));
         try
         {
             await ActivationArtifact.WriteAsync(store, lease, chunk, made, traffic, cancellationToken);
@@ -106,10 +117,11 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
         }
     }
 
-    private static CachedChunk Make(Transformer model, PlannedChunk chunk, CancellationToken cancellation)
+    private static CachedChunk Make(Transformer model, PlannedChunk chunk, Action<WorkStep>? progress, CancellationToken cancellation)
     {
         using var run = new CachingRun(model, chunk.Pairs, chunk.Start);
-        ChunkActivations activations = run.AllLayers(cancellation);
+        var layer = new WorkStep(chunk.CachingFlops / model.Config.Layers);
+        ChunkActivations activations = run.AllLayers(() => progress?.Invoke(layer), cancellation);
         try
         {
             return new CachedChunk(activations, run.Final());

@@ -16,14 +16,14 @@ namespace HeadPatching.Sweeps.Activities;
 internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedModels models, TensorCache? cache)
 {
     /// <summary>Makes the activations of a part's chunks, so that several bands of layers need not.</summary>
-    public async Task<WorkReport> CacheAsync(ActivityInput input, CancellationToken cancellationToken)
+    public async Task<WorkReport> CacheAsync(ActivityInput input, Action<WorkStep>? progress, CancellationToken cancellationToken)
     {
         var (plan, part) = await PlannedAsync(input, cancellationToken);
         return await WithModelAsync(input.SweepId, plan, part.Chunks.Count, async runner =>
         {
             foreach (PlannedChunk chunk in part.Chunks)
             {
-                await runner.CacheAsync(chunk, cancellationToken);
+                await runner.CacheAsync(chunk, progress, cancellationToken);
             }
 
             return new WorkReport();
@@ -42,14 +42,14 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
     }
 
     /// <summary>Estimates every patch over a part's chunks from one gradient each.</summary>
-    public async Task<WorkReport> EstimateAsync(ActivityInput input, CancellationToken cancellationToken)
+    public async Task<WorkReport> EstimateAsync(ActivityInput input, Action<WorkStep>? progress, CancellationToken cancellationToken)
     {
         var (plan, part) = await PlannedAsync(input, cancellationToken);
-        return (await RunAsync(input.SweepId, plan, part, plan.EstimateWork(), progress: null, cancellationToken)) with { Runs = 0, Reused = 0 };
+        return (await RunAsync(input.SweepId, plan, part, plan.EstimateWork(), progress, cancellationToken)) with { Runs = 0, Reused = 0 };
     }
 
     /// <summary>Runs the patches of a part.</summary>
-    public async Task<WorkReport> PatchAsync(ActivityInput input, Action<long>? progress, CancellationToken cancellationToken)
+    public async Task<WorkReport> PatchAsync(ActivityInput input, Action<WorkStep>? progress, CancellationToken cancellationToken)
     {
         var (plan, part) = await PlannedAsync(input, cancellationToken);
         return await RunAsync(input.SweepId, plan, part, await ExactWorkAsync(plan, input.SweepId, cancellationToken), progress, cancellationToken);
@@ -79,7 +79,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
             RunsOverview overview = await runs.LookAsync(cancellationToken);
             foreach (int part in overview.MissingEstimates)
             {
-                await EstimateAsync(new ActivityInput(sweepId, part), cancellationToken);
+                await EstimateAsync(new ActivityInput(sweepId, part), progress: null, cancellationToken);
             }
 
             if (overview.IsWhole && await ChooseAsync(plan, runs, overview, cancellationToken) is ScreenedHeads heads)
@@ -111,16 +111,22 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
     }
 
     private async Task<WorkReport> RunAsync(
-        string sweepId, SweepPlan plan, PlannedPart planned, ChunkWork work, Action<long>? progress, CancellationToken cancellationToken)
+        string sweepId, SweepPlan plan, PlannedPart planned, ChunkWork work, Action<WorkStep>? progress, CancellationToken cancellationToken)
     {
         PlannedPart part = planned.For(work, plan);
-        var missing = new List<(PlannedChunk Chunk, string Key)>();
-        foreach (PlannedChunk chunk in part.Chunks)
+        bool caches = plan.Size.Parts == plan.Size.Groups && (plan.Request.Method == Method.Exact || work is ChunkWork.Estimates); // nobody did before
+        var missing = new List<(PlannedChunk Chunk, string Key, double Flops)>();
+        foreach (var (index, chunk) in part.Chunks.Index())
         {
             string key = part.KeyOf(chunk, work);
-            if (!await store.ExistsAsync(SweepArtifacts.Runs(key), cancellationToken))
+            double flops = work is ChunkWork.Estimates ? chunk.EstimatingFlops : part.FlopsOf(index);
+            if (await store.ExistsAsync(SweepArtifacts.Runs(key), cancellationToken))
             {
-                missing.Add((chunk, key));
+                progress?.Invoke(new WorkStep(flops + (caches ? chunk.CachingFlops : 0), Found: true));
+            }
+            else
+            {
+                missing.Add((chunk, key, flops));
             }
         }
 
@@ -129,9 +135,9 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
             : await WithModelAsync(sweepId, plan, part.Chunks.Count, async runner =>
             {
                 long runs = 0;
-                foreach (var (chunk, key) in missing)
+                foreach (var (chunk, key, flops) in missing)
                 {
-                    runs += (await runner.RunAsync(part, chunk, work, key, progress, cancellationToken)).Layers.Sum(layer => layer.PatchedRuns);
+                    runs += (await runner.RunAsync(part, chunk, work, key, new ChunkSteps(flops, caches, progress), cancellationToken)).Layers.Sum(layer => layer.PatchedRuns);
                 }
 
                 return new WorkReport(PatchedRuns: runs);

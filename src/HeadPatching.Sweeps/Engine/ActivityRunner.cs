@@ -34,8 +34,8 @@ internal sealed class ActivityRunner : IDisposable
         _logger = logger;
     }
 
-    /// <summary>Raised after each batch of patched runs, with how many it made.</summary>
-    public event Action<long>? PatchedRunsMade;
+    /// <summary>Raised after each step of an activity; by several threads at once.</summary>
+    public event Action<WorkStep>? WorkDone;
 
     /// <summary>Runs an activity of a sweep.</summary>
     public async Task<TOutput> CallAsync<TOutput>(string name, ActivityInput input, ActivityContext trace, CancellationToken cancellationToken)
@@ -63,7 +63,7 @@ internal sealed class ActivityRunner : IDisposable
         using IDisposable slot = await _slots.TakeAsync(input.SweepId, cancellationToken);
         using Activity? span = SweepTelemetry.StartActivity(name, input.SweepId, input.Part, trace);
         long started = Stopwatch.GetTimestamp();
-        object output = await Task.Run(() => _activities.RunAsync(name, input, runs => PatchedRunsMade?.Invoke(runs), cancellationToken), cancellationToken);
+        object output = await Task.Run(() => _activities.RunAsync(name, input, step => WorkDone?.Invoke(step), cancellationToken), cancellationToken);
         Log.ActivityDone(_logger, name, input.SweepId, input.Part, Stopwatch.GetElapsedTime(started).TotalSeconds);
         return output;
     }

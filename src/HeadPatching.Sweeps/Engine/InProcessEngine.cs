@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Requests;
@@ -63,11 +64,11 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
     /// <summary>Raised for every change of a sweep that runs here, or is followed by <see cref="RunAsync"/>.</summary>
     public event Action<SweepStatus>? Changed;
 
-    /// <summary>Raised after each batch of patched runs, with how many it made.</summary>
-    public event Action<long>? PatchedRunsMade
+    /// <summary>Raised after each step of a sweep that runs here, a layer that is cached or a batch of patched runs; by several threads at once.</summary>
+    public event Action<WorkStep>? WorkDone
     {
-        add => _activities.PatchedRunsMade += value;
-        remove => _activities.PatchedRunsMade -= value;
+        add => _activities.WorkDone += value;
+        remove => _activities.WorkDone -= value;
     }
 
     /// <inheritdoc/>

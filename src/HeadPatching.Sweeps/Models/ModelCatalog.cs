@@ -11,15 +11,18 @@ public sealed class ModelCatalog : IModelCatalog
 {
     private readonly SortedDictionary<string, string> _folders = new(StringComparer.Ordinal);
     private readonly bool _foldersToo;
+    private readonly string? _hubCache;
     private readonly StoredModels? _stored;
 
     /// <summary>Looks at what models there are.</summary>
     /// <param name="modelsFolder">A folder whose subfolders are models; null: none.</param>
     /// <param name="foldersToo">Whether a name may also be a folder's path: on the command line, never over HTTP.</param>
     /// <param name="stored">The models in the store; null: none.</param>
-    public ModelCatalog(string? modelsFolder = null, bool foldersToo = false, StoredModels? stored = null)
+    /// <param name="hubCache">Hugging Face's cache on this machine, whose repositories are models by their names: on the command line, never over HTTP; null: none.</param>
+    public ModelCatalog(string? modelsFolder = null, bool foldersToo = false, StoredModels? stored = null, string? hubCache = null)
     {
         _foldersToo = foldersToo;
+        _hubCache = hubCache;
         _stored = stored;
         foreach (string root in new[] { Path.Combine(AppContext.BaseDirectory, "models"), modelsFolder }.OfType<string>().Where(Directory.Exists))
         {
@@ -45,7 +48,7 @@ public sealed class ModelCatalog : IModelCatalog
     /// <inheritdoc/>
     public async Task CheckAsync(string name, string where, CancellationToken cancellationToken = default)
     {
-        if (LocalFolder(name) is null && (_stored is null || await _stored.FindAsync(name, cancellationToken) is null))
+        if (LocalFolder(name) is null && (_stored is null || await _stored.FindAsync(name, cancellationToken) is null) && CachedFolder(name) is null)
         {
             throw await UnknownAsync(name, where, cancellationToken);
         }
@@ -59,9 +62,12 @@ public sealed class ModelCatalog : IModelCatalog
             return new LocatedModel(_folders.ContainsKey(name) ? name : folder, folder);
         }
 
-        return _stored is not null && await _stored.FindAsync(name, cancellationToken) is NamedModel model
-            ? await _stored.FetchAsync(model, cancellationToken)
-            : throw await UnknownAsync(name, where, cancellationToken);
+        if (_stored is not null && await _stored.FindAsync(name, cancellationToken) is NamedModel model)
+        {
+            return await _stored.FetchAsync(model, cancellationToken);
+        }
+
+        return CachedFolder(name) is string snapshot ? new LocatedModel(snapshot, snapshot) : throw await UnknownAsync(name, where, cancellationToken);
     }
 
     private static ListedModel Look(string name, string folder)
@@ -78,19 +84,19 @@ public sealed class ModelCatalog : IModelCatalog
     }
 
     private string? LocalFolder(string name) =>
-        _folders.TryGetValue(name, out string? folder) ? folder : _foldersToo && Directory.Exists(name) ? Path.GetFullPath(name) : null;
+        _folders.TryGetValue(name, out string? folder) ? folder : _foldersToo && Directory.Exists(name) ? HubCache.Resolve(Path.GetFullPath(name)) : null;
+
+    private string? CachedFolder(string name) => _hubCache is null ? null : HubCache.Find(Path.GetFullPath(_hubCache), name);
 
     private async Task<InvalidInputException> UnknownAsync(string name, string where, CancellationToken cancellationToken)
     {
-        IEnumerable<string> names = _folders.Keys;
-        if (_stored is not null)
-        {
-            names = names.Concat(await _stored.NamesAsync(cancellationToken)).Distinct().Order(StringComparer.Ordinal);
-        }
+        string[] names = [.. _folders.Keys.Concat(_stored is null ? [] : await _stored.NamesAsync(cancellationToken)).Distinct().Order(StringComparer.Ordinal)];
 
+        string[] cached = _hubCache is null ? [] : [.. HubCache.Repositories(_hubCache)];
         return new InvalidInputException(
             FaultKinds.UnknownModel,
             where,
-            $"There is no model '{name}'. Known: {string.Join(", ", names)}{(_foldersToo ? "; or give the path of a model folder" : "")}.");
+            $"There is no model '{name}'.{Suggestion.DidYouMean(name, names.Concat(cached))} Known: {string.Join(", ", names)}"
+            + $"{(cached.Length > 0 ? $"; in Hugging Face's cache {Untrusted.ShowSome(cached)}" : "")}{(_foldersToo ? "; or give the path of a model folder" : "")}.");
     }
 }

@@ -92,8 +92,10 @@ public abstract record ChunkWork
             Cost.OfBand(config, Options, pairs, first, last);
 
         /// <inheritdoc/>
-        public override long PatchedRuns(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) =>
-            Cost.RunsOfBand(config, Options, pairs, first, last);
+        public override long PatchedRuns(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) => Only is null
+            ? Cost.RunsOfBand(config, Options, pairs, first, last)
+            : Only.Where(layer => layer.Key >= first && layer.Key <= last)
+                .Sum(layer => Cost.RunsOfBand(config, Options, pairs, layer.Key, layer.Key) * layer.Value.Length / Units.Of(config, Options.Patch));
     }
 
     /// <summary>Patched paths.</summary>

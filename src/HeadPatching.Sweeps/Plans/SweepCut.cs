@@ -76,7 +76,12 @@ internal sealed class SweepCut
         double flops = chunks.Sum(chunk => chunk.Flops), seconds = flops / _rate;
         IReadOnlyList<Measured>[] groups = [.. Groups(chunks, flops)];
         PlannedChunk[][] planned = [.. groups.Select(group => group.Select(chunk => new PlannedChunk(
-            chunk.Pairs, [.. chunk.Pairs.Select(pair => places[pair.Index])], chunk.Start, WorkKeys.Activations(_source, chunk.Pairs, chunk.Start)) { Ablation = ablation?.For(chunk.Pairs) }).ToArray())];
+            chunk.Pairs, [.. chunk.Pairs.Select(pair => places[pair.Index])], chunk.Start, WorkKeys.Activations(_source, chunk.Pairs, chunk.Start))
+            {
+                Ablation = ablation?.For(chunk.Pairs),
+                CachingFlops = chunk.Caching,
+                EstimatingFlops = chunk.Estimating,
+            }).ToArray())];
 
         // The first bands of all groups, then the second ones of those that have one, and so on.
         (int Group, PlannedBand Band)[] bands =
@@ -91,6 +96,7 @@ internal sealed class SweepCut
             .. bands.Select(one => new PlannedPart(one.Band.FirstLayer, one.Band.LastLayer, planned[one.Group])
             {
                 Bands = one.Band.FirstLayer == 0 ? [.. byGroup[one.Group]] : [],
+                Flops = [.. groups[one.Group].Select(chunk => chunk.Layers[one.Band.FirstLayer..(one.Band.LastLayer + 1)].Sum())],
             }),
         ];
         return (parts, new PlanSize(
@@ -186,7 +192,7 @@ internal sealed class SweepCut
         double[] layers = method == Method.Attribution
             ? new double[_config.Layers]
             : [.. Enumerable.Range(0, _config.Layers).Select(layer => shareRun * exact.Operations(_config, chunk, layer, layer))];
-        return new Measured(chunk, start, caching + estimating + layers.Sum(), Bands(layers));
+        return new Measured(chunk, start, caching, estimating, layers, Bands(layers));
     }
 
     /// <summary>Bands of layers that cost about the same each; one, where a chunk over all layers does not take long.</summary>
@@ -237,7 +243,11 @@ internal sealed class SweepCut
         }
     }
 
-    private sealed record Measured(IReadOnlyList<TokenPair> Pairs, int Start, double Flops, IReadOnlyList<(int First, int Last)> Bands);
+    private sealed record Measured(
+        IReadOnlyList<TokenPair> Pairs, int Start, double Caching, double Estimating, double[] Layers, IReadOnlyList<(int First, int Last)> Bands)
+    {
+        public double Flops { get; } = Caching + Estimating + Layers.Sum();
+    }
 }
 
 /// <summary>How fast one activity computes on each kind of device, in floating-point operations a second: what sizes of parts are reckoned from.</summary>

@@ -147,6 +147,12 @@ public sealed record PlannedPart(int FirstLayer, int LastLayer, IReadOnlyList<Pl
     /// <summary>Of the part that has its chunks' first layers: the bands of all layers, and which part has each. Empty in the others.</summary>
     public IReadOnlyList<PlannedBand> Bands { get; init; } = [];
 
+    /// <summary>The operations of its patched runs over each chunk, counted.</summary>
+    public IReadOnlyList<double> Flops { get; init; } = [];
+
+    /// <summary>The operations of its patched runs over one of its chunks; 0 where the plan is of a version that did not keep them.</summary>
+    public double FlopsOf(int chunk) => chunk < Flops.Count ? Flops[chunk] : 0;
+
     /// <summary>What of it some work goes over: an estimate has all layers at once, whatever the band.</summary>
     public PlannedPart For(ChunkWork work, SweepPlan plan) => work is ChunkWork.Estimates ? this with { FirstLayer = 0, LastLayer = plan.Model.Layers - 1 } : this;
 
@@ -167,6 +173,12 @@ public sealed record PlannedBand(int FirstLayer, int LastLayer, int Part);
 /// <param name="Activations">The key of its activations.</param>
 public sealed record PlannedChunk(IReadOnlyList<TokenPair> Pairs, IReadOnlyList<int> Places, int Start, string Activations)
 {
+    /// <summary>The operations of its clean and corrupted runs, counted.</summary>
+    public double CachingFlops { get; init; }
+
+    /// <summary>The operations of its estimates, counted; 0 where there are none.</summary>
+    public double EstimatingFlops { get; init; }
+
     /// <summary>With mean and resample ablation, what its pairs are given of all pairs; null otherwise.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ChunkAblation? Ablation { get; init; }

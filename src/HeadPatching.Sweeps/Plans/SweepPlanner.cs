@@ -60,7 +60,7 @@ public static class SweepPlanner
             request with { Pairs = null, PairIndices = null, Reference = null },
             request.DatasetName(),
             createdAt,
-            new ModelSummary(ModelName(request.Model), fingerprint, model.Config.Layers, model.Config.Heads, request.Dtype, device)
+            new ModelSummary(HubCache.NameOf(name), fingerprint, model.Config.Layers, model.Config.Heads, request.Dtype, device)
             {
                 KeyValueHeads = model.Config.KeyValueHeads == model.Config.Heads ? null : model.Config.KeyValueHeads,
             },
@@ -199,7 +199,8 @@ public static class SweepPlanner
             : $"Not every pair names {what}; these do not: {string.Join(", ", without.Take(10))}{(without.Length > 10 ? $" and {without.Length - 10} more" : "")}.";
         string[] known = [.. PairShapes.Of(pairs).Roles.Select(one => one.Name)];
         string roles = known.Length > 0 ? $"Roles that pairs name: {string.Join(", ", known)}." : "Pairs name roles with \"roles\": {\"S2\": 10}.";
-        throw new InvalidInputException(FaultKinds.InvalidOption, places.Option("positions"), $"{who} {roles} {Positions.Form}");
+        throw new InvalidInputException(
+            FaultKinds.InvalidOption, places.Option("positions"), $"{who}{Suggestion.DidYouMean(role ?? "", [.. known, $"{Positions.All}", $"{Positions.Each}", $"{Positions.EachRole}"])} {roles} {Positions.Form}");
     }
 
     private static void CheckPatch(SweepRequest request, ModelConfig config, FaultPlaces places)
@@ -219,7 +220,4 @@ public static class SweepPlanner
     }
 
     private static string Device(string device) => device == "auto" ? torch.cuda.is_available() ? "cuda" : "cpu" : device;
-
-    /// <summary>A folder is shown by its own name: results are compared between machines.</summary>
-    private static string ModelName(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(model));
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using HeadPatching.Core.Faults;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Results;
@@ -59,11 +60,14 @@ public abstract record OptionType
             object? value = Find(text);
             if (value is null)
             {
-                fault($"there is no '{text}'. Known: {string.Join(", ", Known.Select(word => word.Name))}.");
+                fault($"there is no '{text}'.{DidYouMean(text)} Known: {string.Join(", ", Known.Select(word => word.Name))}.");
             }
 
             return value;
         }
+
+        /// <summary>Which word was probably meant, as the end of a message (<see cref="Suggestion.DidYouMean"/>).</summary>
+        public string DidYouMean(string? given) => Suggestion.DidYouMean(given ?? "", Known.Select(word => word.Name));
 
         /// <summary>The value of a name, or null.</summary>
         public object? Find(string? name) => Known.FirstOrDefault(word => word.Name == name)?.Value;

@@ -88,7 +88,7 @@ public static class StoredPairs
     {
         IReadOnlyList<string> known = await NamesAsync(store, cancellationToken);
         string has = known.Count == 0 ? "It has none yet" : $"It has {string.Join(", ", known.Take(20))}{(known.Count > 20 ? $" and {known.Count - 20} more" : "")}";
-        return new InvalidInputException(FaultKinds.NotFound, places.Option("pairsFile"), $"The store has no pairs \"{name}\". {has}; 'headpatch dataset push' puts some there.");
+        return new InvalidInputException(FaultKinds.NotFound, places.Option("pairsFile"), $"The store has no pairs \"{name}\".{Suggestion.DidYouMean(name, known)} {has}; 'headpatch dataset push' puts some there.");
     }
 
     private static string Artifact(string name) => $"{Folder}/{name}.jsonl";

@@ -23,7 +23,7 @@ public sealed class ForeignLibTorchTests : IDisposable
     public async Task Libtorch_from_another_folder_runs_a_sweep()
     {
         string program = CopyWithoutLibTorch();
-        var (exitCode, output, error) = await RunAsync(program, LibTorchFolder, "sweep", "--store", "store", "--out", "out");
+        var (exitCode, output, error) = await RunAsync(program, LibTorchFolder, "sweep", "--quiet", "--store", "store", "--out", "out");
         Assert.Equal("", error.Trim());
         Assert.Equal(0, exitCode);
         Assert.Contains("Heads above 0.1, intervals without 0: L2H6, L2H0, L2H1", output, StringComparison.Ordinal);

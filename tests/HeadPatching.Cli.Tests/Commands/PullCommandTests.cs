@@ -299,7 +299,7 @@ public sealed class PullCommandTests : IAsyncLifetime
 
     private Task<(int ExitCode, string Output, string Error)> PullAsync(string id = "org/tiny", bool token = true) =>
         HeadpatchProcess.RunAsync(
-            _folder.Path, token ? Token : new Dictionary<string, string> { ["HF_TOKEN"] = "" }, "model", "pull", id, "--to", "out", "--hub", _hub.Address);
+            _folder.Path, token ? Token : new Dictionary<string, string> { ["HF_TOKEN"] = "" }, "model", "pull", id, "--to", "out", "--hub", _hub.Address, "--quiet");
 
     private void AssertWhole(params string[] files)
     {

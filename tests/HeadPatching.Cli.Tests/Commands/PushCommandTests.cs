@@ -14,7 +14,7 @@ public sealed class PushCommandTests : IDisposable
     {
         RandomModelFolder.Write(_folder["model"], layers: 1, heads: 2, width: 32, vocabulary: 50, context: 16, seed: 1);
         _folder.Write("pairs.jsonl", """{"clean": [1, 2, 3], "corrupted": [1, 4, 3], "correct": 5, "incorrect": 6}""");
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(_folder.Path, "model", "push", "model", "tiny", "--store", "store");
+        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(_folder.Path, "model", "push", "model", "tiny", "--store", "store", "--quiet");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.Contains("tiny is in the store: 2 files", output, StringComparison.Ordinal);
         (exitCode, output, _) = await HeadpatchProcess.RunAsync(_folder.Path, "model", "push", "model", "tiny", "--store", "store");
@@ -26,7 +26,7 @@ public sealed class PushCommandTests : IDisposable
         // A machine that has the store and nothing else; its cache is under the user's data.
         Directory.Delete(_folder["model"], recursive: true);
         var data = new Dictionary<string, string> { ["XDG_DATA_HOME"] = Directory.CreateDirectory(_folder["data"]).FullName };
-        string[] sweep = ["sweep", "--model", "tiny", "--pairs", "pairs.jsonl", "--store", "store", "--out"];
+        string[] sweep = ["sweep", "--quiet", "--model", "tiny", "--pairs", "pairs.jsonl", "--store", "store", "--out"];
         var both = await Task.WhenAll(
             HeadpatchProcess.RunAsync(_folder.Path, data, [.. sweep, "out1"]), HeadpatchProcess.RunAsync(_folder.Path, data, [.. sweep, "out2", "--patch", "v"]));
         Assert.All(both, ended => Assert.Equal((0, ""), (ended.ExitCode, ended.Error.Trim())));

@@ -13,7 +13,7 @@ public class SweepCommandTests
     public async Task The_demo_model_shows_its_circuit_and_every_file_is_written()
     {
         using var folder = new TemporaryFolder();
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--store", "store", "--out", "out");
+        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--store", "store", "--out", "out", "--quiet");
 
         Assert.Equal("", error.Trim());
         Assert.Equal(0, exitCode);
@@ -63,7 +63,7 @@ public class SweepCommandTests
     {
         using var folder = new TemporaryFolder();
         var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
-            folder.Path, "sweep", "--dataset", "ioi-generated", "--count", "1001", "--store", "store", "--out", "out");
+            folder.Path, "sweep", "--dataset", "ioi-generated", "--count", "1001", "--store", "store", "--out", "out", "--quiet");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
         JsonElement root = results.RootElement;
@@ -106,7 +106,7 @@ public class SweepCommandTests
     {
         using var folder = new TemporaryFolder();
         var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
-            folder.Path, "sweep", "--store", "store", "--out", "out", "--positions", "each", "--patch", "v", "--pair-indices", "0,2");
+            folder.Path, "sweep", "--store", "store", "--out", "out", "--positions", "each", "--patch", "v", "--pair-indices", "0,2", "--quiet");
 
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
@@ -128,7 +128,7 @@ public class SweepCommandTests
         using var folder = new TemporaryFolder();
         var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
             folder.Path,
-            "sweep", "--store", "store", "--out", "out", "--direction", "noise", "--dtype", "float64", "--aggregation", "ratio-of-means", "--positions", "-1");
+            "sweep", "--store", "store", "--out", "out", "--direction", "noise", "--dtype", "float64", "--aggregation", "ratio-of-means", "--positions", "-1", "--quiet");
 
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
@@ -142,7 +142,7 @@ public class SweepCommandTests
     public async Task Another_metric_and_seed_give_other_numbers_with_their_intervals_and_say_what_they_are()
     {
         using var folder = new TemporaryFolder();
-        string[] sweep = ["sweep", "--store", "store", "--out", "out", "--metric", "kl-divergence", "--seed", "7"];
+        string[] sweep = ["sweep", "--store", "store", "--out", "out", "--metric", "kl-divergence", "--seed", "7", "--quiet"];
         var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, sweep);
 
         Assert.Equal((0, ""), (exitCode, error.Trim()));
@@ -200,7 +200,7 @@ public class SweepCommandTests
         async Task<JsonElement> SweepAsync(string aggregation, params string[] options)
         {
             var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
-                folder.Path, ["sweep", "--store", "store", "--out", aggregation, "--pairs", "pairs.jsonl", .. options]);
+                folder.Path, ["sweep", "--store", "store", "--out", aggregation, "--pairs", "pairs.jsonl", "--quiet", .. options]);
             Assert.Equal((0, ""), (exitCode, error.Trim()));
             using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder[$"{aggregation}/results.json"]));
             Assert.Equal(aggregation, results.RootElement.GetProperty("aggregation").GetString());
@@ -225,7 +225,7 @@ public class SweepCommandTests
     public async Task Every_kind_of_sweep_says_what_it_is_and_finds_the_circuit(string options, string title, string? strongest)
     {
         using var folder = new TemporaryFolder();
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. "sweep --store store --out out".Split(' '), .. options.Split(' ')]);
+        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. "sweep --quiet --store store --out out".Split(' '), .. options.Split(' ')]);
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.Contains(title, output.ReplaceLineEndings(" ").Replace("  ", " ", StringComparison.Ordinal), StringComparison.Ordinal);
         using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
@@ -241,6 +241,13 @@ public class SweepCommandTests
     public static TheoryData<string, string> BadInput { get; } = new()
     {
         { "--model nowhere", "--model: There is no model 'nowhere'" },
+        { "--model ioi-dmeo", "--model: There is no model 'ioi-dmeo'. Did you mean 'ioi-demo'?" },
+        { "--dataset ioi_generated", "--dataset: There is no built-in dataset \"ioi_generated\". Did you mean 'ioi-generated'?" },
+        { "--ablation maen", "--ablation: there is no 'maen'. Did you mean 'mean'?" },
+        { "--positions each-rol", "Did you mean 'each-role'?" },
+        { "--patc z", "There is no option '--patc'. Did you mean '--patch'?" },
+        { "--frobnicate=3", "There is no option '--frobnicate'. 'headpatch sweep --help' lists them." },
+        { "z", "'z' is one argument too many; 'headpatch sweep --help' says what there is." },
         { "--model empty", "empty/config.json: The model folder has no config.json" },
         { "--model bert", "bert/config.json: model_type 'bert' is not supported: it is, or has, an encoder, whose positions see those after them (supported: gemma2, gemma3, gemma3_text, gpt2," },
         { "--model truncated", "truncated/model.safetensors" },
@@ -286,7 +293,7 @@ public class SweepCommandTests
         { "--pair-indices 0,7", "--pair-indices: There is no pair 7" },
         { "--pair-indices a", "--pair-indices: 'a' is not a whole number" },
         { "--dtype float8", "--dtype: there is no 'float8'. Known: float32, float64, bfloat16" },
-        { "--device tpu", "--device: there is no 'tpu'. Known: auto, cpu, cuda" },
+        { "--device tpu", "--device: there is no 'tpu'. Did you mean 'cpu'? Known: auto, cpu, cuda" },
         { "--threshold much", "--threshold: 'much' is not a number" },
         { "--threshold -1", "--threshold: The value is a number from 0 on" },
         { "--top 0", "--top: The number is at least 1; it is 0" },
@@ -315,6 +322,56 @@ public class SweepCommandTests
     }
 
     [Fact]
+    public async Task Results_that_came_into_the_folder_meanwhile_stay_and_the_finished_sweep_goes_elsewhere_at_once()
+    {
+        using var folder = new TemporaryFolder();
+        string[] arguments = ["sweep", "--model", "large", "--pairs", LargeSweep(folder), "--store", "store"];
+        const string Others = """{"schemaVersion": 1, "sweepId": "another"}""";
+        using (HeadpatchProcess process = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "out"]))
+        {
+            await UntilAsync(() => process.HasExited || Runs(folder["store"]).Length >= 1);
+            folder.Write("out/results.json", Others);
+            Assert.Equal(2, await process.ExitAsync());
+            Assert.Contains("holds the results of another sweep. They were put there while this sweep ran. It is finished and in the store", process.Error, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(folder["out/results.json"], Assert.Single(Directory.GetFiles(folder["out"])));
+        Assert.Equal(Others, await File.ReadAllTextAsync(folder["out/results.json"]));
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. arguments, "--out", "elsewhere"]);
+        Assert.Equal(0, exitCode);
+        Assert.Contains("6 of 6 stored runs were there", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Standard_output_has_the_results_alone_and_with_json_exactly_the_file()
+    {
+        using var folder = new TemporaryFolder();
+        string[] sweep = ["sweep", "--store", "store", "--out", "out"];
+        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, sweep);
+        Assert.Equal(0, exitCode);
+        Assert.StartsWith("ioi-demo: 3 layers x 8 heads", output, StringComparison.Ordinal);
+        Assert.EndsWith("effects.parquet", output.Trim(), StringComparison.Ordinal);
+        Assert.All(["patching: ", "assembling", "stored runs"], note => Assert.DoesNotContain(note, output, StringComparison.Ordinal));
+        Assert.Contains("assembling", error, StringComparison.Ordinal);
+
+        (exitCode, string again, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--quiet"]);
+        Assert.Equal((0, "", output), (exitCode, error.Trim(), again)); // found in the store, and shown as the first time
+
+        (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--json"]);
+        Assert.Equal(0, exitCode);
+        Assert.Equal((await File.ReadAllTextAsync(folder["out/results.json"])).ReplaceLineEndings().Trim(), output.ReplaceLineEndings().Trim());
+
+        (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--json", "--plan"]);
+        using var plan = JsonDocument.Parse(output);
+        Assert.Equal((0, 5), (exitCode, plan.RootElement.GetProperty("pairs").GetInt32()));
+        Assert.True(plan.RootElement.GetProperty("flops").GetDouble() > 0);
+
+        (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--json", "--quiet", "--patch", "pattren"]);
+        Assert.Equal((2, ""), (exitCode, output.Trim()));
+        Assert.StartsWith("--patch: there is no 'pattren'. Did you mean 'pattern'? Known: z, pattern,", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Pairs_that_cannot_be_swept_are_left_out_when_asked_and_said_by_their_lines()
     {
         using var folder = new TemporaryFolder();
@@ -329,7 +386,7 @@ public class SweepCommandTests
 
         (exitCode, string output, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--skip-invalid"]);
         Assert.Equal(0, exitCode);
-        string[] lines = error.Trim().Split('\n');
+        string[] lines = [.. error.Split('\n').Where(line => line.StartsWith("Left out", StringComparison.Ordinal))];
         Assert.Equal(2, lines.Length);
         Assert.StartsWith($"Left out: {name}:2: Clean has 15 tokens", lines[0], StringComparison.Ordinal);
         Assert.StartsWith($"Left out: {name}:4: correct: The answer is 2 tokens", lines[1], StringComparison.Ordinal);
@@ -391,7 +448,7 @@ public class SweepCommandTests
         async Task<string> SweptAsync(string seed, string name)
         {
             var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
-                folder.Path, "sweep", "--dataset", "ioi-generated", "--count", "6", "--seed", seed, "--store", $"{name}-store", "--out", name);
+                folder.Path, "sweep", "--dataset", "ioi-generated", "--count", "6", "--seed", seed, "--store", $"{name}-store", "--out", name, "--quiet");
             Assert.Equal((0, ""), (exitCode, error.Trim()));
             return await WithoutTimingsAsync(folder[$"{name}/results.json"]);
         }
@@ -406,7 +463,8 @@ public class SweepCommandTests
         string pairs = LargeSweep(folder);
         string[] undisturbed = ["sweep", "--model", "large", "--pairs", pairs, "--store", "undisturbed", "--out", "expected"];
         string[] killed = ["sweep", "--model", "large", "--pairs", pairs, "--store", "killed", "--out", "actual"];
-        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, undisturbed)).ExitCode);
+        var (undisturbedCode, _, undisturbedError) = await HeadpatchProcess.RunAsync(folder.Path, undisturbed);
+        Assert.True(undisturbedCode == 0, undisturbedError);
 
         using (HeadpatchProcess process = HeadpatchProcess.Start(folder.Path, killed))
         {
@@ -417,10 +475,10 @@ public class SweepCommandTests
 
         Assert.False(File.Exists(folder["actual/results.json"]));
         Dictionary<string, DateTime> before = Runs(folder["killed"]).ToDictionary(file => file, File.GetLastWriteTimeUtc);
-        var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, killed);
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, killed);
 
         Assert.Equal(0, exitCode);
-        Assert.Contains($"{before.Count} of {Runs(folder["killed"]).Length} stored runs were there from an earlier sweep", output, StringComparison.Ordinal);
+        Assert.Contains($"{before.Count} of {Runs(folder["killed"]).Length} stored runs were there from an earlier sweep", error, StringComparison.Ordinal);
         Assert.All(before, run => Assert.Equal(run.Value, File.GetLastWriteTimeUtc(run.Key)));
         Assert.Equal(await WithoutTimingsAsync(folder["expected/results.json"]), await WithoutTimingsAsync(folder["actual/results.json"]));
     }
@@ -436,13 +494,17 @@ public class SweepCommandTests
             await UntilAsync(() => process.HasExited || Runs(folder["store"]).Length >= 2);
             process.Interrupt();
             Assert.Equal(130, await process.ExitAsync());
-            Assert.Contains("The same command again goes on", process.Error, StringComparison.Ordinal);
+            Assert.Contains("Stopping as soon as what is at work has an end. What is finished is kept. Ctrl-C again ends at once.", process.Error, StringComparison.Ordinal);
+            Assert.Contains($"Stopped. Finished runs and activations are kept in {folder["store"]}.", process.Error, StringComparison.Ordinal);
+            Assert.EndsWith(
+                "The same command again goes on where it stopped: headpatch sweep --model large --pairs " + pairs + " --store store --out out", process.Error.Trim(), StringComparison.Ordinal);
+            Assert.DoesNotContain("Stop", process.Output, StringComparison.Ordinal);
         }
 
         Assert.Empty(Directory.GetFiles(folder["out"]));
-        var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, arguments);
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, arguments);
         Assert.Equal(0, exitCode);
-        Assert.Contains("stored runs were there from an earlier sweep", output, StringComparison.Ordinal);
+        Assert.Contains("stored runs were there from an earlier sweep", error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -452,9 +514,9 @@ public class SweepCommandTests
         string[] arguments = ["sweep", "--model", "large", "--pairs", LargeSweep(folder), "--store", "store"];
         using HeadpatchProcess first = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "first"]);
         await UntilAsync(() => first.HasExited || Runs(folder["store"]).Length >= 2);
-        var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, [.. arguments, "--out", "second"]);
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. arguments, "--out", "second"]);
         Assert.Equal((0, 0), (await first.ExitAsync(), exitCode));
-        Assert.Contains("The same sweep runs already, in process", output, StringComparison.Ordinal);
+        Assert.Contains("The same sweep runs already, in process", error, StringComparison.Ordinal);
         Assert.Equal(await File.ReadAllTextAsync(folder["first/results.json"]), await File.ReadAllTextAsync(folder["second/results.json"]));
     }
 
@@ -466,10 +528,10 @@ public class SweepCommandTests
         using HeadpatchProcess first = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "first"]);
         await UntilAsync(() => first.HasExited || Runs(folder["store"]).Length >= 2);
         using HeadpatchProcess second = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "second"]);
-        await UntilAsync(() => second.HasExited || second.Output.Contains("runs already", StringComparison.Ordinal));
+        await UntilAsync(() => second.HasExited || second.Error.Contains("runs already", StringComparison.Ordinal));
         first.Kill();
         Assert.Equal(0, await second.ExitAsync());
-        Assert.Contains("stored runs were there from an earlier sweep", second.Output, StringComparison.Ordinal);
+        Assert.Contains("stored runs were there from an earlier sweep", second.Error, StringComparison.Ordinal);
     }
 
     [Fact]

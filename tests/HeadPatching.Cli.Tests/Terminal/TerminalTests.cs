@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
@@ -11,36 +12,90 @@ namespace HeadPatching.Cli.Tests.Terminal;
 public sealed class TerminalTests
 {
     private const char Escape = '\u001b';
+    private const ColorSystemSupport NoColors = ColorSystemSupport.NoColors;
 
     [Fact]
-    public void Each_shade_begins_just_above_its_threshold()
+    public void Each_shade_begins_just_above_its_threshold_and_has_its_number_beside_it_where_there_is_room()
     {
         double[][] heatmap = [[0.9, 0.2, 0.1], [0.05, 0.02, 0]];
 
-        var lines = Print(Heatmap(ExampleSweep.From(heatmap)), coloured: false);
+        var lines = Print(Heatmap(ExampleSweep.From(heatmap)), NoColors);
 
-        Assert.Equal("H  0  1  2", lines[0]);
-        Assert.Equal("L0 ██ ▓▓ ▒▒", lines[1]);
-        Assert.Equal("L1 ░░ ·· ··", lines[2]);
+        Assert.Equal("H  0     1     2", lines[0]);
+        Assert.Equal("L0 █ .90 ▓ .20 ▒ .10", lines[1]);
+        Assert.Equal("L1 ░ .05 ·     ·", lines[2]);
     }
 
     [Fact]
     public void Without_colour_a_minus_tells_negative_effects()
     {
-        var lines = Print(Heatmap(ExampleSweep.From([[-0.9, -0.15, 0.9, -0.001]])), coloured: false);
+        var few = Print(Heatmap(ExampleSweep.From([[-0.9, -0.15, 0.9, -0.001]])), NoColors);
+        var many = Print(Heatmap(ExampleSweep.From([[.. Enumerable.Range(0, 32).Select(head => head == 3 ? -0.9 : head == 4 ? 0.3 : 0)]])), NoColors);
 
-        Assert.Equal("L0 -█ -▓ ██ ··", lines[1]);
-        Assert.Contains("negative: -█", lines[2], StringComparison.Ordinal);
-        Assert.DoesNotContain(lines, line => line.Contains(Escape, StringComparison.Ordinal));
+        Assert.Equal("L0 █-.90 ▓-.15 █ .90 ·", few[1]);
+        Assert.Equal("L0 ······-███" + new string('·', 54), many[1]);
+        Assert.Contains("negative: -█", many[2], StringComparison.Ordinal);
+        Assert.DoesNotContain(few.Concat(many), line => line.Contains(Escape, StringComparison.Ordinal));
     }
 
     [Fact]
-    public void With_colour_negative_effects_are_blue_and_positive_ones_red()
+    public void With_sixteen_colours_negative_effects_are_blue_and_positive_ones_red()
     {
-        var row = Print(Heatmap(ExampleSweep.From([[-0.9, 0.9]])), coloured: true)[1];
+        var row = Print(Heatmap(ExampleSweep.From([[-0.9, 0.9]])), ColorSystemSupport.Standard)[1];
 
-        Assert.Contains($"{Escape}[94m██", row, StringComparison.Ordinal);
-        Assert.Contains($"{Escape}[91m██", row, StringComparison.Ordinal);
+        Assert.Contains($"{Escape}[94m█-.90", row, StringComparison.Ordinal);
+        Assert.Contains($"{Escape}[91m█ .90", row, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(ColorSystemSupport.TrueColor, "48;2;103;0;31", "48;2;5;48;97", "48;2;255;255;255")]
+    [InlineData(ColorSystemSupport.EightBit, "48;5;52", "48;5;23", "48;5;15")]
+    public void With_more_colours_cells_are_filled_as_in_the_picture_with_a_number_that_can_be_read_on_them(ColorSystemSupport colours, string red, string blue, string white)
+    {
+        var row = Print(Heatmap(ExampleSweep.From([[-0.9, 0.9, 0.001, 0.09]])), colours)[1];
+
+        Assert.Equal("L0 -0.90  0.90        0.09", Plain(row).TrimEnd());
+        Assert.Contains(blue + "m-0.90", row, StringComparison.Ordinal);
+        Assert.Contains(red + "m 0.90", row, StringComparison.Ordinal);
+        Assert.Contains(white + "m      ", row, StringComparison.Ordinal);
+        string light = colours == ColorSystemSupport.TrueColor ? "38;2;255;255;255" : "38;5;15", dark = colours == ColorSystemSupport.TrueColor ? "38;2;0;0;0" : "38;5;0";
+        Assert.Matches($"{light}[^0]*{blue}m-0.90", row);
+        Assert.Matches($@"{dark}[^m]*m( |{Escape}[^m]*m)*0\.09", row);
+    }
+
+    [Theory]
+    [InlineData(12, 80, 6, "  0.12")]
+    [InlineData(15, 80, 5, " .12 ")]
+    [InlineData(16, 80, 4, " .12")]
+    [InlineData(32, 80, 2, "  ")]
+    [InlineData(64, 80, 1, " ")]
+    [InlineData(32, 160, 4, " .12")]
+    [InlineData(32, 200, 6, "  0.12")]
+    public void Numbers_go_before_cells_become_narrower_and_every_head_stays_in_one_block(int heads, int width, int cell, string first)
+    {
+        var layer = Enumerable.Repeat(0.12, heads).ToArray();
+
+        var rows = Print(Heatmap(ExampleSweep.From([.. Enumerable.Repeat(layer, 32)])), ColorSystemSupport.TrueColor, width).Where(line => Plain(line).StartsWith('L')).ToList();
+
+        Assert.Equal(32, rows.Count);
+        Assert.All(rows, row => Assert.Equal(4 + (heads * cell), Plain(row).Length));
+        Assert.All(rows, row => Assert.Equal(first.Trim(), Plain(row)[4..(4 + cell)].Trim()));
+    }
+
+    [Theory]
+    [InlineData(1.5, " 1.50", " 1.5")]
+    [InlineData(-1.5, "-1.50", "-1.5")]
+    [InlineData(12.34, " 12.3", "  12")]
+    [InlineData(-12.34, "-12.3", " -12")]
+    [InlineData(1234.5, " 1235", " 1e3")]
+    [InlineData(-1e20, "-1e20", "-…")]
+    public void Large_effects_lose_digits_and_never_touch_their_neighbours(double effect, string wide, string narrow)
+    {
+        var few = Print(Heatmap(ExampleSweep.From([[effect, effect]])), ColorSystemSupport.TrueColor)[1];
+        var many = Print(Heatmap(ExampleSweep.From([[.. Enumerable.Repeat(effect, 19)]])), ColorSystemSupport.TrueColor)[1];
+
+        Assert.Equal($"L0 {wide} {wide}", Plain(few).TrimEnd());
+        Assert.Equal($"L0 {string.Concat(Enumerable.Repeat(narrow.PadLeft(4), 19))}", Plain(many));
     }
 
     [Theory]
@@ -52,8 +107,8 @@ public sealed class TerminalTests
     {
         var result = ExampleSweep.Of(layers, heads, eachPosition: true);
 
-        var heatmap = Print(Heatmap(result), coloured: false);
-        var table = Print(RankedTable.Of(result.Heads, 20), coloured: false);
+        var heatmap = Print(Heatmap(result), NoColors);
+        var table = Print(RankedTable.Of(result.Heads, 20), NoColors);
 
         Assert.All(heatmap.Concat(table), line => Assert.True(line.Length <= 80, line));
         Assert.Equal(layers * heads, heatmap.Where(line => line.StartsWith('L')).Sum(CellsOf));
@@ -63,7 +118,7 @@ public sealed class TerminalTests
     [Fact]
     public void Layers_at_each_position_have_a_column_a_position()
     {
-        var lines = Print(Heatmap(ExampleSweep.From([[0.5], [-1]], eachPosition: true) with { Patch = Patch.ResidPre }), coloured: false);
+        var lines = Print(Heatmap(ExampleSweep.From([[0.5], [-1]], eachPosition: true) with { Patch = Patch.ResidPre }), NoColors);
 
         Assert.Equal("P  0  1  2  3  4  5  6  7  8  9  10 11 12 13 14", lines[0]);
         Assert.Equal("L0 ·· ·· ·· ·· ·· ·· ·· ·· ·· ·· -▓ ·· ·· ·· ██", lines[1]);
@@ -75,11 +130,11 @@ public sealed class TerminalTests
     {
         var result = ExampleSweep.OfLayers(12, Patch.MlpOut);
 
-        var lines = Print(Heatmap(result), coloured: false);
-        var table = Print(RankedTable.Of(result.Heads, 3), coloured: false);
+        var lines = Print(Heatmap(result), NoColors);
+        var table = Print(RankedTable.Of(result.Heads, 3), NoColors);
 
-        Assert.Equal("L0  ▒▒", lines[0]);
-        Assert.Equal("L11 ██", lines[11]);
+        Assert.Matches(@"^L0  ▒ \.\d\d$", lines[0]);
+        Assert.Matches(@"^L11 █ 1\.0$", lines[11]);
         Assert.Contains(table, line => line.Contains(" layer ", StringComparison.Ordinal));
         Assert.Contains(table, line => line.Contains(" L11 ", StringComparison.Ordinal));
     }
@@ -87,10 +142,10 @@ public sealed class TerminalTests
     [Fact]
     public void Key_value_heads_have_their_own_letters()
     {
-        var lines = Print(Heatmap(ExampleSweep.OfKeyValueHeads(3, 2)), coloured: false);
+        var lines = Print(Heatmap(ExampleSweep.OfKeyValueHeads(3, 2)), NoColors);
 
-        Assert.Equal("KV 0  1", lines[0]);
-        Assert.Matches("^L0 .. ..$", lines[1]);
+        Assert.Equal("KV 0     1", lines[0]);
+        Assert.Matches(@"^L0 .( *[-. \d]{4}|·) .*$", lines[1]);
     }
 
     [Theory]
@@ -102,7 +157,7 @@ public sealed class TerminalTests
         double[] atPosition = [.. Enumerable.Range(0, positions).Select(position => position == positions - 2 ? 0.9 : 0)];
         result = result with { HeatmapByPosition = [.. Enumerable.Range(0, 2).Select(_ => atPosition.Select(effect => (double[])[effect]).ToArray())] };
 
-        var lines = Print(Heatmap(result), coloured: false);
+        var lines = Print(Heatmap(result), NoColors);
 
         Assert.All(lines, line => Assert.True(line.Length <= 80, line));
         var numbers = lines.Where(line => line.StartsWith('P')).SelectMany(line => line[1..].Split(' ', StringSplitOptions.RemoveEmptyEntries)).Select(int.Parse).ToList();
@@ -121,14 +176,14 @@ public sealed class TerminalTests
     {
         var result = ExampleSweep.Screened(3, 8, run: 2);
 
-        var table = Print(RankedTable.Of(result.Heads, 4), coloured: false);
+        var table = Print(RankedTable.Of(result.Heads, 4), NoColors);
         var rows = table.Where(line => line.Contains(" L", StringComparison.Ordinal)).ToList();
 
         Assert.All(table, line => Assert.True(line.Length <= 80, line));
         Assert.All(rows.Take(2), row => Assert.DoesNotContain("~", row, StringComparison.Ordinal));
         Assert.All(rows.Skip(2), row => Assert.Matches(@" ~[+-]0\.", row));
         Assert.Contains(table, line => line == "~ estimated from one gradient, not run");
-        Assert.DoesNotContain(Print(RankedTable.Of(ExampleSweep.Of(3, 8).Heads, 4), coloured: false), line => line.Contains('~', StringComparison.Ordinal));
+        Assert.DoesNotContain(Print(RankedTable.Of(ExampleSweep.Of(3, 8).Heads, 4), NoColors), line => line.Contains('~', StringComparison.Ordinal));
     }
 
     [Fact]
@@ -136,7 +191,7 @@ public sealed class TerminalTests
     {
         var result = ExampleSweep.From([[0.4, -0.8, 0.2, 0.1]]);
 
-        var rows = Print(RankedTable.Of(result.Heads, 3), coloured: false).Where(line => line.Contains("L0H", StringComparison.Ordinal)).ToList();
+        var rows = Print(RankedTable.Of(result.Heads, 3), NoColors).Where(line => line.Contains("L0H", StringComparison.Ordinal)).ToList();
 
         Assert.Equal(3, rows.Count);
         Assert.Contains("L0H1   -0.800", rows[0], StringComparison.Ordinal);
@@ -150,7 +205,7 @@ public sealed class TerminalTests
     {
         var heads = ExampleSweep.From([[0.4, -0.8]]).Heads.Select(head => head.Head == 0 ? head with { ConfidenceInterval = null, StandardError = null } : head);
 
-        var rows = Print(RankedTable.Of(heads, 2), coloured: false).Where(line => line.Contains("L0H", StringComparison.Ordinal)).ToList();
+        var rows = Print(RankedTable.Of(heads, 2), NoColors).Where(line => line.Contains("L0H", StringComparison.Ordinal)).ToList();
 
         Assert.Contains("-0.800    0.033   [-0.867, -0.733]", rows[0], StringComparison.Ordinal);
         Assert.Matches(@"\+0\.400 +- +- +0\.400", rows[1]);
@@ -159,29 +214,34 @@ public sealed class TerminalTests
     [Fact]
     public void A_table_of_effects_that_are_all_0_has_no_bars()
     {
-        var lines = Print(RankedTable.Of(ExampleSweep.From([[0, 0]]).Heads, 20), coloured: false);
+        var lines = Print(RankedTable.Of(ExampleSweep.From([[0, 0]]).Heads, 20), NoColors);
 
         Assert.DoesNotContain(lines, line => line.Contains('█', StringComparison.Ordinal));
     }
 
     private static TerminalHeatmap Heatmap(SweepResult result) => new(HeatmapTable.Of(result));
 
+    /// <summary>A cell is two characters, or where it has room for them a block and a number, or a dot.</summary>
     private static int CellsOf(string line)
     {
-        var cells = line[line.IndexOf(' ', StringComparison.Ordinal)..].Replace(" ", "", StringComparison.Ordinal);
-        return cells.Length / 2;
+        string cells = line[line.IndexOf(' ', StringComparison.Ordinal)..].Trim();
+        return cells.Contains('.', StringComparison.Ordinal) || cells.Contains("·  ", StringComparison.Ordinal)
+            ? Regex.Count(cells, "[█▓▒░·]")
+            : cells.Replace(" ", "", StringComparison.Ordinal).Length / 2;
     }
 
-    private static List<string> Print(IRenderable what, bool coloured)
+    private static string Plain(string line) => Regex.Replace(line, @"\u001b\[[0-9;]*m", "");
+
+    private static List<string> Print(IRenderable what, ColorSystemSupport colours, int width = 80)
     {
         using var text = new StringWriter();
         var console = AnsiConsole.Create(new AnsiConsoleSettings
         {
-            Ansi = coloured ? AnsiSupport.Yes : AnsiSupport.No,
-            ColorSystem = coloured ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
+            Ansi = colours == NoColors ? AnsiSupport.No : AnsiSupport.Yes,
+            ColorSystem = colours,
             Out = new AnsiConsoleOutput(text),
         });
-        console.Profile.Width = 80;
+        console.Profile.Width = width;
         console.Profile.Capabilities.Unicode = true;
         console.Write(what);
         return [.. text.ToString().ReplaceLineEndings("\n").Split('\n').Select(line => line.TrimEnd())];

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -5,10 +6,13 @@ using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models.Safetensors;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Sweeps.Workflow;
@@ -320,9 +324,9 @@ public sealed class InProcessEngineTests : IDisposable
         await using (InProcessEngine engine = Engine(store))
         {
             using var cancellation = new CancellationTokenSource();
-            engine.PatchedRunsMade += made =>
+            engine.WorkDone += step =>
             {
-                if (Interlocked.Add(ref runs, made) > 40)
+                if (Interlocked.Add(ref runs, step.PatchedRuns) > 40)
                 {
                     cancellation.Cancel();
                 }
@@ -338,6 +342,41 @@ public sealed class InProcessEngineTests : IDisposable
         SweepStatus status = await again.RunAsync(id, request);
         Assert.Equal(SweepState.Completed, status.Status);
         Assert.Equal(finished, status.Progress.TasksReused);
+    }
+
+    public static TheoryData<SweepRequest> OfEveryCost { get; } =
+    [
+        new SweepRequest(),
+        new SweepRequest { Patch = Patch.ResidPre, Positions = Positions.Each },
+        new SweepRequest { Method = Method.Attribution },
+        new SweepRequest { Method = Method.Screen, ScreenTop = 3 },
+        new SweepRequest { Ablation = Ablation.Zero },
+        new SweepRequest { Receivers = [Receiver.Logits] },
+    ];
+
+    [Theory]
+    [MemberData(nameof(OfEveryCost), DisableDiscoveryEnumeration = true)]
+    public async Task The_steps_of_a_sweep_are_together_the_operations_that_its_plan_counted_made_or_found(SweepRequest request)
+    {
+        request = request with { Pairs = Pairs(24) };
+        WatchedStore store = LocalStore();
+        PlannedSweep plan = await SweepPlanner.PlanAsync(request, DateTimeOffset.UnixEpoch, new ModelCatalog(_folder["models"]), FaultPlaces.JsonPaths);
+        WorkStep[] first = await StepsAsync(), again = await StepsAsync();
+
+        double flops = plan.Header.Size.Flops;
+        Assert.Equal(flops, first.Sum(step => step.Flops), flops * 1e-9);
+        Assert.DoesNotContain(first, step => step.Found || step.Flops < -flops * 1e-9);
+        Assert.Equal(flops, again.Sum(step => step.Flops), flops * 1e-9);
+        Assert.All(again, step => Assert.True(step.Found));
+
+        async Task<WorkStep[]> StepsAsync()
+        {
+            var steps = new ConcurrentBag<WorkStep>();
+            await using InProcessEngine engine = Engine(store);
+            engine.WorkDone += steps.Add;
+            Assert.Equal(SweepState.Completed, (await engine.RunAsync(SweepIds.New(), request)).Status);
+            return [.. steps];
+        }
     }
 
     [Fact]

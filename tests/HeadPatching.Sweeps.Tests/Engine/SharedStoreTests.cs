@@ -42,7 +42,7 @@ public sealed class SharedStoreTests : IDisposable
         await using InProcessEngine follower = Engine();
         var runs = 0L;
         var followed = new List<SweepStatus>();
-        follower.PatchedRunsMade += made => Interlocked.Add(ref runs, made);
+        follower.WorkDone += step => Interlocked.Add(ref runs, step.PatchedRuns);
         follower.Changed += followed.Add;
         Task<SweepStatus> first, second;
         await using (InProcessEngine owner = Engine())

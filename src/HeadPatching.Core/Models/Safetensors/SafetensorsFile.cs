@@ -159,6 +159,7 @@ public sealed class SafetensorsFile : IDisposable
         var headerBytes = BinaryPrimitives.ReadUInt64LittleEndian(lengthField);
         if (headerBytes > SafetensorsHeader.MaxBytes)
         {
+            RefusePointer(stream, name);
             throw Malformed(name, $"The header is said to have {headerBytes} bytes; the format allows {SafetensorsHeader.MaxBytes}. "
                 + "This is not a safetensors file, or it is damaged.");
         }
@@ -172,6 +173,13 @@ public sealed class SafetensorsFile : IDisposable
         var json = new byte[headerBytes];
         ReadExactly(stream, json, name);
         return json;
+    }
+
+    private static void RefusePointer(Stream stream, string name)
+    {
+        byte[] begin = new byte[GitLfs.Begin.Length];
+        stream.Position = 0;
+        GitLfs.RefusePointer(begin.AsSpan(0, stream.ReadAtLeast(begin, begin.Length, throwOnEndOfStream: false)), name);
     }
 
     /// <summary>Reads an entry's bytes straight into the memory of a fresh CPU tensor.</summary>

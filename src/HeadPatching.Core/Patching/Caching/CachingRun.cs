@@ -110,10 +110,11 @@ public sealed class CachingRun : IDisposable
     }
 
     /// <summary>Runs every layer.</summary>
+    /// <param name="done">Told after each layer.</param>
     /// <param name="cancellation">Looked at before each layer.</param>
     /// <returns>The activations of all layers, which the caller disposes of.</returns>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public ChunkActivations AllLayers(CancellationToken cancellation = default)
+    public ChunkActivations AllLayers(Action? done = null, CancellationToken cancellation = default)
     {
         var layers = new Dictionary<int, LayerActivations>();
         var activations = new ChunkActivations(Start, layers);
@@ -123,6 +124,7 @@ public sealed class CachingRun : IDisposable
             {
                 cancellation.ThrowIfCancellationRequested();
                 layers[layers.Count] = NextLayer();
+                done?.Invoke();
             }
 
             return activations;

@@ -18,11 +18,11 @@ public static class BuiltInDatasets
     /// <summary>The dataset of a name, or null.</summary>
     public static IDataset? Find(string name) => All.FirstOrDefault(dataset => dataset.Name == name);
 
-    /// <summary>That there is no dataset of a name; lists those that there are.</summary>
+    /// <summary>That there is no dataset of a name; says which was probably meant, and lists those that there are.</summary>
     /// <param name="name">The name.</param>
     /// <param name="where">Where it was given: <c>--dataset</c>, <c>dataset</c>.</param>
     public static Fault Unknown(string name, string where) => new(
         FaultKinds.UnknownDataset,
         where,
-        $"There is no built-in dataset \"{name}\". Known are: {string.Join(", ", All.Select(dataset => dataset.Name))}.");
+        $"There is no built-in dataset \"{name}\".{Suggestion.DidYouMean(name, All.Select(dataset => dataset.Name))} Known are: {string.Join(", ", All.Select(dataset => dataset.Name))}.");
 }

@@ -19,10 +19,7 @@ internal sealed record BytePairVocabulary(IReadOnlyDictionary<string, int> Token
     {
         foreach (string path in new[] { vocabularyPath, mergesPath })
         {
-            if (new FileInfo(path) is { Exists: true, Length: > StrictJson.LongestFile } file)
-            {
-                throw new InvalidInputException(FaultKinds.TooLarge, path, $"The file has {file.Length} bytes, which is more than {StrictJson.LongestFile}; it cannot be what its name says.");
-            }
+            StrictJson.CheckLength(path);
         }
 
         Dictionary<string, int> tokens = ReadTokens(vocabularyPath);
