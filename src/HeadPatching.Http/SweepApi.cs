@@ -3,6 +3,7 @@ using HeadPatching.Http.Answers;
 using HeadPatching.Http.OpenApi;
 using HeadPatching.Http.Problems;
 using HeadPatching.Http.Requests;
+using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Requests;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -94,6 +95,24 @@ public static class SweepApi
             route.WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, schema, [part.File.ContentType.Split(';')[0]]) { Description = part.Summary });
             route.WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status304NotModified, typeof(void)) { Description = "It is what the caller has (If-None-Match)." });
         }
+
+        api.MapGet("/sweeps/{id}/patterns", (string id, HttpRequest request, SweepHandlers handlers) => handlers.PatternsAsync(request, id))
+            .WithName("getPatterns")
+            .WithSummary("Says where a head looks in both runs of a pair")
+            .WithDescription($"From the store, or from one run of the pair that is made for it. Prompts may have {SweepPatterns.LongestPrompt} tokens.")
+            .Answers<PatternAnswer>(StatusCodes.Status200OK, "The head's attention patterns.")
+            .Refuses(StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest)
+            .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep)
+            .Refuses(
+                StatusCodes.Status409Conflict,
+                ProblemTypes.SweepNotCompleted,
+                ProblemTypes.SweepFailed,
+                ProblemTypes.SweepCancelled,
+                ProblemTypes.SweepDamaged,
+                ProblemTypes.ModelUnavailable)
+            .Refuses(StatusCodes.Status429TooManyRequests, ProblemTypes.TooManyPatterns)
+            .MayFail()
+            .AddOpenApiOperationTransformer(SweepDocument.DescribePatternQuery);
 
         api.MapGet("/models", (HttpRequest request, SweepHandlers handlers) => handlers.ModelsAsync(request))
             .WithName("listModels")

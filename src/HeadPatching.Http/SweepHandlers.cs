@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Patching.Patterns;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
 using HeadPatching.Http.Answers;
@@ -31,15 +32,17 @@ public sealed class SweepHandlers
 
     private readonly ISweepHost _host;
     private readonly IModelCatalog _catalog;
+    private readonly SweepPatterns _patterns;
     private readonly RequestLimits _limits;
     private readonly BodyBudget _bodies;
     private readonly ILogger<SweepHandlers> _logger;
 
     /// <summary>Makes the handlers of a host.</summary>
-    public SweepHandlers(ISweepHost host, IModelCatalog catalog, RequestLimits limits, BodyBudget bodies, ILogger<SweepHandlers> logger)
+    public SweepHandlers(ISweepHost host, IModelCatalog catalog, SweepPatterns patterns, RequestLimits limits, BodyBudget bodies, ILogger<SweepHandlers> logger)
     {
         _host = host;
         _catalog = catalog;
+        _patterns = patterns;
         _limits = limits;
         _bodies = bodies;
         _logger = logger;
@@ -136,6 +139,25 @@ public sealed class SweepHandlers
         return Results.Stream(content, part.File.ContentType, lastModified: status.FinishedAt, entityTag: etag);
     });
 
+    /// <summary>GET /api/sweeps/{id}/patterns?head=L9H6&amp;pair=3</summary>
+    public Task<IResult> PatternsAsync(HttpRequest request, string id) => GuardedAsync(request, async stop =>
+    {
+        PatternQuery query = PatternQuery.Read(request.Query);
+        if (await _host.FindAsync(id, stop) is not SweepStatus status)
+        {
+            return Problem.UnknownSweep();
+        }
+
+        if (status.Status != SweepState.Completed)
+        {
+            request.HttpContext.Response.Headers.RetryAfter = status.HasEnded ? default : SecondsToNextLook;
+            return Problem.NoResult(status);
+        }
+
+        PairPatterns patterns = await _patterns.FindAsync(id, query.Head, query.Pair, stop);
+        return Json(PatternAnswer.Of(patterns, await new StoredPlans(_host.Store, _catalog).TokenTextsAsync(id, stop)));
+    });
+
     /// <summary>DELETE /api/sweeps/{id}</summary>
     public Task<IResult> RemoveAsync(HttpRequest request, string id) => GuardedAsync(request, async stop =>
     {
@@ -221,6 +243,15 @@ public sealed class SweepHandlers
         catch (InvalidInputException e)
         {
             return Problem.InvalidRequest(e.Faults, e.Faults.Count);
+        }
+        catch (ModelUnavailableException e)
+        {
+            return Problem.ModelUnavailable(e.Message);
+        }
+        catch (PatternsBusyException e)
+        {
+            headers.RetryAfter = SecondsToNextLook;
+            return Problem.TooManyPatterns(e.MostWaiting);
         }
         catch (BodyTooLargeException)
         {

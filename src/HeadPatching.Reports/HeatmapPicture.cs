@@ -7,9 +7,9 @@ using SkiaSharp;
 namespace HeadPatching.Reports;
 
 /// <summary>
-/// The heatmap as a picture: heads (or positions, see <see cref="HeatmapTable"/>) to the right, layers downwards from layer 0, blue
-/// (negative) over white (0) to red (positive) on a scale that is the same on both sides. The picture grows with the model, so that every
-/// cell stays readable.
+/// The heatmap as a picture: heads (or positions, see <see cref="HeatmapTable.ForPicture"/>) to the right, layers (or the strongest heads) downwards, blue
+/// (negative) over white (0) to red (positive) on a scale that is the same on both sides, grey where nothing can be. The picture grows with the model, so
+/// that every cell stays readable.
 /// </summary>
 public static class HeatmapPicture
 {
@@ -50,6 +50,7 @@ public static class HeatmapPicture
 
     private const int LongestName = 48;
     private const int LongestTitle = 120;
+    private const int LongestToken = 18;
 
     private const float TitleSize = 15;
     private const float SubtitleSize = 12;
@@ -136,15 +137,16 @@ public static class HeatmapPicture
         plot.Axes.SetLimitsY(layout.Layers, 0);
         plot.Axes.SetLimitsY(-limit, limit, plot.Axes.Right);
 
-        AddCells(plot, heatmap, limit, layout);
+        AddCells(plot, limit, layout);
         AddColourBar(plot, limit, right - barWidth, right);
         LabelAxes(plot, limit, layout);
         AddTitle(plot, result, layout.Table);
         return plot;
     }
 
-    private static void AddCells(Plot plot, double[][] heatmap, double limit, Layout layout)
+    private static void AddCells(Plot plot, double limit, Layout layout)
     {
+        var heatmap = layout.Table.Effects;
         var cells = new List<(CoordinateRect Place, Color Colour)>();
         var values = new List<ScottPlot.Plottables.Text>();
         for (var layer = 0; layer < heatmap.Length; layer++)
@@ -152,8 +154,14 @@ public static class HeatmapPicture
             for (var column = 0; column < heatmap[layer].Length; column++)
             {
                 var effect = heatmap[layer][column];
-                var colour = ColourOf(effect, limit);
+                var blank = layout.Table.IsBlank(layer, column);
+                var colour = blank ? ColourOf(DivergingColours.Blank) : ColourOf(effect, limit);
                 cells.Add((new CoordinateRect(column, column + 1, layer, layer + 1), colour));
+                if (blank)
+                {
+                    continue;
+                }
+
                 values.Add(new ScottPlot.Plottables.Text
                 {
                     Location = new Coordinates(column + 0.5, layer + 0.5),
@@ -211,9 +219,16 @@ public static class HeatmapPicture
 
         plot.Axes.Bottom.Label.Text = layout.Table.Axis ?? "";
         plot.Axes.Bottom.TickGenerator =
-            layout.Table.Axis is null ? new ScottPlot.TickGenerators.NumericManual() : CellTicks(layout.Columns, layout.CellWidth, layout.Table.LabelOf);
-        plot.Axes.Left.Label.Text = "Layer";
-        plot.Axes.Left.TickGenerator = CellTicks(layout.Layers, layout.CellHeight, layer => layer.ToString(CultureInfo.InvariantCulture));
+            layout.Table.Axis is null ? new ScottPlot.TickGenerators.NumericManual() : CellTicks(layout.Columns, layout.CellWidth, column => ColumnLabel(layout.Table, column));
+        if (layout.Table.Tokens is not null)
+        {
+            plot.Axes.Bottom.TickLabelStyle.Rotation = -90;
+            plot.Axes.Bottom.TickLabelStyle.Alignment = Alignment.MiddleRight;
+            ((ScottPlot.AxisPanels.AxisBase)plot.Axes.Bottom).PaddingBetweenTickAndAxisLabels = new PixelPadding(layout.Below / 2f); // above and below
+        }
+
+        plot.Axes.Left.Label.Text = layout.Table.RowNames is null ? "Layer" : "Head";
+        plot.Axes.Left.TickGenerator = CellTicks(layout.Layers, layout.CellHeight, row => RowLabel(layout.Table, row));
         plot.Axes.Right.Label.Text = "Patching effect";
         ((ScottPlot.AxisPanels.AxisBase)plot.Axes.Right).PaddingBetweenTickAndAxisLabels = new PixelPadding(10);
         plot.Axes.Right.MajorTickStyle.Length = 4;
@@ -263,19 +278,27 @@ public static class HeatmapPicture
         plot.Add.Plottable(new FigureTitle(Subtitle(result, table), SubtitleSize, FaintInk, 39));
     }
 
+    private static string RowLabel(HeatmapTable table, int row) => table.RowNames?[row] ?? row.ToString(CultureInfo.InvariantCulture);
+
+    // A position's number, and its token where there are texts.
+    private static string ColumnLabel(HeatmapTable table, int column) =>
+        table.Tokens is null ? table.LabelOf(column) : $"{Shorten(table.Tokens[column].Trim(), LongestToken)} {table.LabelOf(column)}";
+
     private static string Title(SweepResult result) => Shorten(result.Title(), LongestTitle);
 
     private static string Subtitle(SweepResult result, HeatmapTable table)
     {
         var dataset = $"{Shorten(result.Dataset.Name, LongestName)}, {SweepFacts.Pairs(result)}";
         var strongest = (result.Positions.IsEach || result.Positions.IsEachRole) && table.Columns is not (HeatmapColumns.Positions or HeatmapColumns.Roles) ? ", the strongest shown" : "";
-        return string.Join(" · ", [Shorten(result.Model.Name, LongestName), dataset, .. SweepFacts.Of(result)]) + strongest;
+        var tokens = table.Tokens is null || result.Dataset.Pairs == 1 ? "" : $", tokens of pair {result.Pairs[0].Index}";
+        var blank = table.HasBlanks() ? ", grey: nothing can be" : "";
+        return string.Join(" · ", [Shorten(result.Model.Name, LongestName), dataset, .. SweepFacts.Of(result)]) + strongest + tokens + blank;
     }
 
     private static string Shorten(string text, int longest)
     {
         // A file's name may hold characters that XML forbids and the font lacks.
-        var drawable = string.Concat(text.Select(character => char.IsControl(character) || char.IsSurrogate(character) ? '?' : character));
+        var drawable = string.Concat(text.Select(character => EmbeddedFont.Typeface.ContainsGlyph(character) && !char.IsControl(character) ? character : '?'));
         return drawable.Length <= longest
             ? drawable
             : $"{drawable[..(longest / 2)]}…{drawable[^(longest / 2)..]}";
@@ -289,17 +312,15 @@ public static class HeatmapPicture
         return text == "-0.00" ? "0.00" : text;
     }
 
-    private static Color ColourOf(double effect, double limit)
-    {
-        var (red, green, blue) = DivergingColours.At(effect, limit);
-        return new Color(red, green, blue);
-    }
+    private static Color ColourOf(double effect, double limit) => ColourOf(DivergingColours.At(effect, limit));
+
+    private static Color ColourOf((byte Red, byte Green, byte Blue) colour) => new(colour.Red, colour.Green, colour.Blue);
 
     // By the luma of ITU-R BT.601.
     private static bool IsDark(Color colour) => (0.299 * colour.R) + (0.587 * colour.G) + (0.114 * colour.B) < 128;
 
-    /// <summary>Where things are, in units of the SVG.</summary>
-    private sealed record Layout(HeatmapTable Table, double CellWidth, int CellHeight, int Width, int Height, int Left, int Right)
+    /// <summary>Where things are, in units of the SVG; <c>Below</c> is the height of tokens under the cells.</summary>
+    private sealed record Layout(HeatmapTable Table, double CellWidth, int CellHeight, int Width, int Height, int Left, int Right, int Below)
     {
         public int Layers => Table.Effects.Length;
 
@@ -311,7 +332,7 @@ public static class HeatmapPicture
 
         public static Layout Of(SweepResult result)
         {
-            var table = HeatmapTable.Of(result);
+            var table = HeatmapTable.ForPicture(result);
             var (layers, columns) = (table.Effects.Length, table.Width);
             var cell = Math.Max(layers, columns) switch
             {
@@ -325,7 +346,10 @@ public static class HeatmapPicture
             var cellWidth = columns == 1 ? OneColumn : Math.Min(Math.Max(cell, label), WidestGrid / (double)columns);
             var cellHeight = Math.Max(columns == 1 ? Math.Min(cell, OneColumnHeight) : cell, LowestGrid / layers);
             var grid = (int)Math.Ceiling(columns * cellWidth);
-            var plain = LeftMargin + grid + (2 * ColourBar) + RightMargin;
+            // Names of heads and of tokens are longer than numbers.
+            var left = LeftMargin + (table.RowNames is null ? 0 : (int)table.RowNames.Max(name => ticks.MeasureText(name)));
+            var below = table.Tokens is null ? 0 : (int)Enumerable.Range(0, columns).Max(column => ticks.MeasureText(ColumnLabel(table, column)));
+            var plain = left + grid + (2 * ColourBar) + RightMargin;
             var width = Math.Max(plain, (int)Math.Ceiling(WidthOfTitles(result, table)) + (2 * TitleMargin));
             var spare = width - plain;
             return new Layout(
@@ -333,9 +357,10 @@ public static class HeatmapPicture
                 cellWidth,
                 cellHeight,
                 width,
-                TopMargin + (layers * cellHeight) + (table.Axis is null ? BottomMarginWithoutAxis : BottomMargin),
-                LeftMargin + (spare / 2),
-                RightMargin + spare - (spare / 2));
+                TopMargin + (layers * cellHeight) + (table.Axis is null ? BottomMarginWithoutAxis : BottomMargin + below),
+                left + (spare / 2),
+                RightMargin + spare - (spare / 2),
+                below);
         }
 
         private static float WidthOfTitles(SweepResult result, HeatmapTable table)

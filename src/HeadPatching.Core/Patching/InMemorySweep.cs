@@ -127,6 +127,7 @@ public static class InMemorySweep
         var baselines = new Dictionary<int, Baseline>();
         var patches = new List<LayerPatches>();
         double cacheSeconds = 0;
+        LogitAttribution? attribution = null;
         foreach (IReadOnlyList<TokenPair> chunk in Chunks.Split(pairs, model.Config, model.Dtype, budget))
         {
             cancellation.ThrowIfCancellationRequested();
@@ -140,10 +141,17 @@ public static class InMemorySweep
                 baselines[pair.Index] = baseline;
             }
 
+            var measured = new MeasuredPairs(chunk, final.Clean);
+            if (metric.IsLinear)
+            {
+                LogitAttribution ofChunk = DirectAttribution.Of(model, metric, measured, activations).Aggregate((sum, pair) => sum.Plus(pair));
+                attribution = attribution?.Plus(ofChunk) ?? ofChunk;
+            }
+
             cacheSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
-            patches.AddRange(patch(new MeasuredPairs(chunk, final.Clean), chunkBaselines, activations));
+            patches.AddRange(patch(measured, chunkBaselines, activations));
         }
 
-        return new SweepRuns(baselines, patches, cacheSeconds);
+        return new SweepRuns(baselines, patches, cacheSeconds) { Attribution = attribution };
     }
 }

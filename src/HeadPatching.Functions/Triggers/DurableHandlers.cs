@@ -1,6 +1,7 @@
 using HeadPatching.Functions.Orchestration;
 using HeadPatching.Http;
 using HeadPatching.Http.Requests;
+using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Storage;
@@ -15,17 +16,27 @@ public sealed class DurableHandlers
     private readonly IArtifactStore _store;
     private readonly SweepList _list;
     private readonly IModelCatalog _catalog;
+    private readonly SweepPatterns _patterns;
     private readonly RequestLimits _limits;
     private readonly BodyBudget _bodies;
     private readonly TimeProvider _time;
     private readonly ILogger<SweepHandlers> _logger;
 
     /// <summary>Makes the factory.</summary>
-    public DurableHandlers(IArtifactStore store, SweepList list, IModelCatalog catalog, RequestLimits limits, BodyBudget bodies, TimeProvider time, ILogger<SweepHandlers> logger)
+    public DurableHandlers(
+        IArtifactStore store,
+        SweepList list,
+        IModelCatalog catalog,
+        SweepPatterns patterns,
+        RequestLimits limits,
+        BodyBudget bodies,
+        TimeProvider time,
+        ILogger<SweepHandlers> logger)
     {
         _store = store;
         _list = list;
         _catalog = catalog;
+        _patterns = patterns;
         _limits = limits;
         _bodies = bodies;
         _time = time;
@@ -33,7 +44,7 @@ public sealed class DurableHandlers
     }
 
     /// <summary>The handlers for one call.</summary>
-    public SweepHandlers Over(DurableTaskClient client) => new(Host(client), _catalog, _limits, _bodies, _logger);
+    public SweepHandlers Over(DurableTaskClient client) => new(Host(client), _catalog, _patterns, _limits, _bodies, _logger);
 
     /// <summary>The host for one call.</summary>
     public DurableSweepHost Host(DurableTaskClient client) => new(client, _store, _list, _time);

@@ -51,6 +51,12 @@ public sealed class SweepTriggers
             ? _handlers.Over(client).PartAsync(request, id, known)
             : Task.FromResult(SweepHandlers.NoRoute(request, []));
 
+    /// <summary>GET /api/sweeps/{id}/patterns</summary>
+    [Function("GetPatterns")]
+    public Task<IResult> PatternsAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "sweeps/{id}/patterns")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
+        _handlers.Over(client).PatternsAsync(request, id);
+
     /// <summary>GET /api/models</summary>
     [Function("ListModels")]
     public Task<IResult> ModelsAsync(
@@ -86,7 +92,7 @@ public sealed class SweepTriggers
         {
             ["sweeps"] => ["GET", "POST"],
             ["sweeps", _] => ["GET", "DELETE"],
-            ["sweeps", _, var part] when SweepPart.All.Any(known => known.Route == part) => ["GET"],
+            ["sweeps", _, var part] when part == "patterns" || SweepPart.All.Any(known => known.Route == part) => ["GET"],
             ["models" or "health" or "openapi.json"] or ["health", "live"] => ["GET"],
             _ => [],
         });

@@ -41,6 +41,9 @@ public static class ProblemTypes
     /// <summary>409: the sweep's request or status in the store cannot be read.</summary>
     public const string SweepDamaged = Prefix + "sweep-damaged";
 
+    /// <summary>409: what is asked for must be computed, and the sweep's model is gone or has changed since.</summary>
+    public const string ModelUnavailable = Prefix + "model-unavailable";
+
     /// <summary>413: the body is too large.</summary>
     public const string BodyTooLarge = Prefix + "body-too-large";
 
@@ -52,6 +55,9 @@ public static class ProblemTypes
 
     /// <summary>429: other requests' bodies fill the memory that there is for them; worth another try at once.</summary>
     public const string TooManyBodies = Prefix + "too-many-bodies";
+
+    /// <summary>429: as many callers wait for attention patterns as may; worth another try in a moment.</summary>
+    public const string TooManyPatterns = Prefix + "too-many-patterns";
 
     /// <summary>500: a fault of the server.</summary>
     public const string Internal = Prefix + "internal";

@@ -37,6 +37,9 @@ internal sealed class ActivityRunner : IDisposable
     /// <summary>Raised after each batch of patched runs, with how many it made.</summary>
     public event Action<long>? PatchedRunsMade;
 
+    /// <summary>The attention patterns of sweeps' heads.</summary>
+    public SweepPatterns Patterns => _activities.Patterns;
+
     /// <summary>Runs an activity of a sweep.</summary>
     public async Task<TOutput> CallAsync<TOutput>(string name, ActivityInput input, ActivityContext trace, CancellationToken cancellationToken)
     {

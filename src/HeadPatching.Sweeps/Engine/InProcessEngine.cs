@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Requests;
@@ -72,6 +73,9 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
 
     /// <inheritdoc/>
     public IArtifactStore Store { get; }
+
+    /// <summary>The attention patterns of sweeps' heads.</summary>
+    public SweepPatterns Patterns => _activities.Patterns;
 
     /// <inheritdoc/>
     public async Task<Submission> SubmitAsync(
