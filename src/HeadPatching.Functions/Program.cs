@@ -44,6 +44,7 @@ try
     builder.Services.AddSingleton(services => new FairSlots(settings.ActivitiesAtOnce, services.GetRequiredService<TimeProvider>()));
     builder.Services.AddSingleton(ReportFiles.All);
     builder.Services.AddSingleton<ActivityTable>();
+    builder.Services.AddSingleton(services => services.GetRequiredService<ActivityTable>().Patterns);
     builder.Services.AddSingleton(new RequestLimits());
     builder.Services.AddSingleton<BodyBudget>();
     builder.Services.AddSingleton<SweepDigests>();

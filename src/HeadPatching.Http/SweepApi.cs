@@ -6,6 +6,7 @@ using HeadPatching.Http.OpenApi;
 using HeadPatching.Http.Problems;
 using HeadPatching.Http.Requests;
 using HeadPatching.Reports.Comparing;
+using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Engine.Stored;
@@ -163,6 +164,24 @@ public static class SweepApi
                 .WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, type, [file.ContentType.Split(';')[0]]) { Description = "A difference is the effect of b less that of a." })
                 .AddOpenApiOperationTransformer(SweepDocument.DescribeCompareQuery);
         }
+
+        api.MapGet("/sweeps/{id}/patterns", (string id, HttpRequest request, SweepHandlers handlers) => handlers.PatternsAsync(request, id))
+            .WithName("getPatterns")
+            .WithSummary("Says where a head looks in both runs of a pair")
+            .WithDescription($"From the store, or from one run of the pair that is made for it. Prompts may have {SweepPatterns.LongestPrompt} tokens.")
+            .Answers<PatternAnswer>(StatusCodes.Status200OK, "The head's attention patterns.")
+            .Refuses(StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest)
+            .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep)
+            .Refuses(
+                StatusCodes.Status409Conflict,
+                ProblemTypes.SweepNotCompleted,
+                ProblemTypes.SweepFailed,
+                ProblemTypes.SweepCancelled,
+                ProblemTypes.SweepDamaged,
+                ProblemTypes.ModelUnavailable)
+            .Refuses(StatusCodes.Status429TooManyRequests, ProblemTypes.TooManyPatterns)
+            .MayFail()
+            .AddOpenApiOperationTransformer(SweepDocument.DescribePatternQuery);
 
         api.MapGet("/models", (HttpRequest request, SweepHandlers handlers) => handlers.ModelsAsync(request))
             .WithName("listModels")

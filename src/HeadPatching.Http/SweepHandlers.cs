@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Patching.Patterns;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.Comparing;
@@ -45,6 +46,7 @@ public sealed class SweepHandlers
     private readonly SweepDigests _digests;
     private readonly CallbackHosts _callbacks;
     private readonly WatchPlaces _watches;
+    private readonly SweepPatterns _patterns;
     private readonly RequestLimits _limits;
     private readonly BodyBudget _bodies;
     private readonly ILogger<SweepHandlers> _logger;
@@ -53,6 +55,7 @@ public sealed class SweepHandlers
     public SweepHandlers(
         ISweepHost host,
         IModelCatalog catalog,
+        SweepPatterns patterns,
         SweepDigests digests,
         CallbackHosts callbacks,
         WatchPlaces watches,
@@ -62,6 +65,7 @@ public sealed class SweepHandlers
     {
         _host = host;
         _catalog = catalog;
+        _patterns = patterns;
         _digests = digests;
         _callbacks = callbacks;
         _watches = watches;
@@ -218,6 +222,25 @@ public sealed class SweepHandlers
         headers.ContentSecurityPolicy = part.ContentSecurityPolicy;
         var etag = new EntityTagHeaderValue($"\"{id}-{status.FinishedAt?.Ticks:x}\"");
         return Results.Stream(content, part.File.ContentType, lastModified: status.FinishedAt, entityTag: etag);
+    });
+
+    /// <summary>GET /api/sweeps/{id}/patterns?head=L9H6&amp;pair=3</summary>
+    public Task<IResult> PatternsAsync(HttpRequest request, string id) => GuardedAsync(request, async stop =>
+    {
+        PatternQuery query = PatternQuery.Read(request.Query);
+        if (await _host.FindAsync(id, stop) is not SweepStatus status)
+        {
+            return Problem.UnknownSweep();
+        }
+
+        if (status.Status != SweepState.Completed)
+        {
+            request.HttpContext.Response.Headers.RetryAfter = status.HasEnded ? default : SecondsToNextLook;
+            return Problem.NoResult(status);
+        }
+
+        PairPatterns patterns = await _patterns.FindAsync(id, query.Head, query.Pair, stop);
+        return Json(PatternAnswer.Of(patterns, await new StoredPlans(_host.Store, _catalog).TokenTextsAsync(id, stop)));
     });
 
     /// <summary>DELETE /api/sweeps/{id}</summary>
@@ -390,6 +413,15 @@ public sealed class SweepHandlers
         catch (InvalidInputException e)
         {
             return Problem.InvalidRequest(e.Faults, e.Faults.Count);
+        }
+        catch (ModelUnavailableException e)
+        {
+            return Problem.ModelUnavailable(e.Message);
+        }
+        catch (PatternsBusyException e)
+        {
+            headers.RetryAfter = SecondsToNextLook;
+            return Problem.TooManyPatterns(e.MostWaiting);
         }
         catch (BodyTooLargeException e)
         {

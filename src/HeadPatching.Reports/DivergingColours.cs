@@ -39,5 +39,8 @@ public static class DivergingColours
     /// <param name="heatmap">[layer][head].</param>
     public static double LimitOf(double[][] heatmap) => heatmap.SelectMany(layer => layer).Select(Math.Abs).Append(LeastLimit).Max();
 
+    /// <summary>The colour of a cell where nothing can be: no shade of the scale.</summary>
+    public static (byte Red, byte Green, byte Blue) Blank => (217, 220, 216);
+
     private static byte Mix(byte low, byte high, double share) => (byte)Math.Round(low + ((high - low) * share));
 }

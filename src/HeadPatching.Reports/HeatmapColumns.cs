@@ -1,6 +1,6 @@
 namespace HeadPatching.Reports;
 
-/// <summary>What the columns of a heatmap are; its rows are always layers.</summary>
+/// <summary>What the columns of a heatmap are; its rows are layers, or heads.</summary>
 public enum HeatmapColumns
 {
     /// <summary>A layer's heads.</summary>

@@ -9,9 +9,9 @@ using SkiaSharp;
 namespace HeadPatching.Reports;
 
 /// <summary>
-/// The heatmap as a picture: heads (or positions, see <see cref="HeatmapTable"/>) to the right, layers downwards from layer 0, blue
-/// (negative) over white (0) to red (positive) on a scale that is the same on both sides. The picture grows with the model, so that every
-/// cell stays readable.
+/// The heatmap as a picture: heads (or positions, see <see cref="HeatmapTable.ForPicture"/>) to the right, layers (or the strongest heads) downwards, blue
+/// (negative) over white (0) to red (positive) on a scale that is the same on both sides, grey where nothing can be. The picture grows with the model, so
+/// that every cell stays readable.
 /// </summary>
 public static class HeatmapPicture
 {
@@ -52,6 +52,7 @@ public static class HeatmapPicture
 
     private const int LongestName = 48;
     private const int LongestTitle = 120;
+    private const int LongestToken = 18;
 
     private const float TitleSize = 15;
     private const float SubtitleSize = 12;
@@ -74,18 +75,27 @@ public static class HeatmapPicture
     /// pixels each way.</summary>
     public static (int Width, int Height) SizeOf(SweepResult result)
     {
-        var layout = Layout.Of(HeatmapTable.Of(result), Caption.Of(result));
+        var table = HeatmapTable.ForPicture(result);
+        var layout = Layout.Of(table, Caption.Of(result, table));
         return (layout.Width, layout.Height);
     }
 
     /// <summary>Writes heatmap.png.</summary>
-    public static void WritePng(SweepResult result, Stream to) => WritePng(HeatmapTable.Of(result), Caption.Of(result), to);
+    public static void WritePng(SweepResult result, Stream to)
+    {
+        var table = HeatmapTable.ForPicture(result);
+        WritePng(table, Caption.Of(result, table), to);
+    }
 
     /// <summary>Writes comparison.png: the differences.</summary>
     public static void WritePng(SweepComparison comparison, Stream to) => WritePng(DifferenceTable.Of(comparison).Table, Caption.Of(comparison), to);
 
     /// <summary>Writes heatmap.svg: rectangles and text, no bitmap in it.</summary>
-    public static void WriteSvg(SweepResult result, Stream to) => WriteSvg(HeatmapTable.Of(result), Caption.Of(result), to);
+    public static void WriteSvg(SweepResult result, Stream to)
+    {
+        var table = HeatmapTable.ForPicture(result);
+        WriteSvg(table, Caption.Of(result, table), to);
+    }
 
     /// <summary>Writes comparison.svg: the differences, as <see cref="WriteSvg(SweepResult, Stream)"/>.</summary>
     public static void WriteSvg(SweepComparison comparison, Stream to) => WriteSvg(DifferenceTable.Of(comparison).Table, Caption.Of(comparison), to);
@@ -148,15 +158,16 @@ public static class HeatmapPicture
         plot.Axes.SetLimitsY(layout.Layers, 0);
         plot.Axes.SetLimitsY(-limit, limit, plot.Axes.Right);
 
-        AddCells(plot, heatmap, limit, layout);
+        AddCells(plot, limit, layout);
         AddColourBar(plot, limit, right - barWidth, right);
         LabelAxes(plot, limit, layout, caption.Scale);
         AddTitle(plot, caption);
         return plot;
     }
 
-    private static void AddCells(Plot plot, double[][] heatmap, double limit, Layout layout)
+    private static void AddCells(Plot plot, double limit, Layout layout)
     {
+        var heatmap = layout.Table.Effects;
         var cells = new List<(CoordinateRect Place, Color Colour)>();
         var values = new List<ScottPlot.Plottables.Text>();
         for (var layer = 0; layer < heatmap.Length; layer++)
@@ -164,8 +175,14 @@ public static class HeatmapPicture
             for (var column = 0; column < heatmap[layer].Length; column++)
             {
                 var effect = heatmap[layer][column];
-                var colour = ColourOf(effect, limit);
+                var blank = layout.Table.IsBlank(layer, column);
+                var colour = blank ? ColourOf(DivergingColours.Blank) : ColourOf(effect, limit);
                 cells.Add((new CoordinateRect(column, column + 1, layer, layer + 1), colour));
+                if (blank)
+                {
+                    continue;
+                }
+
                 values.Add(new ScottPlot.Plottables.Text
                 {
                     Location = new Coordinates(column + 0.5, layer + 0.5),
@@ -223,9 +240,16 @@ public static class HeatmapPicture
 
         plot.Axes.Bottom.Label.Text = layout.Table.Axis ?? "";
         plot.Axes.Bottom.TickGenerator =
-            layout.Table.Axis is null ? new ScottPlot.TickGenerators.NumericManual() : CellTicks(layout.Columns, layout.CellWidth, layout.Table.LabelOf);
-        plot.Axes.Left.Label.Text = "Layer";
-        plot.Axes.Left.TickGenerator = CellTicks(layout.Layers, layout.CellHeight, layer => layer.ToString(CultureInfo.InvariantCulture));
+            layout.Table.Axis is null ? new ScottPlot.TickGenerators.NumericManual() : CellTicks(layout.Columns, layout.CellWidth, column => ColumnLabel(layout.Table, column));
+        if (layout.Table.Tokens is not null)
+        {
+            plot.Axes.Bottom.TickLabelStyle.Rotation = -90;
+            plot.Axes.Bottom.TickLabelStyle.Alignment = Alignment.MiddleRight;
+            ((ScottPlot.AxisPanels.AxisBase)plot.Axes.Bottom).PaddingBetweenTickAndAxisLabels = new PixelPadding(layout.Below / 2f); // above and below
+        }
+
+        plot.Axes.Left.Label.Text = layout.Table.RowNames is null ? "Layer" : "Head";
+        plot.Axes.Left.TickGenerator = CellTicks(layout.Layers, layout.CellHeight, row => RowLabel(layout.Table, row));
         plot.Axes.Right.Label.Text = scale;
         ((ScottPlot.AxisPanels.AxisBase)plot.Axes.Right).PaddingBetweenTickAndAxisLabels = new PixelPadding(10);
         plot.Axes.Right.MajorTickStyle.Length = 4;
@@ -275,10 +299,16 @@ public static class HeatmapPicture
         plot.Add.Plottable(new FigureTitle(caption.Subtitle, SubtitleSize, FaintInk, 39));
     }
 
+    private static string RowLabel(HeatmapTable table, int row) => table.RowNames?[row] ?? row.ToString(CultureInfo.InvariantCulture);
+
+    // A position's number, and its token where there are texts.
+    private static string ColumnLabel(HeatmapTable table, int column) =>
+        table.Tokens is null ? table.LabelOf(column) : $"{Shorten(table.Tokens[column].Trim(), LongestToken)} {table.LabelOf(column)}";
+
     private static string Shorten(string text, int longest)
     {
         // A file's name may hold characters that XML forbids and the font lacks.
-        var drawable = string.Concat(text.Select(character => char.IsControl(character) || char.IsSurrogate(character) ? '?' : character));
+        var drawable = string.Concat(text.Select(character => EmbeddedFont.Typeface.ContainsGlyph(character) && !char.IsControl(character) ? character : '?'));
         return drawable.Length <= longest
             ? drawable
             : $"{drawable[..(longest / 2)]}…{drawable[^(longest / 2)..]}";
@@ -292,22 +322,22 @@ public static class HeatmapPicture
         return text == "-0.00" ? "0.00" : text;
     }
 
-    private static Color ColourOf(double effect, double limit)
-    {
-        var (red, green, blue) = DivergingColours.At(effect, limit);
-        return new Color(red, green, blue);
-    }
+    private static Color ColourOf(double effect, double limit) => ColourOf(DivergingColours.At(effect, limit));
+
+    private static Color ColourOf((byte Red, byte Green, byte Blue) colour) => new(colour.Red, colour.Green, colour.Blue);
 
     /// <summary>What stands around the cells.</summary>
     private sealed record Caption(string Title, string Subtitle, string Scale)
     {
-        public static Caption Of(SweepResult result)
+        public static Caption Of(SweepResult result, HeatmapTable table)
         {
             var dataset = $"{Shorten(result.Dataset.Name, LongestName)}, {SweepFacts.Pairs(result)}";
-            var strongest = (result.Positions.IsEach || result.Positions.IsEachRole) && HeatmapTable.Of(result).Columns is not (HeatmapColumns.Positions or HeatmapColumns.Roles) ? ", the strongest shown" : "";
+            var strongest = (result.Positions.IsEach || result.Positions.IsEachRole) && table.Columns is not (HeatmapColumns.Positions or HeatmapColumns.Roles) ? ", the strongest shown" : "";
+            var tokens = table.Tokens is null || result.Dataset.Pairs == 1 ? "" : $", tokens of pair {result.Pairs[0].Index}";
+            var blank = table.HasBlanks() ? ", grey: nothing can be" : "";
             return new Caption(
                 Shorten(result.Title(), LongestTitle),
-                string.Join(" · ", [Shorten(result.Model.Name, LongestName), dataset, .. SweepFacts.Of(result)]) + strongest,
+                string.Join(" · ", [Shorten(result.Model.Name, LongestName), dataset, .. SweepFacts.Of(result)]) + strongest + tokens + blank,
                 "Patching effect");
         }
 
@@ -322,8 +352,8 @@ public static class HeatmapPicture
         }
     }
 
-    /// <summary>Where things are, in units of the SVG.</summary>
-    private sealed record Layout(HeatmapTable Table, double CellWidth, int CellHeight, int Width, int Height, int Left, int Right)
+    /// <summary>Where things are, in units of the SVG; <c>Below</c> is the height of tokens under the cells.</summary>
+    private sealed record Layout(HeatmapTable Table, double CellWidth, int CellHeight, int Width, int Height, int Left, int Right, int Below)
     {
         public int Layers => Table.Effects.Length;
 
@@ -348,7 +378,10 @@ public static class HeatmapPicture
             var cellWidth = columns == 1 ? OneColumn : Math.Min(Math.Max(cell, label), WidestGrid / (double)columns);
             var cellHeight = Math.Max(columns == 1 ? Math.Min(cell, OneColumnHeight) : cell, LowestGrid / layers);
             var grid = (int)Math.Ceiling(columns * cellWidth);
-            var plain = LeftMargin + grid + (2 * ColourBar) + RightMargin;
+            // Names of heads and of tokens are longer than numbers.
+            var left = LeftMargin + (table.RowNames is null ? 0 : (int)table.RowNames.Max(name => ticks.MeasureText(name)));
+            var below = table.Tokens is null ? 0 : (int)Enumerable.Range(0, columns).Max(column => ticks.MeasureText(ColumnLabel(table, column)));
+            var plain = left + grid + (2 * ColourBar) + RightMargin;
             var width = Math.Max(plain, (int)Math.Ceiling(WidthOf(caption)) + (2 * TitleMargin));
             var spare = width - plain;
             return new Layout(
@@ -356,9 +389,10 @@ public static class HeatmapPicture
                 cellWidth,
                 cellHeight,
                 width,
-                TopMargin + (layers * cellHeight) + (table.Axis is null ? BottomMarginWithoutAxis : BottomMargin),
-                LeftMargin + (spare / 2),
-                RightMargin + spare - (spare / 2));
+                TopMargin + (layers * cellHeight) + (table.Axis is null ? BottomMarginWithoutAxis : BottomMargin + below),
+                left + (spare / 2),
+                RightMargin + spare - (spare / 2),
+                below);
         }
 
         private static float WidthOf(Caption caption)

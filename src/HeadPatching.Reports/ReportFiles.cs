@@ -20,7 +20,15 @@ public static class ReportFiles
     public static ResultFile HeatmapSvg { get; } = new("heatmap.svg", "image/svg+xml", Synchronous(HeatmapPicture.WriteSvg));
 
     /// <summary>The self-contained page.</summary>
-    public static ResultFile Page { get; } = new("report.html", "text/html; charset=utf-8", Synchronous(ReportPage.Write));
+    public static ResultFile Page { get; } = new(
+        "report.html", "text/html; charset=utf-8", (sweep, to, _) =>
+        {
+            ReportPage.Write(sweep.Result, to, sweep.Patterns);
+            return Task.CompletedTask;
+        })
+    {
+        ShowsPatterns = true,
+    };
 
     /// <summary>Every pair's numbers, one line for each patched run.</summary>
     public static ResultFile Effects { get; } = new(EffectsTable.Name, "application/vnd.apache.parquet", EffectsTable.WriteAsync) { HoldsPairs = true };

@@ -5,6 +5,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using System.Text.Unicode;
+using HeadPatching.Core.Patching.Patterns;
 using HeadPatching.Core.Results;
 
 namespace HeadPatching.Reports;
@@ -35,6 +36,10 @@ public static partial class ReportPage
 
     private const int LargestWithValues = 16;
 
+    /// <summary>The page's script: these files of <c>Assets/Report</c>, one after the other.</summary>
+    private static readonly string[] Scripts =
+        ["values.js", "view.js", "heatmap.js", "grids.js", "prompts.js", "patterns.js", "ranking.js", "screen.js", "pairs.js", "page.js"];
+
     /// <summary>How data is written into a page.</summary>
     internal static readonly JsonSerializerOptions DataJson = new(ResultJson.Compact)
     {
@@ -43,9 +48,14 @@ public static partial class ReportPage
     };
 
     /// <summary>Writes the page.</summary>
-    public static void Write(SweepResult result, Stream to)
+    /// <param name="result">The result.</param>
+    /// <param name="to">Where to.</param>
+    /// <param name="patterns">Attention patterns of some heads on some of its pairs.</param>
+    public static void Write(SweepResult result, Stream to, IReadOnlyList<PairPatterns>? patterns = null)
     {
-        var script = EmbeddedAsset.Text("report.js");
+        // Everything that is shown comes from the data block of this page, and texts enter it as text only (textContent): token texts, names and
+        // warnings are whatever somebody put into a prompts file.
+        var script = $"\"use strict\";\n(() => {{\n{string.Join('\n', Scripts.Select(EmbeddedAsset.Text))}}})();\n";
         var title = result.Title();
         var table = HeatmapTable.Of(result);
         if (table.Effects.Length * table.Width > MostCells)
@@ -62,6 +72,7 @@ public static partial class ReportPage
             ["unit"] = table.Unit,
             ["unit-title"] = char.ToUpperInvariant(table.Unit[0]) + table.Unit[1..],
             ["where"] = table.Columns switch { HeatmapColumns.Positions => " at each position", HeatmapColumns.Roles => " at each role", _ => "" },
+            ["place"] = result.HeatmapByPosition is null || result.Heads.Any(head => head.Role is not null) ? "role" : "position",
             ["axis"] = table.Axis ?? "",
             ["kind"] = table.Columns.NameOf(),
             ["columns"] = Number(columns),
@@ -72,7 +83,7 @@ public static partial class ReportPage
             ["column-count"] = Number(columns + 1),
             ["values"] = Math.Max(layers, columns) <= LargestWithValues || (columns == 1 && CellSize(layers, columns) >= 18) ? "true" : "false",
             ["cells"] = Cells(table, result.Heads),
-            ["data"] = Data(result),
+            ["data"] = Data(result, table, patterns ?? []),
             ["script"] = script,
             ["script-hash"] = "sha256-" + Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(script))),
         };
@@ -138,7 +149,7 @@ public static partial class ReportPage
         return html.ToString();
     }
 
-    private static string Data(SweepResult result)
+    private static string Data(SweepResult result, HeatmapTable table, IReadOnlyList<PairPatterns> patterns)
     {
         var room = MostNumbers;
         var notes = new List<string>();
@@ -195,7 +206,45 @@ public static partial class ReportPage
         }
 
         var shown = result with { Pairs = pairs, HeatmapByPosition = byPosition };
-        return JsonSerializer.Serialize(new { result = shown, facts = SweepFacts.Of(result), change = SweepFacts.Change(result), method = SweepFacts.Method(result), notes }, DataJson);
+        var data = new
+        {
+            result = shown,
+            facts = SweepFacts.Of(result),
+            change = SweepFacts.Change(result),
+            method = SweepFacts.Method(result),
+            notes,
+            limit = DivergingColours.LimitOf([.. table.Effects, .. result.Heatmap]),
+            directLimit = result.DirectLogitAttribution is { Heads: { } direct, Mlps: { } mlps } ? DivergingColours.LimitOf([.. direct, mlps]) : 1,
+            reach = Enumerable.Range(0, result.Model.Layers).Select(result.ReachOf),
+            changesBeforeDifference = BlankCells.ChangesBeforeDifference(result),
+            patterns = patterns.Select(one => Patterns(one, result)),
+            files = new[] { ResultJson.File.Name }.Concat(ReportFiles.All.Select(file => file.Name)).Select(name => new { name, route = RouteOf(name) }),
+        };
+        return JsonSerializer.Serialize(data, DataJson);
+    }
+
+    /// <summary>Under which name a server has a file beside the page.</summary>
+    private static string RouteOf(string file) => file switch { "results.json" => "results", "report.html" => "report", _ => file };
+
+    // Shares in thousandths, and of each row those that are not later: what a picture shows of them.
+    private static object Patterns(PairPatterns patterns, SweepResult result)
+    {
+        PairResult? pair = result.Pairs.FirstOrDefault(pair => pair.Index == patterns.Pair.Index);
+        return new
+        {
+            pair = patterns.Pair.Index,
+            heads = patterns.Heads.Select(pattern => new
+            {
+                name = pattern.Name(),
+                words = PatternWords.Of(pattern, pair?.CleanTokenTexts ?? Ids(patterns.Pair.Clean), pair?.CorruptedTokenTexts ?? Ids(patterns.Pair.Corrupted)),
+                clean = Thousandths(pattern.Clean),
+                corrupted = Thousandths(pattern.Corrupted),
+            }),
+        };
+
+        static IReadOnlyList<string> Ids(IReadOnlyList<int> ids) => [.. ids.Select(Number)];
+
+        static int[][] Thousandths(double[][] rows) => [.. rows.Select((row, query) => row.Take(query + 1).Select(share => (int)Math.Round(1000 * share)).ToArray())];
     }
 
     private static int CountNumbers(PairResult pair) =>

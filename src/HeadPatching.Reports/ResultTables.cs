@@ -8,7 +8,7 @@ namespace HeadPatching.Reports;
 public static class ResultTables
 {
     private const string CsvHeader =
-        "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role";
+        "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role,directLogitAttribution";
 
     /// <summary>
     /// Writes heads.csv: the heads in the result's order, numbers with a point and as many digits as bring the same number back; what a
@@ -63,7 +63,8 @@ public static class ResultTables
         head.Estimated ? "true" : "false",
         head.Position is { } position ? Number(position) : "",
         Number(head.Pairs),
-        head.Role ?? "");
+        head.Role ?? "",
+        NumberIfAny(head.DirectLogitAttribution));
 
     private static string NumberIfAny(double? value) => value is { } number ? Number(number) : "";
 

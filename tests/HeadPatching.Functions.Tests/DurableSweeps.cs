@@ -111,6 +111,8 @@ internal sealed class DurableSweeps : IAsyncDisposable
             Add(ActivityNames.EstimateEffects, activities.EstimateAsync);
             Add(ActivityNames.ScreenHeads, activities.ScreenAsync);
             Add(ActivityNames.PatchHeads, activities.PatchAsync);
+            Add(ActivityNames.AttributeLogits, activities.AttributeAsync);
+            Add(ActivityNames.ReadPatterns, activities.PatternsAsync);
             Add(ActivityNames.AssembleSweep, activities.AssembleAsync);
 
             void Add<T>(string name, Func<ActivityInput, CancellationToken, Task<Served<T>>> run) =>

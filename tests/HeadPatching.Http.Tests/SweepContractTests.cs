@@ -260,7 +260,7 @@ public sealed class SweepContractTests(ApiFixture api)
         Assert.Equal(
             [
                 "/api/compare", "/api/compare/page", "/api/health", "/api/health/live", "/api/models", "/api/sweeps", "/api/sweeps/delete", "/api/sweeps/{id}", "/api/sweeps/{id}/effects.parquet", "/api/sweeps/{id}/events",
-                "/api/sweeps/{id}/heads.csv", "/api/sweeps/{id}/heatmap.csv", "/api/sweeps/{id}/heatmap.png", "/api/sweeps/{id}/heatmap.svg", "/api/sweeps/{id}/report",
+                "/api/sweeps/{id}/heads.csv", "/api/sweeps/{id}/heatmap.csv", "/api/sweeps/{id}/heatmap.png", "/api/sweeps/{id}/heatmap.svg", "/api/sweeps/{id}/patterns", "/api/sweeps/{id}/report",
                 "/api/sweeps/{id}/request", "/api/sweeps/{id}/results",
             ],
             paths.EnumerateObject().Select(path => path.Name).Order(StringComparer.Ordinal));

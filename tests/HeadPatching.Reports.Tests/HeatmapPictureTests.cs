@@ -77,7 +77,8 @@ public sealed class HeatmapPictureTests
         Assert.Contains("Activation patching of resid_pre, layer by layer", texts);
         Assert.Contains("Position", texts);
         Assert.DoesNotContain("Head", texts);
-        Assert.Contains("14", texts);
+        Assert.Contains("to 14", texts);
+        Assert.Contains("John/Mary 10", texts);
         Assert.DoesNotContain(texts, text => text.Contains("strongest", StringComparison.Ordinal));
     }
 

@@ -34,10 +34,9 @@ internal static class CircuitCommand
         Option<int> random = RequestOptions.Whole("--random", "Random circuits of each size to hold it against", 100, new OptionType.Whole(0, 10_000));
         Option<int> seed = RequestOptions.Whole("--seed", "Of the random circuits, and of which pairs are held out", 0);
         var output = new Option<string?>("--out") { Description = "A folder for circuit.json", HelpName = "FOLDER" };
-        var json = new Option<bool>("--json") { Description = "Print circuit.json, and nothing else" };
         var command = new Command("circuit", "Find the fewest nodes that do the task together, and prove it on pairs they were not chosen on")
         {
-            sweeps, store, model, sizes, holdout, tolerance, random, seed, output, json,
+            sweeps, store, model, sizes, holdout, tolerance, random, seed, output, OutputOptions.Json, OutputOptions.Quiet,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -52,11 +51,11 @@ internal static class CircuitCommand
                 Seed = parsed.GetValue(seed),
                 Tolerance = parsed.GetValue(tolerance) ?? new ProofOptions().Tolerance,
             };
-            ProofSheet sheet = await ProveAsync(results, parsed.GetValue(model), location, parsed.GetValue(holdout) ?? 0.3, options, cancellation);
+            ProofSheet sheet = await Notes.WhileAsync("looking for the circuit and proving it", () => ProveAsync(results, parsed.GetValue(model), location, parsed.GetValue(holdout) ?? 0.3, options, cancellation));
             IReadOnlyList<string> files = folder?.Write([("circuit.json", stream => JsonSerializer.Serialize(stream, sheet, ResultJson.Indented))]) ?? [];
-            if (parsed.GetValue(json))
+            if (parsed.GetValue(OutputOptions.Json))
             {
-                Console.WriteLine(JsonSerializer.Serialize(sheet, ResultJson.Indented));
+                await JsonOutput.WriteAsync(sheet, cancellation);
             }
             else
             {

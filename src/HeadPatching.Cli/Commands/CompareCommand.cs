@@ -1,8 +1,6 @@
 using System.CommandLine;
-using System.Text.Json;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Faults;
-using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.Comparing;
 using HeadPatching.Reports.Comparing;
 using HeadPatching.Sweeps.Requests;
@@ -23,23 +21,22 @@ internal static class CompareCommand
         var b = new Argument<string>("B") { Description = $"{What}; a difference is its effect less A's" };
         var store = StoreOption.WithDefault("Where ids are looked up", "store");
         var output = new Option<string?>("--out") { Description = "A folder for comparison.json, .csv, .html, .png and .svg", HelpName = "FOLDER" };
-        var json = new Option<bool>("--json") { Description = "Print comparison.json, and nothing else" };
         Option<double?> failOver = RequestOptions.NumberIfSaid(
             FailOver, $"Exit with {ExitCode.Moved} where a head moved by more than this: where its interval, of all heads together 95 %, lies wholly beyond it");
         Option<int> draws = RequestOptions.Whole(
             "--draws", "How often pairs are drawn again, for what all heads are together", SweepComparer.DefaultDraws, new OptionType.Whole(SweepComparer.LeastDraws, SweepComparer.MostDraws));
         Option<int> seed = RequestOptions.Whole("--seed", "Of the draws", 0);
         Option<int> top = RequestOptions.Whole("--top", "Rows of the table", 20, new OptionType.Whole(1));
-        var command = new Command("compare", "Hold two finished sweeps against each other: which heads moved, by how much, how sure") { a, b, store, output, json, failOver, draws, seed, top };
+        var command = new Command("compare", "Hold two finished sweeps against each other: which heads moved, by how much, how sure") { a, b, store, output, OutputOptions.Json, failOver, draws, seed, top };
         command.SetAction(async (parsed, cancellation) =>
         {
             OutFolder? folder = parsed.GetValue(output) is string named ? OutFolder.Open(named) : null;
             IReadOnlyList<ComparedSweep> both = await ComparedSource.ReadAsync([parsed.GetRequiredValue(a), parsed.GetRequiredValue(b)], parsed.GetRequiredValue(store), cancellation);
             SweepComparison comparison = await SweepComparer.CompareAsync(both[0], both[1], parsed.GetValue(draws), parsed.GetValue(seed), cancellation);
             IReadOnlyList<string> files = folder?.Write(ComparisonFiles.All.Select(file => (file.Name, (Action<Stream>)(stream => file.Write(comparison, stream))))) ?? [];
-            if (parsed.GetValue(json))
+            if (parsed.GetValue(OutputOptions.Json))
             {
-                Console.WriteLine(JsonSerializer.Serialize(comparison, ResultJson.Indented));
+                await JsonOutput.WriteAsync(comparison, cancellation);
             }
             else
             {

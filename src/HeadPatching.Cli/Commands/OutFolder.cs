@@ -17,10 +17,10 @@ internal sealed class OutFolder
 
     private readonly string _folder;
     private readonly string _given;
-    private readonly string _sweepId;
+    private readonly string? _sweepId;
     private readonly bool _force;
 
-    private OutFolder(string folder, string given, string sweepId, bool force)
+    private OutFolder(string folder, string given, string? sweepId, bool force)
     {
         _folder = folder;
         _given = given;
@@ -32,10 +32,10 @@ internal sealed class OutFolder
 
     /// <summary>Makes the folder and sees that the sweep's files can be put there, before any work is done for them.</summary>
     /// <param name="folder">The folder as it was given.</param>
-    /// <param name="sweepId">The sweep.</param>
+    /// <param name="sweepId">The sweep; null for files that are no sweep's, and may lie beside one's.</param>
     /// <param name="force">Whether another sweep's results may go.</param>
     /// <exception cref="InvalidInputException">It cannot be made or written, or holds another sweep's results.</exception>
-    public static OutFolder Open(string folder, string sweepId, bool force)
+    public static OutFolder Open(string folder, string? sweepId = null, bool force = false)
     {
         try
         {
@@ -64,7 +64,7 @@ internal sealed class OutFolder
         foreach (string file in Files)
         {
             string to = Path.Combine(_folder, file), from = $"{to}.{ProcessIdentity.Current}{PartSuffix}";
-            await using Stream stored = await store.RequireReadAsync(SweepArtifacts.Result(_sweepId, file), cancellationToken);
+            await using Stream stored = await store.RequireReadAsync(SweepArtifacts.Result(_sweepId!, file), cancellationToken);
             await using FileStream copy = File.Create(from);
             await stored.CopyToAsync(copy, cancellationToken);
             waiting.Add((from, to));
@@ -135,7 +135,7 @@ internal sealed class OutFolder
         }
     }
 
-    private bool IsOfAnother() => File.Exists(Results) && SweepIdOf(Results) != _sweepId;
+    private bool IsOfAnother() => _sweepId is not null && File.Exists(Results) && SweepIdOf(Results) != _sweepId;
 
     /// <summary>Whose results they are; null where the file is none of ours.</summary>
     private static string? SweepIdOf(string results)

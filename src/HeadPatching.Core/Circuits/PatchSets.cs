@@ -49,7 +49,7 @@ public static class PatchSets
         Dictionary<int, int> places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
         double[][] patched = [.. sets.Select(_ => new double[pairs.Count])];
         int[] patching = [.. Enumerable.Range(0, sets.Count).Where(set => sets[set].Nodes.Count > 0)];
-        InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: false, Patch, cancellation);
+        InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: false, Patch, cancellation, attribute: false);
         return new PatchSetRuns([.. pairs.Select(pair => chunked.Baselines[pair.Index])], patched);
 
         void Patch(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)

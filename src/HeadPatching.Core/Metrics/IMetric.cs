@@ -1,4 +1,5 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Metrics;
@@ -30,4 +31,12 @@ public interface IMetric
     /// </summary>
     /// <param name="clean">The clean run's metric on a pair.</param>
     string? Shortfall(double clean) => null;
+
+    /// <summary>Whether it is a weighted sum of logits, so that what is written into the stream adds to it by itself.</summary>
+    bool IsLinear => false;
+
+    /// <summary>The tokens whose logits it adds up on a pair, and each one's weight. A token may stand there more than once.</summary>
+    /// <param name="pair">The pair.</param>
+    /// <exception cref="NotSupportedException">It is not <see cref="IsLinear"/>.</exception>
+    IReadOnlyList<(int Token, double Weight)> LogitWeights(TokenPair pair) => throw new NotSupportedException($"{Name} is no weighted sum of logits.");
 }

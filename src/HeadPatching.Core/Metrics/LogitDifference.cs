@@ -64,7 +64,7 @@ public sealed class LogitDifference : IMetric
         (Tensor Ids, Tensor Shares, Tensor PairOf) Answers()
         {
             (int Pair, int Id, double Share)[] all =
-                [.. measured.Pairs.SelectMany((pair, index) => Shared(index, pair.Correct.Ids, 1).Concat(Shared(index, pair.Incorrect.Ids, -1)))];
+                [.. measured.Pairs.SelectMany((pair, index) => LogitWeights(pair).Select(one => (index, one.Token, one.Weight)))];
             var shares = new double[measured.Pairs.Count * all.Length];
             for (int answer = 0; answer < all.Length; answer++)
             {
@@ -76,9 +76,17 @@ public sealed class LogitDifference : IMetric
                 tensor(shares, dtype: wide, device: model.Device).reshape(measured.Pairs.Count, all.Length),
                 tensor([.. all.Select(one => (long)one.Pair)], device: model.Device));
         }
+    }
 
-        static IEnumerable<(int Pair, int Id, double Share)> Shared(int pair, IReadOnlyList<int> ids, int sign) =>
-            ids.Select(id => (pair, id, (double)sign / ids.Count));
+    /// <inheritdoc/>
+    public bool IsLinear => true;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<(int Token, double Weight)> LogitWeights(TokenPair pair)
+    {
+        return [.. Shared(pair.Correct.Ids, 1), .. Shared(pair.Incorrect.Ids, -1)];
+
+        static IEnumerable<(int Token, double Weight)> Shared(IReadOnlyList<int> ids, int sign) => ids.Select(id => (id, (double)sign / ids.Count));
     }
 
     /// <inheritdoc/>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Metrics;
@@ -37,4 +38,10 @@ public sealed class TokenWeights(IReadOnlyList<TokenWeight> weights) : IMetric
         Tensor logits = model.ToLogits(model.FinalNorm(resid).to(wide).matmul(rows.t()), model.Weights.UnembeddingBias?.to(wide).index_select(0, ids)); // [runs, pairs, tokens]
         return logits.matmul(shares);                                         // [runs, pairs]
     }
+
+    /// <inheritdoc/>
+    public bool IsLinear => true;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<(int Token, double Weight)> LogitWeights(TokenPair pair) => [.. weights.Select(one => (one.Id, one.Weight))];
 }

@@ -74,7 +74,7 @@ public static class Cost
         foreach (var (place, layer) in CellsOfPaths(config, options, chunk, first, last))
         {
             Receiver[] receivers = [.. options.Receivers.Where(receiver => receiver.IsAfter(layer))];
-            Reach reach = options.Reach(config, layer);
+            Reach reach = options.Reach(config.Layers, layer);
             bool toLogits = receivers[0].IsLogits;
             int to = toLogits ? config.Layers : receivers.Max(receiver => receiver.Layer); // stage one goes so far
             double live = reach == Reach.LastPosition ? 1 : chunk[0].Length - place.Start;
@@ -137,12 +137,12 @@ public static class Cost
         ModelConfig config, PatchOptions options, IReadOnlyList<TokenPair> chunk, int first, int last)
     {
         ILayerPatch patch = LayerPatchFor.Patch(options.Patch);
-        return Cells(PatchPlace.Of(chunk, options.Positions, beforeDifference: options.Ablation is not null), first, last, layer => patch.Reach(config, layer));
+        return Cells(PatchPlace.Of(chunk, options.Positions, beforeDifference: options.Ablation is not null), first, last, layer => patch.Reach(config.Layers, layer));
     }
 
     private static IEnumerable<(PatchPlace Place, int Layer)> CellsOfPaths(
         ModelConfig config, PathOptions options, IReadOnlyList<TokenPair> chunk, int first, int last) =>
-        Cells(PatchPlace.Of(chunk, options.Positions, beforeDifference: false), first, last, layer => options.Reach(config, layer));
+        Cells(PatchPlace.Of(chunk, options.Positions, beforeDifference: false), first, last, layer => options.Reach(config.Layers, layer));
 
     /// <summary>The rows and layers of a heatmap whose runs can differ from the unpatched one.</summary>
     private static IEnumerable<(PatchPlace Place, int Layer)> Cells(IEnumerable<PatchPlace> places, int first, int last, Func<int, Reach> reach) =>

@@ -53,7 +53,7 @@ public static class InMemorySweep
                 fromFirstPosition: options.Ablation is not null,
                 (measured, baselines, activations) => patches.AddRange(PatchChunk(measured, baselines, activations)),
                 cancellation);
-            return new SweepRuns(chunked.Baselines, patches, chunked.CacheSeconds);
+            return new SweepRuns(chunked.Baselines, patches, chunked.CacheSeconds) { Attribution = chunked.Attribution };
         }
         finally
         {
@@ -116,7 +116,7 @@ public static class InMemorySweep
     {
         var estimates = new List<LayerPatches>();
         Chunked chunked = OverChunks(model, pairs, metric, budget, fromFirstPosition: false, EstimateChunk, cancellation);
-        return new SweepRuns(chunked.Baselines, estimates, chunked.CacheSeconds);
+        return new SweepRuns(chunked.Baselines, estimates, chunked.CacheSeconds) { Attribution = chunked.Attribution };
 
         void EstimateChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
         {
@@ -133,10 +133,12 @@ public static class InMemorySweep
         MemoryBudget budget,
         bool fromFirstPosition,
         Action<MeasuredPairs, IReadOnlyList<Baseline>, ChunkActivations> patch,
-        CancellationToken cancellation)
+        CancellationToken cancellation,
+        bool attribute = true)
     {
         var baselines = new Dictionary<int, Baseline>();
         double cacheSeconds = 0;
+        LogitAttribution? attribution = null;
         foreach (IReadOnlyList<TokenPair> chunk in Chunks.Split(pairs, model.Config, model.Dtype, budget))
         {
             cancellation.ThrowIfCancellationRequested();
@@ -150,15 +152,23 @@ public static class InMemorySweep
                 baselines[pair.Index] = baseline;
             }
 
+            var measured = new MeasuredPairs(chunk, final.Clean);
+            if (attribute && metric.IsLinear)
+            {
+                LogitAttribution ofChunk = DirectAttribution.Of(model, metric, measured, activations).Aggregate((sum, pair) => sum.Plus(pair));
+                attribution = attribution?.Plus(ofChunk) ?? ofChunk;
+            }
+
             cacheSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
-            patch(new MeasuredPairs(chunk, final.Clean), chunkBaselines, activations);
+            patch(measured, chunkBaselines, activations);
         }
 
-        return new Chunked(baselines, cacheSeconds);
+        return new Chunked(baselines, cacheSeconds, attribution);
     }
 
     /// <summary>What caching all chunks gave.</summary>
     /// <param name="Baselines">The unpatched metrics of each pair, by the pair's index in the dataset.</param>
     /// <param name="CacheSeconds">Seconds in clean and corrupted runs.</param>
-    internal sealed record Chunked(IReadOnlyDictionary<int, Baseline> Baselines, double CacheSeconds);
+    /// <param name="Attribution">What each head adds directly, the sum over pairs; null where it was not asked for, or the metric has no such form.</param>
+    internal sealed record Chunked(IReadOnlyDictionary<int, Baseline> Baselines, double CacheSeconds, LogitAttribution? Attribution);
 }

@@ -1,3 +1,5 @@
+using HeadPatching.Core.Patching.Attribution;
+
 namespace HeadPatching.Core.Patching;
 
 /// <summary>Everything that the runs of a sweep gave, before it is put together.</summary>
@@ -14,4 +16,7 @@ public sealed record SweepRuns(IReadOnlyDictionary<int, Baseline> Baselines, IRe
 
     /// <summary>With the method <c>screen</c>, the heads that were run, by layer; null otherwise.</summary>
     public IReadOnlyDictionary<int, int[]>? HeadsRun { get; init; }
+
+    /// <summary>The sum over all pairs of what each part of the model adds directly to the clean run's metric; null where the metric is not linear in the logits.</summary>
+    public LogitAttribution? Attribution { get; init; }
 }

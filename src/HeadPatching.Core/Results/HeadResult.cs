@@ -42,6 +42,13 @@ public sealed record HeadResult(
     public bool Estimated { get; init; }
 
     /// <summary>
+    /// What the head adds directly to the clean run's metric, the mean over all pairs: not an effect of patching, see
+    /// <see cref="SweepResult.DirectLogitAttribution"/>. Absent where the metric has none, and for key/value heads and layers.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? DirectLogitAttribution { get; init; }
+
+    /// <summary>
     /// With positions <c>each</c>: the position whose effect this is (the one of largest |effect|), counted from the end: -1 is the last.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

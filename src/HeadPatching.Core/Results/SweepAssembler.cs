@@ -2,6 +2,7 @@ using System.Globalization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Ablations;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Interventions;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results.OverPairs;
@@ -75,7 +76,7 @@ public sealed class SweepAssembler
         }
 
         return assembler.Finish(
-            runs.CacheSeconds, runs.Layers.Concat(runs.Estimates ?? []).Sum(layer => layer.Seconds), runs.Layers.Sum(layer => layer.PatchedRuns), runs.HeadsRun);
+            runs.CacheSeconds, runs.Layers.Concat(runs.Estimates ?? []).Sum(layer => layer.Seconds), runs.Layers.Sum(layer => layer.PatchedRuns), runs.HeadsRun, runs.Attribution);
     }
 
     /// <summary>The runs of a sweep that are at hand, pair by pair.</summary>
@@ -143,10 +144,14 @@ public sealed class SweepAssembler
     /// <param name="patchSeconds">Seconds in patched runs and estimates.</param>
     /// <param name="patchedRuns">How many patched runs were made.</param>
     /// <param name="headsRun">With the method <c>screen</c>, the heads that were run, by layer.</param>
-    public SweepResult Finish(double cacheSeconds, double patchSeconds, long patchedRuns, IReadOnlyDictionary<int, int[]>? headsRun = null)
+    /// <param name="attribution">The sum over all pairs of what each part adds directly to the metric; null where the metric has none.</param>
+    public SweepResult Finish(
+        double cacheSeconds, double patchSeconds, long patchedRuns, IReadOnlyDictionary<int, int[]>? headsRun = null, LogitAttribution? attribution = null)
     {
         SweepDescription description = _description;
         bool estimated = _estimates.Units > 0;
+        LogitAttribution? direct = attribution?.Over(_overview.Count);
+        bool ofHeads = description.Options.Patch is Patch.Z or Patch.Q or Patch.Pattern || (!description.Options.Patch.IsOfLayer() && description.Model.KeyValueHeads is null);
         HeadResult[] heads =
         [
             .. from layer in Enumerable.Range(0, description.Model.Layers)
@@ -155,6 +160,7 @@ public sealed class SweepAssembler
                {
                    EstimatedEffect = estimated ? Head(layer, head, _estimates).PatchingEffect : null,
                    Estimated = description.Method == Method.Attribution || (estimated && !WasRun(layer, head)),
+                   DirectLogitAttribution = ofHeads ? direct?.Heads[layer][head] : null,
                },
         ];
         HeadResult[] beyond = [.. heads.Where(head => Math.Abs(head.PatchingEffect) > description.Threshold).OrderByDescending(head => Math.Abs(head.PatchingEffect))];
@@ -189,6 +195,7 @@ public sealed class SweepAssembler
             HeatmapByPosition = PlacesByPosition.Count > 0 ? HeatmapBy(PlacesByPosition) : null,
             Roles = PlacesByRole.Count > 0 ? [.. PlacesByRole.Select(cell => new RoleSummary(cell.Role!, cell.Pairs))] : null,
             HeatmapByRole = PlacesByRole.Count > 0 ? HeatmapBy(PlacesByRole) : null,
+            DirectLogitAttribution = direct is null ? DirectLogitAttribution.None(description.Metric) : DirectLogitAttribution.Of(direct, description.Metric),
             ImportantHeads = [.. beyond.Where(head => !MayBeZero(head))],
             ExcludedPairs = _overPairs.Conditioning.Excluded,
             Pairs = [.. _pairs.Select(pair => pair!)],

@@ -2,6 +2,8 @@ using System.Text.Json.Serialization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Interventions;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results.OverPairs;
@@ -129,6 +131,10 @@ public sealed record SweepResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double[][][]? HeatmapByRole { get; init; }
 
+    /// <summary>What each part of the model adds directly to the clean run's metric; absent in results of versions before it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public DirectLogitAttribution? DirectLogitAttribution { get; init; }
+
     /// <summary>
     /// The heads with |effect| above <c>threshold</c> whose interval leaves out 0, largest |effect| first; a head without an interval goes
     /// by the threshold alone.
@@ -160,6 +166,12 @@ public sealed record SweepResult
 
     /// <summary>The result as results.json has it.</summary>
     public SweepResult ForFile() => Dataset.Pairs > MostPairs ? this with { SchemaVersion = 2, Pairs = [] } : this;
+
+    /// <summary>How much of what a layer's patches wrote could reach the metric: where nothing could, an effect of 0 says nothing of the heads.</summary>
+    /// <param name="layer">The layer.</param>
+    public Reach ReachOf(int layer) => Receivers is null
+        ? LayerPatchFor.Patch(Patch).Reach(Model.Layers, layer)
+        : new PathOptions { Receivers = Receivers }.Reach(Model.Layers, layer);
 
     /// <summary>What the sweep did in a few words.</summary>
     public string Title() => SweepTitle.Of(Patch, Ablation, Receivers, Method);

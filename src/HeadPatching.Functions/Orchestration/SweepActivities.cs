@@ -61,6 +61,14 @@ public sealed class SweepActivities
     [Function(ActivityNames.PatchHeads)]
     public Task<Served<WorkReport>> PatchAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.PatchHeads, input, stopping);
 
+    /// <summary>Attributes the metric of a group's clean runs to the parts of the model.</summary>
+    [Function(ActivityNames.AttributeLogits)]
+    public Task<Served<WorkReport>> AttributeAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.AttributeLogits, input, stopping);
+
+    /// <summary>Reads the attention patterns that the report shows, and writes it.</summary>
+    [Function(ActivityNames.ReadPatterns)]
+    public Task<Served<AssembleReport>> PatternsAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<AssembleReport>(ActivityNames.ReadPatterns, input, stopping);
+
     /// <summary>Assembles the result.</summary>
     [Function(ActivityNames.AssembleSweep)]
     public Task<Served<AssembleReport>> AssembleAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<AssembleReport>(ActivityNames.AssembleSweep, input, stopping);

@@ -2,6 +2,7 @@ using HeadPatching.Functions.Orchestration;
 using HeadPatching.Http;
 using HeadPatching.Http.Following;
 using HeadPatching.Http.Requests;
+using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
@@ -20,6 +21,7 @@ public sealed class DurableHandlers
     private readonly SweepDigests _digests;
     private readonly CallbackHosts _callbacks;
     private readonly WatchPlaces _watches;
+    private readonly SweepPatterns _patterns;
     private readonly RequestLimits _limits;
     private readonly BodyBudget _bodies;
     private readonly TimeProvider _time;
@@ -33,6 +35,7 @@ public sealed class DurableHandlers
         SweepDigests digests,
         CallbackHosts callbacks,
         WatchPlaces watches,
+        SweepPatterns patterns,
         RequestLimits limits,
         BodyBudget bodies,
         TimeProvider time,
@@ -44,6 +47,7 @@ public sealed class DurableHandlers
         _digests = digests;
         _callbacks = callbacks;
         _watches = watches;
+        _patterns = patterns;
         _limits = limits;
         _bodies = bodies;
         _time = time;
@@ -51,7 +55,7 @@ public sealed class DurableHandlers
     }
 
     /// <summary>The handlers for one call.</summary>
-    public SweepHandlers Over(DurableTaskClient client) => new(Host(client), _catalog, _digests, _callbacks, _watches, _limits, _bodies, _logger);
+    public SweepHandlers Over(DurableTaskClient client) => new(Host(client), _catalog, _patterns, _digests, _callbacks, _watches, _limits, _bodies, _logger);
 
     /// <summary>The host for one call.</summary>
     public DurableSweepHost Host(DurableTaskClient client) => new(client, _store, _list, _time);

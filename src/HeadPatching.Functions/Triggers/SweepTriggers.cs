@@ -82,6 +82,12 @@ public sealed class SweepTriggers
         [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/compare/page")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).CompareAsync(request, ComparisonFiles.Page);
 
+    /// <summary>GET /api/sweeps/{id}/patterns</summary>
+    [Function("GetPatterns")]
+    public Task<IResult> PatternsAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/sweeps/{id}/patterns")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
+        _handlers.Over(client).PatternsAsync(request, id);
+
     /// <summary>GET /api/models</summary>
     [Function("ListModels")]
     public Task<IResult> ModelsAsync(
@@ -118,7 +124,7 @@ public sealed class SweepTriggers
             ["sweeps"] => ["GET", "HEAD", "POST"],
             ["sweeps", "delete"] => ["GET", "HEAD", "POST", "DELETE"], // an id like any other, but for POST
             ["sweeps", _] => ["GET", "HEAD", "DELETE"],
-            ["sweeps", _, "request" or "events"] => ["GET", "HEAD"],
+            ["sweeps", _, "request" or "events" or "patterns"] => ["GET", "HEAD"],
             ["sweeps", _, var part] when SweepPart.All.Any(known => known.Route == part) => ["GET", "HEAD"],
             ["models" or "health" or "openapi.json" or "compare"] or ["health", "live"] or ["compare", "page"] => ["GET", "HEAD"],
             _ => [],

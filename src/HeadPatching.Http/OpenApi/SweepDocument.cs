@@ -186,6 +186,29 @@ internal static class SweepDocument
             new() { Name = name, In = ParameterLocation.Query, Description = description, Schema = schema, Required = required };
     }
 
+    /// <summary>The query of patterns, which the handler reads itself.</summary>
+    public static Task DescribePatternQuery(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    {
+        operation.Parameters ??= [];
+        operation.Parameters.Add(new OpenApiParameter
+        {
+            Name = PatternQuery.HeadName,
+            In = ParameterLocation.Query,
+            Required = true,
+            Description = "The head, such as L9H6.",
+            Schema = new OpenApiSchema { Type = JsonSchemaType.String, Pattern = "^L[0-9]{1,6}H[0-9]{1,6}$" },
+        });
+        operation.Parameters.Add(new OpenApiParameter
+        {
+            Name = PatternQuery.PairName,
+            In = ParameterLocation.Query,
+            Required = true,
+            Description = "The pair's index in the dataset.",
+            Schema = new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32", Minimum = "0" },
+        });
+        return Task.CompletedTask;
+    }
+
     /// <summary>Types with a JSON form of their own.</summary>
     private static void Describe(OpenApiSchema schema, Type type)
     {

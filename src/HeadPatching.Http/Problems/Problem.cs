@@ -60,6 +60,15 @@ internal static class Problem
         "Too many sweeps wait for their turn.",
         $"{mostQueued} may wait at once. Nothing was stored; try again when some have run.");
 
+    public static IResult ModelUnavailable(string why) => Of(
+        StatusCodes.Status409Conflict, ProblemTypes.ModelUnavailable, "The sweep's model is not there any more.", $"{why} The sweep's results are as they were.");
+
+    public static IResult TooManyPatterns(int mostWaiting) => Of(
+        StatusCodes.Status429TooManyRequests,
+        ProblemTypes.TooManyPatterns,
+        "Too many ask for patterns.",
+        $"{mostWaiting} may wait at once, for one is computed at a time. Try again in a moment.");
+
     public static IResult TooManyBodies() => Of(
         StatusCodes.Status429TooManyRequests, ProblemTypes.TooManyBodies, "Too many bodies are being read.", "Nothing was stored; try again in a moment.");
 

@@ -41,6 +41,9 @@ public static class ProblemTypes
     /// <summary>409: the sweep's request or status in the store cannot be read.</summary>
     public const string SweepDamaged = Prefix + "sweep-damaged";
 
+    /// <summary>409: what is asked for must be computed, and the sweep's model is gone or has changed since.</summary>
+    public const string ModelUnavailable = Prefix + "model-unavailable";
+
     /// <summary>413: the body is too large.</summary>
     public const string BodyTooLarge = Prefix + "body-too-large";
 
@@ -55,6 +58,9 @@ public static class ProblemTypes
 
     /// <summary>429: as many calls follow sweeps as may; ask for the status instead, or try again.</summary>
     public const string TooManyWatchers = Prefix + "too-many-watchers";
+
+    /// <summary>429: as many callers wait for attention patterns as may; worth another try in a moment.</summary>
+    public const string TooManyPatterns = Prefix + "too-many-patterns";
 
     /// <summary>500: a fault of the server.</summary>
     public const string Internal = Prefix + "internal";

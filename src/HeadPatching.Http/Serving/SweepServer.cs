@@ -89,6 +89,7 @@ public static class SweepServer
             EngineOptionsOf(options),
             logger: services.GetRequiredService<ILogger<InProcessEngine>>()));
         builder.Services.AddSingleton<ISweepHost>(services => services.GetRequiredService<InProcessEngine>());
+        builder.Services.AddSingleton(services => services.GetRequiredService<InProcessEngine>().Patterns);
 
         WebApplication app = builder.Build();
         app.UseExceptionHandler(failed => failed.Run(context =>

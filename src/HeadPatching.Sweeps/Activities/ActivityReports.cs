@@ -57,7 +57,14 @@ public sealed record WorkReport(
 /// <param name="Summary">The finished sweep; null where something was missing.</param>
 /// <param name="MissingEstimates">Parts whose estimates were not there whole.</param>
 /// <param name="MissingRuns">Parts whose runs were not there whole.</param>
-public sealed record AssembleReport(SweepSummary? Summary, IReadOnlyList<int> MissingEstimates, IReadOnlyList<int> MissingRuns);
+public sealed record AssembleReport(SweepSummary? Summary, IReadOnlyList<int> MissingEstimates, IReadOnlyList<int> MissingRuns)
+{
+    /// <summary>Groups of chunks whose direct logit attribution is not there: their activations were, from a sweep of another metric.</summary>
+    public IReadOnlyList<int> MissingAttributions { get; init; } = [];
+
+    /// <summary>Whether all is there but the attention patterns that the report shows.</summary>
+    public bool WantsPatterns { get; init; }
+}
 
 /// <summary>A finished sweep in a few lines: what goes through the durable engine instead of the result.</summary>
 /// <param name="SweepId">The sweep.</param>

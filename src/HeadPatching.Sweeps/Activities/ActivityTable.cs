@@ -28,6 +28,12 @@ public static class ActivityNames
     /// <summary>Runs the patches of a part; gives a <see cref="WorkReport"/>.</summary>
     public const string PatchHeads = nameof(PatchHeads);
 
+    /// <summary>Attributes the metric of a group's clean runs to the parts of the model, where that was not done when they were run; gives a <see cref="WorkReport"/>.</summary>
+    public const string AttributeLogits = nameof(AttributeLogits);
+
+    /// <summary>Reads the attention patterns of the heads that assembling found strongest, and writes what it left for them; gives an <see cref="AssembleReport"/>.</summary>
+    public const string ReadPatterns = nameof(ReadPatterns);
+
     /// <summary>Puts the result together; gives an <see cref="AssembleReport"/>.</summary>
     public const string AssembleSweep = nameof(AssembleSweep);
 }
@@ -47,6 +53,7 @@ public sealed class ActivityTable
     {
         var plans = new StoredPlans(store, catalog);
         var work = new SweepWork(store, plans, models, store.IsRemote ? new TensorCache() : null);
+        Patterns = new SweepPatterns(store, plans, models);
         var assemble = new AssembleSweep(store, plans, work, reports, time);
         _byName = new()
         {
@@ -56,9 +63,18 @@ public sealed class ActivityTable
             [ActivityNames.EstimateEffects] = async (input, progress, cancel) => await work.EstimateAsync(input, progress, cancel),
             [ActivityNames.ScreenHeads] = async (input, _, cancel) => (await work.ScreenAsync(input.SweepId, await plans.HeaderAsync(input.SweepId, cancel), cancel)).ByLayer.Count,
             [ActivityNames.PatchHeads] = async (input, progress, cancel) => await work.PatchAsync(input, progress, cancel),
+            [ActivityNames.AttributeLogits] = async (input, _, cancel) => await work.AttributeAsync(input, cancel),
+            [ActivityNames.ReadPatterns] = async (input, _, cancel) =>
+            {
+                await Patterns.ReadAsync(input.SweepId, cancel);
+                return await assemble.RunAsync(input, cancel);
+            },
             [ActivityNames.AssembleSweep] = async (input, _, cancel) => await assemble.RunAsync(input, cancel),
         };
     }
+
+    /// <summary>The attention patterns of sweeps' heads, for whoever asks for one.</summary>
+    public SweepPatterns Patterns { get; }
 
     /// <summary>The names.</summary>
     public IEnumerable<string> Names => _byName.Keys;

@@ -1,5 +1,6 @@
 using System.Reflection;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Patterns;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
@@ -44,35 +45,49 @@ public sealed class AssembleSweep
             }
         }
 
-        string results = SweepArtifacts.Result(input.SweepId, ResultJson.File.Name);
+        string results = SweepArtifacts.Result(input.SweepId, ResultJson.File.Name), assembled = SweepArtifacts.Assembled(input.SweepId);
         SweepResult? result = missing.Count > 0 ? null : await _store.ReadJsonAsync<SweepResult>(results, cancellationToken);
         if (result is null)
         {
             SweepPlan plan = await _plans.HeaderAsync(input.SweepId, cancellationToken);
             var traffic = new Traffic();
             StoredRuns runs = await RunsAsync(input.SweepId, plan, traffic, cancellationToken);
-            RunsOverview overview = await runs.LookAsync(cancellationToken);
-            if (!overview.IsWhole)
-            {
-                return new AssembleReport(null, [.. overview.MissingEstimates], [.. overview.MissingRuns]);
-            }
-
             try
             {
-                result = await AssembleAsync(input, plan, runs, overview, traffic, cancellationToken);
-                var finished = new FinishedSweep(result, runs.PairByPairAsync(cancellationToken));
+                result = await _store.ReadDerivedJsonAsync<SweepResult>(assembled, cancellationToken);
+                if (result is null)
+                {
+                    RunsOverview overview = await runs.LookAsync(cancellationToken);
+                    if (!overview.IsWhole || overview.MissingAttributions.Count > 0)
+                    {
+                        return Missing(overview);
+                    }
+
+                    result = await AssembleAsync(input, plan, runs, overview, traffic, cancellationToken);
+                }
+
+                IReadOnlyList<PairPatterns>? patterns = missing.Exists(file => file.ShowsPatterns) && SweepPatterns.AreShown(result)
+                    ? await _store.ReadDerivedJsonAsync<IReadOnlyList<PairPatterns>>(SweepArtifacts.Patterns(input.SweepId), cancellationToken)
+                    : [];
+                var finished = new FinishedSweep(result, runs.PairByPairAsync(cancellationToken)) { Patterns = patterns ?? [] };
                 await Parallel.ForEachAsync(
-                    missing.OrderByDescending(file => file.HoldsPairs), // what takes longest first
+                    missing.Where(file => patterns is not null || !file.ShowsPatterns).OrderByDescending(file => file.HoldsPairs), // what takes longest first
                     cancellationToken,
                     async (file, stop) => await _store.WriteIfAbsentAsync(
                         SweepArtifacts.Result(input.SweepId, file.Name), (stream, cancel) => file.WriteAsync(finished, stream, cancel), stop));
+                if (patterns is null)
+                {
+                    await _store.WriteDerivedJsonAsync(assembled, result, cancellationToken);
+                    return new AssembleReport(null, [], []) { WantsPatterns = true };
+                }
+
                 await _store.WriteJsonIfAbsentAsync(SweepArtifacts.Digest(input.SweepId), SweepDigest.Of(result), cancellationToken);
                 await _store.WriteIfAbsentAsync(results, (stream, cancel) => ResultJson.WriteAsync(result, stream, cancel), cancellationToken); // last: where it is, all are
+                await _store.DeleteAsync(assembled, cancellationToken);
             }
             catch (MissingRunsException)
             {
-                overview = await runs.LookAsync(cancellationToken);
-                return new AssembleReport(null, [.. overview.MissingEstimates], [.. overview.MissingRuns]);
+                return Missing(await runs.LookAsync(cancellationToken));
             }
         }
 
@@ -84,6 +99,9 @@ public sealed class AssembleSweep
         return new AssembleReport(summary, [], []);
     }
 
+    private static AssembleReport Missing(RunsOverview overview) =>
+        new(null, [.. overview.MissingEstimates], [.. overview.MissingRuns]) { MissingAttributions = [.. overview.MissingAttributions] };
+
     private async Task<StoredRuns> RunsAsync(string sweepId, SweepPlan plan, Traffic traffic, CancellationToken cancellationToken) => new(
         _store,
         _plans,
@@ -91,7 +109,8 @@ public sealed class AssembleSweep
         plan,
         plan.Request.Method == Method.Exact ? null : plan.EstimateWork(),
         plan.Request.Method == Method.Attribution ? null : await _work.ExactWorkAsync(plan, sweepId, cancellationToken),
-        traffic);
+        traffic,
+        attributed: true);
 
     private async Task<SweepResult> AssembleAsync(
         ActivityInput input, SweepPlan plan, StoredRuns runs, RunsOverview overview, Traffic traffic, CancellationToken cancellationToken)
@@ -125,7 +144,7 @@ public sealed class AssembleSweep
             assembler.Add(pair);
         }
 
-        SweepResult result = assembler.Finish(overview.CacheSeconds, overview.PatchSeconds, overview.PatchedRuns, runs.HeadsRun);
+        SweepResult result = assembler.Finish(overview.CacheSeconds, overview.PatchSeconds, overview.PatchedRuns, runs.HeadsRun, overview.Attribution);
         WorkReport done = input.Done ?? new WorkReport();
         return result with
         {

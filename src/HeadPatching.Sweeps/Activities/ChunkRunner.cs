@@ -38,6 +38,28 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
         }
     }
 
+    /// <summary>Attributes the metric of a chunk's clean runs to the parts of the model, unless that was done.</summary>
+    public async Task AttributeAsync(PlannedChunk chunk, CancellationToken cancellationToken)
+    {
+        if (await AttributionArtifact.ReadAsync(store, chunk, plan.Metric(), cancellationToken) is not null)
+        {
+            return;
+        }
+
+        IReadOnlyList<CachedTensor> needed = lease.Use(model => NeededTensors.OfAttribution(model.Config));
+        if (await ActivationArtifact.ReadAsync(store, lease, chunk, needed, cache, traffic, cancellationToken) is CachedChunk known)
+        {
+            using (known)
+            {
+                await AttributionArtifact.WriteAsync(store, lease, chunk, plan.Metric(), known, cancellationToken);
+            }
+        }
+        else
+        {
+            using CachedChunk made = await MakeAsync(chunk, progress: null, cancellationToken);
+        }
+    }
+
     /// <summary>Runs a band of layers over a chunk and stores what it gave.</summary>
     public async Task<ChunkRuns> RunAsync(PlannedPart part, PlannedChunk chunk, ChunkWork work, string key, ChunkSteps steps, CancellationToken cancellationToken)
     {
@@ -107,6 +129,11 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
         try
         {
             await ActivationArtifact.WriteAsync(store, lease, chunk, made, traffic, cancellationToken);
+            if (plan.Metric().Make().IsLinear)
+            {
+                await AttributionArtifact.WriteAsync(store, lease, chunk, plan.Metric(), made, cancellationToken);
+            }
+
             ForwardPasses += 2 * chunk.Pairs.Count;
             return made;
         }

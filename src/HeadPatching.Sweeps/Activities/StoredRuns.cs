@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Sweeps.Activities.Artifacts;
@@ -19,7 +20,9 @@ namespace HeadPatching.Sweeps.Activities;
 /// <param name="estimate">Its estimates, where it has some.</param>
 /// <param name="exact">Its patched runs, where it has some.</param>
 /// <param name="traffic">Told how much was read.</param>
-internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans, string sweepId, SweepPlan plan, ChunkWork? estimate, ChunkWork? exact, Traffic traffic)
+/// <param name="attributed">Whether the metric's direct attribution is looked for with them.</param>
+internal sealed class StoredRuns(
+    IArtifactStore store, StoredPlans plans, string sweepId, SweepPlan plan, ChunkWork? estimate, ChunkWork? exact, Traffic traffic, bool attributed = false)
 {
     /// <summary>How many missing parts are named at once; the rest are named by the next call.</summary>
     private const int MostMissing = 1000;
@@ -39,12 +42,17 @@ internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans, string
     public async Task<RunsOverview> LookAsync(CancellationToken cancellationToken)
     {
         var overview = new RunsOverview(new PairsOverview(plan.PairCount), new SortedSet<int>(), new SortedSet<int>());
+        PlannedMetric metric = plan.Metric();
+        bool attributes = attributed && metric.Make().IsLinear;
         for (int group = 0; group < plan.Size.Groups && overview.MissingEstimates.Count + overview.MissingRuns.Count < MostMissing; group++)
         {
             PlannedPart part = await PartAsync(group, cancellationToken);
             foreach (PlannedChunk chunk in part.Chunks)
             {
                 IReadOnlyList<Baseline>? baselines = null;
+                Task<ChunkAttribution?>? attribution = attributes // read beside the runs
+                    ? AttributionArtifact.ReadAsync(store, chunk, metric, cancellationToken)
+                    : null;
                 foreach (StoredRun run in RunsOf(part, chunk))
                 {
                     if (await ReadAsync(run.Key, chunk, cancellationToken) is not ChunkRuns runs)
@@ -58,6 +66,11 @@ internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans, string
                     overview.CacheSeconds += runs.CacheSeconds;
                     overview.PatchSeconds += runs.Layers.Sum(layer => layer.Seconds);
                     overview.PatchedRuns += run.IsEstimate ? 0 : runs.Layers.Sum(layer => layer.PatchedRuns);
+                }
+
+                if (attribution is not null)
+                {
+                    overview.Add(group, await attribution);
                 }
 
                 foreach (var (place, pair, baseline) in baselines is null ? [] : chunk.Places.Zip(chunk.Pairs, baselines))
@@ -184,8 +197,36 @@ internal sealed class StoredRuns(IArtifactStore store, StoredPlans plans, string
 /// <param name="MissingRuns">Parts whose runs are not there whole.</param>
 internal sealed record RunsOverview(PairsOverview Pairs, ISet<int> MissingEstimates, ISet<int> MissingRuns)
 {
+    private LogitAttribution? _attribution;
+    private bool _overflows;
+
     /// <summary>Whether all runs are there.</summary>
     public bool IsWhole => MissingEstimates.Count + MissingRuns.Count == 0;
+
+    /// <summary>Groups of chunks whose direct attribution is not there.</summary>
+    public ISet<int> MissingAttributions { get; } = new SortedSet<int>();
+
+    /// <summary>What the parts of the model add directly to the clean metric, the sum over the pairs; null where the metric has no such thing, or it is not finite.</summary>
+    public LogitAttribution? Attribution => _overflows ? null : _attribution;
+
+    /// <summary>Takes in a chunk's direct attribution.</summary>
+    /// <param name="group">The chunk's group.</param>
+    /// <param name="chunk">What is stored; null where it is not there.</param>
+    public void Add(int group, ChunkAttribution? chunk)
+    {
+        if (chunk is null)
+        {
+            MissingAttributions.Add(group);
+        }
+        else if (chunk.Sum is null)
+        {
+            _overflows = true;
+        }
+        else
+        {
+            _attribution = _attribution?.Plus(chunk.Sum) ?? chunk.Sum;
+        }
+    }
 
     /// <summary>Seconds in clean and corrupted runs.</summary>
     public double CacheSeconds { get; set; }

@@ -48,6 +48,21 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         return (await RunAsync(input.SweepId, plan, part, plan.EstimateWork(), progress, cancellationToken)) with { Runs = 0, Reused = 0 };
     }
 
+    /// <summary>Attributes the metric of a part's clean runs to the parts of the model.</summary>
+    public async Task<WorkReport> AttributeAsync(ActivityInput input, CancellationToken cancellationToken)
+    {
+        var (plan, part) = await PlannedAsync(input, cancellationToken);
+        return await WithModelAsync(input.SweepId, plan, chunks: 0, async runner =>
+        {
+            foreach (PlannedChunk chunk in part.Chunks)
+            {
+                await runner.AttributeAsync(chunk, cancellationToken);
+            }
+
+            return new WorkReport();
+        }, cancellationToken);
+    }
+
     /// <summary>Runs the patches of a part.</summary>
     public async Task<WorkReport> PatchAsync(ActivityInput input, Action<WorkStep>? progress, CancellationToken cancellationToken)
     {

@@ -37,6 +37,9 @@ internal sealed class ActivityRunner : IDisposable
     /// <summary>Raised after each step of an activity; by several threads at once.</summary>
     public event Action<WorkStep>? WorkDone;
 
+    /// <summary>The attention patterns of sweeps' heads.</summary>
+    public SweepPatterns Patterns => _activities.Patterns;
+
     /// <summary>Runs an activity of a sweep.</summary>
     public async Task<TOutput> CallAsync<TOutput>(string name, ActivityInput input, ActivityContext trace, CancellationToken cancellationToken)
     {

@@ -74,6 +74,9 @@ public sealed class InProcessEngine : ISweepHost, IAsyncDisposable
     /// <inheritdoc/>
     public IArtifactStore Store { get; }
 
+    /// <summary>The attention patterns of sweeps' heads.</summary>
+    public SweepPatterns Patterns => _activities.Patterns;
+
     /// <inheritdoc/>
     public async Task<Submission> SubmitAsync(
         SweepRequest request, string? idempotencyKey, string? traceParent, CancellationToken cancellationToken = default)

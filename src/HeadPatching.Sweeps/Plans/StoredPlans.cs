@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json;
+using HeadPatching.Core.Patching.Patterns;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Requests;
@@ -40,24 +40,24 @@ public sealed class StoredPlans
 
     /// <summary>One part of a sweep's plan.</summary>
     public async Task<PlannedPart> PartAsync(string sweepId, int part, CancellationToken cancellationToken) =>
-        await ReadAsync<PlannedPart>(SweepArtifacts.Part(sweepId, part), cancellationToken) ?? (await PlanAgainAsync(sweepId, cancellationToken)).Parts[part];
+        await _store.ReadDerivedJsonAsync<PlannedPart>(SweepArtifacts.Part(sweepId, part), cancellationToken) ?? (await PlanAgainAsync(sweepId, cancellationToken)).Parts[part];
 
     /// <summary>The texts of a sweep's tokens; null where its model has no tokenizer.</summary>
     public async Task<IReadOnlyDictionary<int, string>?> TokenTextsAsync(string sweepId, CancellationToken cancellationToken)
     {
-        var texts = await ReadAsync<TokenTexts>(SweepArtifacts.TokenTexts(sweepId), cancellationToken);
+        var texts = await _store.ReadDerivedJsonAsync<TokenTexts>(SweepArtifacts.TokenTexts(sweepId), cancellationToken);
         return texts is null ? (await PlanAgainAsync(sweepId, cancellationToken)).TokenTexts : texts.ByToken;
     }
 
     /// <summary>Stores a plan; its header last, so that where it is the rest has been.</summary>
     public async Task WriteAsync(string sweepId, PlannedSweep plan, CancellationToken cancellationToken)
     {
-        await WriteAsync(SweepArtifacts.TokenTexts(sweepId), new TokenTexts(plan.TokenTexts), cancellationToken);
+        await _store.WriteDerivedJsonAsync(SweepArtifacts.TokenTexts(sweepId), new TokenTexts(plan.TokenTexts), cancellationToken);
         await Parallel.ForEachAsync(
             plan.Parts.Index(),
             new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = cancellationToken },
-            async (part, cancel) => await WriteAsync(SweepArtifacts.Part(sweepId, part.Index), part.Item, cancel));
-        await WriteAsync(SweepArtifacts.Plan(sweepId), plan.Header, cancellationToken);
+            async (part, cancel) => await _store.WriteDerivedJsonAsync(SweepArtifacts.Part(sweepId, part.Index), part.Item, cancel));
+        await _store.WriteDerivedJsonAsync(SweepArtifacts.Plan(sweepId), plan.Header, cancellationToken);
     }
 
     /// <summary>The artifacts under keys that a sweep of the store refers to, as far as its plan is there; the plan is not made again for it.</summary>
@@ -71,7 +71,7 @@ public sealed class StoredPlans
         ChunkWork exact = plan.ExactWork();
         if (exact is ChunkWork.Heads heads)
         {
-            if (await ReadAsync<ScreenedHeads>(SweepArtifacts.Screen(sweepId), cancellationToken) is ScreenedHeads screened)
+            if (await _store.ReadDerivedJsonAsync<ScreenedHeads>(SweepArtifacts.Screen(sweepId), cancellationToken) is ScreenedHeads screened)
             {
                 exact = heads with { Only = screened.ByLayer };
             }
@@ -82,9 +82,17 @@ public sealed class StoredPlans
             }
         }
 
+        foreach (PairPatterns shown in await _store.ReadDerivedJsonAsync<IReadOnlyList<PairPatterns>>(SweepArtifacts.Patterns(sweepId), cancellationToken) ?? [])
+        {
+            foreach (HeadPattern pattern in shown.Heads)
+            {
+                yield return SweepArtifacts.Pattern(WorkKeys.Pattern(plan.Source, shown.Pair, pattern.Layer, pattern.Head));
+            }
+        }
+
         for (int index = 0; index < plan.Size.Parts; index++)
         {
-            if (await ReadAsync<PlannedPart>(SweepArtifacts.Part(sweepId, index), cancellationToken) is not PlannedPart part)
+            if (await _store.ReadDerivedJsonAsync<PlannedPart>(SweepArtifacts.Part(sweepId, index), cancellationToken) is not PlannedPart part)
             {
                 continue;
             }
@@ -92,6 +100,7 @@ public sealed class StoredPlans
             foreach (PlannedChunk chunk in part.Chunks)
             {
                 yield return SweepArtifacts.Activations(chunk.Activations);
+                yield return SweepArtifacts.Attributions(chunk.KeyOfAttribution(plan.Metric()));
                 yield return SweepArtifacts.Runs(part.KeyOf(chunk, exact));
                 if (plan.Request.Method != Core.Patching.Method.Exact)
                 {
@@ -104,7 +113,7 @@ public sealed class StoredPlans
 
     /// <summary>The header that is there; null where there is none of this version.</summary>
     private async Task<SweepPlan?> StoredHeaderAsync(string sweepId, CancellationToken cancellationToken) =>
-        await ReadAsync<SweepPlan>(SweepArtifacts.Plan(sweepId), cancellationToken) is { SchemaVersion: SweepPlan.CurrentSchema } stored ? stored : null;
+        await _store.ReadDerivedJsonAsync<SweepPlan>(SweepArtifacts.Plan(sweepId), cancellationToken) is { SchemaVersion: SweepPlan.CurrentSchema } stored ? stored : null;
 
     private async Task<PlannedSweep> PlanAgainAsync(string sweepId, CancellationToken cancellationToken)
     {
@@ -112,23 +121,6 @@ public sealed class StoredPlans
         PlannedSweep plan = await PlanAsync(stored.Request, stored.CreatedAt, FaultPlaces.JsonPaths, cancellationToken);
         await WriteAsync(sweepId, plan, cancellationToken);
         return plan;
-    }
-
-    private Task WriteAsync<T>(string name, T record, CancellationToken cancellationToken) => _store.WriteDerivedAsync(
-        name, (stream, cancel) => JsonSerializer.SerializeAsync(stream, record, Core.Results.ResultJson.Compact, cancel), cancellationToken);
-
-    /// <summary>Reads a record; null where there is none, or a torn one.</summary>
-    private async Task<T?> ReadAsync<T>(string name, CancellationToken cancellationToken)
-        where T : class
-    {
-        try
-        {
-            return await _store.ReadJsonAsync<T>(name, cancellationToken);
-        }
-        catch (DamagedArtifactException)
-        {
-            return null;
-        }
     }
 
     private sealed record TokenTexts(IReadOnlyDictionary<int, string>? ByToken);

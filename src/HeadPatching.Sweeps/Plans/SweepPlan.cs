@@ -128,7 +128,7 @@ public sealed record PlanSize(
     double Seconds,
     long MemoryBytes)
 {
-    /// <summary>Activities of the sweep: those of every wave, and planning and assembling.</summary>
+    /// <summary>Activities of the sweep: those of every wave, and planning and assembling. Of heads there is one more, which reads the report's patterns.</summary>
     [JsonIgnore]
     public int Activities => 2
         + (Parts > Groups ? Groups : 0)
@@ -182,6 +182,9 @@ public sealed record PlannedChunk(IReadOnlyList<TokenPair> Pairs, IReadOnlyList<
     /// <summary>With mean and resample ablation, what its pairs are given of all pairs; null otherwise.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ChunkAblation? Ablation { get; init; }
+
+    /// <summary>The key of what the parts of the model add directly to its clean runs' metric.</summary>
+    public string KeyOfAttribution(PlannedMetric metric) => WorkKeys.Attribution(Activations, Pairs, metric);
 
     /// <summary>The key of the runs that a band of layers makes over it.</summary>
     public string KeyOfRuns(ChunkWork work, int firstLayer, int lastLayer) => WorkKeys.Runs(Activations, Pairs, work.Text, firstLayer, lastLayer);

@@ -49,6 +49,30 @@ public static class WorkKeys
         return Hash(text);
     }
 
+    /// <summary>The key of the direct logit attribution of a chunk.</summary>
+    /// <param name="activations">The key of the chunk's activations.</param>
+    /// <param name="pairs">The chunk, in order.</param>
+    /// <param name="metric">What is attributed.</param>
+    public static string Attribution(string activations, IReadOnlyList<TokenPair> pairs, PlannedMetric metric)
+    {
+        var text = new StringBuilder().Append(CultureInfo.InvariantCulture, $"attribution\n{activations}\n{metric.Text()}\n");
+        foreach (TokenPair pair in pairs)
+        {
+            AppendAnswersAndRoles(text, pair);
+        }
+
+        return Hash(text);
+    }
+
+    /// <summary>The key of a head's attention patterns on a pair.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="pair">The pair.</param>
+    /// <param name="layer">The head's layer.</param>
+    /// <param name="head">The head.</param>
+    public static string Pattern(ModelSource model, TokenPair pair, int layer, int head) => Hash(new StringBuilder()
+        .Append(CultureInfo.InvariantCulture, $"pattern\n{Numerics.Version}\n{Of(model)}\n{layer} {head}\n")
+        .AppendJoin(' ', pair.Clean).Append('|').AppendJoin(' ', pair.Corrupted));
+
     /// <summary>The key of the pairs of a sweep as the model sees them, all together: of what depends on all of them, and of the sweep itself.</summary>
     public static string Pairs(IEnumerable<TokenPair> pairs)
     {

@@ -28,6 +28,24 @@ public static class StoredJson
         }
     }
 
+    /// <summary>Reads a record that can be made again; null where there is none, or a torn one.</summary>
+    public static async Task<T?> ReadDerivedJsonAsync<T>(this IArtifactStore store, string name, CancellationToken cancellationToken)
+        where T : class
+    {
+        try
+        {
+            return await store.ReadJsonAsync<T>(name, cancellationToken);
+        }
+        catch (DamagedArtifactException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Writes a record that can be made again, without waiting for the disk.</summary>
+    public static Task WriteDerivedJsonAsync<T>(this IArtifactStore store, string name, T record, CancellationToken cancellationToken) => store.WriteDerivedAsync(
+        name, (stream, cancel) => JsonSerializer.SerializeAsync(stream, record, ResultJson.Compact, cancel), cancellationToken);
+
     /// <summary>Reads a record from a text.</summary>
     /// <exception cref="DamagedArtifactException">The text is no such record.</exception>
     internal static T Parse<T>(string name, string text)

@@ -5,7 +5,7 @@ namespace HeadPatching.Sweeps.Storage;
 /// <summary>The names of a sweep's artifacts: everything that an activity writes has a name that follows from its input.</summary>
 public static class SweepArtifacts
 {
-    private const string ActivationsFolder = "activations", RunsFolder = "runs", SumsFolder = "sums";
+    private const string ActivationsFolder = "activations", RunsFolder = "runs", SumsFolder = "sums", AttributionsFolder = "attributions", PatternsFolder = "patterns";
 
     /// <summary>The folder of all sweeps.</summary>
     public const string Sweeps = "sweeps";
@@ -60,11 +60,17 @@ public static class SweepArtifacts
     /// <summary>What a list shows of the result.</summary>
     public static string Digest(string sweepId) => $"{Folder(sweepId)}/digest.json";
 
+    /// <summary>The result while the patterns that the report shows are read; gone once the sweep is completed.</summary>
+    public static string Assembled(string sweepId) => $"{Folder(sweepId)}/assembled.json";
+
+    /// <summary>The attention patterns that the report shows.</summary>
+    public static string Patterns(string sweepId) => $"{Folder(sweepId)}/patterns.json";
+
     /// <summary>The result and what is made of it: results.json, and the files that the host hands to its activities.</summary>
     public static string Result(string sweepId, string file) => $"{Folder(sweepId)}/{file}";
 
     /// <summary>The folders of what is stored by key, and can be made again.</summary>
-    public static IReadOnlyList<string> KeyedFolders { get; } = [ActivationsFolder, RunsFolder, SumsFolder];
+    public static IReadOnlyList<string> KeyedFolders { get; } = [ActivationsFolder, RunsFolder, SumsFolder, AttributionsFolder, PatternsFolder];
 
     /// <summary>The clean and corrupted runs over a chunk, by key.</summary>
     public static string Activations(string key) => $"{ActivationsFolder}/{key}";
@@ -74,4 +80,10 @@ public static class SweepArtifacts
 
     /// <summary>The sums of z that means over all pairs are made of, by key.</summary>
     public static string Sums(string key) => $"{SumsFolder}/{key}";
+
+    /// <summary>What the parts of the model add directly to the metric of a chunk's clean runs, by key.</summary>
+    public static string Attributions(string key) => $"{AttributionsFolder}/{key}";
+
+    /// <summary>A head's attention patterns on a pair, by key.</summary>
+    public static string Pattern(string key) => $"{PatternsFolder}/{key}";
 }

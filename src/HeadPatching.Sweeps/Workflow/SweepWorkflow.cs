@@ -77,13 +77,20 @@ public static class SweepWorkflow
         for (int round = 0; round < Rounds; round++)
         {
             context.Report(progress = progress with { Phase = SweepPhase.Assembling });
-            var report = await context.CallAsync<AssembleReport>(ActivityNames.AssembleSweep, new ActivityInput(context.SweepId) { Done = done });
+            var assembled = new ActivityInput(context.SweepId) { Done = done };
+            var report = await context.CallAsync<AssembleReport>(ActivityNames.AssembleSweep, assembled);
+            if (report.WantsPatterns)
+            {
+                report = await context.CallAsync<AssembleReport>(ActivityNames.ReadPatterns, assembled);
+            }
+
             if (report.Summary is not null)
             {
                 context.Report(progress with { Phase = SweepPhase.Done });
                 return report.Summary;
             }
 
+            await WaveAsync(SweepPhase.Assembling, ActivityNames.AttributeLogits, report.MissingAttributions, _ => progress);
             await WaveAsync(SweepPhase.Estimating, ActivityNames.EstimateEffects, report.MissingEstimates, _ => progress);
             await WaveAsync(SweepPhase.Patching, ActivityNames.PatchHeads, report.MissingRuns, _ => progress);
         }

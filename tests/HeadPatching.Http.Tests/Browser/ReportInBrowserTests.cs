@@ -251,6 +251,283 @@ public sealed class ReportInBrowserTests(Chromium chromium)
         await Expect(watched.Page.Locator(".cell[data-layer='1'][data-column='1']")).ToHaveAttributeAsync("style", "--strength: 4.00%;");
     }
 
+    [Fact]
+    public async Task Clicking_a_head_shows_where_it_looks_in_both_runs_and_says_it()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        string id = await server.Client.StartAsync("{}");
+        JsonNode result = JsonNode.Parse((await server.Client.ResultsAsync(id)).GetRawText())!;
+        await page.GotoAsync(new Uri(server.Address, $"/api/sweeps/{id}/report").AbsoluteUri);
+
+        // The strongest head is shown at first; then the one that is clicked.
+        await Expect(page.Locator("#pattern-words")).ToContainTextAsync("Pair 0, L2H6: from ' to' it looks at ' John' at position 10 (0.");
+        await Expect(page.Locator("#pattern-words")).ToContainTextAsync("in the clean run and at ' Mary' at position 10 (0.");
+        await page.Locator(".cell[data-layer='2'][data-column='0']").First.ClickAsync();
+        await Expect(page.Locator("#pattern-words")).ToContainTextAsync("Pair 0, L2H0: from");
+        await Expect(page.Locator("#pattern-grids .pattern")).ToHaveCountAsync(3);
+        await Expect(page.Locator("#pattern-grids figcaption")).ToHaveTextAsync(["Clean", "Corrupted", "Clean − corrupted"]);
+        await Expect(page.Locator("#pattern-grids .pattern").First.Locator(".cell:not(.blank)")).ToHaveCountAsync(15 * 16 / 2);
+
+        // Its cells are the pattern that the server gives, which the link leads to.
+        JsonElement pattern = await server.Client.GetAsync($"/api/sweeps/{id}/patterns?head=L2H0&pair=0");
+        double[] last = pattern.GetProperty("clean")[14].Deserialize<double[]>()!;
+        int strongest = Array.IndexOf(last, last.Max());
+        await Expect(page.Locator("#pattern-grids .pattern").First.Locator(".cell").Nth((14 * 15) + strongest))
+            .ToHaveAttributeAsync("title", new System.Text.RegularExpressions.Regex($"from 14 'to' to {strongest} '.*': {last.Max():0.000}$"));
+        string link = (await page.Locator("#pattern-links a").First.GetAttributeAsync("href"))!;
+        Assert.Equal("L2H0", (await server.Client.GetAsync($"/api/sweeps/{id}/{link}")).GetProperty("head").GetString());
+
+        // A head whose patterns are not in the page says so, and leads to them.
+        string weakest = result["heads"]!.AsArray().MinBy(head => Math.Abs(head!["patchingEffect"]!.GetValue<double>()))!["name"]!.GetValue<string>();
+        await page.Locator($".cell[data-layer='{weakest[1]}'][data-column='{weakest[3]}']").ClickAsync();
+        await Expect(page.Locator("#pattern-words")).ToHaveTextAsync($"The patterns of {weakest} are not in this page, which has those of the strongest heads.");
+        await Expect(page.Locator("#pattern-links a")).ToHaveAttributeAsync("href", $"patterns?head={weakest}&pair=0");
+        await page.SelectOptionAsync("#pair-choice", "3");
+        await page.Locator("#pattern-choice .head-link").First.ClickAsync();
+        await Expect(page.Locator("#pattern-words")).ToContainTextAsync("Pair 3, L2H6: from ' to' it looks at ' Michael' at position 10");
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task The_address_of_a_view_opens_it()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        string id = await server.Client.StartAsync("""{"positions": "each"}""");
+        JsonNode result = JsonNode.Parse((await server.Client.ResultsAsync(id)).GetRawText())!;
+        await page.GotoAsync(new Uri(server.Address, $"/api/sweeps/{id}/report").AbsoluteUri);
+
+        // Nothing is in the address until something is chosen.
+        await Expect(page.Locator("#detail h3")).ToHaveTextAsync("L2H6");
+        Assert.DoesNotContain("#", page.Url, StringComparison.Ordinal);
+        await page.SelectOptionAsync("#pair-choice", "2");
+        await page.CheckAsync("#one-position");
+        await page.Locator("#position").FillAsync("14");
+        await page.Locator(".cell[data-layer='1'][data-column='3']").ClickAsync();
+        await page.Locator("#ranking [data-sort='direct']").ClickAsync();
+        Assert.EndsWith("#head=L1H3&pair=2&position=14&sort=direct", page.Url, StringComparison.Ordinal);
+
+        await page.ReloadAsync();
+        await Expect(page.Locator("#detail h3")).ToHaveTextAsync("L1H3");
+        await Expect(page.Locator("#pair-choice")).ToHaveValueAsync("2");
+        await Expect(page.Locator("#position-name")).ToContainTextAsync("14: to");
+        await AssertCellsAsync(page, (layer, head) => result["pairs"]![2]!["patchingEffectByPosition"]![layer]![14]![head]!.GetValue<double>());
+        string first = result["heads"]!.AsArray().MaxBy(head => Math.Abs(head!["directLogitAttribution"]!.GetValue<double>()))!["name"]!.GetValue<string>();
+        await Expect(page.Locator("#ranking tbody .head-link").First).ToHaveTextAsync(first);
+        await Expect(page.Locator("#ranking th[aria-sort='descending']")).ToHaveTextAsync("Direct");
+
+        // What no longer can be, or was mistyped, is left out.
+        await page.EvaluateAsync("location.hash = '#head=L9H9&pair=77&position=99&sort=upwards'");
+        await Expect(page.Locator("#detail h3")).ToHaveTextAsync("L2H6");
+        await Expect(page.Locator("#pair-choice")).ToHaveValueAsync("");
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task Layers_at_positions_have_both_in_the_address()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var folder = new TemporaryFolder();
+        await using (var report = File.Create(folder["report.html"]))
+        {
+            ReportPage.Write(ExampleSweep.OfLayers(6, eachPosition: true), report);
+        }
+
+        await watched.Page.GotoAsync(new Uri(folder["report.html"]).AbsoluteUri);
+        await watched.Page.Locator(".cell[data-layer='4'][data-column='10']").ClickAsync();
+        Assert.EndsWith("#head=L4&position=10", watched.Page.Url, StringComparison.Ordinal);
+        await watched.Page.ReloadAsync();
+        await Expect(watched.Page.Locator(".cell.current")).ToHaveAttributeAsync("data-column", "10");
+        await Expect(watched.Page.Locator("#detail h3")).ToHaveTextAsync("L4");
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task Where_nothing_can_be_is_blank_and_no_zero()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+
+        // By position: before the first difference, and in the last layer anywhere but at the end, which alone is looked at there.
+        await OpenAsync(page, await SweepAsync(server, """{"patch": "attn_out", "positions": "each"}"""));
+        await Expect(page.Locator("#heatmap .cell.blank")).ToHaveCountAsync((3 * 10) + 4);
+        await Expect(page.Locator(".cell[data-layer='0'][data-column='9']")).ToHaveAttributeAsync("aria-label", new System.Text.RegularExpressions.Regex("no effect possible$"));
+        await Expect(page.Locator(".cell[data-layer='0'][data-column='9']")).ToHaveTextAsync("");
+        await Expect(page.Locator(".cell[data-layer='2'][data-column='13']")).ToHaveClassAsync("cell blank");
+        await Expect(page.Locator("#blank-note")).ToBeVisibleAsync();
+
+        // Paths: heads of the receiver's layer and later ones do not lead there.
+        await OpenAsync(page, await SweepAsync(server, """{"receivers": ["L1H0.q"]}"""));
+        await Expect(page.Locator("#heatmap .cell.blank")).ToHaveCountAsync(16);
+
+        // An ablation changes positions before the difference too.
+        await OpenAsync(page, await SweepAsync(server, """{"ablation": "zero", "positions": "each"}"""));
+        await Expect(page.Locator("#by-position-grid .cell.blank")).ToHaveCountAsync(8 * 14);
+        await OpenAsync(page, await SweepAsync(server, "{}"));
+        await Expect(page.Locator("#heatmap .cell.blank")).ToHaveCountAsync(0);
+        await Expect(page.Locator("#blank-note")).ToBeHiddenAsync();
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task Heads_are_shown_by_position_and_tokens_coloured_by_the_effect_there()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        var result = await SweepAsync(server, """{"patch": "v", "positions": "each"}""");
+        await OpenAsync(page, result);
+
+        await Expect(page.Locator("#by-position-title")).ToHaveTextAsync("Heads by position");
+        await Expect(page.Locator("#by-position-grid .row-name")).ToHaveCountAsync(24);
+        await Expect(page.Locator("#by-position-grid .row-name").First).ToHaveTextAsync("L2H6");
+        await Expect(page.Locator("#by-position-grid .token-label").Nth(10)).ToHaveTextAsync("John Mary");
+        double effect = result["heatmapByPosition"]![2]![10]![6]!.GetValue<double>();
+        await Expect(page.Locator("#by-position-grid .cell").Nth(10)).ToHaveAttributeAsync("title", $"L2H6, position 10: John / Mary (pair 0): {effect:0.000}");
+        await Expect(page.Locator("#by-position-grid .cell").Nth(9)).ToHaveClassAsync("cell blank");
+
+        // The prompt has the same effect on both of its tokens there, and follows head and pair.
+        await Expect(page.Locator("#prompt-hint")).ToContainTextAsync("the effect of patching L2H6 there, over 5 pairs");
+        await Expect(page.Locator("#prompt-tokens .aligned")).ToHaveCountAsync(15);
+        await Expect(page.Locator("#prompt-tokens .aligned").Nth(10)).ToHaveAttributeAsync("title", new System.Text.RegularExpressions.Regex($"effect {effect:0.000}$"));
+        await Expect(page.Locator("#prompt-tokens .aligned").Nth(10).Locator(".token.positive")).ToHaveTextAsync([" John", " Mary"]);
+        await Expect(page.Locator("#prompt-tokens .aligned").Nth(3)).ToHaveAttributeAsync("title", "position 3, no effect possible");
+        await page.SelectOptionAsync("#pair-choice", "1");
+        await page.Locator(".cell[data-layer='2'][data-column='0']").First.ClickAsync();
+        double ofPair = result["pairs"]![1]!["patchingEffectByPosition"]![2]![10]![0]!.GetValue<double>();
+        await Expect(page.Locator("#prompt-hint")).ToContainTextAsync("the effect of patching L2H0 there, on pair 1");
+        await Expect(page.Locator("#prompt-tokens .aligned").Nth(10)).ToHaveAttributeAsync("title", new System.Text.RegularExpressions.Regex($"effect {ofPair:0.000}$".Replace("-", "−")));
+
+        // Where all positions were patched at once, tokens are marked where the prompts differ.
+        await OpenAsync(page, await SweepAsync(server, "{}"));
+        await Expect(page.Locator("#by-position")).ToBeHiddenAsync();
+        await Expect(page.Locator("#prompt-tokens .token.clean")).ToHaveTextAsync(" John");
+        await Expect(page.Locator("#prompt-tokens .token.corrupted")).ToHaveTextAsync(" Mary");
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task One_scale_is_for_all_pairs_and_positions()
+    {
+        await using var watched = await chromium.OpenAsync();
+        await OpenAsync(watched.Page, ExampleSweep.Of(12, 12, pairs: 5));
+        string high = (await watched.Page.Locator("#legend-high").TextContentAsync())!;
+        var weak = watched.Page.Locator(".cell[data-layer='0'][data-column='0']");
+        double before = await StrengthAsync(weak);
+
+        // Pair 4's effects are 1.4 times the mean's: so are its colours, and what is beyond the scale says so.
+        await watched.Page.SelectOptionAsync("#pair-choice", "4");
+        await Expect(watched.Page.Locator("#legend-high")).ToHaveTextAsync($"≥ {high}");
+        Assert.Equal(1.4 * before, await StrengthAsync(weak), 0.02);
+        Assert.Empty(watched.Errors);
+
+        static async Task<double> StrengthAsync(ILocator cell) => await cell.EvaluateAsync<double>("cell => parseFloat(cell.style.getPropertyValue('--strength'))");
+    }
+
+    [Fact]
+    public async Task What_heads_add_directly_stands_beside_their_effects_as_another_thing()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        var result = await SweepAsync(server, "{}");
+        await OpenAsync(page, result);
+
+        await Expect(page.Locator("#direct-hint")).ToContainTextAsync("Not a patching effect");
+        await Expect(page.Locator("#direct-grid .cell")).ToHaveCountAsync(3 * (8 + 1));
+        double direct = result["directLogitAttribution"]!["heads"]![2]![6]!.GetValue<double>(), total = result["directLogitAttribution"]!["total"]!.GetValue<double>();
+        await Expect(page.Locator("#direct-grid .cell").Nth((2 * 9) + 6)).ToHaveAttributeAsync("title", $"L2H6: {direct:0.000}");
+        await Expect(page.Locator("#direct-sum .main-value")).ToHaveTextAsync($"{total:0.000}");
+        Assert.Equal(result["cleanMetric"]!.GetValue<double>(), total, 1e-3);
+        await Expect(page.Locator("#ranking tbody tr").First.Locator(".direct")).ToHaveTextAsync($"{direct:0.000}");
+        await page.Locator("#direct-grid .cell").Nth(9 + 2).ClickAsync();
+        await Expect(page.Locator("#detail h3")).ToHaveTextAsync("L1H2");
+
+        // Where the metric has none, the reason is there and the column is not.
+        await OpenAsync(page, await SweepAsync(server, """{"metric": "probability"}"""));
+        await Expect(page.Locator("#direct-hint")).ToContainTextAsync("it is not a weighted sum of logits");
+        await Expect(page.Locator("#ranking-direct")).ToBeHiddenAsync();
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task A_result_of_an_earlier_version_opens_without_what_it_does_not_have()
+    {
+        await using var watched = await chromium.OpenAsync();
+        await OpenAsync(watched.Page, ExampleSweep.Of(3, 8));
+        await Expect(watched.Page.Locator("#detail h3")).ToBeVisibleAsync();
+        await Expect(watched.Page.Locator("#direct")).ToBeHiddenAsync();
+        await Expect(watched.Page.Locator("#patterns")).ToBeHiddenAsync();
+        await Expect(watched.Page.Locator("#ranking-direct")).ToBeHiddenAsync();
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task Links_lead_to_the_files_where_the_page_is_served_or_lies_beside_them()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync();
+        var page = watched.Page;
+        string id = await server.Client.StartAsync("{}");
+        await server.Client.ResultsAsync(id);
+        await page.GotoAsync(new Uri(server.Address, $"/api/sweeps/{id}/report").AbsoluteUri);
+
+        await Expect(page.Locator("#file-links a")).ToHaveTextAsync(
+            ["results.json", "heads.csv", "heatmap.csv", "heatmap.png", "heatmap.svg", "report.html", "effects.parquet", "the request", "all sweeps", "the list as JSON"]);
+        foreach (var link in await page.Locator("#file-links a").AllAsync())
+        {
+            var address = new Uri(await link.EvaluateAsync<string>("link => link.href"));
+            Assert.Equal(server.Address.Authority, address.Authority);
+            if (!address.AbsolutePath.EndsWith("/request", StringComparison.Ordinal))
+            {
+                using var answer = await server.Client.Http.GetAsync(address);
+                Assert.True(answer.IsSuccessStatusCode, address.AbsoluteUri);
+            }
+        }
+
+        // As a file of its own name it has its siblings; under another name it may be anywhere.
+        using var folder = new TemporaryFolder();
+        foreach (string name in (string[])["report.html", "sent-by-mail.html"])
+        {
+            await File.WriteAllTextAsync(folder[name], await server.Client.Http.GetStringAsync($"/api/sweeps/{id}/report"));
+            await page.GotoAsync(new Uri(folder[name]).AbsoluteUri);
+            await Expect(page.Locator("#detail h3")).ToBeVisibleAsync();
+            await Expect(page.Locator("#file-links a")).ToHaveCountAsync(name == "report.html" ? 7 : 0);
+        }
+
+        Assert.Empty(watched.Errors);
+    }
+
+    [Theory]
+    [InlineData(390, false)]
+    [InlineData(718, true)]
+    public async Task Patterns_and_prompts_fit_a_telephone_and_paper(int width, bool print)
+    {
+        await using var watched = await chromium.OpenAsync(width: width);
+        using var server = await PageServer.StartAsync();
+        if (print)
+        {
+            await watched.Page.EmulateMediaAsync(new() { Media = Media.Print });
+        }
+
+        string id = await server.Client.StartAsync("""{"positions": "each"}""");
+        await server.Client.ResultsAsync(id);
+        await watched.Page.GotoAsync(new Uri(server.Address, $"/api/sweeps/{id}/report").AbsoluteUri);
+        await Expect(watched.Page.Locator("#pattern-grids .pattern")).ToHaveCountAsync(3);
+        await AssertAllColumnsInViewAsync(watched.Page);
+        Assert.True(await watched.Page.EvaluateAsync<bool>("""
+            () => [...document.querySelectorAll(".small-grid .cell, #prompt-tokens .token" + (matchMedia("print").matches ? ", #ranking td" : ""))].every(one => {
+              const [here, card] = [one.getBoundingClientRect(), one.closest(".card").getBoundingClientRect()];
+              return here.width > 2 && here.left >= card.left && here.right <= card.right;
+            })
+            """));
+        Assert.Empty(watched.Errors);
+    }
+
     private static async Task AssertAllColumnsInViewAsync(IPage page)
     {
         // The last cell against the frame that would else scroll, and the page against its window.

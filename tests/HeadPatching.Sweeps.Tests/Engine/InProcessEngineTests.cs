@@ -460,7 +460,7 @@ public sealed class InProcessEngineTests : IDisposable
         Assert.Equal(Removal.Unknown, await engine.RemoveAsync(status.Id));
         Assert.Equal(Removal.Unknown, await engine.RemoveAsync("../../etc"));
         List<ArtifactInfo> left = await store.ListAsync("", TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
-        Assert.Equal(["activations", "runs"], left.Select(artifact => artifact.Name.Split('/')[0]).Distinct());
+        Assert.Equal(["activations", "attributions", "runs"], left.Select(artifact => artifact.Name.Split('/')[0]).Distinct());
     }
 
     public void Dispose() => _folder.Dispose();

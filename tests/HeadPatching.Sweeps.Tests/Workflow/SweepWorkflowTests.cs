@@ -72,6 +72,19 @@ public class SweepWorkflowTests
     }
 
     [Fact]
+    public async Task What_the_report_wants_beside_the_runs_is_made_before_it_is_put_together_again()
+    {
+        var context = new Recorder(groups: 2, bands: 1);
+        context.Missing.Enqueue(new AssembleReport(null, [], []) { MissingAttributions = [1] });
+        context.Missing.Enqueue(new AssembleReport(null, [], []) { WantsPatterns = true });
+
+        await SweepWorkflow.RunAsync(context);
+
+        Assert.Equal(["AssembleSweep", "AttributeLogits 1", "AssembleSweep", "ReadPatterns"], context.Calls.Skip(3));
+        Assert.Equal(SweepPhase.Done, context.Reports[^1].Phase);
+    }
+
+    [Fact]
     public async Task A_store_that_keeps_nothing_fails_the_sweep()
     {
         var context = new Recorder(groups: 1, bands: 1);
@@ -192,6 +205,7 @@ public class SweepWorkflowTests
             {
                 ActivityNames.PlanSweep => new PlanSize(3, 2 * groups, groups, bands * groups, 2 * bands * groups, method, SumSlices: 0, 1, 1, 1, 1, 1, 1),
                 ActivityNames.ScreenHeads => 2,
+                ActivityNames.ReadPatterns => new AssembleReport(new SweepSummary(input.SweepId, 1, 1, []), [], []),
                 ActivityNames.AssembleSweep => Missing.TryDequeue(out AssembleReport? missing) ? missing : new AssembleReport(new SweepSummary(input.SweepId, 1, 1, []), [], []),
                 ActivityNames.PatchHeads => new WorkReport(Activities: 1, Chunks: 2, Runs: 2, PatchedRuns: 10, ForwardPasses: bands == 1 && method == Method.Exact ? 2 : 0),
                 _ => new WorkReport(Activities: 1, Chunks: 2, ForwardPasses: 2),

@@ -41,7 +41,7 @@ public sealed class BandPatcher(Transformer model, IMetric metric, MemoryBudget 
             options.Direction,
             units,
             PatchPlace.Of(pairs, options.Positions, beforeDifference: options.Ablation is not null),
-            layer => patch.Reach(model.Config, layer));
+            layer => patch.Reach(model.Config.Layers, layer));
         return grid.Run(budget, Measure, progress, cancellation);
 
         // [runs, pairs]

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace HeadPatching.Core.Patching.Bands;
 
 /// <summary>How much of what a layer's patches write can reach the metric.</summary>
-internal enum Reach
+public enum Reach
 {
     /// <summary>Nothing: no path leads there.</summary>
     Nothing,

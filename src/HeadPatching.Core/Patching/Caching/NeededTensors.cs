@@ -92,6 +92,15 @@ public static class NeededTensors
         return needed.Tensors;
     }
 
+    /// <summary>What the direct attribution of the clean run needs: its resid_pre and z of every layer.</summary>
+    /// <param name="config">The model's shape.</param>
+    public static IReadOnlyList<CachedTensor> OfAttribution(ModelConfig config) =>
+    [
+        .. from layer in Enumerable.Range(0, config.Layers)
+           from part in new[] { CachedPart.CleanResidPre, CachedPart.CleanZ }
+           select new CachedTensor(layer, part),
+    ];
+
     /// <summary>A set that keeps its order.</summary>
     private sealed class Needed(Direction direction, int start)
     {

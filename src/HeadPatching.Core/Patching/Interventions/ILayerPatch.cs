@@ -17,6 +17,9 @@ public interface ILayerPatch
     /// <summary>Whether replacing at a position changes the stream at <see cref="Point"/> only at that position, or also at those after it.</summary>
     bool OnlyOwnPosition { get; }
 
+    /// <summary>Whether what it changes is read by the layer's own attention.</summary>
+    bool IsBeforeAttention => false;
+
     /// <summary>The point of the stream that is changed.</summary>
     StreamPoint Point(ModelConfig config);
 
@@ -34,6 +37,8 @@ public interface ILayerPatch
     Func<int[], Tensor> Change(Transformer model, int layer, HeadActivations source, HeadActivations patched, Tensor? where, int start);
 
     /// <summary>How much of what a layer's patches write can reach the metric: after the last layer's attention nothing looks at an earlier position.</summary>
-    internal Reach Reach(ModelConfig config, int layer) =>
-        layer == config.Layers - 1 && Point(config) != StreamPoint.Pre && OnlyOwnPosition ? Bands.Reach.LastPosition : Bands.Reach.EveryPosition;
+    /// <param name="layers">How many layers the model has.</param>
+    /// <param name="layer">The layer.</param>
+    Reach Reach(int layers, int layer) =>
+        layer == layers - 1 && !IsBeforeAttention && OnlyOwnPosition ? Bands.Reach.LastPosition : Bands.Reach.EveryPosition;
 }

@@ -31,6 +31,9 @@ public sealed class LayerComponent : ILayerPatch
     public bool OnlyOwnPosition => true;
 
     /// <inheritdoc/>
+    public bool IsBeforeAttention => _patch == Patch.ResidPre;
+
+    /// <inheritdoc/>
     public StreamPoint Point(ModelConfig config) => _patch switch
     {
         Patch.AttnOut => config.ParallelResidual ? StreamPoint.Post : StreamPoint.Mid,

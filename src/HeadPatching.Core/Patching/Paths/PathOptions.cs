@@ -30,9 +30,11 @@ public sealed record PathOptions
     /// How much of what a layer's heads write can reach the metric. On the way to the logits, and to queries of the last layer, nothing looks
     /// from one position at another, and the metric is read at the last.
     /// </summary>
-    internal Reach Reach(ModelConfig config, int senderLayer) => !Reaches(senderLayer) ? Bands.Reach.Nothing
+    /// <param name="layers">How many layers the model has.</param>
+    /// <param name="senderLayer">The layer.</param>
+    public Reach Reach(int layers, int senderLayer) => !Reaches(senderLayer) ? Bands.Reach.Nothing
         : Receivers.Where(receiver => receiver.IsAfter(senderLayer)).All(receiver =>
-            receiver.IsLogits || (receiver.Layer == config.Layers - 1 && receiver.Input == ReceiverInput.Q)) ? Bands.Reach.LastPosition
+            receiver.IsLogits || (receiver.Layer == layers - 1 && receiver.Input == ReceiverInput.Q)) ? Bands.Reach.LastPosition
         : Bands.Reach.EveryPosition;
 
     /// <summary>What makes the receivers impossible in a model, all of it; empty where they are possible.</summary>

@@ -61,7 +61,7 @@ public sealed class PathPatcher(Transformer model, IMetric metric, MemoryBudget 
             options.Direction,
             heads,
             PatchPlace.Of(pairs, options.Positions, beforeDifference: false),
-            layer => options.Reach(config, layer));
+            layer => options.Reach(config.Layers, layer));
         return grid.Run(budget, Measure, progress, cancellation);
 
         // [runs, pairs]

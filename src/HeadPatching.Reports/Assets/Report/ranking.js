@@ -1,0 +1,72 @@
+// ---- Ranked heads
+
+const ranked = [...result.heads].sort((one, other) => Math.abs(other.patchingEffect) - Math.abs(one.patchingEffect));
+
+const hasDirect = result.heads.some(head => head.directLogitAttribution !== undefined);
+const important = new Set(result.importantHeads.map(head => head.name));
+
+function headLink(name) {
+  const head = headResults.get(name);
+  const link = element("button", "head-link", name);
+  link.type = "button";
+  link.title = "Show in the heatmap";
+  link.addEventListener("click", () => focusCell(head.layer, columnOf(head)));
+  return link;
+}
+
+function rankingRow(head, index, largest) {
+  const bar = element("span", `bar ${head.patchingEffect < 0 ? "negative" : "positive"}`);
+  bar.style.width = `${(Math.abs(head.patchingEffect) / largest * 100).toFixed(2)}%`;
+  const row = element("tr", important.has(head.name) ? "" : "unimportant",
+    element("td", "number", String(index + 1)),
+    element("td", "", headLink(head.name)),
+    element("td", "bar-column", bar),
+    element("td", `number ${head.estimated ? "estimated-value" : ""}`, `${head.estimated ? "~ " : ""}${number(head.patchingEffect, 4)}`),
+    element("td", "number", interval(head.confidenceInterval)),
+    hasDirect ? element("td", "number direct", number(head.directLogitAttribution)) : null,
+    element("td", "number", number(head.patchedMetric)));
+  if (byPosition) row.append(element("td", "number", strongestPosition(head)));
+  return row;
+}
+
+function showRanking(count) {
+  const largest = Math.abs(ranked[0]?.patchingEffect ?? 0) || 1;
+  for (const button of document.querySelectorAll("#ranking [data-sort]")) {
+    button.closest("th").setAttribute("aria-sort", button.dataset.sort === view.sort ? (view.sort === "name" ? "ascending" : "descending") : "none");
+  }
+  byId("ranking").tBodies[0].replaceChildren(...sorted().slice(0, count).map((head, index) => rankingRow(head, index, largest)));
+  const button = byId("show-all");
+  button.hidden = ranked.length <= HEADS_AT_FIRST;
+  button.textContent = count < ranked.length ? `Show all ${ranked.length} ${units}` : `Show the first ${HEADS_AT_FIRST}`;
+  button.onclick = () => showRanking(count < ranked.length ? ranked.length : HEADS_AT_FIRST);
+}
+
+// |effect| first, as the numbers of the rows have it; or by the effect with its sign, by what a head adds directly, or in the model's order.
+function sorted() {
+  if (view.sort === "signed") return [...ranked].sort((one, other) => other.patchingEffect - one.patchingEffect);
+  if (view.sort === "direct") return [...ranked].sort((one, other) => Math.abs(other.directLogitAttribution) - Math.abs(one.directLogitAttribution));
+  return view.sort === "name" ? result.heads : ranked;
+}
+
+function setUpRanking() {
+  byId("ranking-direct").hidden = !hasDirect;
+  for (const button of document.querySelectorAll("#ranking [data-sort]")) {
+    button.addEventListener("click", () => {
+      view.sort = button.dataset.sort;
+      keepAddress();
+      showRanking(HEADS_AT_FIRST);
+    });
+  }
+  byId("ranking-position").hidden = !byPosition;
+  if (roles) byId("ranking-position").textContent = "Role";
+  const line = byId("important");
+  const rule = `beyond ±${result.threshold}${result.heads.some(head => head.confidenceInterval) ? ", with an interval that leaves out 0" : ""}`;
+  line.append(result.importantHeads.length === 0 ? `No ${unit} has an effect ${rule}.` : `Important (${rule}):`);
+  line.append(...result.importantHeads.slice(0, MOST_IMPORTANT_NAMED).map(head => headLink(head.name)));
+  const more = result.importantHeads.length - MOST_IMPORTANT_NAMED;
+  if (more > 0) line.append(`and ${more} more`);
+  if (result.heads.some(head => head.estimated)) {
+    byId("estimated-note").hidden = false;
+    line.append("Effects with ~ are estimates and were not run.");
+  }
+}
