@@ -42,6 +42,7 @@ internal sealed class Interruption : IDisposable
     {
         if (Interlocked.Increment(ref _heard) > 1)
         {
+            Notes.LeaveTerminal();
             return; // and the signal does what it does to any process
         }
 

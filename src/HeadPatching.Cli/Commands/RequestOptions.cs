@@ -99,6 +99,14 @@ internal sealed class RequestOptions
         CustomParser = result => option.Type is OptionType.Flag ? true : Parse(result, option.Flag!, option.Type),
     };
 
-    private static object? Parse(ArgumentResult result, string name, OptionType type) =>
-        type.Parse(result.Tokens[0].Value, fault => result.AddError($"{name}: {fault}"));
+    private static object? Parse(ArgumentResult result, string name, OptionType type)
+    {
+        if (result.Tokens[0].Value.Length == 0)
+        {
+            result.AddError($"{name}: The value is empty.");
+            return null;
+        }
+
+        return type.Parse(result.Tokens[0].Value, fault => result.AddError($"{name}: {fault}"));
+    }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using HeadPatching.Azure;
+using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Native;
 using HeadPatching.Http.Serving;
 
@@ -88,6 +89,7 @@ internal static class ServeCommand
     private static int Run(ServeOptions options)
     {
         LibTorch.Load();
+        Notes.BeQuiet(); // of Ctrl-C: the server stops by itself, in its own time
         SweepServer.RunAsync(
             options,
             warning => Console.Error.WriteLine($"Warning: {warning}"),

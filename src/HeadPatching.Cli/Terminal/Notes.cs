@@ -9,6 +9,8 @@ namespace HeadPatching.Cli.Terminal;
 /// </summary>
 internal static class Notes
 {
+    private const string ShowCursor = "\u001b[?25h";
+
     private static bool _quiet;
 
     /// <summary>Whether they are shown on a terminal, where bars can move.</summary>
@@ -33,6 +35,15 @@ internal static class Notes
         else if (!_quiet)
         {
             System.Console.Error.WriteLine(line); // whole, whatever its length
+        }
+    }
+
+    /// <summary>Leaves the terminal as it was found, where the process is about to end under a bar, which has the cursor hidden.</summary>
+    public static void LeaveTerminal()
+    {
+        if (AreOnTerminal && Console.Profile.Capabilities.Ansi)
+        {
+            Console.Profile.Out.Writer.Write(ShowCursor + Environment.NewLine);
         }
     }
 

@@ -17,7 +17,10 @@ internal static class PlainText
     public static void Guard()
     {
         AnsiConsole.Console = Cleaned(Console.Out);
-        Notes.GoTo(Cleaned(Console.Error));
+
+        // Asked by itself, the library would not move a bar on standard error where standard output goes into a pipe or file.
+        bool moves = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");
+        Notes.GoTo(Cleaned(Console.Error, moves));
         Console.SetOut(new CleaningWriter(Console.Out));
         Console.SetError(new CleaningWriter(Console.Error));
     }
@@ -25,9 +28,14 @@ internal static class PlainText
     /// <summary>The text without characters that a terminal acts on, but for line ends and tabs.</summary>
     public static string Of(string text) => IsPlain(text) ? text : Cleaned(text);
 
-    private static IAnsiConsole Cleaned(TextWriter stream)
+    private static IAnsiConsole Cleaned(TextWriter stream, bool moves = false)
     {
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new DirectOutput(new AnsiConsoleOutput(stream)) });
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new DirectOutput(new AnsiConsoleOutput(stream)),
+            Ansi = moves ? AnsiSupport.Yes : AnsiSupport.Detect,
+            Interactive = moves ? InteractionSupport.Yes : InteractionSupport.Detect,
+        });
         console.Pipeline.Attach(new CleaningHook());
         return console;
     }

@@ -96,7 +96,7 @@ public sealed class ModelCatalog : IModelCatalog
         return new InvalidInputException(
             FaultKinds.UnknownModel,
             where,
-            $"There is no model '{name}'.{Suggestion.DidYouMean(name, names.Concat(cached))} Known: {string.Join(", ", names)}"
+            $"There is no model {Untrusted.Show(name)}.{(_foldersToo && File.Exists(name) ? " That is a file; name the folder that it is in." : "")}{Suggestion.DidYouMean(name, names.Concat(cached))} Known: {string.Join(", ", names)}"
             + $"{(cached.Length > 0 ? $"; in Hugging Face's cache {Untrusted.ShowSome(cached)}" : "")}{(_foldersToo ? "; or give the path of a model folder" : "")}.");
     }
 }

@@ -196,10 +196,12 @@ public sealed record PlannedChunk(IReadOnlyList<TokenPair> Pairs, IReadOnlyList<
 /// <param name="TokenTexts">The text of each token of the pairs, so that assembling needs no model; null without a tokenizer.</param>
 public sealed record PlannedSweep(SweepPlan Header, IReadOnlyList<PlannedPart> Parts, IReadOnlyDictionary<int, string>? TokenTexts)
 {
-    /// <summary>What makes a sweep the same one: everything that its result depends on.</summary>
+    private static SweepRequest Unsaid { get; } = new();
+
+    /// <summary>What makes a sweep the same one: everything that its result depends on. How many heads a table shows is no part of the result.</summary>
     public string Content() => string.Join(
         '\n',
-        JsonSerializer.Serialize(Header.Request.Said() with { Model = Header.Model.Name, Dataset = Header.Dataset, Name = null, Count = null, Callback = null }, ResultJson.Compact),
+        JsonSerializer.Serialize(Header.Request.Said() with { Model = Header.Model.Name, Dataset = Header.Dataset, Name = null, Count = null, Callback = null, Top = Unsaid.Top }, ResultJson.Compact),
         Header.Source.Fingerprint,
         Header.Source.Device,
         Numerics.Version,

@@ -60,7 +60,7 @@ public abstract record OptionType
             object? value = Find(text);
             if (value is null)
             {
-                fault($"there is no '{text}'.{DidYouMean(text)} Known: {string.Join(", ", Known.Select(word => word.Name))}.");
+                fault($"there is no {Untrusted.Show(text)}.{DidYouMean(text)} Known: {string.Join(", ", Known.Select(word => word.Name))}.");
             }
 
             return value;

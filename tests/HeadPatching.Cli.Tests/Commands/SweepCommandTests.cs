@@ -245,6 +245,7 @@ public class SweepCommandTests
         { "--dataset ioi_generated", "--dataset: There is no built-in dataset \"ioi_generated\". Did you mean 'ioi-generated'?" },
         { "--ablation maen", "--ablation: there is no 'maen'. Did you mean 'mean'?" },
         { "--positions each-rol", "Did you mean 'each-role'?" },
+        { "--model truncated/config.json", "--model: There is no model 'truncated/config.json'. That is a file; name the folder that it is in." },
         { "--patc z", "There is no option '--patc'. Did you mean '--patch'?" },
         { "--frobnicate=3", "There is no option '--frobnicate'. 'headpatch sweep --help' lists them." },
         { "z", "'z' is one argument too many; 'headpatch sweep --help' says what there is." },
@@ -309,7 +310,7 @@ public class SweepCommandTests
         using var folder = new TemporaryFolder();
         string[] first = ["sweep", "--store", "store", "--out", "out"], second = [.. first, "--patch", "v"];
         Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, first)).ExitCode);
-        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, first)).ExitCode); // its own
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, [.. first, "--top", "3"])).ExitCode); // its own, shown otherwise
         string results = await File.ReadAllTextAsync(folder["out/results.json"]);
 
         var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, second);
@@ -339,7 +340,7 @@ public class SweepCommandTests
         Assert.Equal(Others, await File.ReadAllTextAsync(folder["out/results.json"]));
         var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. arguments, "--out", "elsewhere"]);
         Assert.Equal(0, exitCode);
-        Assert.Contains("6 of 6 stored runs were there", error, StringComparison.Ordinal);
+        Assert.Matches(@"(\d+) of \1 stored runs were there", error);
     }
 
     [Fact]
