@@ -5,11 +5,8 @@ using HeadPatching.Core.Native;
 using HeadPatching.Core.Results;
 using HeadPatching.Reports;
 using HeadPatching.Sweeps.Engine;
-using HeadPatching.Sweeps.Engine.Stored;
-using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
-using HeadPatching.Sweeps.Storage;
 using Spectre.Console;
 
 namespace HeadPatching.Cli.Commands;
@@ -30,26 +27,28 @@ internal static class SweepCommand
         };
         var force = new Option<bool>("--force") { Description = "Write over another sweep's results in that folder" };
         var planOnly = new Option<bool>("--plan") { Description = "Print how the sweep is cut into activities, and what it would cost; run nothing" };
+        Option<string[]> models = SeriesCommand.Models();
         var command = new Command("sweep", "Patch every head of every layer and measure how much of the behaviour each carries");
-        foreach (Option option in options.All.Concat([store, output, force, planOnly]))
+        foreach (Option option in options.All.Concat([models, store, output, force, planOnly]))
         {
             command.Options.Add(option);
         }
 
-        command.SetAction((parsed, cancellation) =>
-            RunAsync(options, parsed, parsed.GetRequiredValue(store), parsed.GetRequiredValue(output), parsed.GetValue(force), parsed.GetValue(planOnly), cancellation));
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            LibTorch.Load();
+            var (request, places) = options.Read(parsed);
+            await using var sweeps = new CommandedSweeps(ArtifactStores.Open(parsed.GetRequiredValue(store)), places, parsed.GetValue(force));
+            return parsed.GetValue(models) is { Length: > 0 } several
+                ? await SeriesCommand.RunAsync(sweeps, options, parsed, request, several, parsed.GetRequiredValue(output), parsed.GetValue(planOnly), cancellation)
+                : await RunAsync(sweeps, request, parsed.GetRequiredValue(output), parsed.GetValue(planOnly), cancellation);
+        });
         return command;
     }
 
-    private static async Task<int> RunAsync(RequestOptions options, ParseResult parsed, string location, string output, bool force, bool planOnly, CancellationToken cancellation)
+    private static async Task<int> RunAsync(CommandedSweeps sweeps, SweepRequest request, string output, bool planOnly, CancellationToken cancellation)
     {
-        LibTorch.Load();
-        var (request, places) = options.Read(parsed);
-        IArtifactStore store = ArtifactStores.Open(location);
-        var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()));
-        var plans = new StoredPlans(store, catalog);
-        PlannedSweep plan = await plans.PlanAsync(request, TimeProvider.System.GetUtcNow(), places, cancellation);
-        await LeftOutPairs.SayAsync(plan.Header.LeftOutCount, plan.Header.LeftOut);
+        PlannedSweep plan = await sweeps.PlanAsync(request, cancellation);
         if (planOnly)
         {
             PlanDisplay.Write(plan.Header);
@@ -57,35 +56,15 @@ internal static class SweepCommand
         }
 
         OutFolder folder = OutFolder.Open(output);
-        await store.CheckAsync(cancellation);
-
-        string id = SweepIds.OfContent(plan);
-        if (!force)
-        {
-            folder.CheckFree(id);
-        }
-
-        await plans.WriteAsync(id, plan, cancellation); // as it is: the engine need not plan again
-        await using var engine = new InProcessEngine(store, catalog, ReportFiles.All);
-        if (await engine.FindOwnerAsync(id, cancellation) is SweepOwner owner)
-        {
-            Console.WriteLine($"The same sweep runs already, in process {owner.ProcessId} on {owner.Machine}. It is followed to its end there; if that process ends, the sweep goes on here.");
-        }
-
-        SweepStatus status = await SweepDisplay.RunAsync(engine, plan.Header, () => engine.RunAsync(id, request, cancellation));
+        CommandedSweep sweep = await sweeps.PrepareAsync(request, plan, folder, cancellation);
+        SweepStatus status = await sweeps.RunAsync(sweep, cancellation);
         if (status.Status != SweepState.Completed)
         {
-            foreach (string line in status.Error!.Faults.Count > 0 ? status.Error.Faults.Select(fault => fault.ToString()) : [status.Error.Message])
-            {
-                await Console.Error.WriteLineAsync(line);
-            }
-
-            return status.Error.Faults.Count > 0 ? ExitCode.BadInput : ExitCode.Failed;
+            return await CommandedSweeps.SayWhyAsync(status);
         }
 
-        IReadOnlyList<string> files = await folder.TakeAsync(store, id, cancellation);
-        await using FileStream results = File.OpenRead(files[0]);
-        Show(await ResultJson.ReadAsync(results, files[0], cancellation), status, request.Top, files);
+        var (result, files) = await sweeps.TakeAsync(sweep, cancellation);
+        Show(result, status, request.Top, files);
         return ExitCode.Done;
     }
 
