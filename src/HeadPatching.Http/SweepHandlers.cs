@@ -38,7 +38,7 @@ public sealed class SweepHandlers
     private const int RemovalsAtOnce = 4;
     private static readonly TimeSpan LongestHealthCheck = TimeSpan.FromSeconds(5);
 
-    // Each takes all cores for its draws, and memory for what they are drawn from.
+    // Each takes all cores for its draws, and memory for two results and what is drawn from them.
     private static readonly SemaphoreSlim OneComparisonAtATime = new(1);
 
     private readonly ISweepHost _host;
@@ -271,8 +271,8 @@ public sealed class SweepHandlers
             return Problem.CannotCompare(e.Faults);
         }
 
-        var sweeps = new List<ComparedSweep>();
-        foreach (string id in (string[])[query.A, query.B])
+        string[] ids = [query.A, query.B];
+        foreach (string id in ids)
         {
             if (await _host.FindAsync(id, stop) is not SweepStatus status)
             {
@@ -283,18 +283,22 @@ public sealed class SweepHandlers
             {
                 return Problem.NoResult(status);
             }
-
-            if (await StoredComparison.ReadAsync(_host.Store, id, stop) is not ComparedSweep sweep)
-            {
-                return Problem.UnknownSweep(id); // it was deleted at this moment
-            }
-
-            sweeps.Add(sweep);
         }
 
         await OneComparisonAtATime.WaitAsync(stop);
         try
         {
+            var sweeps = new List<ComparedSweep>();
+            foreach (string id in ids)
+            {
+                if (await StoredComparison.ReadAsync(_host.Store, id, stop) is not ComparedSweep sweep)
+                {
+                    return Problem.UnknownSweep(id); // it was deleted at this moment
+                }
+
+                sweeps.Add(sweep);
+            }
+
             SweepComparison comparison = await SweepComparer.CompareAsync(sweeps[0], sweeps[1], query.Draws, query.Seed, stop);
             using var content = new MemoryStream();
             file.Write(comparison, content);

@@ -26,6 +26,10 @@ internal sealed class RequestOptions
     /// <summary>Some, by their names in a request.</summary>
     public static RequestOptions Of(params string[] names) => new(names.Select(name => SweepOptions.Find(name)!));
 
+    /// <summary>Whether an option was said, by its name in a request.</summary>
+    public bool IsSaid(ParseResult parsed, string name) =>
+        _options.Any(option => string.Equals(option.Option.Name, name, StringComparison.OrdinalIgnoreCase) && parsed.GetResult(option.OnCommandLine) is { Implicit: false });
+
     /// <summary>The request of a parsed command line, and how its faults name places.</summary>
     /// <exception cref="Core.Faults.InvalidInputException">The pairs file cannot be read.</exception>
     public (SweepRequest Request, FaultPlaces Places) Read(ParseResult parsed)

@@ -1,15 +1,11 @@
 using System.CommandLine;
-using HeadPatching.Azure;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Results;
 using HeadPatching.Reports;
 using HeadPatching.Sweeps.Engine;
-using HeadPatching.Sweeps.Engine.Stored;
-using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
-using HeadPatching.Sweeps.Storage;
 using Spectre.Console;
 
 namespace HeadPatching.Cli.Commands;
@@ -30,76 +26,45 @@ internal static class SweepCommand
         };
         var force = new Option<bool>("--force") { Description = "Write over another sweep's results in that folder" };
         var planOnly = new Option<bool>("--plan") { Description = "Print how the sweep is cut into activities, and what it would cost; run nothing" };
+        Option<string[]> models = SeriesCommand.Models();
         var command = new Command("sweep", "Patch every head of every layer and measure how much of the behaviour each carries");
-        foreach (Option option in options.All.Concat([store, output, force, planOnly, OutputOptions.Json, OutputOptions.Quiet]))
+        foreach (Option option in options.All.Concat([models, store, output, force, planOnly, OutputOptions.Json, OutputOptions.Quiet]))
         {
             command.Options.Add(option);
         }
 
-        command.SetAction((parsed, cancellation) => RunAsync(
-            options,
-            parsed,
-            parsed.GetRequiredValue(store),
-            parsed.GetRequiredValue(output),
-            parsed.GetValue(force),
-            parsed.GetValue(planOnly),
-            parsed.GetValue(OutputOptions.Json),
-            cancellation));
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            LibTorch.Load();
+            var (request, places) = options.Read(parsed);
+            bool plansOnly = parsed.GetValue(planOnly), json = parsed.GetValue(OutputOptions.Json);
+            await using var sweeps = new CommandedSweeps(parsed.GetRequiredValue(store), places, parsed.GetValue(force));
+            return parsed.GetValue(models) is { Length: > 0 } several
+                ? await SeriesCommand.RunAsync(sweeps, options, parsed, request, several, parsed.GetRequiredValue(output), plansOnly, json, cancellation)
+                : await RunAsync(sweeps, request, parsed.GetRequiredValue(output), plansOnly, json, cancellation);
+        });
         return command;
     }
 
-    private static async Task<int> RunAsync(
-        RequestOptions options, ParseResult parsed, string location, string output, bool force, bool planOnly, bool json, CancellationToken cancellation)
+    private static async Task<int> RunAsync(CommandedSweeps sweeps, SweepRequest request, string output, bool planOnly, bool json, CancellationToken cancellation)
     {
-        LibTorch.Load();
-        var (request, places) = options.Read(parsed);
-        IArtifactStore store = ArtifactStores.Open(location);
-        var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(store, new ModelCache()), DefaultFolders.HuggingFace);
-        var plans = new StoredPlans(store, catalog);
-        PlannedSweep plan = await Notes.WhileAsync(
-            "reading the model and the prompts", () => plans.PlanAsync(request, TimeProvider.System.GetUtcNow(), places, cancellation));
-        LeftOutPairs.Say(plan.Header.LeftOutCount, plan.Header.LeftOut);
+        PlannedSweep plan = await sweeps.PlanAsync(request, cancellation);
         if (planOnly)
         {
             await PlanDisplay.WriteAsync(plan.Header, json, cancellation);
             return ExitCode.Done;
         }
 
-        string id = SweepIds.OfContent(plan);
-        OutFolder folder = OutFolder.Open(output, id, force);
-        await store.CheckAsync(cancellation);
-
-        await plans.WriteAsync(id, plan, cancellation); // as it is: the engine need not plan again
-        await using var engine = new InProcessEngine(store, catalog, ReportFiles.All);
-        if (await engine.FindOwnerAsync(id, cancellation) is SweepOwner owner)
-        {
-            Notes.Say($"The same sweep runs already, in process {owner.ProcessId} on {owner.Machine}. It is followed to its end there; if that process ends, the sweep goes on here.");
-        }
-
+        CommandedSweep sweep = await sweeps.PrepareAsync(request, plan, output, cancellation);
         if (!json)
         {
             AnsiConsole.WriteLine(SweepDisplay.Heading(plan.Header));
         }
 
-        SweepStatus status;
-        try
-        {
-            status = await SweepDisplay.RunAsync(engine, plan.Header, () => engine.RunAsync(id, request, cancellation));
-        }
-        catch (OperationCanceledException)
-        {
-            Notes.Say($"Stopped. Finished runs and activations are kept in {(store.IsRemote ? "the store" : Path.GetFullPath(location))}.");
-            throw;
-        }
-
+        SweepStatus status = await sweeps.RunAsync(sweep, cancellation);
         if (status.Status != SweepState.Completed)
         {
-            foreach (string line in status.Error!.Faults.Count > 0 ? status.Error.Faults.Select(fault => fault.ToString()) : [status.Error.Message])
-            {
-                await Console.Error.WriteLineAsync(line);
-            }
-
-            return status.Error.Faults.Count > 0 ? ExitCode.BadInput : ExitCode.Failed;
+            return await CommandedSweeps.SayWhyAsync(status);
         }
 
         if (status.Progress.TasksReused > 0)
@@ -107,7 +72,7 @@ internal static class SweepCommand
             Notes.Say(FormattableString.Invariant($"{status.Progress.TasksReused} of {status.Progress.TasksTotal} stored runs were there from an earlier sweep."));
         }
 
-        IReadOnlyList<string> files = await folder.TakeAsync(store, cancellation);
+        IReadOnlyList<string> files = await sweeps.TakeAsync(sweep, cancellation);
         await using FileStream results = File.OpenRead(files[0]);
         if (json)
         {
