@@ -83,6 +83,62 @@ public sealed class HeatmapPictureTests
     }
 
     [Fact]
+    public void Heads_patched_at_each_position_are_shown_as_the_strongest_heads_by_positions_with_their_tokens()
+    {
+        var result = ExampleSweep.Of(12, 12, eachPosition: true);
+
+        var texts = Texts(result);
+
+        string[] strongest = [.. result.Heads.OrderByDescending(head => Math.Abs(head.PatchingEffect)).Take(HeatmapTable.MostHeadsByPosition).Select(head => head.Name)];
+        Assert.Equal(strongest, texts.Where(text => text.StartsWith('L') && text.Contains('H', StringComparison.Ordinal)));
+        Assert.Contains("Position", texts);
+        Assert.Contains("Head", texts);
+        Assert.DoesNotContain("Layer", texts);
+        Assert.Contains("John/Mary 10", texts);
+        Assert.Contains("<|endoftext|> 0", texts);
+        Assert.Contains(texts, text => text.EndsWith("· each position, tokens of pair 0, grey: nothing can be", StringComparison.Ordinal));
+        Assert.Equal(12, HeatmapTable.Of(result).Effects.Length); // heatmap.csv is layers by heads, as it was
+    }
+
+    [Fact]
+    public void Cells_where_nothing_can_be_are_grey_and_those_of_no_effect_white()
+    {
+        // Layers at each position: the prompts differ from position 10 on, and in the last layer only the end is looked at.
+        var result = ExampleSweep.OfLayers(3, Patch.AttnOut, eachPosition: true);
+        var table = HeatmapTable.ForPicture(result);
+        Assert.Equal(
+            [.. Enumerable.Range(0, 15).Select(position => position < 10), .. Enumerable.Range(0, 15).Select(position => position < 10), .. Enumerable.Range(0, 15).Select(position => position is < 10 or > 10 and < 14)],
+            Enumerable.Range(0, 3).SelectMany(layer => Enumerable.Range(0, 15).Select(position => table.IsBlank(layer, position))));
+
+        var fills = ParseSvg(result).Descendants(Svg + "rect").Select(rectangle => rectangle.Attribute("fill")?.Value).ToList();
+        Assert.Equal((10 * 3) + 3, fills.Count(fill => fill == "#D9DCD8"));
+    }
+
+    [Fact]
+    public void An_ablation_and_layers_before_a_receiver_are_never_blank()
+    {
+        var ablated = ExampleSweep.OfLayers(3, Patch.ResidPre, eachPosition: true) with { Ablation = Ablation.Zero };
+        Assert.False(HeatmapTable.ForPicture(ablated).HasBlanks());
+
+        double[][] effects = [[0.2, 0], [0, 0], [0, 0]];
+        var paths = HeatmapTable.ForPicture(ExampleSweep.From(effects) with { Receivers = [Receiver.Of(2, 0, ReceiverInput.Q)], FreezeMlps = true });
+        Assert.Equal([false, false, true], Enumerable.Range(0, 3).Select(layer => paths.IsBlank(layer, 1)));
+    }
+
+    [Fact]
+    public void Tokens_that_cannot_be_drawn_are_no_harm_to_the_picture()
+    {
+        var result = ExampleSweep.OfLayers(2, eachPosition: true);
+        result = result with
+        {
+            Pairs = [result.Pairs[0] with { CleanTokenTexts = [.. result.Pairs[0].CleanTokenTexts!.Select((text, at) => at == 0 ? "\u0001<&\ud83d\ude00" + new string('x', 5000) : text)] }],
+        };
+
+        Assert.Contains(Texts(result), text => text.StartsWith("?<&??", StringComparison.Ordinal) && text.Length < 40);
+        Assert.InRange(HeatmapPicture.SizeOf(result).Height, 200, 500);
+    }
+
+    [Fact]
     public void Layers_patched_at_each_position_of_pairs_of_several_lengths_show_the_strongest_of_each_layer()
     {
         var texts = Texts(ExampleSweep.OfLayers(3, eachPosition: true) with { HeatmapByPosition = null });

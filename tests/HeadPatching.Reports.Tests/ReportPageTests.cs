@@ -4,6 +4,8 @@ using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Patterns;
+using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Testing;
 
@@ -160,10 +162,36 @@ public sealed partial class ReportPageTests
         Assert.Contains("the first 115 pairs", data.GetProperty("notes")[0].GetString(), StringComparison.Ordinal);
     }
 
-    private static string Page(SweepResult result)
+    [Fact]
+    public void Patterns_are_in_the_page_as_thousandths_of_what_is_seen_and_in_words()
+    {
+        var result = ExampleSweep.Of(3, 8);
+        double[][] pattern = [.. Enumerable.Range(0, 15).Select(query => Enumerable.Range(0, 15).Select(key => key == Math.Min(query, 10) ? 0.71234 : 0).ToArray())];
+        var pair = new TokenPair(0, result.Pairs[0].CleanTokens, result.Pairs[0].CorruptedTokens, TokenAnswers.Of(2), TokenAnswers.Of(4));
+
+        var patterns = DataOf(Page(result, [new PairPatterns(pair, [new HeadPattern(2, 6, pattern, pattern)])])).GetProperty("patterns");
+
+        var head = Assert.Single(Assert.Single(patterns.EnumerateArray()).GetProperty("heads").EnumerateArray());
+        Assert.Equal("L2H6", head.GetProperty("name").GetString());
+        Assert.Equal(
+            "from ' to' it looks at ' John' at position 10 (0.71) in the clean run and at ' Mary' at position 10 (0.71) in the corrupted", head.GetProperty("words").GetString());
+        Assert.Equal([.. Enumerable.Range(1, 15)], head.GetProperty("clean").EnumerateArray().Select(row => row.GetArrayLength()));
+        Assert.Equal(712, head.GetProperty("corrupted")[14][10].GetInt32());
+        Assert.Empty(DataOf(Page(result)).GetProperty("patterns").EnumerateArray());
+    }
+
+    [Fact]
+    public void The_scale_is_that_of_the_pictures_for_all_pairs_and_never_too_fine()
+    {
+        Assert.Equal(0.1, DataOf(Page(ExampleSweep.From([[0.001, -0.002]]))).GetProperty("limit").GetDouble());
+        var result = ExampleSweep.Of(12, 12, pairs: 9);
+        Assert.Equal(result.Heatmap.SelectMany(layer => layer).Max(Math.Abs), DataOf(Page(result)).GetProperty("limit").GetDouble());
+    }
+
+    private static string Page(SweepResult result, IReadOnlyList<PairPatterns>? patterns = null)
     {
         using var file = new MemoryStream();
-        ReportPage.Write(result, file);
+        ReportPage.Write(result, file, patterns);
         return Encoding.UTF8.GetString(file.ToArray());
     }
 

@@ -136,7 +136,7 @@ function describe(cell) {
     const patched = ofAllPairs ? undefined : patchedAt(view.pair, head.layer, position, index);
     if (patched !== undefined) definition(list, head.estimated ? "Patched metric (estimated)" : "Patched metric", number(patched));
   }
-  if (head.directLogitAttribution !== undefined) definition(list, "Direct logit attribution", number(head.directLogitAttribution));
+  if (ofAllPairs && head.directLogitAttribution !== undefined) definition(list, "Direct logit attribution", number(head.directLogitAttribution));
   const scope = ofAllPairs ? `over ${plural(head.pairs ?? pairsInAll, "pair", "pairs")}` : `pair ${view.pair.index}`;
   const where = position === null ? "" : `, ${placeWord} ${columnsArePositions || roles ? positionName(position) : position}`;
   byId("detail").replaceChildren(
