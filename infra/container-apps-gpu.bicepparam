@@ -3,7 +3,7 @@ using 'main.bicep'
 
 param hosting = 'containerApps'
 param workloadProfile = 'Consumption-GPU-NC24-A100'
-param image = 'headpatching:0.1.0-cuda'
+param image = 'headpatching:2.0.0-cuda'
 param minReplicas = 0
 param maxReplicas = 2
 param torchThreads = 24

@@ -4,7 +4,7 @@ using 'main.bicep'
 
 param hosting = 'containerApps'
 param workloadProfile = 'Consumption'
-param image = 'headpatching:0.1.0-cpu-scheduler'
+param image = 'headpatching:2.0.0-cpu-scheduler'
 param minReplicas = 1
 param maxReplicas = 4
 param torchThreads = 4

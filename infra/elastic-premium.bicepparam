@@ -3,7 +3,7 @@ using 'main.bicep'
 
 param hosting = 'elasticPremium'
 param premiumPlan = 'EP2'
-param image = 'headpatching:0.1.0-cpu'
+param image = 'headpatching:2.0.0-cpu'
 param minReplicas = 1
 param maxReplicas = 4
 param activitiesAtOnce = 1

@@ -12,6 +12,9 @@ internal static class ExitCode
     /// <summary>The input was bad; each fault is on standard error.</summary>
     public const int BadInput = 2;
 
+    /// <summary><c>compare --fail-over</c>: a head moved by more than it may.</summary>
+    public const int Moved = 3;
+
     /// <summary>Interrupted; the same command again goes on.</summary>
     public const int Interrupted = 130;
 }

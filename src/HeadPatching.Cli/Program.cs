@@ -16,6 +16,7 @@ PlainText.Guard();
 var root = new RootCommand(
     "Head-level activation patching: which attention heads carry a behaviour. 'headpatch sweep' with no options sweeps the demo model.");
 root.Subcommands.Add(SweepCommand.Create());
+root.Subcommands.Add(CompareCommand.Create());
 root.Subcommands.Add(ServeCommand.Create());
 root.Subcommands.Add(DatasetCommand.Create());
 root.Subcommands.Add(ModelCommand.Create());

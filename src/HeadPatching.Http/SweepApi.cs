@@ -1,9 +1,11 @@
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.Comparing;
 using HeadPatching.Http.Answers;
 using HeadPatching.Http.Following;
 using HeadPatching.Http.OpenApi;
 using HeadPatching.Http.Problems;
 using HeadPatching.Http.Requests;
+using HeadPatching.Reports.Comparing;
 using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Engine.Stored;
@@ -143,6 +145,23 @@ public static class SweepApi
             Type? schema = part == SweepPart.Results ? typeof(SweepResult) : typeof(Stream);
             route.WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, schema, [part.File.ContentType.Split(';')[0]]) { Description = part.Summary });
             route.Answers(StatusCodes.Status304NotModified, NotModified);
+        }
+
+        foreach (var (path, operation, file, type, summary) in new (string, string, ComparisonFile, Type, string)[]
+        {
+            ("/compare", "compareSweeps", ComparisonFiles.Json, typeof(SweepComparison), "Holds two completed sweeps against each other: which heads moved, by how much, how sure"),
+            ("/compare/page", "compareSweepsPage", ComparisonFiles.Page, typeof(Stream), "Two completed sweeps side by side, as one self-contained page"),
+        })
+        {
+            api.MapGet(path, (HttpRequest request, SweepHandlers handlers) => handlers.CompareAsync(request, file))
+                .WithName(operation)
+                .WithSummary(summary)
+                .Refuses(StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest)
+                .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep)
+                .Refuses(StatusCodes.Status409Conflict, ProblemTypes.SweepNotCompleted, ProblemTypes.SweepFailed, ProblemTypes.SweepCancelled, ProblemTypes.SweepDamaged)
+                .MayFail()
+                .WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, type, [file.ContentType.Split(';')[0]]) { Description = "A difference is the effect of b less that of a." })
+                .AddOpenApiOperationTransformer(SweepDocument.DescribeCompareQuery);
         }
 
         api.MapGet("/models", (HttpRequest request, SweepHandlers handlers) => handlers.ModelsAsync(request))

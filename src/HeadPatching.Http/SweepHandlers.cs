@@ -2,11 +2,14 @@ using System.Diagnostics;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.Comparing;
 using HeadPatching.Http.Answers;
+using HeadPatching.Http.Comparing;
 using HeadPatching.Http.Following;
 using HeadPatching.Http.OpenApi;
 using HeadPatching.Http.Problems;
 using HeadPatching.Http.Requests;
+using HeadPatching.Reports.Comparing;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine;
@@ -33,6 +36,9 @@ public sealed class SweepHandlers
     private const string SecondsToShorterQueue = "30";
     private const int RemovalsAtOnce = 4;
     private static readonly TimeSpan LongestHealthCheck = TimeSpan.FromSeconds(5);
+
+    // Each takes all cores for its draws, and memory for what they are drawn from.
+    private static readonly SemaphoreSlim OneComparisonAtATime = new(1);
 
     private readonly ISweepHost _host;
     private readonly IModelCatalog _catalog;
@@ -254,6 +260,61 @@ public sealed class SweepHandlers
                 Log.StoreFailed(_logger, e, request.Method, request.Path);
                 return "failed"; // the others are told of all the same
             }
+        }
+    });
+
+    /// <summary>GET /api/compare and /api/compare/page: two completed sweeps, b less a.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="file">As what the comparison is answered.</param>
+    public Task<IResult> CompareAsync(HttpRequest request, ComparisonFile file) => GuardedAsync(request, async stop =>
+    {
+        CompareQuery query;
+        try
+        {
+            query = CompareQuery.Read(request.Query);
+        }
+        catch (RefusedRequestException e)
+        {
+            return Problem.CannotCompare(e.Faults);
+        }
+
+        var sweeps = new List<ComparedSweep>();
+        foreach (string id in (string[])[query.A, query.B])
+        {
+            if (await _host.FindAsync(id, stop) is not SweepStatus status)
+            {
+                return Problem.UnknownSweep(id);
+            }
+
+            if (status.Status != SweepState.Completed)
+            {
+                return Problem.NoResult(status);
+            }
+
+            if (await StoredComparison.ReadAsync(_host.Store, id, stop) is not ComparedSweep sweep)
+            {
+                return Problem.UnknownSweep(id); // it was deleted at this moment
+            }
+
+            sweeps.Add(sweep);
+        }
+
+        await OneComparisonAtATime.WaitAsync(stop);
+        try
+        {
+            SweepComparison comparison = await SweepComparer.CompareAsync(sweeps[0], sweeps[1], query.Draws, query.Seed, stop);
+            using var content = new MemoryStream();
+            file.Write(comparison, content);
+            request.HttpContext.Response.Headers.CacheControl = "no-cache";
+            return Results.Bytes(content.ToArray(), file.ContentType);
+        }
+        catch (InvalidInputException e)
+        {
+            return Problem.CannotCompare(e.Faults);
+        }
+        finally
+        {
+            OneComparisonAtATime.Release();
         }
     });
 

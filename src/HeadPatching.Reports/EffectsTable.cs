@@ -11,6 +11,9 @@ namespace HeadPatching.Reports;
 /// </summary>
 public static class EffectsTable
 {
+    /// <summary>The file's name.</summary>
+    public const string Name = "effects.parquet";
+
     /// <summary>Rows that are written at once: about 15 MiB.</summary>
     private const int RowsOfGroup = 1 << 18;
 

@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.Comparing;
+using HeadPatching.Reports.Comparing;
 using ScottPlot;
 using SkiaSharp;
 
@@ -72,19 +74,30 @@ public static class HeatmapPicture
     /// pixels each way.</summary>
     public static (int Width, int Height) SizeOf(SweepResult result)
     {
-        var layout = Layout.Of(result);
+        var layout = Layout.Of(HeatmapTable.Of(result), Caption.Of(result));
         return (layout.Width, layout.Height);
     }
 
     /// <summary>Writes heatmap.png.</summary>
-    public static void WritePng(SweepResult result, Stream to)
+    public static void WritePng(SweepResult result, Stream to) => WritePng(HeatmapTable.Of(result), Caption.Of(result), to);
+
+    /// <summary>Writes comparison.png: the differences.</summary>
+    public static void WritePng(SweepComparison comparison, Stream to) => WritePng(DifferenceTable.Of(comparison).Table, Caption.Of(comparison), to);
+
+    /// <summary>Writes heatmap.svg: rectangles and text, no bitmap in it.</summary>
+    public static void WriteSvg(SweepResult result, Stream to) => WriteSvg(HeatmapTable.Of(result), Caption.Of(result), to);
+
+    /// <summary>Writes comparison.svg: the differences, as <see cref="WriteSvg(SweepResult, Stream)"/>.</summary>
+    public static void WriteSvg(SweepComparison comparison, Stream to) => WriteSvg(DifferenceTable.Of(comparison).Table, Caption.Of(comparison), to);
+
+    private static void WritePng(HeatmapTable table, Caption caption, Stream to)
     {
-        var layout = Layout.Of(result);
+        var layout = Layout.Of(table, caption);
         lock (Drawing)
         {
             using var surface = SKSurface.Create(new SKImageInfo(layout.Width * PngScale, layout.Height * PngScale));
             surface.Canvas.Scale(PngScale);
-            using var plot = Draw(result, layout);
+            using var plot = Draw(caption, layout);
             plot.Render(surface.Canvas, new PixelRect(0, layout.Width, layout.Height, 0));
             using var image = surface.Snapshot();
             using var png = image.Encode(SKEncodedImageFormat.Png, 100);
@@ -92,16 +105,15 @@ public static class HeatmapPicture
         }
     }
 
-    /// <summary>Writes heatmap.svg: rectangles and text, no bitmap in it.</summary>
-    public static void WriteSvg(SweepResult result, Stream to)
+    private static void WriteSvg(HeatmapTable table, Caption caption, Stream to)
     {
-        var layout = Layout.Of(result);
+        var layout = Layout.Of(table, caption);
         lock (Drawing)
         {
             using var svg = new MemoryStream();
             // The canvas ends the document when it is disposed of.
             using (var canvas = SKSvgCanvas.Create(new SKRect(0, 0, layout.Width, layout.Height), svg))
-            using (var plot = Draw(result, layout))
+            using (var plot = Draw(caption, layout))
             {
                 // A plot's first drawing draws everything twice, which a vector file would keep.
                 plot.RenderInMemory(layout.Width, layout.Height);
@@ -118,7 +130,7 @@ public static class HeatmapPicture
         }
     }
 
-    private static Plot Draw(SweepResult result, Layout layout)
+    private static Plot Draw(Caption caption, Layout layout)
     {
         var heatmap = layout.Table.Effects;
         var limit = DivergingColours.LimitOf(heatmap);
@@ -138,8 +150,8 @@ public static class HeatmapPicture
 
         AddCells(plot, heatmap, limit, layout);
         AddColourBar(plot, limit, right - barWidth, right);
-        LabelAxes(plot, limit, layout);
-        AddTitle(plot, result, layout.Table);
+        LabelAxes(plot, limit, layout, caption.Scale);
+        AddTitle(plot, caption);
         return plot;
     }
 
@@ -193,7 +205,7 @@ public static class HeatmapPicture
         plot.Add.Plottable(bar);
     }
 
-    private static void LabelAxes(Plot plot, double limit, Layout layout)
+    private static void LabelAxes(Plot plot, double limit, Layout layout, string scale)
     {
         foreach (var axis in plot.Axes.GetAxes())
         {
@@ -214,7 +226,7 @@ public static class HeatmapPicture
             layout.Table.Axis is null ? new ScottPlot.TickGenerators.NumericManual() : CellTicks(layout.Columns, layout.CellWidth, layout.Table.LabelOf);
         plot.Axes.Left.Label.Text = "Layer";
         plot.Axes.Left.TickGenerator = CellTicks(layout.Layers, layout.CellHeight, layer => layer.ToString(CultureInfo.InvariantCulture));
-        plot.Axes.Right.Label.Text = "Patching effect";
+        plot.Axes.Right.Label.Text = scale;
         ((ScottPlot.AxisPanels.AxisBase)plot.Axes.Right).PaddingBetweenTickAndAxisLabels = new PixelPadding(10);
         plot.Axes.Right.MajorTickStyle.Length = 4;
         plot.Axes.Right.MajorTickStyle.Color = FaintInk;
@@ -255,21 +267,12 @@ public static class HeatmapPicture
         return ticks;
     }
 
-    private static void AddTitle(Plot plot, SweepResult result, HeatmapTable table)
+    private static void AddTitle(Plot plot, Caption caption)
     {
         plot.Axes.Title.IsVisible = false;
         // Not ScottPlot's own title: that has one font size.
-        plot.Add.Plottable(new FigureTitle(Title(result), TitleSize, Ink, 16));
-        plot.Add.Plottable(new FigureTitle(Subtitle(result, table), SubtitleSize, FaintInk, 39));
-    }
-
-    private static string Title(SweepResult result) => Shorten(result.Title(), LongestTitle);
-
-    private static string Subtitle(SweepResult result, HeatmapTable table)
-    {
-        var dataset = $"{Shorten(result.Dataset.Name, LongestName)}, {SweepFacts.Pairs(result)}";
-        var strongest = (result.Positions.IsEach || result.Positions.IsEachRole) && table.Columns is not (HeatmapColumns.Positions or HeatmapColumns.Roles) ? ", the strongest shown" : "";
-        return string.Join(" · ", [Shorten(result.Model.Name, LongestName), dataset, .. SweepFacts.Of(result)]) + strongest;
+        plot.Add.Plottable(new FigureTitle(caption.Title, TitleSize, Ink, 16));
+        plot.Add.Plottable(new FigureTitle(caption.Subtitle, SubtitleSize, FaintInk, 39));
     }
 
     private static string Shorten(string text, int longest)
@@ -298,6 +301,30 @@ public static class HeatmapPicture
     // By the luma of ITU-R BT.601.
     private static bool IsDark(Color colour) => (0.299 * colour.R) + (0.587 * colour.G) + (0.114 * colour.B) < 128;
 
+    /// <summary>What stands around the cells.</summary>
+    private sealed record Caption(string Title, string Subtitle, string Scale)
+    {
+        public static Caption Of(SweepResult result)
+        {
+            var dataset = $"{Shorten(result.Dataset.Name, LongestName)}, {SweepFacts.Pairs(result)}";
+            var strongest = (result.Positions.IsEach || result.Positions.IsEachRole) && HeatmapTable.Of(result).Columns is not (HeatmapColumns.Positions or HeatmapColumns.Roles) ? ", the strongest shown" : "";
+            return new Caption(
+                Shorten(result.Title(), LongestTitle),
+                string.Join(" · ", [Shorten(result.Model.Name, LongestName), dataset, .. SweepFacts.Of(result)]) + strongest,
+                "Patching effect");
+        }
+
+        public static Caption Of(SweepComparison comparison)
+        {
+            var basis = comparison.CommonPairs > 0 ? $"{comparison.CommonPairs} common pairs" : "no common pairs";
+            var moved = comparison.JointMiss is null ? "no intervals" : $"{comparison.Moved.Count} of {comparison.Heads.Count} moved (95 % for all together)";
+            return new Caption(
+                $"Difference of patching effects, {comparison.Unit} by {comparison.Unit}",
+                $"{Shorten(comparison.B.Label, LongestName)} minus {Shorten(comparison.A.Label, LongestName)} · {basis} · {moved}",
+                "Difference of effects");
+        }
+    }
+
     /// <summary>Where things are, in units of the SVG.</summary>
     private sealed record Layout(HeatmapTable Table, double CellWidth, int CellHeight, int Width, int Height, int Left, int Right)
     {
@@ -309,9 +336,8 @@ public static class HeatmapPicture
 
         public bool HasValues => Columns == 1 ? CellHeight >= SpaceOfTickLabel : Layers <= LargestWithValues && Columns <= LargestWithValues;
 
-        public static Layout Of(SweepResult result)
+        public static Layout Of(HeatmapTable table, Caption caption)
         {
-            var table = HeatmapTable.Of(result);
             var (layers, columns) = (table.Effects.Length, table.Width);
             var cell = Math.Max(layers, columns) switch
             {
@@ -326,7 +352,7 @@ public static class HeatmapPicture
             var cellHeight = Math.Max(columns == 1 ? Math.Min(cell, OneColumnHeight) : cell, LowestGrid / layers);
             var grid = (int)Math.Ceiling(columns * cellWidth);
             var plain = LeftMargin + grid + (2 * ColourBar) + RightMargin;
-            var width = Math.Max(plain, (int)Math.Ceiling(WidthOfTitles(result, table)) + (2 * TitleMargin));
+            var width = Math.Max(plain, (int)Math.Ceiling(WidthOf(caption)) + (2 * TitleMargin));
             var spare = width - plain;
             return new Layout(
                 table,
@@ -338,11 +364,11 @@ public static class HeatmapPicture
                 RightMargin + spare - (spare / 2));
         }
 
-        private static float WidthOfTitles(SweepResult result, HeatmapTable table)
+        private static float WidthOf(Caption caption)
         {
             using var large = new SKFont(EmbeddedFont.Typeface, TitleSize);
             using var small = new SKFont(EmbeddedFont.Typeface, SubtitleSize);
-            return Math.Max(large.MeasureText(Title(result)), small.MeasureText(Subtitle(result, table)));
+            return Math.Max(large.MeasureText(caption.Title), small.MeasureText(caption.Subtitle));
         }
     }
 }

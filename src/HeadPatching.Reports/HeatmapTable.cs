@@ -7,13 +7,13 @@ namespace HeadPatching.Reports;
 /// <summary>The heatmap of a result as it is shown, the same in the picture, the report, on the terminal and in heatmap.csv.</summary>
 public sealed record HeatmapTable
 {
-    private readonly IReadOnlyList<RoleSummary>? _roles;
+    private readonly IReadOnlyList<string>? _names;
 
-    private HeatmapTable(HeatmapColumns columns, double[][] effects, IReadOnlyList<RoleSummary>? roles = null)
+    internal HeatmapTable(HeatmapColumns columns, double[][] effects, IReadOnlyList<string>? names = null)
     {
         Columns = columns;
         Effects = effects;
-        _roles = roles;
+        _names = names;
     }
 
     /// <summary>What the columns are.</summary>
@@ -67,7 +67,7 @@ public sealed record HeatmapTable
         return new HeatmapTable(
             roles ? HeatmapColumns.Roles : HeatmapColumns.Positions,
             [.. (roles ? result.HeatmapByRole : result.HeatmapByPosition)!.Select(layer => layer.Select(place => place[0]).ToArray())],
-            roles ? result.Roles : null);
+            roles ? [.. result.Roles!.Select(role => role.Name)] : null);
     }
 
     /// <summary>The table of a result whose columns are what was patched in a layer; with positions <c>each</c> the strongest of each.</summary>
@@ -82,6 +82,6 @@ public sealed record HeatmapTable
     /// <summary>A column's name: <c>H3</c>, <c>KV1</c>, <c>P10</c>, <c>S2</c>, or <c>layer</c>.</summary>
     public string NameOf(int column) => Columns == HeatmapColumns.Layer ? "layer" : Letter + LabelOf(column);
 
-    /// <summary>What stands at a column: its number, or the role's name.</summary>
-    public string LabelOf(int column) => _roles?[column].Name ?? column.ToString(CultureInfo.InvariantCulture);
+    /// <summary>What stands at a column: its number, or the name of the role or position.</summary>
+    public string LabelOf(int column) => _names?[column] ?? column.ToString(CultureInfo.InvariantCulture);
 }

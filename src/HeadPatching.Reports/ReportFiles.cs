@@ -23,7 +23,7 @@ public static class ReportFiles
     public static ResultFile Page { get; } = new("report.html", "text/html; charset=utf-8", Synchronous(ReportPage.Write));
 
     /// <summary>Every pair's numbers, one line for each patched run.</summary>
-    public static ResultFile Effects { get; } = new("effects.parquet", "application/vnd.apache.parquet", EffectsTable.WriteAsync) { HoldsPairs = true };
+    public static ResultFile Effects { get; } = new(EffectsTable.Name, "application/vnd.apache.parquet", EffectsTable.WriteAsync) { HoldsPairs = true };
 
     /// <summary>All of them, in the order in which they are written and listed.</summary>
     public static IReadOnlyList<ResultFile> All { get; } = [HeadsCsv, HeatmapCsv, HeatmapPng, HeatmapSvg, Page, Effects];

@@ -35,7 +35,8 @@ public static partial class ReportPage
 
     private const int LargestWithValues = 16;
 
-    private static readonly JsonSerializerOptions DataJson = new(ResultJson.Compact)
+    /// <summary>How data is written into a page.</summary>
+    internal static readonly JsonSerializerOptions DataJson = new(ResultJson.Compact)
     {
         // Unlike the one for files, this encoder escapes <, >, & and quotes.
         Encoder = JavaScriptEncoder.Create(UnicodeRanges.All),
@@ -82,7 +83,7 @@ public static partial class ReportPage
     }
 
     // Cells of one column are as wide as the style sheet says, and need not be as high.
-    private static int CellSize(int layers, int columns) => Math.Max(layers, columns) switch
+    internal static int CellSize(int layers, int columns) => Math.Max(layers, columns) switch
     {
         <= LargestWithValues when columns == 1 => 32,
         <= 12 => 54,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unittest
+import urllib.request
 import xml.dom.minidom
 from typing import Any
 
@@ -170,15 +171,29 @@ class Compared(unittest.TestCase):
         self.assertLess(abs(turned.compare(s).difference).max(), 1e-6)
 
     @with_numpy
-    def test_without_common_pairs_there_are_no_intervals(self) -> None:
+    def test_without_common_pairs_the_intervals_are_of_two_samples(self) -> None:
         import numpy
 
         a, b = hp.sweep(pairs="ioi-generated"), hp.sweep()
         comparison = a.compare(b)
         self.assertEqual(comparison.pairs, 0)
-        numpy.testing.assert_array_equal(comparison.difference, a.effects - b.effects)
-        self.assertTrue(numpy.isnan(comparison.intervals).all())
+        numpy.testing.assert_allclose(comparison.difference, a.effects - b.effects, atol=1e-12)
+        self.assertFalse(numpy.isnan(comparison.intervals).any())
         self.assertIn("no common pairs", repr(comparison))
+        self.assertTrue(any("no pairs in common" in note for note in comparison.notes))
+        few = hp.sweep(pair_indices=[0, 1]).compare(hp.sweep())
+        self.assertEqual(few.pairs, 2)
+        self.assertTrue(numpy.isnan(few.intervals).all())
+
+    def test_what_moved_is_what_the_server_says(self) -> None:
+        s, other = hp.sweep(pairs="ioi-generated", count=30, metric="probability"), hp.sweep(pairs="ioi-generated", count=30)
+        comparison = s.compare(other)
+        answer = raw(f"{s.client.url}/api/compare?a={other.id}&b={s.id}")
+        self.assertEqual(comparison.summary, answer["summary"])
+        self.assertEqual(comparison.results, answer)
+        self.assertIn("moved: L2H6", repr(comparison))
+        with urllib.request.urlopen(comparison.url, timeout=30) as page:
+            self.assertIn(b"Two sweeps side by side", page.read())
 
     def test_html(self) -> None:
         text = hp.sweep(direction="noise").compare(hp.sweep())._repr_html_()

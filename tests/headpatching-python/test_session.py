@@ -176,7 +176,7 @@ class Package(unittest.TestCase):
             "assert s.effects == s.results['heatmap'] and s.intervals[2][6] == s.results['heads'][22]['confidenceInterval']\n"
             "assert s.top(1)[0].name == 'L2H6' and s.heads[0].layer == 0 and len(s.pairs) == 5 * 24\n"
             "c = hp.sweep(direction='noise').compare(s)\n"
-            "assert len(c.difference) == 3 and len(c.intervals[2][6]) == 2 and 'L2H0' in [m.name for m in c.moved], c\n"
+            "assert len(c.difference) == 3 and len(c.intervals[2][6]) == 2 and len(c.heads) == 24 and c.moved == [], c\n"
             "p = s.results['pairs']\n"
             "corrupted, clean = [x['corruptedTokens'] for x in p], [x['cleanTokens'] for x in p]\n"
             "got = patching.get_act_patch_attn_head_pattern_by_pos('ioi-demo', corrupted, clean, hp.KLDivergence())\n"
@@ -200,6 +200,13 @@ class Package(unittest.TestCase):
             HEADPATCHING_PROGRAM="/nonexistent",
         )
         self.assertEqual(out.strip(), "[]")
+
+    def test_its_version_is_the_programs(self) -> None:
+        said = subprocess.run([os.environ["HEADPATCHING_PROGRAM"], "--version"], check=True, capture_output=True, text=True, timeout=50)
+        number, _, suffix = said.stdout.strip().partition("+")[0].partition("-")  # 2.0.0-dev+COMMIT is Python's 2.0.0.dev0
+        self.assertEqual(hp.__version__, f"{number}.{suffix}0" if suffix else number)
+        citation = Path(__file__).parents[2].joinpath("CITATION.cff").read_text(encoding="utf-8")
+        self.assertIn(f"\nversion: {number}-{suffix}\n" if suffix else f"\nversion: {number}\n", citation)
 
     def test_it_is_typed_and_every_public_name_is_documented(self) -> None:
         self.assertTrue((PACKAGE / "headpatching" / "py.typed").is_file())

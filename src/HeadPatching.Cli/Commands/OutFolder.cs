@@ -6,7 +6,7 @@ using HeadPatching.Sweeps.Storage;
 
 namespace HeadPatching.Cli.Commands;
 
-/// <summary>The folder that a sweep's files are put into. Each file is there whole or not at all, results.json last.</summary>
+/// <summary>The folder that a sweep's files, or a comparison's, are put into. Each file is there whole or not at all, results.json last.</summary>
 internal sealed class OutFolder
 {
     private const string Option = "--out";
@@ -75,6 +75,26 @@ internal sealed class OutFolder
         }
 
         return [.. waiting.Select(file => file.To)];
+    }
+
+    /// <summary>Writes files that are made here.</summary>
+    /// <returns>Their paths.</returns>
+    public IReadOnlyList<string> Write(IEnumerable<(string Name, Action<Stream> Write)> files)
+    {
+        var written = new List<string>();
+        foreach (var (name, write) in files)
+        {
+            string to = Path.Combine(_folder, name), from = $"{to}.{ProcessIdentity.Current}{PartSuffix}";
+            using (FileStream file = File.Create(from))
+            {
+                write(file);
+            }
+
+            File.Move(from, to, overwrite: true);
+            written.Add(to);
+        }
+
+        return written;
     }
 
     /// <summary>Deletes what was half copied by processes that died over it.</summary>

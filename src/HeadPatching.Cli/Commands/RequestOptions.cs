@@ -60,13 +60,36 @@ internal sealed class RequestOptions
     }
 
     /// <summary>An option of a command's own whose value is a whole number.</summary>
-    public static Option<int> Whole(string name, string description, int fallback) => new(name)
+    /// <param name="name">Its name.</param>
+    /// <param name="description">What it is.</param>
+    /// <param name="fallback">What it is where it is not said.</param>
+    /// <param name="range">What it may be; null: any whole number.</param>
+    public static Option<int> Whole(string name, string description, int fallback, OptionType.Whole? range = null) => new(name)
     {
         Description = description,
         HelpName = "N",
         DefaultValueFactory = _ => fallback,
-        CustomParser = result => Parse(result, name, new OptionType.Whole()) as int? ?? fallback,
+        CustomParser = result => Checked(result, name, range ?? new OptionType.Whole()) as int? ?? fallback,
     };
+
+    /// <summary>An option of a command's own whose value is a number from 0 on, and which may be left out.</summary>
+    public static Option<double?> NumberIfSaid(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "NUMBER",
+        CustomParser = result => Checked(result, name, new OptionType.Number(0)) as double?,
+    };
+
+    private static object? Checked(ArgumentResult result, string name, OptionType type)
+    {
+        object? value = Parse(result, name, type);
+        if (value is not null && type.FaultOf(value) is string fault)
+        {
+            result.AddError($"{name}: {fault}");
+        }
+
+        return value;
+    }
 
     private static Option<object?> OnCommandLine(SweepOption option) => new(option.Flag!)
     {

@@ -44,7 +44,16 @@ public static class InMemorySweep
         IReadOnlyList<MeanZ> means = options.Ablation == Ablation.Mean ? ablation!.Means(model, budget, cancellation) : [];
         try
         {
-            return OverChunks(model, pairs, metric, budget, fromFirstPosition: options.Ablation is not null, PatchChunk, cancellation);
+            var patches = new List<LayerPatches>();
+            Chunked chunked = OverChunks(
+                model,
+                pairs,
+                metric,
+                budget,
+                fromFirstPosition: options.Ablation is not null,
+                (measured, baselines, activations) => patches.AddRange(PatchChunk(measured, baselines, activations)),
+                cancellation);
+            return new SweepRuns(chunked.Baselines, patches, chunked.CacheSeconds);
         }
         finally
         {
@@ -105,27 +114,28 @@ public static class InMemorySweep
         Gradient gradient = Gradient.FrozenNorms,
         CancellationToken cancellation = default)
     {
-        return OverChunks(model, pairs, metric, budget, fromFirstPosition: false, EstimateChunk, cancellation);
+        var estimates = new List<LayerPatches>();
+        Chunked chunked = OverChunks(model, pairs, metric, budget, fromFirstPosition: false, EstimateChunk, cancellation);
+        return new SweepRuns(chunked.Baselines, estimates, chunked.CacheSeconds);
 
-        List<LayerPatches> EstimateChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
+        void EstimateChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
         {
             using var run = AttributionRun.Start(model, metric, measured, baselines, options, budget, gradient, cancellation);
-            return [.. Enumerable.Range(0, model.Config.Layers).Select(layer => run.Estimate(layer, activations))];
+            estimates.AddRange(Enumerable.Range(0, model.Config.Layers).Select(layer => run.Estimate(layer, activations)));
         }
     }
 
-    /// <summary>Caches chunk by chunk what patching needs, and patches all layers of each.</summary>
-    private static SweepRuns OverChunks(
+    /// <summary>Caches chunk by chunk what patching needs, and patches each.</summary>
+    internal static Chunked OverChunks(
         Transformer model,
         IReadOnlyList<TokenPair> pairs,
         IMetric metric,
         MemoryBudget budget,
         bool fromFirstPosition,
-        Func<MeasuredPairs, IReadOnlyList<Baseline>, ChunkActivations, IEnumerable<LayerPatches>> patch,
+        Action<MeasuredPairs, IReadOnlyList<Baseline>, ChunkActivations> patch,
         CancellationToken cancellation)
     {
         var baselines = new Dictionary<int, Baseline>();
-        var patches = new List<LayerPatches>();
         double cacheSeconds = 0;
         foreach (IReadOnlyList<TokenPair> chunk in Chunks.Split(pairs, model.Config, model.Dtype, budget))
         {
@@ -141,9 +151,14 @@ public static class InMemorySweep
             }
 
             cacheSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
-            patches.AddRange(patch(new MeasuredPairs(chunk, final.Clean), chunkBaselines, activations));
+            patch(new MeasuredPairs(chunk, final.Clean), chunkBaselines, activations);
         }
 
-        return new SweepRuns(baselines, patches, cacheSeconds);
+        return new Chunked(baselines, cacheSeconds);
     }
+
+    /// <summary>What caching all chunks gave.</summary>
+    /// <param name="Baselines">The unpatched metrics of each pair, by the pair's index in the dataset.</param>
+    /// <param name="CacheSeconds">Seconds in clean and corrupted runs.</param>
+    internal sealed record Chunked(IReadOnlyDictionary<int, Baseline> Baselines, double CacheSeconds);
 }

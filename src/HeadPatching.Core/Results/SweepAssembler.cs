@@ -37,7 +37,7 @@ public sealed class SweepAssembler
         _overview = overview;
         _tokenText = tokenText;
         Positions positions = description.Options.Positions;
-        _overPairs = new EffectOverPairs(description.Aggregation, description.Options.Direction, overview);
+        _overPairs = new EffectOverPairs(description.Aggregation, description.Options.Direction, overview.Baselines);
         IReadOnlyList<Cell> strongest = Cells.Of(positions, overview.Shapes);
         _cells = [.. strongest.Concat(PlacesByPosition).Concat(PlacesByRole).Distinct()];
         _candidates = [.. Cells.WithEnoughPairs(strongest, overview.Count).Select(PlaceOf)];

@@ -1,4 +1,5 @@
 using HeadPatching.Http;
+using HeadPatching.Reports.Comparing;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Azure.Functions.Worker;
 using Microsoft.DurableTask.Client;
@@ -69,6 +70,18 @@ public sealed class SweepTriggers
             ? _handlers.Over(client).PartAsync(request, id, known)
             : Task.FromResult(SweepHandlers.NoRoute(request, []));
 
+    /// <summary>GET /api/compare</summary>
+    [Function("CompareSweeps")]
+    public Task<IResult> CompareAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/compare")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        _handlers.Over(client).CompareAsync(request, ComparisonFiles.Json);
+
+    /// <summary>GET /api/compare/page</summary>
+    [Function("CompareSweepsPage")]
+    public Task<IResult> ComparePageAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/compare/page")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        _handlers.Over(client).CompareAsync(request, ComparisonFiles.Page);
+
     /// <summary>GET /api/models</summary>
     [Function("ListModels")]
     public Task<IResult> ModelsAsync(
@@ -107,7 +120,7 @@ public sealed class SweepTriggers
             ["sweeps", _] => ["GET", "HEAD", "DELETE"],
             ["sweeps", _, "request" or "events"] => ["GET", "HEAD"],
             ["sweeps", _, var part] when SweepPart.All.Any(known => known.Route == part) => ["GET", "HEAD"],
-            ["models" or "health" or "openapi.json"] or ["health", "live"] => ["GET", "HEAD"],
+            ["models" or "health" or "openapi.json" or "compare"] or ["health", "live"] or ["compare", "page"] => ["GET", "HEAD"],
             _ => [],
         });
 }

@@ -3,7 +3,9 @@ using System.Text.Json.Nodes;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results.Comparing;
 using HeadPatching.Core.Results.OverPairs;
+using HeadPatching.Http.Comparing;
 using HeadPatching.Http.Following;
 using HeadPatching.Http.Requests;
 using HeadPatching.Sweeps.Activities;
@@ -161,6 +163,27 @@ internal static class SweepDocument
         operation.Parameters ??= [];
         operation.Parameters.Add(new OpenApiParameter { Name = SweepFollower.LastEventHeader, In = ParameterLocation.Header, Description = "The id of the last event that the caller has had.", Schema = Text() });
         return Task.CompletedTask;
+    }
+
+    /// <summary>The query of a comparison, which the handler reads itself.</summary>
+    public static Task DescribeCompareQuery(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    {
+        operation.Parameters ??= [];
+        operation.Parameters.Add(Parameter(CompareQuery.AName, "The sweep that is compared with.", Text(), required: true));
+        operation.Parameters.Add(Parameter(CompareQuery.BName, "The sweep that is compared.", Text(), required: true));
+        operation.Parameters.Add(Parameter(CompareQuery.DrawsName, "How often pairs are drawn again, for what all heads are together.", new OpenApiSchema
+        {
+            Type = JsonSchemaType.Integer,
+            Format = "int32",
+            Minimum = SweepComparer.LeastDraws.ToString(CultureInfo.InvariantCulture),
+            Maximum = SweepComparer.MostDraws.ToString(CultureInfo.InvariantCulture),
+            Default = SweepComparer.DefaultDraws,
+        }));
+        operation.Parameters.Add(Parameter(CompareQuery.SeedName, "Of the draws.", new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32", Default = 0 }));
+        return Task.CompletedTask;
+
+        static OpenApiParameter Parameter(string name, string description, OpenApiSchema schema, bool required = false) =>
+            new() { Name = name, In = ParameterLocation.Query, Description = description, Schema = schema, Required = required };
     }
 
     /// <summary>Types with a JSON form of their own.</summary>

@@ -20,6 +20,13 @@ internal static class Problem
     public static IResult UnknownSweep() =>
         Of(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep, "There is no such sweep.", "GET /api/sweeps lists those that there are.");
 
+    /// <summary>One of two.</summary>
+    public static IResult UnknownSweep(string id) =>
+        Of(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep, "There is no such sweep.", $"It is {id}. GET /api/sweeps lists those that there are.");
+
+    public static IResult CannotCompare(IReadOnlyList<Fault> faults) => Of(
+        StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest, "The two sweeps cannot be compared.", faults[0].Message, faults);
+
     public static IResult IdempotencyConflict(string sweepId) => Of(
         StatusCodes.Status409Conflict,
         ProblemTypes.IdempotencyConflict,

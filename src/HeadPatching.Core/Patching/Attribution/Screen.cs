@@ -19,7 +19,7 @@ public sealed class Screen
     {
         IReadOnlyList<Cell> cells = Cells.WithEnoughPairs(Cells.Of(options.Positions, pairs.Shapes), pairs.Count);
         _places = [.. Enumerable.Range(0, cells.Count)];
-        _sums = new EffectSums(options.Positions, cells, new EffectOverPairs(aggregation, options.Direction, pairs));
+        _sums = new EffectSums(options.Positions, cells, new EffectOverPairs(aggregation, options.Direction, pairs.Baselines));
     }
 
     /// <summary>Takes in the estimates of a pair.</summary>

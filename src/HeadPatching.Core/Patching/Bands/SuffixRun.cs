@@ -86,7 +86,7 @@ public sealed class SuffixRun(
                 if (layer < last)
                 {
                     var (q, ownK, ownV) = model.QueryKeyValue(layer, pre);    // [runs * count, heads or key/value heads, positions, d_head]
-                    Tensor written = model.AttentionOut(layer, model.Attend(layer, q, WithEarlier(k, ownK, runs), WithEarlier(v, ownV, runs)));
+                    Tensor written = model.AttentionOut(layer, model.Attend(layer, q, PromptTiles.WithEarlier(k, ownK, runs), PromptTiles.WithEarlier(v, ownV, runs)));
                     AddAttention(layer, pre, model.Config.ParallelResidual ? written.AddInPlace(model.MlpOut(layer, pre)) : written);
                 }
                 else
@@ -94,7 +94,7 @@ public sealed class SuffixRun(
                     Tensor normed = model.AttentionNorm(layer, pre);
                     var (ownK, ownV) = model.KeyValue(layer, normed);
                     Tensor q = model.Query(layer, LastPosition(normed));      // [runs * count, heads, 1, d_head]
-                    Tensor written = model.AttentionOut(layer, model.Attend(layer, q, WithEarlier(k, ownK, runs), WithEarlier(v, ownV, runs)));
+                    Tensor written = model.AttentionOut(layer, model.Attend(layer, q, PromptTiles.WithEarlier(k, ownK, runs), PromptTiles.WithEarlier(v, ownV, runs)));
                     Tensor end = Tile(to, run, runs, pair, count).copy_(LastPosition(pre));
                     AddAttention(layer, end, model.Config.ParallelResidual ? written.AddInPlace(model.MlpOut(layer, LastPosition(pre))) : written);
                 }
@@ -128,37 +128,10 @@ public sealed class SuffixRun(
             }
         }
 
-        // Whole runs, as many as a tile holds and equally many in each; or, where it does not hold one, some pairs of a run.
-        void InTiles(int prompts, Action<int, int, int, int> compute)
-        {
-            int runsAtOnce = Even(alive, Math.Max(1, prompts / pairs)), pairsAtOnce = Even(pairs, Math.Min(pairs, prompts));
-            (int Run, int Pair)[] tiles =
-            [
-                .. from run in Enumerable.Range(0, (alive + runsAtOnce - 1) / runsAtOnce)
-                   from pair in Enumerable.Range(0, (pairs + pairsAtOnce - 1) / pairsAtOnce)
-                   select (run * runsAtOnce, pair * pairsAtOnce),
-            ];
-            ComputeThreads.ForEach(tiles.Length, tile =>
-            {
-                cancellation.ThrowIfCancellationRequested();
-                var (run, pair) = tiles[tile];
-                compute(run, Math.Min(runsAtOnce, alive - run), pair, Math.Min(pairsAtOnce, pairs - pair));
-            });
-        }
-
-        static int Even(int all, int most)
-        {
-            int parts = Math.Max(1, (all + most - 1) / most);
-            return Math.Max(1, (all + parts - 1) / parts);
-        }
+        void InTiles(int prompts, Action<int, int, int, int> compute) => PromptTiles.ForEach(alive, pairs, prompts, compute, cancellation);
 
         // A view: what is written into it is written into the streams. [runs, pairs, ..] -> [runs * count, ..]
         static Tensor Tile(Tensor streams, int run, int runs, int pair, int count) => streams.narrow(0, run, runs).narrow(1, pair, count).flatten(0, 1);
-
-        // The patched run's keys or values of the positions before, then the patch's own: [pairs, ..] and [runs * pairs, ..] -> [runs * pairs, heads, all positions, d_head]
-        static Tensor WithEarlier(Tensor? earlier, Tensor own, int runs) => earlier is null
-            ? own
-            : cat([earlier.unsqueeze(0).expand(runs, -1, -1, -1, -1), own.unflatten(0, [runs, earlier.shape[0]])], 3).flatten(0, 1);
 
         // [rows, positions, d_model] -> [rows, 1, d_model]
         static Tensor LastPosition(Tensor x) => x.narrow(1, x.shape[1] - 1, 1);

@@ -20,10 +20,12 @@ public readonly record struct ConfidenceInterval(double Low, double High)
     /// <summary>What kind of interval it is, as results say it.</summary>
     public const string Kind = "95 %, Student's t corrected for skewness (Hall 1992), over pairs; none over fewer than 5";
 
-    private const double UpperTail = 0.975;
+    /// <summary>How often an interval leaves out what it should hold.</summary>
+    public const double Miss = 0.05;
 
-    // By the number of pairs. Finding one takes some tenths of a millisecond, and all heads of a sweep want the same.
-    private static readonly ConcurrentDictionary<int, double> Quantiles = new();
+    // Finding one takes some tenths of a millisecond, and all heads of a sweep want the same. Bounded, for each comparison has a tail of its own.
+    private const int MostQuantiles = 10_000;
+    private static readonly ConcurrentDictionary<(int Freedom, double Miss), double> Quantiles = new();
 
     /// <summary>
     /// Student's t interval, corrected for the skewness of the sample by Hall's cubic transformation of t (Hall 1992, "On the removal of
@@ -36,23 +38,29 @@ public readonly record struct ConfidenceInterval(double Low, double High)
     /// means the linearised (numerator - effect * denominator) / mean denominator.
     /// </param>
     /// <param name="cubes">The sum of their cubes.</param>
+    /// <param name="miss">How often it may leave out what it should hold; 0.05 for a 95 % interval.</param>
     /// <returns>Null with fewer than <see cref="LeastPairs"/> pairs.</returns>
-    public static ConfidenceInterval? Of(double estimate, int pairs, double squares, double cubes)
+    public static ConfidenceInterval? Of(double estimate, int pairs, double squares, double cubes, double miss = Miss)
     {
         if (pairs < LeastPairs)
         {
             return null;
         }
 
-        if (squares == 0)
-        {
-            return new ConfidenceInterval(estimate, estimate);
-        }
+        return squares == 0
+            ? new ConfidenceInterval(estimate, estimate)
+            : Of(estimate, StandardError(squares, pairs), cubes / Math.Pow(squares, 1.5), pairs - 1, miss);
+    }
 
-        double standardError = StandardError(squares, pairs);
-        double skewness = cubes / pairs / Math.Pow(squares / pairs, 1.5);
-        double a = skewness / Math.Sqrt(pairs);
-        double t = Quantile(pairs);
+    /// <summary>The same interval of an estimate of whatever kind.</summary>
+    /// <param name="estimate">The estimate.</param>
+    /// <param name="standardError">Its standard error; above 0.</param>
+    /// <param name="a">Its skewness: of a mean, that of the sample by the root of its size.</param>
+    /// <param name="freedom">The degrees of freedom of the standard error.</param>
+    /// <param name="miss">How often it may leave out what it should hold.</param>
+    internal static ConfidenceInterval Of(double estimate, double standardError, double a, int freedom, double miss)
+    {
+        double t = Quantile(freedom, miss);
         return new ConfidenceInterval(estimate - (standardError * Untransformed(t)), estimate - (standardError * Untransformed(-t)));
 
         // The t whose transform ((1 + a t / 3)^3 - 1) / a + a / 6 this is; written so that a may be 0.
@@ -66,7 +74,7 @@ public readonly record struct ConfidenceInterval(double Low, double High)
     /// <summary>The interval from each pair's own deviation.</summary>
     /// <param name="estimate">The effect over pairs.</param>
     /// <param name="deviations">What each pair adds to it beside the others, mean 0.</param>
-    /// <inheritdoc cref="Of(double, int, double, double)"/>
+    /// <inheritdoc cref="Of(double, int, double, double, double)"/>
     public static ConfidenceInterval? Of(double estimate, IReadOnlyCollection<double> deviations) => Of(
         estimate,
         deviations.Count,
@@ -77,7 +85,7 @@ public readonly record struct ConfidenceInterval(double Low, double High)
     /// Student's t interval as it stands. The correction for skewness is right on average over samples, and with few pairs it stretches without
     /// bound towards the side of a single one that stands out; this asks whether a mean can be told from 0 at all.
     /// </summary>
-    /// <inheritdoc cref="Of(double, int, double, double)"/>
+    /// <inheritdoc cref="Of(double, int, double, double, double)"/>
     internal static ConfidenceInterval? SymmetricOf(double estimate, int pairs, double squares)
     {
         if (pairs < LeastPairs)
@@ -85,14 +93,21 @@ public readonly record struct ConfidenceInterval(double Low, double High)
             return null;
         }
 
-        double half = Quantile(pairs) * StandardError(squares, pairs);
+        double half = Quantile(pairs - 1, Miss) * StandardError(squares, pairs);
         return new ConfidenceInterval(estimate - half, estimate + half);
     }
 
     private static double StandardError(double squares, int pairs) => Math.Sqrt(squares / (pairs - 1) / pairs);
 
-    private static double Quantile(int pairs) =>
-        Quantiles.GetOrAdd(pairs, count => StudentT.InvCDF(location: 0, scale: 1, freedom: count - 1, UpperTail));
+    private static double Quantile(int freedom, double miss)
+    {
+        if (Quantiles.Count >= MostQuantiles)
+        {
+            Quantiles.Clear();
+        }
+
+        return Quantiles.GetOrAdd((freedom, miss), of => StudentT.InvCDF(location: 0, scale: 1, of.Freedom, 1 - (of.Miss / 2)));
+    }
 
     /// <summary>Whether a value is between the ends, or is one of them.</summary>
     public bool Contains(double value) => Low <= value && value <= High;

@@ -18,12 +18,12 @@ internal sealed class EffectOverPairs
     /// <summary>For the pairs of a sweep.</summary>
     /// <param name="aggregation">How they come together.</param>
     /// <param name="direction">Which run is patched.</param>
-    /// <param name="pairs">All pairs of the sweep.</param>
-    public EffectOverPairs(Aggregation aggregation, Direction direction, PairsOverview pairs)
+    /// <param name="pairs">All pairs of the sweep: their indices and their unpatched metrics.</param>
+    public EffectOverPairs(Aggregation aggregation, Direction direction, IEnumerable<(int Index, Baseline Baseline)> pairs)
     {
         _aggregation = aggregation;
         _direction = direction;
-        Conditioning = new PairConditioning(aggregation, pairs.Baselines);
+        Conditioning = new PairConditioning(aggregation, pairs);
     }
 
     /// <summary>Which of the pairs are taken.</summary>

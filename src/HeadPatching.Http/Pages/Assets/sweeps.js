@@ -168,6 +168,7 @@
       link.href = address(sweep.id, part);
       parts.links.append(link);
     }
+    parts.links.append(compareButton(sweep));
     parts.again.type = "button";
     parts.again.addEventListener("click", () => fillFormAsIn(sweep.id));
     parts.stamp.href = address(sweep.id, "report");
@@ -187,6 +188,28 @@
     item.append(parts.choose, element("div", "sweep-body",
       element("div", "sweep-head", heading, element("div", "sweep-side", parts.state, parts.stop)), facts, parts.progress, parts.failure, element("div", "foot", parts.links, parts.again)), parts.stamp);
     return parts;
+  }
+
+  // ---- Two sweeps side by side: the first that is chosen waits for a second, which is held against it
+
+  let compared = null; // the button of the first
+
+  function compareButton(sweep) {
+    const button = element("button", "compare", "Compare …");
+    button.type = "button";
+    button.dataset.id = sweep.id;
+    button.setAttribute("aria-pressed", "false");
+    button.addEventListener("click", () => {
+      if (compared && compared !== button && compared.isConnected) {
+        location.href = `api/compare/page?a=${encodeURIComponent(compared.dataset.id)}&b=${encodeURIComponent(sweep.id)}`;
+        return;
+      }
+      compared = compared === button ? null : button;
+      button.setAttribute("aria-pressed", String(compared === button));
+      button.textContent = compared === button ? "… with: choose another" : "Compare …";
+      say(compared === button ? `The sweep of ${sweep.model} on ${sweep.dataset} is to be compared. Choose another sweep's Compare.` : "No sweep is chosen to be compared.");
+    });
+    return button;
   }
 
   function updateItem(parts, sweep) {

@@ -1,0 +1,171 @@
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
+using HeadPatching.Core.Patching.Interventions;
+using HeadPatching.Core.Prompts;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Circuits;
+
+/// <summary>
+/// Whole runs with many nodes patched, many sets and pairs at once: in each layer z = patched ? the source run's z : its own, and so for
+/// mlp_out and the embedding. As in <see cref="SuffixRun"/> only what can differ from the patched run is computed: from the first layer that
+/// a set of the batch patches, from the first position at which the prompts differ, and in the last layer at the last position only.
+/// </summary>
+/// <param name="model">The model.</param>
+/// <param name="pairs">The chunk's pairs, all of one length.</param>
+/// <param name="activations">Both runs' activations of every layer.</param>
+/// <param name="direction">Which run is patched with which.</param>
+internal sealed class PatchSetRun(Transformer model, IReadOnlyList<TokenPair> pairs, ChunkActivations activations, Direction direction) : IDisposable
+{
+    private readonly PatchedAndSource _runs = new(model, activations, direction);
+    private readonly int _start = activations.Start;
+
+    /// <summary>Runs some sets.</summary>
+    /// <param name="sets">The sets; each patches something.</param>
+    /// <param name="tile">How many patched prompts a thread computes at a time.</param>
+    /// <param name="cancellation">Looked at before each tile.</param>
+    /// <returns>resid_post of the last layer at the last position, [sets, pairs, d_model]</returns>
+    public Tensor Final(IReadOnlyList<PatchSet> sets, int tile, CancellationToken cancellation)
+    {
+        using var scope = NewDisposeScope();
+        var masks = new Masks(model.Config, model.Device, pairs, sets, _start);
+        int last = model.Config.Layers - 1;
+
+        // Made before the threads begin: what follows from the cached activations is made when it is first asked for.
+        HeadActivations[] patched = [.. Enumerable.Range(0, last + 1).Select(_runs.Patched)];
+        HeadActivations[] source = [.. Enumerable.Range(0, last + 1).Select(_runs.Source)];
+        Tensor?[] sourceMlp = [.. Enumerable.Range(0, last + 1).Select(layer => masks.Mlps[layer] is null ? null : MlpOut(layer, source[layer]))];
+
+        Tensor final = empty([sets.Count, pairs.Count, model.Config.Width], dtype: model.Dtype, device: model.Device);
+        PromptTiles.ForEach(sets.Count, pairs.Count, tile, Compute, cancellation);
+        return final.MoveToOuterDisposeScope();
+
+        void Compute(int set, int count, int pair, int pairCount)
+        {
+            int first = masks.FirstLayer(set, count);
+            Tensor resid = Pairs(patched[first].ResidPre(_start)).unsqueeze(0).expand(count, -1, -1, -1); // [sets, pairs, positions, d_model]
+            if (first == 0)
+            {
+                resid = Replaced(masks.Embedding, source[0].ResidPre(_start), resid, positions: 2);
+            }
+
+            resid = resid.flatten(0, 1);                                      // [sets * pairs, positions, d_model]
+            for (int layer = first; layer <= last; layer++)
+            {
+                using var layerScope = NewDisposeScope();
+                Tensor end = layer == last ? End(resid, 1, 1) : resid;        // [sets * pairs, positions or 1, d_model]
+                Tensor normed = model.AttentionNorm(layer, resid);
+                var (k, v) = model.KeyValue(layer, normed);                   // [sets * pairs, key/value heads, positions, d_head]
+                Tensor q = model.Query(layer, End(normed, 1, end.shape[1]));
+                KeysValues? earlier = _start == 0 ? null : patched[layer].KeysValuesBefore(_start);
+                Tensor z = model.Attend(                                      // [sets * pairs, heads, positions or 1, d_head]
+                    layer, q, PromptTiles.WithEarlier(earlier is null ? null : Pairs(earlier.K), k, count), PromptTiles.WithEarlier(earlier is null ? null : Pairs(earlier.V), v, count));
+                z = Replaced(masks.Heads[layer], source[layer].Z(_start), z.unflatten(0, [count, pairCount]), positions: 3).flatten(0, 1);
+                Tensor mid = model.ResidMid(layer, end.Plus(model.AttentionOut(layer, z)));
+                Tensor mlp = model.MlpOut(layer, model.Config.ParallelResidual ? end : mid);
+                if (sourceMlp[layer] is Tensor given)
+                {
+                    mlp = Replaced(masks.Mlps[layer], given, mlp.unflatten(0, [count, pairCount]), positions: 2).flatten(0, 1);
+                }
+
+                Tensor post = model.ResidPost(layer, mid.Plus(mlp)).MoveToOuterDisposeScope();
+                resid.Dispose();
+                resid = post;
+            }
+
+            final.narrow(0, set, count).narrow(1, pair, pairCount).copy_(resid.squeeze(1).unflatten(0, [count, pairCount]));
+
+            Tensor Pairs(Tensor x) => x.narrow(0, pair, pairCount);
+
+            // own [sets, pairs, .., positions, width], of the last positions where not all are left
+            Tensor Replaced(Tensor? mask, Tensor from, Tensor own, int positions)
+            {
+                if (mask is null)
+                {
+                    return own;
+                }
+
+                long left = own.shape[positions];
+                Tensor replaced = mask.narrow(0, set, count);                 // [sets, pairs or 1, .., positions or 1]
+                replaced = replaced.shape[1] == 1 ? replaced : replaced.narrow(1, pair, pairCount);
+                replaced = replaced.shape[positions] == 1 ? replaced : End(replaced, positions, left);
+                return where(replaced.unsqueeze(-1), End(Pairs(from), positions - 1, left).unsqueeze(0), own);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _runs.Dispose();
+
+    /// <summary>mlp_out of a run, [pairs, positions, d_model].</summary>
+    private Tensor MlpOut(int layer, HeadActivations run) =>
+        model.MlpOut(layer, run.Stream(model.Config.ParallelResidual ? StreamPoint.Pre : StreamPoint.Mid, _start));
+
+    /// <summary>The last <paramref name="count"/> of a dimension.</summary>
+    private static Tensor End(Tensor x, int dimension, long count) => x.narrow(dimension, x.shape[dimension] - count, count);
+
+    /// <summary>Which nodes are patched in which set, pair and position; null where no set patches any.</summary>
+    private sealed class Masks
+    {
+        private readonly int[] _firstLayers;
+
+        public Masks(ModelConfig config, Device device, IReadOnlyList<TokenPair> pairs, IReadOnlyList<PatchSet> sets, int start)
+        {
+            int length = pairs[0].Length - start;
+            _firstLayers = [.. sets.Select(set => set.Nodes.Min(patched => patched.Node.Layer))];
+            ILookup<(NodeKind, int), (int Set, PatchedNode Patched)> byPlace = sets
+                .SelectMany((set, index) => set.Nodes.Select(patched => (Set: index, Patched: patched)))
+                .ToLookup(one => (one.Patched.Node.Kind, one.Patched.Node.Layer));
+            Embedding = Of(NodeKind.Embedding, 0, width: 1)?.squeeze(2);
+            Heads = [.. Enumerable.Range(0, config.Layers).Select(layer => Of(NodeKind.Head, layer, config.Heads))];
+            Mlps = [.. Enumerable.Range(0, config.Layers).Select(layer => Of(NodeKind.Mlp, layer, width: 1)?.squeeze(2))];
+
+            // [sets, pairs or 1, width, positions from start or 1]
+            Tensor? Of(NodeKind kind, int layer, int width)
+            {
+                (int Set, PatchedNode Patched)[] here = [.. byPlace[(kind, layer)]];
+                if (here.Length == 0)
+                {
+                    return null;
+                }
+
+                bool everywhere = here.All(one => one.Patched.Positions == Positions.All);
+                int rows = everywhere ? 1 : pairs.Count, columns = everywhere ? 1 : length;
+                bool[] mask = new bool[sets.Count * rows * width * columns];
+                foreach (var (set, patched) in here)
+                {
+                    for (int row = 0; row < rows; row++)
+                    {
+                        int? only = patched.Positions.Role is string role ? pairs[row].PositionOf(role)
+                            : patched.Positions.Index is int index ? (index < 0 ? pairs[row].Length + index : index)
+                            : null;
+                        for (int column = 0; column < columns; column++)
+                        {
+                            if (patched.Positions == Positions.All || only == start + column)
+                            {
+                                mask[(((((set * rows) + row) * width) + patched.Node.Head) * columns) + column] = true;
+                            }
+                        }
+                    }
+                }
+
+                return tensor(mask, device: device).reshape(sets.Count, rows, width, columns);
+            }
+        }
+
+        /// <summary>[sets, pairs or 1, positions or 1]</summary>
+        public Tensor? Embedding { get; }
+
+        /// <summary>By layer, [sets, pairs or 1, heads, positions or 1].</summary>
+        public Tensor?[] Heads { get; }
+
+        /// <summary>By layer, [sets, pairs or 1, positions or 1].</summary>
+        public Tensor?[] Mlps { get; }
+
+        /// <summary>The first layer that any of some sets patches.</summary>
+        public int FirstLayer(int set, int count) => _firstLayers[set..(set + count)].Min();
+    }
+}

@@ -1,0 +1,104 @@
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
+using HeadPatching.Core.Prompts;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Circuits;
+
+/// <summary>What the runs of many sets gave.</summary>
+/// <param name="Baselines">The unpatched metrics of each pair, in the order of the pairs.</param>
+/// <param name="Patched">The metric of each set on each pair, [set][pair].</param>
+public sealed record PatchSetRuns(IReadOnlyList<Baseline> Baselines, double[][] Patched);
+
+/// <summary>Runs of patched sets of nodes, in one call: many sets and pairs a batch, one chunk's activations held at a time.</summary>
+public static class PatchSets
+{
+    /// <summary>Runs every set on every pair.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="pairs">The pairs; their lengths may differ from pair to pair.</param>
+    /// <param name="sets">The sets.</param>
+    /// <param name="direction">Denoise: the corrupted run, with the set's nodes as they are in the clean one. Noise: the other way round.</param>
+    /// <param name="metric">What is measured.</param>
+    /// <param name="budget">How much memory it may take beside the weights.</param>
+    /// <param name="progress">Told after each batch how many patched runs it made.</param>
+    /// <param name="cancellation">Looked at before each step of a batch.</param>
+    /// <exception cref="InvalidInputException">The model has no such node, or a pair no such position.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InsufficientMemoryException">Not even one set on one pair fits into the device's memory.</exception>
+    public static PatchSetRuns Run(
+        Transformer model,
+        IReadOnlyList<TokenPair> pairs,
+        IReadOnlyList<PatchSet> sets,
+        Direction direction,
+        IMetric metric,
+        MemoryBudget budget,
+        Action<long>? progress = null,
+        CancellationToken cancellation = default)
+    {
+        Fault[] faults = [.. sets.SelectMany((set, index) => set.Faults(model.Config, pairs, $"sets[{index}]"))];
+        if (faults.Length > 0)
+        {
+            throw new InvalidInputException(faults);
+        }
+
+        Dictionary<int, int> places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
+        double[][] patched = [.. sets.Select(_ => new double[pairs.Count])];
+        int[] patching = [.. Enumerable.Range(0, sets.Count).Where(set => sets[set].Nodes.Count > 0)];
+        InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: false, Patch, cancellation);
+        return new PatchSetRuns([.. pairs.Select(pair => chunked.Baselines[pair.Index])], patched);
+
+        void Patch(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
+        {
+            IReadOnlyList<TokenPair> chunk = measured.Pairs;
+            int[] at = [.. chunk.Select(pair => places[pair.Index])];
+            foreach (double[] own in patched)
+            {
+                for (int pair = 0; pair < chunk.Count; pair++)
+                {
+                    own[at[pair]] = direction == Direction.Denoise ? baselines[pair].Corrupted : baselines[pair].Clean;
+                }
+            }
+
+            int length = chunk[0].Length, positions = length - activations.Start;
+            if (patching.Length == 0 || positions == 0)
+            {
+                return;
+            }
+
+            using var run = new PatchSetRun(model, chunk, activations, direction);
+            HalvingBatches.Run(
+                model,
+                patching.Length,
+                budget.Batch(model),
+                (count, memory) => MemoryBudget.Cut(model.Config, model.Dtype, model.Device.type == DeviceType.CPU, count, chunk.Count, positions, length, memory),
+                (first, batch) => Measure(first, batch),
+                cause => OutOfMemory.OfOneHead(0, chunk.Count, length, model.Device, cause),
+                cancellation);
+
+            int Measure(int first, BatchCut batch)
+            {
+                double[] values;                                              // [set * pair]
+                using (inference_mode())
+                using (NewDisposeScope())
+                {
+                    PatchSet[] some = [.. patching[first..(first + batch.Count)].Select(set => sets[set])];
+                    Tensor final = run.Final(some, batch.Tile, cancellation); // [sets, pairs, d_model]
+                    values = [.. metric.Measure(model, final, measured).to(ScalarType.Float64).cpu().data<double>()];
+                }
+
+                for (int value = 0; value < values.Length; value++)
+                {
+                    patched[patching[first + (value / chunk.Count)]][at[value % chunk.Count]] = values[value];
+                }
+
+                progress?.Invoke(values.Length);
+                return batch.Count;
+            }
+        }
+    }
+}
