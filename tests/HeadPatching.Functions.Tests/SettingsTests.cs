@@ -1,6 +1,9 @@
 using System.Reflection;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Faults;
+using HeadPatching.Http;
+using HeadPatching.Http.OpenApi;
 using HeadPatching.Http.Serving;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -109,6 +112,21 @@ public class SettingsTests
         string[] triggers = [.. typeof(Triggers.SweepTriggers).GetMethods().Select(method => method.GetCustomAttribute<FunctionAttribute>()?.Name).OfType<string>()];
         Assert.Equal("UnknownRoute", triggers.Max(StringComparer.OrdinalIgnoreCase));
         Assert.All(["GetEvents", "GetRequest"], name => Assert.True(triggers.Contains(name) && string.Compare(name, "GetSweepPart", StringComparison.OrdinalIgnoreCase) < 0));
+    }
+
+    [Fact]
+    public void Every_call_of_the_contract_is_under_api_as_the_embedded_host_has_it_and_GET_answers_HEAD()
+    {
+        HttpTriggerAttribute[] calls =
+        [
+            .. typeof(Triggers.SweepTriggers).GetMethods().SelectMany(method => method.GetParameters()).Select(parameter => parameter.GetCustomAttribute<HttpTriggerAttribute>()).OfType<HttpTriggerAttribute>(),
+        ];
+        Assert.All(calls, call => Assert.StartsWith("api/", call.Route, StringComparison.Ordinal));
+        Assert.All(calls, call => Assert.Equal(call.Methods!.Contains("get"), call.Methods!.Contains("head")));
+        using var document = JsonDocument.Parse(OpenApiDocumentFile.OpenRead());
+        string[] contract = [.. document.RootElement.GetProperty("paths").EnumerateObject().Select(path => path.Name.TrimStart('/'))];
+        string[] parts = [.. SweepPart.All.Select(part => $"api/sweeps/{{id}}/{part.Route}")];
+        Assert.Empty(contract.Except(calls.Select(call => call.Route!)).Except(parts));
     }
 
     [Fact]
