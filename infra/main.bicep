@@ -79,6 +79,13 @@ param keepVersionDays int = 90
 @maxValue(3650)
 param keepHistoryDays int = 7
 
+@description('Hosts that a sweep\'s callback may go to, with commas between them. Empty: no callbacks.')
+param callbackHosts string = ''
+
+@description('What callbacks are signed with, of at least 16 characters: with callbackHosts alone, and known to the receivers.')
+@secure()
+param callbackSecret string = ''
+
 @description('The Durable Task Scheduler instead of Azure Storage; the image must be built with DURABLE_TASK_SCHEDULER=true.')
 param durableTaskScheduler bool = false
 
@@ -150,6 +157,7 @@ var appSettings = union(
       ? string(modelCacheGiB)
       : fail('modelCacheGiB is more than a replica\'s disk holds: 7 at most on Container Apps')
     HeadPatching__KeepHistoryDays: string(keepHistoryDays)
+    HeadPatching__CallbackHosts: callbackHosts
     HeadPatching__TorchThreads: string(torchThreads)
     // One more than run: it waits a moment for a place, and a host that took more would keep them from the others.
     AzureFunctionsJobHost__extensions__durableTask__maxConcurrentActivityFunctions: string(activitiesAtOnce + 1)
@@ -276,6 +284,8 @@ module containerApps 'modules/container-apps.bicep' = if (onContainerApps) {
     allowedIpRanges: allowedIpRanges
     entraClientId: entraClientId
     settings: appSettings
+    sendsCallbacks: !empty(callbackHosts)
+    callbackSecret: callbackSecret
   }
   // Without its roles, and a way to the storage, the app would fail its first start.
   dependsOn: [storage, privateEndpoints]
@@ -297,6 +307,8 @@ module elasticPremium 'modules/elastic-premium.bicep' = if (!onContainerApps) {
     allowedIpRanges: allowedIpRanges
     entraClientId: entraClientId
     settings: appSettings
+    sendsCallbacks: !empty(callbackHosts)
+    callbackSecret: callbackSecret
   }
   dependsOn: [storage, privateEndpoints]
 }

@@ -34,6 +34,13 @@ param entraClientId string
 @description('The app\'s settings, name to value.')
 param settings object
 
+@description('Whether it sends callbacks, and so has a secret that they are signed with.')
+param sendsCallbacks bool
+
+@description('That secret.')
+@secure()
+param callbackSecret string
+
 // All of the machine that a GPU replica is billed for; without a GPU, the most that a replica may have.
 var sizes = {
   Consumption: { cpu: 4, memory: '8Gi' }
@@ -109,6 +116,7 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = if (deployApp) {
           identity: identityId
         }
       ]
+      secrets: sendsCallbacks ? [{ name: 'callback-secret', value: callbackSecret }] : []
     }
     template: {
       // A replica that is to go finishes or gives back its activity first.
@@ -121,7 +129,10 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = if (deployApp) {
             cpu: sizes[workloadProfile].cpu
             memory: sizes[workloadProfile].memory
           }
-          env: [for setting in items(settings): { name: setting.key, value: setting.value }]
+          env: concat(
+            map(items(settings), setting => { name: setting.key, value: setting.value }),
+            sendsCallbacks ? [{ name: 'HeadPatching__CallbackSecret', secretRef: 'callback-secret' }] : []
+          )
           // live asks no store: while the store is away the app answers 503 with the reason, and a restart would mend nothing.
           probes: [
             {

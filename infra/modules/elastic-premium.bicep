@@ -29,10 +29,17 @@ param entraClientId string
 @description('The app\'s settings, name to value.')
 param settings object
 
+@description('Whether it sends callbacks, and so has a secret that they are signed with.')
+param sendsCallbacks bool
+
+@description('That secret.')
+@secure()
+param callbackSecret string
+
 var inNetwork = !empty(subnetId)
 
 // What the plan needs besides. The port is the one in infra/Dockerfile.
-var allSettings = union(settings, {
+var allSettings = union(settings, sendsCallbacks ? { HeadPatching__CallbackSecret: callbackSecret } : {}, {
   WEBSITES_PORT: '8080'
   WEBSITES_ENABLE_APP_SERVICE_STORAGE: 'false'
 })

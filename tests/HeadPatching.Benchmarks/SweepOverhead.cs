@@ -65,7 +65,7 @@ internal static class SweepOverhead
             inMemorySeconds = Math.Round(inMemorySeconds, 2),
             sweepSeconds = Math.Round(sweepSeconds, 2),
             ratio = Math.Round(sweepSeconds / inMemorySeconds, 3),
-            activities = plan.Header.Size.Activities,
+            activities = plan.Header.Activities,
             bytesWritten = timings.BytesWritten,
             bytesRead = timings.BytesRead,
         }));

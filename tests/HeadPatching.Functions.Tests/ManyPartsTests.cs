@@ -54,6 +54,7 @@ public class ManyPartsTests
         Assert.Equal(2, parts.Count); // of 200 and of 10
         Assert.All(parts, one => Assert.Equal(OrchestrationRuntimeStatus.Completed, one.RuntimeStatus));
         Assert.Equal(1 + 35 + 210 + 2, durable.Activities); // the last two assemble and read patterns
+        Assert.Equal((await durable.Store.RequireJsonAsync<SweepPlan>(SweepArtifacts.Plan(Id), TestContext.Current.CancellationToken)).Activities, durable.Activities); // as was said beforehand
         Assert.Equal(Id, Assert.Single((await durable.Host.ListAsync()).Sweeps).Id); // the orchestrations of parts are no sweeps
 
         using var folder = new TemporaryFolder();

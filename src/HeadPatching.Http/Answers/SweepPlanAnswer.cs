@@ -33,7 +33,7 @@ public sealed record SweepPlanAnswer(
         plan.Model,
         plan.PairCount,
         plan.Size.Chunks,
-        plan.Size.Activities,
+        plan.Activities,
         plan.Size.Runs,
         plan.Size.PatchedRuns,
         plan.Size.Flops,

@@ -55,6 +55,13 @@ public sealed record SweepPlan(
     /// <summary>What to know of an ablation before trusting its effects.</summary>
     public IReadOnlyList<string> AblationWarnings { get; init; } = [];
 
+    /// <summary>
+    /// Activities of the sweep: planning, every wave, assembling, and of a sweep of heads reading the patterns that its report shows (of which there
+    /// are none where every prompt is too long for it).
+    /// </summary>
+    [JsonIgnore]
+    public int Activities => Size.Activities + (Request.Patch.IsOfLayer() ? 0 : 1);
+
     /// <summary>What is patched, where and which way.</summary>
     public PatchOptions PatchOptions() => Request.PatchOptions() with { References = References };
 

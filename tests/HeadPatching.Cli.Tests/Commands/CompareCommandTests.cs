@@ -109,7 +109,7 @@ public class CompareCommandTests
     private static async Task SweepAsync(TemporaryFolder folder, string output, params string[] options)
     {
         string[] count = options.Contains("--count") ? [] : ["--count", "30"];
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, ["sweep", "--dataset", "ioi-generated", .. count, "--store", "store", "--out", output, .. options]);
+        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, ["sweep", "--dataset", "ioi-generated", .. count, "--store", "store", "--out", output, "--quiet", .. options]);
         Assert.Equal((0, ""), (exitCode, error.Trim()));
     }
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.ServerSentEvents;
 using System.Text.Json;
+using HeadPatching.Testing;
 
 namespace HeadPatching.Http.Tests.Calls;
 

@@ -1,7 +1,6 @@
 using System.Text.RegularExpressions;
-using HeadPatching.Testing;
 
-namespace HeadPatching.Http.Tests;
+namespace HeadPatching.Testing;
 
 /// <summary>`headpatch serve` as a process of its own, on a free port of loopback.</summary>
 internal sealed partial class Server : IDisposable

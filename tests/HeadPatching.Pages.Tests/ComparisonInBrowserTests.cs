@@ -7,7 +7,7 @@ using HeadPatching.Testing;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
-namespace HeadPatching.Http.Tests.Browser;
+namespace HeadPatching.Pages.Tests;
 
 /// <summary>Two sweeps side by side in a real browser: from the list of sweeps, and the page over comparisons of every shape.</summary>
 public sealed class ComparisonInBrowserTests(Chromium chromium)

@@ -1,7 +1,6 @@
 using System.Text.Json;
-using HeadPatching.Testing;
 
-namespace HeadPatching.Http.Tests;
+namespace HeadPatching.Testing;
 
 /// <summary>A sweep that takes long enough to be interrupted: on a random model, with token ids for prompts.</summary>
 internal static class LongSweep

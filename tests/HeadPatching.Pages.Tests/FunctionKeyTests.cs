@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
-namespace HeadPatching.Http.Tests.Browser;
+namespace HeadPatching.Pages.Tests;
 
 /// <summary>The page of a host that asks for a function key, as the app in Azure does: the page itself needs none, every call of the API does.</summary>
 public sealed class FunctionKeyTests(Chromium chromium) : IAsyncLifetime

@@ -1,8 +1,9 @@
 using System.Text.Json;
+using HeadPatching.Testing;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
-namespace HeadPatching.Http.Tests.Browser;
+namespace HeadPatching.Pages.Tests;
 
 /// <summary>The list of the page: what tells sweeps apart, search, several at once, "again, with changes", a file of pairs; and the page of the API.</summary>
 public sealed class SweepListTests(Chromium chromium)

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using HeadPatching.Testing;
 
-namespace HeadPatching.Http.Tests.Browser;
+namespace HeadPatching.Pages.Tests;
 
 /// <summary>A server of a test's own, with an empty store, the demo model and the model of <see cref="LongSweep"/>.</summary>
 internal sealed class PageServer : IDisposable

@@ -1,9 +1,10 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using HeadPatching.Testing;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
-namespace HeadPatching.Http.Tests.Browser;
+namespace HeadPatching.Pages.Tests;
 
 /// <summary>The page of `headpatch serve` and the report, in a real browser on a real server.</summary>
 public sealed class SweepsPageTests(Chromium chromium)

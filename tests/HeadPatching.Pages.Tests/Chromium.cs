@@ -1,6 +1,6 @@
 using Microsoft.Playwright;
 
-namespace HeadPatching.Http.Tests.Browser;
+namespace HeadPatching.Pages.Tests;
 
 /// <summary>
 /// One headless Chromium for all tests of the assembly, started by the first that asks. It is the machine's own: the file that

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Playwright;
 
-namespace HeadPatching.Http.Tests.Browser;
+namespace HeadPatching.Pages.Tests;
 
 /// <summary>A page of the browser that keeps account of what it asked for and of what went wrong in it.</summary>
 public sealed class WatchedPage : IAsyncDisposable

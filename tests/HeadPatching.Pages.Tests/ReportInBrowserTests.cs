@@ -6,7 +6,7 @@ using HeadPatching.Testing;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
-namespace HeadPatching.Http.Tests.Browser;
+namespace HeadPatching.Pages.Tests;
 
 /// <summary>The report's script over results of every shape, in a real browser.</summary>
 public sealed class ReportInBrowserTests(Chromium chromium)

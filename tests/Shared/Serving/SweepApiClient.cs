@@ -3,7 +3,7 @@ using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 
-namespace HeadPatching.Http.Tests;
+namespace HeadPatching.Testing;
 
 /// <summary>Calls the API as any program would.</summary>
 internal sealed class SweepApiClient : IDisposable

@@ -1,0 +1,8 @@
+using HeadPatching.Pages.Tests;
+using Xunit.Sdk;
+using Xunit.v3;
+
+[assembly: AssemblyFixture(typeof(Chromium))]
+
+// One browser for all, and servers that share the cores with it: one test at a time.
+[assembly: Parallelization(Mode = ParallelMode.None)]
