@@ -1,9 +1,7 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using System.Text.Unicode;
 using HeadPatching.Core.Patching.Patterns;
 using HeadPatching.Core.Results;
@@ -18,7 +16,7 @@ namespace HeadPatching.Reports;
 /// Token texts, names and warnings are hostile input. Here they are encoded as HTML, or as JSON without the characters that HTML knows;
 /// the page's script puts them into the page as text only.
 /// </remarks>
-public static partial class ReportPage
+public static class ReportPage
 {
     /// <summary>The page shows at most so many pairs one by one.</summary>
     public const int MostPairs = 200;
@@ -53,9 +51,6 @@ public static partial class ReportPage
     /// <param name="patterns">Attention patterns of some heads on some of its pairs.</param>
     public static void Write(SweepResult result, Stream to, IReadOnlyList<PairPatterns>? patterns = null)
     {
-        // Everything that is shown comes from the data block of this page, and texts enter it as text only (textContent): token texts, names and
-        // warnings are whatever somebody put into a prompts file.
-        var script = $"\"use strict\";\n(() => {{\n{string.Join('\n', Scripts.Select(EmbeddedAsset.Text))}}})();\n";
         var title = result.Title();
         var table = HeatmapTable.Of(result);
         if (table.Effects.Length * table.Width > MostCells)
@@ -84,13 +79,8 @@ public static partial class ReportPage
             ["values"] = Math.Max(layers, columns) <= LargestWithValues || (columns == 1 && CellSize(layers, columns) >= 18) ? "true" : "false",
             ["cells"] = Cells(table, result.Heads),
             ["data"] = Data(result, table, patterns ?? []),
-            ["script"] = script,
-            ["script-hash"] = "sha256-" + Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(script))),
         };
-
-        using var writer = new StreamWriter(to, leaveOpen: true);
-        // Only the template is searched for places to fill, not what is filled in.
-        writer.Write(Place().Replace(EmbeddedAsset.Text("report.html"), place => parts[place.Groups[1].Value]));
+        SelfContainedPage.Fill("report.html", parts, Scripts, to);
     }
 
     // Cells of one column are as wide as the style sheet says, and need not be as high.
@@ -258,7 +248,4 @@ public static partial class ReportPage
     private static int Count(IReadOnlyDictionary<string, double[][]>? tables) => tables?.Values.Sum(Count) ?? 0;
 
     private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
-
-    [GeneratedRegex(@"\{\{([a-z-]+)\}\}")]
-    private static partial Regex Place();
 }

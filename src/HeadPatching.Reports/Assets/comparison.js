@@ -1,5 +1,5 @@
 (() => {
-  const { data, byId, element, svg, number, signed, interval, definition, ticksOf } = figures;
+  const { svg, number, signed, interval, ticksOf } = figures;
   const { comparison, table } = data;
   const heads = comparison.heads;
   const HEADS_AT_FIRST = 20;

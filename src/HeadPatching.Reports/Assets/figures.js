@@ -1,16 +1,5 @@
-"use strict";
-// What the pages of comparisons and of series share: small helpers, the grid of a heatmap, axes. Texts enter the page as text only (textContent).
+// What the pages of comparisons and of series share: numbers, the grid of a heatmap, axes.
 const figures = (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const byId = id => document.getElementById(id);
-
-  function element(tag, className, ...children) {
-    const made = document.createElement(tag);
-    if (className) made.className = className;
-    made.append(...children.filter(child => child !== null && child !== undefined));
-    return made;
-  }
-
   function svg(tag, attributes, ...children) {
     const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -31,10 +20,6 @@ const figures = (() => {
   }
 
   const interval = ends => ends ? `${number(ends[0])} to ${number(ends[1])}` : "–";
-
-  function definition(list, term, value) {
-    list.append(element("dt", "", term), element("dd", "", value));
-  }
 
   function ticksOf(low, high) { // round numbers, about four of them
     const least = (high - low || 1) / 4;
@@ -139,5 +124,5 @@ const figures = (() => {
     byId("legend-high").textContent = number(limit, 2);
   }
 
-  return { data, byId, element, svg, number, signed, interval, definition, ticksOf, makeGrid, paintCell, hasValues, legend };
+  return { svg, number, signed, interval, ticksOf, makeGrid, paintCell, hasValues, legend };
 })();

@@ -1,5 +1,5 @@
 (() => {
-  const { data, byId, element, svg, number, interval, definition, ticksOf } = figures;
+  const { svg, number, interval, ticksOf } = figures;
   const { series, limit, layers, labels } = data;
   const { models, heads } = series;
   const MOST_LINES = 8;

@@ -1,19 +1,10 @@
-const data = JSON.parse(document.getElementById("data").textContent);
 const result = data.result;
-const byId = id => document.getElementById(id);
 
 const HEADS_AT_FIRST = 20;
 const MOST_IMPORTANT_NAMED = 40;
 const PAIRS_AT_A_TIME = 20;
 
 // ---- Small helpers
-
-function element(tag, className, ...children) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...children.filter(child => child !== null && child !== undefined));
-  return made;
-}
 
 function number(value, digits = 3) {
   if (value === null || value === undefined) return "–";
@@ -37,10 +28,6 @@ function plural(count, one, many) {
 // Tokens that break lines or cannot be seen are shown by a sign.
 function visible(text) {
   return text === "" ? "∅" : text.replace(/\r?\n|\r/g, "↵").replace(/\t/g, "⇥");
-}
-
-function definition(list, term, value, className) {
-  list.append(element("dt", "", term), element("dd", className ?? "", value));
 }
 
 const mean = numbers => numbers.length ? numbers.reduce((sum, value) => sum + value, 0) / numbers.length : null;
