@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using HeadPatching.Cli;
 using HeadPatching.Cli.Commands;
+using HeadPatching.Cli.Commands.Circuits;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Faults;
 

@@ -1,6 +1,9 @@
 using HeadPatching.Azure;
 using HeadPatching.Cli.Terminal;
+using HeadPatching.Core.Circuits;
+using HeadPatching.Core.Results;
 using HeadPatching.Reports;
+using HeadPatching.Reports.Circuits;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Models;
@@ -86,9 +89,15 @@ internal sealed class CommandedSweeps : IAsyncDisposable
         }
     }
 
-    /// <summary>Copies the files of one that completed.</summary>
-    /// <returns>The paths, results.json first.</returns>
-    public Task<IReadOnlyList<string>> TakeAsync(CommandedSweep sweep, CancellationToken cancellation) => sweep.Folder.TakeAsync(_store, cancellation);
+    /// <summary>Copies the files of one that completed, and writes what is made of its circuit beside them.</summary>
+    /// <returns>The result, and the paths, results.json first.</returns>
+    public async Task<(SweepResult Result, IReadOnlyList<string> Files)> TakeAsync(CommandedSweep sweep, CancellationToken cancellation)
+    {
+        IReadOnlyList<string> files = await sweep.Folder.TakeAsync(_store, cancellation);
+        await using FileStream results = File.OpenRead(files[0]);
+        SweepResult result = await ResultJson.ReadAsync(results, files[0], cancellation);
+        return (result, result.Circuit is ProofSheet sheet ? [.. files, .. sweep.Folder.Write(CircuitFiles.Of(sheet))] : files);
+    }
 
     /// <summary>Says why one did not complete.</summary>
     /// <returns>The exit code.</returns>

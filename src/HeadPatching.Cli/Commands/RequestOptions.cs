@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using HeadPatching.Cli.Commands.Circuits;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Sweeps.Plans;
@@ -25,6 +26,9 @@ internal sealed class RequestOptions
 
     /// <summary>Some, by their names in a request.</summary>
     public static RequestOptions Of(params string[] names) => new(names.Select(name => SweepOptions.Find(name)!));
+
+    /// <summary>Some, by their names in a request, with names of a command's own on the command line.</summary>
+    public static RequestOptions Of(IReadOnlyDictionary<string, string> flags) => new(flags.Select(flag => SweepOptions.Find(flag.Key)! with { Flag = flag.Value }));
 
     /// <summary>Whether an option was said, by its name in a request.</summary>
     public bool IsSaid(ParseResult parsed, string name) =>
@@ -52,6 +56,10 @@ internal sealed class RequestOptions
             {
                 reference = BuiltInDatasets.Find((string)value) is null ? DatasetCommand.ReadFile((string)value, option.Flag!) : null;
                 request = request with { Reference = reference is null ? ReferencePrompts.Of((string)value) : ReferencePrompts.Of(reference.Pairs) };
+            }
+            else if (option.Type is OptionType.NodeSets)
+            {
+                request = option.Set(request, NodeSetsFile.Read((string)value, option.Flag!));
             }
             else
             {

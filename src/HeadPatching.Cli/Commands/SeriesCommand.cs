@@ -81,9 +81,7 @@ internal static class SeriesCommand
                 return await CommandedSweeps.SayWhyAsync(status);
             }
 
-            string file = (await sweeps.TakeAsync(sweep, cancellation))[0];
-            await using FileStream stream = File.OpenRead(file);
-            SweepResult result = await ResultJson.ReadAsync(stream, file, cancellation);
+            SweepResult result = (await sweeps.TakeAsync(sweep, cancellation)).Result;
             results.Add((name, result with { Pairs = [] })); // of many models the pairs would be much
             reused += result.Timings.RunsReused ?? 0;
             total += result.Timings.Runs ?? 0;

@@ -72,15 +72,15 @@ internal static class SweepCommand
             Notes.Say(FormattableString.Invariant($"{status.Progress.TasksReused} of {status.Progress.TasksTotal} stored runs were there from an earlier sweep."));
         }
 
-        IReadOnlyList<string> files = await sweeps.TakeAsync(sweep, cancellation);
-        await using FileStream results = File.OpenRead(files[0]);
+        var (result, files) = await sweeps.TakeAsync(sweep, cancellation);
         if (json)
         {
+            await using FileStream results = File.OpenRead(files[0]);
             await JsonOutput.CopyAsync(results, cancellation);
         }
         else
         {
-            Show(await ResultJson.ReadAsync(results, files[0], cancellation), request.Top, files);
+            Show(result, request.Top, files);
         }
 
         return ExitCode.Done;
@@ -105,6 +105,17 @@ internal static class SweepCommand
             $"Clean metric {clean:G4}, corrupted {corrupted:G4} ({result.Metric}, mean of {result.Dataset.Pairs} pairs)"));
         AnsiConsole.WriteLine($"Effect = {result.Normalisation}");
         AnsiConsole.WriteLine();
+        if (result.PatchSets is not null)
+        {
+            AnsiConsole.Write(SetsTable.Of(result.PatchSets));
+        }
+
+        if (result.Circuit is not null)
+        {
+            ProofDisplay.Write(result.Circuit);
+            AnsiConsole.WriteLine();
+        }
+
         foreach (string file in files)
         {
             // Paths are not wrapped: they are for copying.

@@ -18,7 +18,7 @@ internal static class PlanDisplay
         PlanSize size = plan.Size;
         Console.WriteLine(FormattableString.Invariant(
             $"{plan.Model.Name}: {plan.Model.Layers} layers x {plan.Model.Heads} heads, {plan.Model.Dtype} on {plan.Model.Device}. {plan.Dataset}: {plan.PairCount} pairs in {size.Chunks} chunks."));
-        Console.WriteLine(FormattableString.Invariant($"Activities:      {plan.Activities}"));
+        Console.WriteLine(FormattableString.Invariant($"Activities:      {plan.Activities}{(size.RunsSets ? ", and those of the rounds in which sets of nodes are patched, each decided from the one before" : "")}"));
         Console.WriteLine(FormattableString.Invariant($"Stored runs:     {size.Runs}"));
         Console.WriteLine(FormattableString.Invariant($"Patched runs:    {size.PatchedRuns}"));
         Console.WriteLine(FormattableString.Invariant($"Operations:      {size.Flops / 1e9:F1} GFLOP, counted"));

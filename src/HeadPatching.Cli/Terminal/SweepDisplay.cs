@@ -42,7 +42,7 @@ internal static class SweepDisplay
             {
                 phase = status.Progress.Phase;
                 pace.At(status.Progress);
-                bar.Description = phase == SweepPhase.Planning ? "starting" : phase.NameOf();
+                bar.Description = phase == SweepPhase.Planning ? "starting" : phase.NameOf().Replace('-', ' ');
                 Show();
             }
 
@@ -83,7 +83,7 @@ internal static class SweepDisplay
             if (progress.Phase != phase || tenths != tenth)
             {
                 (phase, tenth) = (progress.Phase, tenths);
-                Notes.Say(progress.Phase == SweepPhase.Patching ? FormattableString.Invariant($"patching: {10 * tenths} %") : progress.Phase.NameOf());
+                Notes.Say(progress.Phase == SweepPhase.Patching ? FormattableString.Invariant($"patching: {10 * tenths} %") : progress.Phase.NameOf().Replace('-', ' '));
             }
         }
 

@@ -28,7 +28,15 @@ public sealed record ProofOptions
 
     /// <summary>How far from 1 the faithfulness of the circuit that is looked for may be, on the pairs that it is looked for on.</summary>
     public double Tolerance { get; init; } = 0.02;
+
+    /// <summary>A circuit that somebody names, to be proved instead of one that is looked for; its nodes are ranked. Null: one is looked for.</summary>
+    public IReadOnlyList<Node>? Circuit { get; init; }
 }
+
+/// <summary>Runs every set on every pair, the clean run with the set's nodes as they are in the corrupted one.</summary>
+/// <param name="pairs">The pairs.</param>
+/// <param name="sets">The sets.</param>
+public delegate PatchSetRuns RunSets(IReadOnlyList<TokenPair> pairs, IReadOnlyList<PatchSet> sets);
 
 /// <summary>
 /// Whether some heads together do the task: the model is run with clean prompts and everything outside the circuit as it is in the corrupted run
@@ -45,14 +53,25 @@ public sealed class CircuitProof
 
     private readonly IReadOnlyList<RankedNode> _ranking;
     private readonly ProofOptions _options;
-    private readonly Func<IReadOnlyList<TokenPair>, IReadOnlyList<PatchSet>, PatchSetRuns> _run;
+    private readonly RunSets _run;
 
-    private CircuitProof(IReadOnlyList<RankedNode> ranking, ProofOptions options, Func<IReadOnlyList<TokenPair>, IReadOnlyList<PatchSet>, PatchSetRuns> run)
+    private CircuitProof(IReadOnlyList<RankedNode> ranking, ProofOptions options, RunSets run)
     {
-        _ranking = ranking;
+        // The strongest first, whichever way it pulls; equals in the model's order.
+        _ranking = [.. ranking.OrderByDescending(one => Math.Abs(one.Effect)).ThenBy(one => one.Node.Layer).ThenBy(one => one.Node.Kind).ThenBy(one => one.Node.Head)];
         _options = options;
         _run = run;
     }
+
+    /// <summary>Looks for the circuit and proves it, with runs that somebody else makes or has made: the same runs, the same calls.</summary>
+    /// <param name="ranking">All nodes of which circuits are made; in any order.</param>
+    /// <param name="lookedAt">The pairs that the circuit is looked for on: those that ranked the nodes.</param>
+    /// <param name="heldOut">The pairs that it is proved on.</param>
+    /// <param name="options">How.</param>
+    /// <param name="run">Runs sets on pairs, corrupted into clean.</param>
+    public static ProofSheet Prove(
+        IReadOnlyList<RankedNode> ranking, IReadOnlyList<TokenPair> lookedAt, IReadOnlyList<TokenPair> heldOut, ProofOptions options, RunSets run) =>
+        new CircuitProof(ranking, options, run).Prove(lookedAt, heldOut);
 
     /// <summary>Looks for the circuit and proves it.</summary>
     /// <param name="model">The model.</param>
@@ -75,20 +94,14 @@ public sealed class CircuitProof
         IMetric metric,
         MemoryBudget budget,
         Action<long>? progress = null,
-        CancellationToken cancellation = default)
-    {
-        // The strongest first, whichever way it pulls; equals in the model's order.
-        RankedNode[] sorted = [.. ranking.OrderByDescending(one => Math.Abs(one.Effect)).ThenBy(one => one.Node.Layer).ThenBy(one => one.Node.Kind).ThenBy(one => one.Node.Head)];
-        var proof = new CircuitProof(
-            sorted, options, (pairs, sets) => PatchSets.Run(model, pairs, sets, Direction.Noise, metric, budget, progress, cancellation));
-        return proof.Prove(lookedAt, heldOut);
-    }
+        CancellationToken cancellation = default) =>
+        Prove(ranking, lookedAt, heldOut, options, (pairs, sets) => PatchSets.Run(model, pairs, sets, Direction.Noise, metric, budget, progress, cancellation));
 
     private ProofSheet Prove(IReadOnlyList<TokenPair> lookedAt, IReadOnlyList<TokenPair> heldOut)
     {
         int all = _ranking.Count;
         int[] sizes = [.. (_options.Sizes ?? [.. ProofOptions.DefaultShares.Select(share => Math.Max(1, (int)Math.Round(share * all)))]).Where(size => size <= all).Distinct().Order()];
-        Node[] circuit = Find(lookedAt, all <= MostSizesTried ? [.. Enumerable.Range(1, all)] : sizes);
+        Node[] circuit = _options.Circuit is { } given ? [.. given.OrderBy(node => Place(node))] : Find(lookedAt, all <= MostSizesTried ? [.. Enumerable.Range(1, all)] : sizes);
         var random = new Random(_options.Seed);
         var sets = new List<PatchSet>();
         int none = Add(OnlyClean([]));
@@ -116,8 +129,13 @@ public sealed class CircuitProof
                 Of(found.Circuit),
                 Of(found.Without),
                 Chance(found.Random),
-                _options.Tolerance),
+                _options.Tolerance)
+            {
+                WasGiven = _options.Circuit is not null,
+            },
         };
+
+        int Place(Node node) => Enumerable.Range(0, all).First(place => _ranking[place].Node == node);
 
         int Add(PatchSet set)
         {
@@ -178,25 +196,32 @@ public sealed class CircuitProof
             // Those that matter least go first, as many as can go together.
             double[] left = Faithfulness(pairs, [.. circuit.Select(node => circuit.Where(other => other != node).ToArray())]);
             int[] least = [.. Enumerable.Range(0, circuit.Length).Where(node => IsNear(left[node])).OrderBy(node => Math.Abs(1 - left[node])).ThenByDescending(node => node)];
-            int kept = circuit.Length;
-            for (int many = least.Length; many > 0 && kept == circuit.Length; many /= 2)
-            {
-                Node[] fewer = [.. circuit.Where((_, node) => !least.AsSpan(0, many).Contains(node))];
-                if (fewer.Length > 0 && IsNear(Faithfulness(pairs, [fewer])[0]))
-                {
-                    circuit = fewer;
-                }
-            }
-
-            if (circuit.Length == kept)
+            Node[][] fewer =
+            [
+                .. Halves(least.Length)
+                    .Select(many => circuit.Where((_, node) => !least.AsSpan(0, many).Contains(node)).ToArray())
+                    .Where(some => some.Length > 0),
+            ];
+            int fewest = fewer.Length == 0 ? -1 : Array.FindIndex(Faithfulness(pairs, fewer), IsNear);
+            if (fewest < 0)
             {
                 break;
             }
+
+            circuit = fewer[fewest];
         }
 
         return circuit;
 
         bool IsNear(double one) => Math.Abs(1 - one) <= _options.Tolerance;
+
+        static IEnumerable<int> Halves(int from)
+        {
+            for (int many = from; many > 0; many /= 2)
+            {
+                yield return many;
+            }
+        }
     }
 
     private double[] Faithfulness(IReadOnlyList<TokenPair> pairs, IReadOnlyList<Node[]> circuits)

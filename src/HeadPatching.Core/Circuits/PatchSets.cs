@@ -27,7 +27,7 @@ public static class PatchSets
     /// <param name="budget">How much memory it may take beside the weights.</param>
     /// <param name="progress">Told after each batch how many patched runs it made.</param>
     /// <param name="cancellation">Looked at before each step of a batch.</param>
-    /// <exception cref="InvalidInputException">The model has no such node, or a pair no such position.</exception>
+    /// <exception cref="InvalidInputException">The model has no such node, or a pair no such position; or a metric is not finite.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="InsufficientMemoryException">Not even one set on one pair fits into the device's memory.</exception>
     public static PatchSetRuns Run(
@@ -89,6 +89,11 @@ public static class PatchSets
                     PatchSet[] some = [.. patching[first..(first + batch.Count)].Select(set => sets[set])];
                     Tensor final = run.Final(some, batch.Tile, cancellation); // [sets, pairs, d_model]
                     values = [.. metric.Measure(model, final, measured).to(ScalarType.Float64).cpu().data<double>()];
+                }
+
+                if (Array.FindIndex(values, value => !double.IsFinite(value)) is >= 0 and int broken)
+                {
+                    throw FiniteNumbers.OfSet(chunk[broken % chunk.Count].Index, $"{sets[patching[first + (broken / chunk.Count)]]}");
                 }
 
                 for (int value = 0; value < values.Length; value++)

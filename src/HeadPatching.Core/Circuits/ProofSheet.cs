@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using HeadPatching.Core.Results.OverPairs;
 
 namespace HeadPatching.Core.Circuits;
@@ -81,6 +82,10 @@ public sealed record ProvedSize(int Nodes, double Share, PooledEffect Faithfulne
 public sealed record ProvedCircuit(
     IReadOnlyList<ProvedNode> Nodes, PooledEffect Faithfulness, PooledEffect Without, IReadOnlyList<double> Random, double Tolerance)
 {
+    /// <summary>Whether somebody named it; otherwise it was looked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool WasGiven { get; init; }
+
     /// <summary>The share of random circuits that are less faithful, 0 to 1; null where there are none.</summary>
     public double? Percentile => Random.PercentileOf(Faithfulness.Effect);
 }

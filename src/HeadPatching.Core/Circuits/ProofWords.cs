@@ -13,9 +13,13 @@ public static class ProofWords
         string nodes = circuit.Nodes.Count == 1 ? $"{circuit.Nodes[0].Node} alone, of {sheet.Ranking.Count} nodes, keeps" : $"{circuit.Nodes.Count} nodes of {sheet.Ranking.Count} keep";
         var said = new List<string>
         {
-            $"{nodes} {Share(circuit.Faithfulness)} of the behaviour, on {sheet.HeldOut} pairs{(sheet.IsHeldOut ? " that they were not chosen on" : "")}.",
+            $"{nodes} {Share(circuit.Faithfulness)} of the behaviour, on {sheet.HeldOut} pairs{(sheet.IsHeldOut && !circuit.WasGiven ? " that they were not chosen on" : "")}.",
         };
-        if (!sheet.IsHeldOut)
+        if (circuit.WasGiven)
+        {
+            said.Add("The circuit was given, not looked for: whether fewer nodes would do is not shown.");
+        }
+        else if (!sheet.IsHeldOut)
         {
             said.Add("Not shown: that it is so on other pairs. They were chosen on the same ones.");
         }
@@ -27,7 +31,7 @@ public static class ProofWords
 
         if (circuit.Nodes.Count == sheet.Ranking.Count)
         {
-            said.Add("Those are all the nodes that were ranked: no fewer come within the tolerance.");
+            said.Add(circuit.WasGiven ? "Those are all the nodes that were ranked." : "Those are all the nodes that were ranked: no fewer come within the tolerance.");
         }
         else if (circuit.Percentile is double percentile)
         {

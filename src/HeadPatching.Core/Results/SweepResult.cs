@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
@@ -140,6 +141,14 @@ public sealed record SweepResult
     /// by the threshold alone.
     /// </summary>
     public required IReadOnlyList<HeadResult> ImportantHeads { get; init; }
+
+    /// <summary>With patch sets: what each set of nodes, patched together, did.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<PatchedSet>? PatchSets { get; init; }
+
+    /// <summary>With a circuit: whether some of the nodes together do the task, and the proof of it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ProofSheet? Circuit { get; init; }
 
     /// <summary>The pairs that have no part in the effects over pairs; absent in results of versions before it.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

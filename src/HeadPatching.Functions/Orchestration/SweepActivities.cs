@@ -61,6 +61,14 @@ public sealed class SweepActivities
     [Function(ActivityNames.PatchHeads)]
     public Task<Served<WorkReport>> PatchAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.PatchHeads, input, stopping);
 
+    /// <summary>Decides which sets of nodes are patched next.</summary>
+    [Function(ActivityNames.PlanRound)]
+    public Task<Served<NextRound>> PlanRoundAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<NextRound>(ActivityNames.PlanRound, input, stopping);
+
+    /// <summary>Patches a part of a round's sets.</summary>
+    [Function(ActivityNames.PatchSets)]
+    public Task<Served<WorkReport>> PatchSetsAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.PatchSets, input, stopping);
+
     /// <summary>Attributes the metric of a group's clean runs to the parts of the model.</summary>
     [Function(ActivityNames.AttributeLogits)]
     public Task<Served<WorkReport>> AttributeAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.AttributeLogits, input, stopping);

@@ -37,6 +37,8 @@ internal static class OptionFields
             OptionType.Flag => $"<label class=\"check\"><input type=\"checkbox\" {named} data-type=\"flag\"> {Encoded(option.Label!)}</label>",
             OptionType.PathReceivers => $"{label}<input type=\"text\" {named} data-type=\"list\" spellcheck=\"false\" placeholder=\"{Encoded(option.NoneLabel!)}\" aria-describedby=\"{option.Name}-hint\">"
                 + $"<p class=\"hint\" id=\"{option.Name}-hint\">{Encoded(option.Help)}: <code>{Encoded(option.Type.Form)}</code></p>",
+            OptionType.NodeSets => $"{label}<input type=\"text\" {named} data-type=\"sets\" spellcheck=\"false\" placeholder=\"{Encoded(option.NoneLabel!)}\" aria-describedby=\"{option.Name}-hint\">"
+                + $"<p class=\"hint\" id=\"{option.Name}-hint\">{Encoded(option.Help)}</p>",
             OptionType.TokenWeights => $"{label}<input type=\"text\" {named} data-type=\"weights\" spellcheck=\"false\" placeholder=\"{Encoded(option.NoneLabel!)}\" aria-describedby=\"{option.Name}-hint\">"
                 + $"<p class=\"hint\" id=\"{option.Name}-hint\">{Encoded(option.Help)}</p>",
             OptionType.PatchPositions => $"{label}<div class=\"beside\"><select {named} data-type=\"positions\">"
@@ -46,7 +48,7 @@ internal static class OptionFields
                 + "<input type=\"text\" id=\"role\" name=\"role\" spellcheck=\"false\" placeholder=\"S2\" aria-label=\"Role that the pairs name\" hidden></div>",
             OptionType.PromptReference => $"{label}<select {named} data-type=\"word\"><option value=\"\">{Encoded(option.NoneLabel!)}</option>"
                 + string.Concat(BuiltInDatasets.All.Select(dataset => $"<option value=\"{dataset.Name}\">{dataset.Name}</option>")) + "</select>",
-            OptionType.ShortText => $"{label}<input type=\"text\" {named} data-type=\"text\" spellcheck=\"false\"{value}>",
+            OptionType.ShortText => $"{label}<input type=\"text\" {named} data-type=\"text\" spellcheck=\"false\"{value}{(option.NoneLabel is string none ? $" placeholder=\"{Encoded(none)}\"" : "")}>",
             _ => throw new InvalidOperationException($"The form has no field for an option such as {option.Name}."),
         };
     }

@@ -101,7 +101,8 @@ internal sealed class SweepRequestReader
         OptionType.Number => Number(value, option.Name),
         OptionType.Flag => Flag(value, option.Name),
         OptionType.ShortText text => Text(value, option.Name, text.Most ?? _limits.ShortTextCharacters),
-        OptionType.Indices => Indices(value, option.Name),
+        OptionType.Indices { Most: var most, Named: var named } => Indices(value, option.Name, most ?? _limits.Pairs, named),
+        OptionType.NodeSets => NodeSets(value, option.Name),
         OptionType.PathReceivers => Receivers(value, option.Name),
         OptionType.TokenWeights => OptionType.TokenWeights.Read(value, message => _faults.Add(FaultKinds.Malformed, option.Name, message)),
         OptionType.PatchPositions => PositionsOf(value, option.Name),
@@ -301,8 +302,12 @@ internal sealed class SweepRequestReader
         }
     }
 
-    private int[]? Indices(JsonElement value, string path) =>
-        IsArray(value, path, _limits.Pairs, "indices") ? [.. WholeNumbers(value, path)] : null;
+    private int[]? Indices(JsonElement value, string path, int most, string named) =>
+        IsArray(value, path, most, named) ? [.. WholeNumbers(value, path)] : null;
+
+    private string[]? NodeSets(JsonElement value, string path) => IsArray(value, path, OptionType.NodeSets.Most, "sets")
+        ? [.. value.EnumerateArray().Select((set, index) => Text(set, $"{path}[{index}]", OptionType.NodeSets.LongestSet) ?? "")]
+        : null;
 
     private Receiver[] Receivers(JsonElement value, string path)
     {

@@ -8,6 +8,10 @@ namespace HeadPatching.Sweeps.Activities;
 /// <param name="Part">The part of its plan.</param>
 public sealed record ActivityInput(string SweepId, int Part = 0)
 {
+    /// <summary>Of sets of nodes: the round that the part is of.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int Round { get; init; }
+
     /// <summary>For assembling: what the activities before it did.</summary>
     public WorkReport? Done { get; init; }
 
@@ -61,6 +65,9 @@ public sealed record AssembleReport(SweepSummary? Summary, IReadOnlyList<int> Mi
 {
     /// <summary>Groups of chunks whose direct logit attribution is not there: their activations were, from a sweep of another metric.</summary>
     public IReadOnlyList<int> MissingAttributions { get; init; } = [];
+
+    /// <summary>Whether what the rounds of sets came to is not there.</summary>
+    public bool WantsSets { get; init; }
 
     /// <summary>Whether all is there but the attention patterns that the report shows.</summary>
     public bool WantsPatterns { get; init; }

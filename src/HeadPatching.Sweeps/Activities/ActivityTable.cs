@@ -1,5 +1,6 @@
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
+using HeadPatching.Sweeps.Activities.Sets;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
@@ -28,6 +29,12 @@ public static class ActivityNames
     /// <summary>Runs the patches of a part; gives a <see cref="WorkReport"/>.</summary>
     public const string PatchHeads = nameof(PatchHeads);
 
+    /// <summary>Decides which sets of nodes are patched next, or puts together what they came to; gives a <see cref="NextRound"/>.</summary>
+    public const string PlanRound = nameof(PlanRound);
+
+    /// <summary>Patches a part of a round's sets; gives a <see cref="WorkReport"/>.</summary>
+    public const string PatchSets = nameof(PatchSets);
+
     /// <summary>Attributes the metric of a group's clean runs to the parts of the model, where that was not done when they were run; gives a <see cref="WorkReport"/>.</summary>
     public const string AttributeLogits = nameof(AttributeLogits);
 
@@ -54,7 +61,8 @@ public sealed class ActivityTable
         var plans = new StoredPlans(store, catalog);
         var work = new SweepWork(store, plans, models, store.IsRemote ? new TensorCache() : null);
         Patterns = new SweepPatterns(store, plans, models);
-        var assemble = new AssembleSweep(store, plans, work, reports, time);
+        var sets = new SetWork(store, plans, models, work);
+        var assemble = new AssembleSweep(store, plans, work, sets, reports, time);
         _byName = new()
         {
             [ActivityNames.PlanSweep] = async (input, _, cancel) => (await plans.HeaderAsync(input.SweepId, cancel)).Size,
@@ -63,6 +71,8 @@ public sealed class ActivityTable
             [ActivityNames.EstimateEffects] = async (input, progress, cancel) => await work.EstimateAsync(input, progress, cancel),
             [ActivityNames.ScreenHeads] = async (input, _, cancel) => (await work.ScreenAsync(input.SweepId, await plans.HeaderAsync(input.SweepId, cancel), cancel)).ByLayer.Count,
             [ActivityNames.PatchHeads] = async (input, progress, cancel) => await work.PatchAsync(input, progress, cancel),
+            [ActivityNames.PlanRound] = async (input, _, cancel) => await sets.NextAsync(input.SweepId, cancel),
+            [ActivityNames.PatchSets] = async (input, _, cancel) => await sets.PatchAsync(input, cancel),
             [ActivityNames.AttributeLogits] = async (input, _, cancel) => await work.AttributeAsync(input, cancel),
             [ActivityNames.ReadPatterns] = async (input, _, cancel) =>
             {

@@ -1,9 +1,9 @@
 using System.Reflection;
-using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Patterns;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
+using HeadPatching.Sweeps.Activities.Sets;
 using HeadPatching.Sweeps.Engine.Stored;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Requests;
@@ -17,14 +17,16 @@ public sealed class AssembleSweep
     private readonly IArtifactStore _store;
     private readonly StoredPlans _plans;
     private readonly SweepWork _work;
+    private readonly SetWork _sets;
     private readonly IReadOnlyList<ResultFile> _reports;
     private readonly TimeProvider _time;
 
-    internal AssembleSweep(IArtifactStore store, StoredPlans plans, SweepWork work, IReadOnlyList<ResultFile> reports, TimeProvider time)
+    internal AssembleSweep(IArtifactStore store, StoredPlans plans, SweepWork work, SetWork sets, IReadOnlyList<ResultFile> reports, TimeProvider time)
     {
         _store = store;
         _plans = plans;
         _work = work;
+        _sets = sets;
         _reports = reports;
         _time = time;
     }
@@ -51,7 +53,7 @@ public sealed class AssembleSweep
         {
             SweepPlan plan = await _plans.HeaderAsync(input.SweepId, cancellationToken);
             var traffic = new Traffic();
-            StoredRuns runs = await RunsAsync(input.SweepId, plan, traffic, cancellationToken);
+            StoredRuns runs = await _work.StoredRunsAsync(input.SweepId, plan, traffic, attributed: true, cancellationToken);
             try
             {
                 result = await _store.ReadDerivedJsonAsync<SweepResult>(assembled, cancellationToken);
@@ -63,7 +65,13 @@ public sealed class AssembleSweep
                         return Missing(overview);
                     }
 
-                    result = await AssembleAsync(input, plan, runs, overview, traffic, cancellationToken);
+                    SetFindings? sets = plan.Request.RunsSets() ? await _sets.FindingsAsync(input.SweepId, cancellationToken) : new SetFindings(null, null);
+                    if (sets is null)
+                    {
+                        return new AssembleReport(null, [], []) { WantsSets = true };
+                    }
+
+                    result = (await AssembleAsync(input, plan, runs, overview, traffic, cancellationToken)) with { PatchSets = sets.PatchSets, Circuit = sets.Circuit };
                 }
 
                 IReadOnlyList<PairPatterns>? patterns = missing.Exists(file => file.ShowsPatterns) && SweepPatterns.AreShown(result)
@@ -101,16 +109,6 @@ public sealed class AssembleSweep
 
     private static AssembleReport Missing(RunsOverview overview) =>
         new(null, [.. overview.MissingEstimates], [.. overview.MissingRuns]) { MissingAttributions = [.. overview.MissingAttributions] };
-
-    private async Task<StoredRuns> RunsAsync(string sweepId, SweepPlan plan, Traffic traffic, CancellationToken cancellationToken) => new(
-        _store,
-        _plans,
-        sweepId,
-        plan,
-        plan.Request.Method == Method.Exact ? null : plan.EstimateWork(),
-        plan.Request.Method == Method.Attribution ? null : await _work.ExactWorkAsync(plan, sweepId, cancellationToken),
-        traffic,
-        attributed: true);
 
     private async Task<SweepResult> AssembleAsync(
         ActivityInput input, SweepPlan plan, StoredRuns runs, RunsOverview overview, Traffic traffic, CancellationToken cancellationToken)

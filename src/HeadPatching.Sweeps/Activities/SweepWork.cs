@@ -70,6 +70,17 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         return await RunAsync(input.SweepId, plan, part, await ExactWorkAsync(plan, input.SweepId, cancellationToken), progress, cancellationToken);
     }
 
+    /// <summary>The runs of a sweep in the store.</summary>
+    public async Task<StoredRuns> StoredRunsAsync(string sweepId, SweepPlan plan, Traffic traffic, bool attributed, CancellationToken cancellationToken) => new(
+        store,
+        plans,
+        sweepId,
+        plan,
+        plan.Request.Method == Method.Exact ? null : plan.EstimateWork(),
+        plan.Request.Method == Method.Attribution ? null : await ExactWorkAsync(plan, sweepId, cancellationToken),
+        traffic,
+        attributed);
+
     /// <summary>The patched runs of a sweep: of the heads that the estimate chooses, where there is one.</summary>
     public async Task<ChunkWork> ExactWorkAsync(SweepPlan plan, string sweepId, CancellationToken cancellationToken)
     {

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using HeadPatching.Core.Patching.Patterns;
+using HeadPatching.Core.Prompts;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Requests;
@@ -41,6 +42,28 @@ public sealed class StoredPlans
     /// <summary>One part of a sweep's plan.</summary>
     public async Task<PlannedPart> PartAsync(string sweepId, int part, CancellationToken cancellationToken) =>
         await _store.ReadDerivedJsonAsync<PlannedPart>(SweepArtifacts.Part(sweepId, part), cancellationToken) ?? (await PlanAgainAsync(sweepId, cancellationToken)).Parts[part];
+
+    /// <summary>A round of a sweep's sets; null where it has not come to it, or what was there is torn.</summary>
+    public Task<SetRound?> RoundAsync(string sweepId, int round, CancellationToken cancellationToken) =>
+        _store.ReadDerivedJsonAsync<SetRound>(SweepArtifacts.Round(sweepId, round), cancellationToken);
+
+    /// <summary>All pairs of a sweep, in the order of its result.</summary>
+    public async Task<IReadOnlyList<TokenPair>> PairsAsync(string sweepId, SweepPlan plan, CancellationToken cancellationToken)
+    {
+        var pairs = new TokenPair[plan.PairCount];
+        for (int group = 0; group < plan.Size.Groups; group++)
+        {
+            foreach (PlannedChunk chunk in (await PartAsync(sweepId, group, cancellationToken)).Chunks)
+            {
+                foreach (var (pair, place) in chunk.Pairs.Zip(chunk.Places))
+                {
+                    pairs[place] = pair;
+                }
+            }
+        }
+
+        return pairs;
+    }
 
     /// <summary>The texts of a sweep's tokens; null where its model has no tokenizer.</summary>
     public async Task<IReadOnlyDictionary<int, string>?> TokenTextsAsync(string sweepId, CancellationToken cancellationToken)
@@ -87,6 +110,14 @@ public sealed class StoredPlans
             foreach (HeadPattern pattern in shown.Heads)
             {
                 yield return SweepArtifacts.Pattern(WorkKeys.Pattern(plan.Source, shown.Pair, pattern.Layer, pattern.Head));
+            }
+        }
+
+        for (int round = 0; plan.Request.RunsSets() && await RoundAsync(sweepId, round, cancellationToken) is SetRound sets; round++)
+        {
+            foreach (SetRoundPart part in sets.Parts)
+            {
+                yield return SweepArtifacts.Runs(part.Key(sets, plan));
             }
         }
 

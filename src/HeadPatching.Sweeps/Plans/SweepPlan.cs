@@ -69,6 +69,9 @@ public sealed record SweepPlan(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<TokenWeight>? TokenWeights { get; init; }
 
+    /// <summary>Seconds that a run with a set of nodes patched takes on one worker at the most, on a pair of mean length, estimated as <see cref="PlanSize.Seconds"/>; 0 where no sets are run.</summary>
+    public double SecondsOfRun { get; init; }
+
     /// <summary>What is measured.</summary>
     public PlannedMetric Metric() => new(Request.Measured(), TokenWeights);
 
@@ -135,7 +138,10 @@ public sealed record PlanSize(
     double Seconds,
     long MemoryBytes)
 {
-    /// <summary>Activities of the sweep: those of every wave, and planning and assembling. Of heads there is one more, which reads the report's patterns.</summary>
+    /// <summary>Whether sets of nodes are patched then, in rounds that nobody can count before.</summary>
+    public bool RunsSets { get; init; }
+
+    /// <summary>Activities of the sweep: those of every wave, and planning and assembling; not those of rounds of sets. Of heads there is one more, which reads the report's patterns.</summary>
     [JsonIgnore]
     public int Activities => 2
         + (Parts > Groups ? Groups : 0)

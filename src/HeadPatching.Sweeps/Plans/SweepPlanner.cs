@@ -1,4 +1,5 @@
 using System.Globalization;
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
@@ -40,6 +41,7 @@ public static class SweepPlanner
         IReadOnlyList<TokenPair> pairs = tokenized.Pairs;
         CheckPositions(request.Positions, pairs, places);
         CheckPatch(request, model.Config, places);
+        CheckSets(request, model.Config, pairs, places);
         IReadOnlyList<TokenPair>? references = References(request, pairs, prompts, tokenizer, places, cancellationToken);
         AblationPlan? ablation = AblationPlan.Of(pairs, request.PatchOptions() with { References = references });
         if (ablation?.Faults(places.Option("ablation")) is { Count: > 0 } faults)
@@ -67,13 +69,16 @@ public static class SweepPlanner
             source,
             pairs.Count,
             pairsKey,
-            size)
+            size with { RunsSets = request.RunsSets() })
         {
             References = references,
             TokenWeights = metric.Weights,
             ReferenceTitle = request.Reference?.Title,
             SumCount = ablation?.SumCount ?? 0,
             SummedReferences = ablation?.SummedReferences,
+            SecondsOfRun = request.RunsSets()
+                ? Cost.OfCaching(model.Config, 1, (int)Math.Ceiling(pairs.Average(pair => pair.Length)), start: 0) / 2 / DeviceRates.OfThisHost().Of(source, model.Config)
+                : 0,
             AblationWarnings = [.. ablation?.Warnings() ?? []],
             LeftOutCount = tokenized.LeftOutCount,
             LeftOut = tokenized.LeftOut,
@@ -97,6 +102,8 @@ public static class SweepPlanner
         }
 
         faults.AddRange(SweepOptions.All.SelectMany(option => option.Faults(request, places)));
+        _ = Sets(request, places, faults);
+        _ = GivenCircuit(request, places, faults);
         if (faults.Count > 0)
         {
             throw new InvalidInputException(faults);
@@ -148,6 +155,89 @@ public static class SweepPlanner
             .Make(new DatasetInput(config, tokenizer, count, request.Seed, where) { Templates = templates.Length == 0 ? null : templates });
         return PairTokenizer.Tokenize(
             pairs, config, tokenizer, null, reference.Pairs is null ? PairTokenizer.PathUnder(reference.Dataset!) : places.ReferencePair, where, cancellationToken);
+    }
+
+    /// <summary>The sets of nodes that a request names, each with the place of its text; what is wrong with one is added to the faults.</summary>
+    private static List<(PatchSet Set, string Where)> Sets(SweepRequest request, FaultPlaces places, List<Fault> faults) =>
+    [
+        .. (request.PatchSets ?? []).Select((text, index) =>
+        {
+            string where = $"{places.Option("patchSets")}[{index}]";
+            if (text.Length > OptionType.NodeSets.LongestSet)
+            {
+                faults.Add(new Fault(FaultKinds.TooLarge, where, $"A set has {OptionType.NodeSets.LongestSet} characters at the most; it has {text.Length}."));
+                return (PatchSet.Of([]), where);
+            }
+
+            return (PatchSet.Parse(text, where, faults), where);
+        }),
+    ];
+
+    private static PatchSet? GivenCircuit(SweepRequest request, FaultPlaces places, List<Fault> faults)
+    {
+        if (request.CircuitGiven is not string text)
+        {
+            return null;
+        }
+
+        string where = places.Option("circuitGiven");
+        int before = faults.Count;
+        PatchSet given = PatchSet.Parse(text, where, faults);
+        if (faults.Count > before)
+        {
+            return null;
+        }
+
+        if (given.Nodes.Count == 0 || given.Nodes.DistinctBy(patched => patched.Node).Count() < given.Nodes.Count)
+        {
+            faults.Add(new Fault(FaultKinds.InvalidOption, where, given.Nodes.Count == 0 ? "There is no node in it." : "A node is there twice."));
+        }
+
+        foreach (PatchedNode patched in given.Nodes)
+        {
+            if (patched.Positions != Positions.All)
+            {
+                faults.Add(new Fault(FaultKinds.InvalidOption, where, $"{patched}: a circuit's nodes are whole. Leave the position out."));
+            }
+            else if (patched.Node.Kind == NodeKind.Embedding || (patched.Node.Kind == NodeKind.Mlp && request.Circuit == CircuitOf.Heads))
+            {
+                faults.Add(new Fault(
+                    FaultKinds.InvalidOption,
+                    where,
+                    patched.Node.Kind == NodeKind.Mlp
+                        ? $"{patched.Node}: this circuit is made of heads, and MLPs are left to themselves. Make it of {CircuitOf.HeadsAndMlps.NameOf()}, or leave the MLP out."
+                        : "embed: the embedding is always as it is. Leave it out."));
+            }
+        }
+
+        return given;
+    }
+
+    private static void CheckSets(SweepRequest request, ModelConfig config, IReadOnlyList<TokenPair> pairs, FaultPlaces places)
+    {
+        var faults = new List<Fault>();
+        foreach (var (set, where) in Sets(request, places, faults))
+        {
+            faults.AddRange(set.Faults(config, pairs, where));
+        }
+
+        faults.AddRange(GivenCircuit(request, places, faults)?.Faults(config, pairs, places.Option("circuitGiven")) ?? []);
+        int nodes = config.Layers * (config.Heads + (request.Circuit == CircuitOf.HeadsAndMlps ? 1 : 0));
+        if (request.CircuitSizes?.FirstOrDefault(size => size > nodes) is int larger and > 0)
+        {
+            faults.Add(new Fault(FaultKinds.OutOfRange, places.Option("circuitSizes"), $"There are {nodes} nodes to make circuits of, so none of {larger}."));
+        }
+
+        if (request.RunsSets() && pairs.Count > SetRounds.MostPairs)
+        {
+            faults.Add(new Fault(
+                FaultKinds.TooLarge, places.Option(request.Circuit is null ? "patchSets" : "circuit"), $"Sets of nodes are run on up to {SetRounds.MostPairs} pairs; these are {pairs.Count}. Choose some (count, pairIndices)."));
+        }
+
+        if (faults.Count > 0)
+        {
+            throw new InvalidInputException(faults);
+        }
     }
 
     /// <summary>The memory budget of a request.</summary>

@@ -49,6 +49,17 @@ public static class WorkKeys
         return Hash(text);
     }
 
+    /// <summary>The key of the runs of sets of nodes on some pairs.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="pairs">The pairs, in order.</param>
+    /// <param name="sets">The sets, in order.</param>
+    /// <param name="direction">Which run is patched.</param>
+    /// <param name="metric">What is measured.</param>
+    public static string Sets(ModelSource model, IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction, PlannedMetric metric) =>
+        Hash(new StringBuilder()
+            .Append(CultureInfo.InvariantCulture, $"sets\n{Numerics.Version}\n{Of(model)}\n{Pairs(pairs)}\n{direction} {metric.Text()}\n")
+            .AppendJoin('\n', sets));
+
     /// <summary>The key of the direct logit attribution of a chunk.</summary>
     /// <param name="activations">The key of the chunk's activations.</param>
     /// <param name="pairs">The chunk, in order.</param>

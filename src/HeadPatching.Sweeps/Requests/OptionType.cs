@@ -152,9 +152,43 @@ public abstract record OptionType
         public override object? Parse(string text, Action<string> fault) => text;
     }
 
-    /// <summary>Indices.</summary>
-    public sealed record Indices : OptionType
+    /// <summary>Sets of nodes; on the command line with semicolons between them, or a file with one a line.</summary>
+    public sealed record NodeSets : OptionType
     {
+        /// <summary>More sets than this are no question that somebody asks.</summary>
+        public const int Most = 10_000;
+
+        /// <summary>The most characters of a set.</summary>
+        public const int LongestSet = 20_000;
+
+        /// <inheritdoc/>
+        public override string Form => "L9H6,L9H9;M8|FILE";
+
+        /// <summary>A file is read by who asks for it.</summary>
+        public override object? Parse(string text, Action<string> fault) => text;
+
+        /// <inheritdoc/>
+        public override string? FaultOf(object value) => ((IReadOnlyList<string>)value).Count is 0 or > Most ? $"There are 1 to {Most} sets." : null;
+
+        /// <inheritdoc/>
+        public override string Text(object value) => string.Join(';', (IReadOnlyList<string>)value);
+    }
+
+    /// <summary>Whole numbers in a list.</summary>
+    /// <param name="Least">The least that each may be.</param>
+    /// <param name="Most">The most that there may be; null: as many as pairs.</param>
+    /// <param name="Named">What one is called in a message.</param>
+    public sealed record Indices(int Least = int.MinValue, int? Most = null, string Named = "indices") : OptionType
+    {
+        /// <inheritdoc/>
+        public override string? FaultOf(object value)
+        {
+            var numbers = (IReadOnlyList<int>)value;
+            return Most is int most && numbers.Count > most ? $"There are {numbers.Count} {Named}; at most {most} are allowed."
+                : numbers.Any(number => number < Least) ? string.Create(CultureInfo.InvariantCulture, $"The {Named} are {Least} at the least.")
+                : null;
+        }
+
         /// <inheritdoc/>
         public override string Form => "0,2";
 
@@ -170,7 +204,7 @@ public abstract record OptionType
                 }
                 else
                 {
-                    fault($"'{part}' is not a whole number. Give indices with commas between them, such as 0,2.");
+                    fault($"'{part}' is not a whole number. Give {Named} with commas between them, such as 0,2.");
                 }
             }
 

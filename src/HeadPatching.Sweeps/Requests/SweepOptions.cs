@@ -1,3 +1,4 @@
+using System.Globalization;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
@@ -15,6 +16,7 @@ namespace HeadPatching.Sweeps.Requests;
 public static class SweepOptions
 {
     private const int LongestName = 255; // what a file's name may have
+    private const int MostSizes = 100;   // of circuits
 
     private static readonly string[] Generated = [.. BuiltInDatasets.All.Where(dataset => dataset.IsGenerated).Select(dataset => dataset.Name)];
 
@@ -182,6 +184,68 @@ public static class SweepOptions
             ShownWhen = "receivers",
             Rules = [r => !r.FreezeMlps || r.Receivers is not null ? null : "Only paths can have their MLPs frozen: name receivers, or leave it out."],
         },
+        Of<IReadOnlyList<string>?>("patchSets", new OptionType.NodeSets(),
+            "Sets of nodes that are patched together, beside the heads one at a time: heads, MLPs (M8), the embedding (embed), each with @ and a position or a role where it is not patched everywhere",
+            r => r.PatchSets, (r, value) => r with { PatchSets = value }) with
+        {
+            Flag = "--patch-set",
+            Place = FormPlace.Advanced,
+            Label = "Sets of nodes patched together",
+            NoneLabel = "L9H6,L9H9; M8",
+            Rules = [r => r.PatchSets is null || r.Ablation is null ? null : "A set takes what its nodes are in the other run, an ablation puts in something else. Leave one of the two out."],
+        },
+        ChoiceOrNone("circuit", OptionType.Words.Of<CircuitOf>(of => of == CircuitOf.Heads ? "of heads" : "of heads and MLPs"),
+            "When the heads are ranked, find the fewest nodes that do the task together, and prove it on pairs they were not chosen on",
+            r => r.Circuit, (r, value) => r with { Circuit = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Find the circuit",
+            NoneLabel = "no",
+            Rules =
+            [
+                r => r.Circuit is null || (r.Patch == Patch.Z && r.Positions == Positions.All && r.Ablation is null && r.Receivers is null)
+                    ? null
+                    : "A circuit is made of heads that are ranked by a sweep of z at all positions, without ablation and receivers. Leave those out, or the circuit.",
+            ],
+        },
+        OfCircuit(Text("circuitGiven", "L9H6,L9H9", "With a circuit: prove these nodes, instead of looking for some", r => r.CircuitGiven, (r, value) => r with { CircuitGiven = value }) with
+        {
+            Type = new OptionType.ShortText("L9H6,L9H9", OptionType.NodeSets.LongestSet),
+            Place = FormPlace.Advanced,
+            Label = "Nodes to prove",
+            NoneLabel = "those that are found",
+            ShownWhen = "circuit",
+        }),
+        OfCircuit(Of<IReadOnlyList<int>?>("circuitSizes", new OptionType.Indices(1, MostSizes, "sizes"),
+            "With a circuit: the sizes at which circuits are measured, in nodes", r => r.CircuitSizes, (r, value) => r with { CircuitSizes = value }) with
+        {
+            DefaultText = "0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50 and 100 % of all nodes",
+        }),
+        OfCircuit(WholeOrNone("circuitRandom", new(0, 10_000), "With a circuit: random circuits of each size to hold it against", r => r.CircuitRandom, (r, value) => r with { CircuitRandom = value }) with
+        {
+            DefaultText = $"{SweepRequest.DefaultProof.Random}",
+            Place = FormPlace.Advanced,
+            Label = "Random circuits of each size",
+            ShownWhen = "circuit",
+        }),
+        OfCircuit(Of<double?>("circuitHoldout", new OptionType.Number(0), "With a circuit: the share of pairs that it is proved on and not looked for on; 0: all are both", r => r.CircuitHoldout, (r, value) => r with { CircuitHoldout = value }) with
+        {
+            DefaultText = string.Create(CultureInfo.InvariantCulture, $"{SweepRequest.DefaultHoldout}"),
+            Place = FormPlace.Advanced,
+            Label = "Share of pairs held out",
+            ShownWhen = "circuit",
+        }, r => r.CircuitHoldout is null or < 1 ? null : "The share of pairs that are held out is from 0 to less than 1."),
+        OfCircuit(Of<double?>("circuitTolerance", new OptionType.Number(0), "With a circuit: how far from 1 the faithfulness of the one that is looked for may be", r => r.CircuitTolerance, (r, value) => r with { CircuitTolerance = value }) with
+        {
+            DefaultText = string.Create(CultureInfo.InvariantCulture, $"{SweepRequest.DefaultProof.Tolerance}"),
+            Place = FormPlace.Advanced,
+            Label = "Faithfulness within",
+            ShownWhen = "circuit",
+        }),
+        OfCircuit(WholeOrNone("circuitSeed", new(), "With a circuit: seed of the random circuits, and of which pairs are held out", r => r.CircuitSeed, (r, value) => r with { CircuitSeed = value }) with
+        {
+            DefaultText = "seed",
+        }),
         Word("dtype", Dtypes.Names, "The type to compute in", r => r.Dtype, (r, value) => r with { Dtype = value }) with
         {
             Place = FormPlace.Options,
@@ -244,6 +308,12 @@ public static class SweepOptions
         Method.Attribution => "estimate all from one gradient",
         Method.Screen => "estimate all, run the strongest",
         _ => null,
+    };
+
+    /// <summary>An option that goes with a circuit alone.</summary>
+    private static SweepOption OfCircuit(SweepOption option, params Func<SweepRequest, string?>[] rules) => option with
+    {
+        Rules = [r => option.Get(r) is null || r.Circuit is not null ? null : "Only a circuit takes it: say what circuits are made of with circuit, or leave it out.", .. rules],
     };
 
     private static SweepOption Of<T>(string name, OptionType type, string help, Func<SweepRequest, T> get, Func<SweepRequest, T, SweepRequest> set) => new()

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
@@ -10,6 +11,11 @@ namespace HeadPatching.Sweeps.Requests;
 /// <summary>What a sweep is asked to do: the body of POST /api/sweeps, and what the command line's options become.</summary>
 public sealed record SweepRequest
 {
+    /// <summary>The share of pairs that are held out where nothing else is said.</summary>
+    internal const double DefaultHoldout = 0.3;
+
+    internal static ProofOptions DefaultProof { get; } = new();
+
     /// <summary>The model's name as the host knows it (<c>ioi-demo</c>), or on the command line a folder. Default: the demo model.</summary>
     public string Model { get; init; } = "ioi-demo";
 
@@ -75,6 +81,38 @@ public sealed record SweepRequest
     /// <summary>With receivers: whether MLPs stay as they are in the run that is patched; otherwise they are recomputed.</summary>
     public bool FreezeMlps { get; init; }
 
+    /// <summary>Sets of nodes to be patched together, beside the heads one at a time, such as <c>L9H6,L9H9,M8</c>; null: none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? PatchSets { get; init; }
+
+    /// <summary>Whether the fewest nodes that do the task together are looked for when the heads are ranked, and proved; null: no.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public CircuitOf? Circuit { get; init; }
+
+    /// <summary>With a circuit: these nodes are proved, instead of such as are looked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? CircuitGiven { get; init; }
+
+    /// <summary>With a circuit: the sizes at which circuits are measured, in nodes; null: MIB's ten shares of all nodes.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<int>? CircuitSizes { get; init; }
+
+    /// <summary>With a circuit: random circuits of each size. Default: 100.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? CircuitRandom { get; init; }
+
+    /// <summary>With a circuit: the share of pairs that it is proved on and not looked for on. Default: 0.3.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? CircuitHoldout { get; init; }
+
+    /// <summary>With a circuit: how far from 1 the faithfulness of the one that is looked for may be. Default: 0.02.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? CircuitTolerance { get; init; }
+
+    /// <summary>With a circuit: of the random circuits, and of which pairs are held out. Default: the sweep's seed.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? CircuitSeed { get; init; }
+
     /// <summary>Where.</summary>
     public Positions Positions { get; init; } = Positions.All;
 
@@ -130,6 +168,19 @@ public sealed record SweepRequest
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate; null otherwise.</summary>
     public int? HeadsRunAfterScreen() => Method == Method.Screen ? ScreenTop ?? 10 : null;
 
+    /// <summary>Whether sets of nodes are patched after the heads.</summary>
+    public bool RunsSets() => PatchSets is not null || Circuit is not null;
+
+    /// <summary>With a circuit, how it is looked for and proved; null otherwise.</summary>
+    public ProofOptions? ProofOptions() => Circuit is null ? null : new ProofOptions
+    {
+        Sizes = CircuitSizes,
+        Random = CircuitRandom ?? DefaultProof.Random,
+        Seed = CircuitSeed ?? Seed,
+        Tolerance = CircuitTolerance ?? DefaultProof.Tolerance,
+        Circuit = CircuitGiven is null ? null : [.. PatchSet.Parse(CircuitGiven, "circuitGiven", []).Nodes.Select(patched => patched.Node)],
+    };
+
     /// <summary>What is measured.</summary>
     public Metric Measured() => Metric ?? (TokenWeights is null ? Core.Metrics.Metric.LogitDifference : Core.Metrics.Metric.TokenWeights);
 
@@ -138,4 +189,14 @@ public sealed record SweepRequest
 
     /// <summary>Which run is patched.</summary>
     public Direction RunPatched() => Direction ?? (Ablation is null ? Core.Patching.Direction.Denoise : Core.Patching.Direction.Noise);
+}
+
+/// <summary>The nodes that circuits are made of.</summary>
+public enum CircuitOf
+{
+    /// <summary>Heads; MLPs are left to themselves.</summary>
+    Heads,
+
+    /// <summary>Heads and MLPs.</summary>
+    HeadsAndMlps,
 }

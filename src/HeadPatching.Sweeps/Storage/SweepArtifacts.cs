@@ -57,6 +57,15 @@ public static class SweepArtifacts
     /// <summary>The heads to run after the estimate, with the method <c>screen</c>.</summary>
     public static string Screen(string sweepId) => $"{Folder(sweepId)}/screen.json";
 
+    /// <summary>A round of sets of nodes that are patched together.</summary>
+    public static string Round(string sweepId, int round) => string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/rounds/{round:D3}.json");
+
+    /// <summary>The heads as they are ranked for a circuit.</summary>
+    public static string Ranking(string sweepId) => $"{Folder(sweepId)}/ranking.json";
+
+    /// <summary>What the rounds of sets came to.</summary>
+    public static string SetFindings(string sweepId) => $"{Folder(sweepId)}/sets.json";
+
     /// <summary>What a list shows of the result.</summary>
     public static string Digest(string sweepId) => $"{Folder(sweepId)}/digest.json";
 

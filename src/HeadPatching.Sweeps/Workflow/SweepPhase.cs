@@ -15,6 +15,9 @@ public enum SweepPhase
     /// <summary>Patching heads.</summary>
     Patching,
 
+    /// <summary>Patching sets of nodes together, in rounds: those that were asked for, and those that a circuit is looked for and proved with.</summary>
+    PatchingSets,
+
     /// <summary>Putting the result together.</summary>
     Assembling,
 

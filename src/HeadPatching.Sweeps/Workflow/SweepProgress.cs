@@ -12,6 +12,7 @@ namespace HeadPatching.Sweeps.Workflow;
 /// <param name="PatchedRuns">Patched runs made by this run.</param>
 /// <param name="ForwardPasses">Prompts run through the model for their activations; 0 where an earlier sweep had cached them.</param>
 /// <param name="ChunksEstimated">With the methods <c>attribution</c> and <c>screen</c>, chunks of pairs whose effects are estimated.</param>
+/// <param name="Rounds">Rounds of sets of nodes that are done; how many there will be is not known before.</param>
 public sealed record SweepProgress(
     SweepPhase Phase,
     int LayersDone = 0,
@@ -23,4 +24,5 @@ public sealed record SweepProgress(
     int TasksReused = 0,
     long PatchedRuns = 0,
     int ForwardPasses = 0,
-    int ChunksEstimated = 0);
+    int ChunksEstimated = 0,
+    int Rounds = 0);

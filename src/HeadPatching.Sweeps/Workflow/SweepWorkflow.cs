@@ -6,7 +6,7 @@ namespace HeadPatching.Sweeps.Workflow;
 
 /// <summary>
 /// A sweep from request to report: plan; then in waves, each over the parts of the plan, cache what several bands of layers share, estimate where
-/// there is a gradient, patch; assemble. What assembling finds missing, because it was deleted or torn meanwhile, is run again. The same code
+/// there is a gradient, patch; then in rounds, where sets of nodes are patched, decide and run the next; assemble. What assembling finds missing, because it was deleted or torn meanwhile, is run again. The same code
 /// runs in both engines. In the durable one it is replayed, so it stays deterministic: no clock, no random numbers, no I/O, no
 /// ConfigureAwait(false), no Task.Run; it awaits only what comes from the port.
 /// </summary>
@@ -17,6 +17,9 @@ public static class SweepWorkflow
 
     /// <summary>How many such orchestrations of a sweep are at work at once.</summary>
     private const int OrchestrationsAtOnce = 2;
+
+    /// <summary>How often it is asked which sets of nodes come next: more than a search has rounds, for what goes missing meanwhile.</summary>
+    private const int MostSetRounds = 200;
 
     /// <summary>How often what is missing at the end is run again: a store that loses things faster than that is no store.</summary>
     private const int Rounds = 5;
@@ -74,6 +77,11 @@ public static class SweepWorkflow
             });
         }
 
+        if (plan.RunsSets)
+        {
+            await SetsAsync();
+        }
+
         for (int round = 0; round < Rounds; round++)
         {
             context.Report(progress = progress with { Phase = SweepPhase.Assembling });
@@ -93,11 +101,34 @@ public static class SweepWorkflow
             await WaveAsync(SweepPhase.Assembling, ActivityNames.AttributeLogits, report.MissingAttributions, _ => progress);
             await WaveAsync(SweepPhase.Estimating, ActivityNames.EstimateEffects, report.MissingEstimates, _ => progress);
             await WaveAsync(SweepPhase.Patching, ActivityNames.PatchHeads, report.MissingRuns, _ => progress);
+            if (report.WantsSets)
+            {
+                await SetsAsync();
+            }
         }
 
         throw new InvalidOperationException("What the sweep writes to its store is gone whenever it is to be put together. See who deletes it, then start the sweep again.");
 
-        async Task WaveAsync(SweepPhase phase, string activity, IReadOnlyList<int> parts, Func<WorkReport, SweepProgress> follow)
+        // Each round is decided from what those before it gave; only the activity that decides knows which is the last.
+        async Task SetsAsync()
+        {
+            for (int calls = 0; calls < MostSetRounds; calls++)
+            {
+                context.Report(progress = progress with { Phase = SweepPhase.PatchingSets });
+                NextRound next = await context.CallAsync<NextRound>(ActivityNames.PlanRound, new ActivityInput(context.SweepId));
+                progress = progress with { Rounds = next.Round };
+                if (next.IsEnd)
+                {
+                    return;
+                }
+
+                await WaveAsync(SweepPhase.PatchingSets, ActivityNames.PatchSets, next.Parts, _ => progress, next.Round);
+            }
+
+            throw new InvalidOperationException("What sets of nodes gave is gone whenever the next are to be decided. See who deletes it, then start the sweep again.");
+        }
+
+        async Task WaveAsync(SweepPhase phase, string activity, IReadOnlyList<int> parts, Func<WorkReport, SweepProgress> follow, int round = 0)
         {
             if (parts.Count == 0)
             {
@@ -107,13 +138,13 @@ public static class SweepWorkflow
             context.Report(progress = progress with { Phase = phase });
             if (parts.Count <= MostPartsAtOnce)
             {
-                await RunPartsAsync(context, new PartsInput(context.SweepId, activity, parts), Follow);
+                await RunPartsAsync(context, new PartsInput(context.SweepId, activity, parts, round), Follow);
                 return;
             }
 
             foreach (int[][] together in parts.Chunk(MostPartsAtOnce).Chunk(OrchestrationsAtOnce))
             {
-                await DrainAsync(context, together.Select(some => context.CallPartsAsync(new PartsInput(context.SweepId, activity, some))), Follow);
+                await DrainAsync(context, together.Select(some => context.CallPartsAsync(new PartsInput(context.SweepId, activity, some, round))), Follow);
             }
 
             void Follow(WorkReport one)
@@ -139,7 +170,7 @@ public static class SweepWorkflow
         var all = new WorkReport();
         await DrainAsync(
             context,
-            parts.Parts.Select(part => context.CallAsync<WorkReport>(parts.Activity, new ActivityInput(parts.SweepId, part))),
+            parts.Parts.Select(part => context.CallAsync<WorkReport>(parts.Activity, new ActivityInput(parts.SweepId, part) { Round = parts.Round })),
             one =>
             {
                 all = all.Plus(one);

@@ -42,6 +42,11 @@ internal static class FiniteNumbers
         }
     }
 
+    /// <summary>What to throw where a run with a set of nodes patched is not finite.</summary>
+    /// <param name="pair">The pair's index.</param>
+    /// <param name="set">The set.</param>
+    public static InvalidInputException OfSet(int pair, string set) => new([Fault(pair, $"With the set {(set.Length > 100 ? $"{set[..100]}…" : set)} patched the run's numbers grow beyond what its type can hold")]);
+
     private static Fault Fault(int pair, string what) =>
         new(FaultKinds.NotFinite, $"pair {pair}", $"{what}. float64 reaches further; if it is not enough, the weights are not those of a working model.");
 

@@ -76,14 +76,14 @@
   // ---- One sweep of the list: made once, then brought up to date in place, so that focus and selection stay where they are
 
   const ACTIVE = new Set(["queued", "running"]);
-  const PHASES = { planning: "Planning", caching: "Clean and corrupted runs", estimating: "Estimates from a gradient", patching: "Patching", assembling: "Putting the result together", done: "Done" };
+  const PHASES = { planning: "Planning", caching: "Clean and corrupted runs", estimating: "Estimates from a gradient", patching: "Patching", "patching-sets": "Patching sets of nodes", assembling: "Putting the result together", done: "Done" };
   const RESULTS = [
     ["report", "Report"], ["heatmap.png", "Heatmap PNG"], ["heatmap.svg", "SVG"], ["heatmap.csv", "CSV"], ["heads.csv", "Heads CSV"], ["effects.parquet", "Effects Parquet"], ["results", "results.json"],
   ];
 
   function progressOf({ status, progress }) {
     if (status === "queued") return { share: null, text: "Waiting for its turn" };
-    const { phase, layersDone, layersTotal, chunksCached, chunksTotal, chunksEstimated = 0, tasksDone, tasksTotal, tasksReused } = progress;
+    const { phase, layersDone, layersTotal, chunksCached, chunksTotal, chunksEstimated = 0, tasksDone, tasksTotal, tasksReused, rounds = 0 } = progress;
     const parts = [PHASES[phase] ?? phase];
     if (phase === "caching") parts.push(`${chunksCached} of ${plural(chunksTotal, "chunk", "chunks")} of pairs`);
     if (phase === "estimating") parts.push(`${chunksEstimated} of ${plural(chunksTotal, "chunk", "chunks")} of pairs`);
@@ -91,6 +91,7 @@
       parts.push(`${layersDone} of ${plural(layersTotal, "layer", "layers")}`, `${tasksDone} of ${plural(tasksTotal, "task", "tasks")}`);
       if (tasksReused > 0) parts.push(`${tasksReused} kept from an interrupted run`);
     }
+    if (phase === "patching-sets") parts.push(`${plural(rounds, "round", "rounds")} done`);
     // Caching or estimating a chunk is about as much work as patching a layer of it, so the bar goes evenly.
     const estimates = phase === "estimating" || chunksEstimated > 0 ? chunksTotal : 0;
     const total = chunksTotal + estimates + tasksTotal;
@@ -638,6 +639,10 @@
     switch (field.dataset.type) {
       case "flag":
         return field.checked || undefined;
+      case "sets": {
+        const sets = field.value.split(";").map(text => text.trim()).filter(text => text !== "");
+        return sets.length > 0 ? sets : undefined;
+      }
       case "list":
         return readList(field).length > 0 ? readList(field) : undefined;
       case "weights":
@@ -753,6 +758,9 @@
     switch (field.dataset.type) {
       case "flag":
         field.checked = value;
+        return true;
+      case "sets":
+        field.value = value.join("; ");
         return true;
       case "list":
         field.value = value.join(", ");

@@ -1,0 +1,38 @@
+using HeadPatching.Core.Faults;
+using HeadPatching.Sweeps.Requests;
+
+namespace HeadPatching.Cli.Commands.Circuits;
+
+/// <summary>Sets of nodes as the command line is given them: in the option, with semicolons between them, or in a file with one a line.</summary>
+internal static class NodeSetsFile
+{
+    private const long LargestFile = 256L << 20;
+
+    /// <summary>Reads them; what each must be is seen to with the rest of the request.</summary>
+    /// <param name="given">The sets, or a file.</param>
+    /// <param name="where">The option, for faults.</param>
+    /// <exception cref="InvalidInputException">The file cannot be read, or is none of sets.</exception>
+    public static IReadOnlyList<string> Read(string given, string where)
+    {
+        if (!File.Exists(given))
+        {
+            return Path.GetExtension(given) is ".txt" or ".json" || given.Contains(Path.DirectorySeparatorChar)
+                ? throw new InvalidInputException(FaultKinds.NotFound, where, $"There is no file '{given}'.")
+                : [.. given.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)];
+        }
+
+        try
+        {
+            if (new FileInfo(given).Length > LargestFile)
+            {
+                throw new InvalidInputException(FaultKinds.TooLarge, where, $"'{given}' is too large for a file of sets, which has up to {OptionType.NodeSets.Most} lines.");
+            }
+
+            return [.. File.ReadLines(given).Select(line => line.Trim()).Where(line => line.Length > 0).Take(OptionType.NodeSets.Most + 1)];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidInputException(FaultKinds.NotFound, where, $"'{given}' cannot be read: {e.Message}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+using System.Diagnostics;
+using HeadPatching.Core.Circuits;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Activities.Artifacts;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Storage;
+
+namespace HeadPatching.Sweeps.Activities.Sets;
+
+/// <summary>
+/// The activities that patch sets of nodes: in rounds, each decided from the runs of those before. What is next is found by going through the whole
+/// search again with the runs that are stored, up to the first that are not: so it comes to the same whoever takes it up, after whatever happened.
+/// </summary>
+internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedModels models, SweepWork work)
+{
+    /// <summary>What is to be run next; where that is nothing, the findings are stored.</summary>
+    /// <exception cref="InvalidOperationException">The search has no end.</exception>
+    public async Task<NextRound> NextAsync(string sweepId, CancellationToken cancellationToken)
+    {
+        SweepPlan plan = await plans.HeaderAsync(sweepId, cancellationToken);
+        if (!plan.Request.RunsSets() || await FindingsAsync(sweepId, cancellationToken) is not null)
+        {
+            return new NextRound(0, []);
+        }
+
+        IReadOnlyList<TokenPair> pairs = await plans.PairsAsync(sweepId, plan, cancellationToken);
+        var split = SetRounds.Split(pairs, plan.Request.CircuitHoldout ?? SweepRequest.DefaultHoldout, plan.Request.ProofOptions()?.Seed ?? 0);
+        IReadOnlyList<RankedNode> heads = plan.Request.Circuit is null ? [] : await HeadsAsync(sweepId, plan, split.LookedAt, cancellationToken);
+        var known = new List<StoredRound>();
+        while (known.Count < SetRounds.Most)
+        {
+            try
+            {
+                SetFindings found = Find(sweepId, plan, pairs, split, heads, new Replay(known));
+                await store.WriteDerivedJsonAsync(SweepArtifacts.SetFindings(sweepId), found, cancellationToken);
+                return new NextRound(known.Count, []);
+            }
+            catch (RoundWantedException wanted)
+            {
+                // A round that is stored and is another's, of an earlier version, is written over.
+                SetRound? round = await plans.RoundAsync(sweepId, known.Count, cancellationToken);
+                if (round is null || !round.IsOf(wanted.Pairs, wanted.Sets, wanted.Direction))
+                {
+                    round = SetRounds.Cut(plan, wanted.Pairs, wanted.Sets, wanted.Direction);
+                    await store.WriteDerivedJsonAsync(SweepArtifacts.Round(sweepId, known.Count), round, cancellationToken);
+                }
+
+                var stored = new StoredRound(round);
+                await stored.ReadAsync(store, plan, cancellationToken);
+                if (stored.Missing.Count > 0)
+                {
+                    return new NextRound(known.Count, stored.Missing);
+                }
+
+                known.Add(stored);
+            }
+        }
+
+        throw new InvalidOperationException($"The search for a circuit has taken {SetRounds.Most} rounds and is not at an end.");
+    }
+
+    /// <summary>Runs some sets on some pairs.</summary>
+    public async Task<WorkReport> PatchAsync(ActivityInput input, CancellationToken cancellationToken)
+    {
+        SweepPlan plan = await plans.HeaderAsync(input.SweepId, cancellationToken);
+        if (await plans.RoundAsync(input.SweepId, input.Round, cancellationToken) is not SetRound round || input.Part >= round.Parts.Count)
+        {
+            return new WorkReport(Activities: 1); // it is gone: what is next is found anew
+        }
+
+        SetRoundPart part = round.Parts[input.Part];
+        string key = part.Key(round, plan);
+        if (await store.ExistsAsync(SweepArtifacts.Runs(key), cancellationToken))
+        {
+            return new WorkReport(Activities: 1, Runs: 1, Reused: 1);
+        }
+
+        PatchSet[] sets = [.. part.SetsOf(round).Select(Parsed)];
+        using var lease = await models.LendAsync(plan.Source, cancellationToken);
+        using GpuTurn turn = await GpuTurn.TakeAsync(plan.Source, cancellationToken);
+        long started = Stopwatch.GetTimestamp();
+        PatchSetRuns runs = lease.Use(model => PatchSets.Run(
+            model, part.Pairs, sets, round.Direction, plan.Metric().Make(), SweepPlanner.Budget(plan.Request), cancellation: cancellationToken));
+        long patched = (long)sets.Length * part.Pairs.Count;
+        var traffic = new Traffic();
+        await RunArtifact.WriteAsync(store, key, StoredRound.Stored(part, runs, patched, Stopwatch.GetElapsedTime(started).TotalSeconds), traffic, cancellationToken);
+        return new WorkReport(Activities: 1, Runs: 1, PatchedRuns: patched, ForwardPasses: 2 * part.Pairs.Count, BytesWritten: traffic.BytesWritten);
+    }
+
+    /// <summary>What the rounds came to; null where they are not at an end.</summary>
+    public Task<SetFindings?> FindingsAsync(string sweepId, CancellationToken cancellationToken) =>
+        store.ReadDerivedJsonAsync<SetFindings>(SweepArtifacts.SetFindings(sweepId), cancellationToken);
+
+    private static SetFindings Find(
+        string sweepId,
+        SweepPlan plan,
+        IReadOnlyList<TokenPair> pairs,
+        (IReadOnlyList<TokenPair> LookedAt, IReadOnlyList<TokenPair> HeldOut) split,
+        IReadOnlyList<RankedNode> heads,
+        Replay replay)
+    {
+        SweepRequest request = plan.Request;
+        IReadOnlyList<PatchedSet>? patched = null;
+        if (request.PatchSets is not null)
+        {
+            PatchSet[] sets = [.. request.PatchSets.Select(Parsed)];
+            patched = PatchedSet.Of(
+                sets, replay.Run(pairs, sets, request.RunPatched()), [.. pairs.Select(pair => pair.Index)], request.Aggregation, request.RunPatched());
+        }
+
+        if (request.ProofOptions() is not ProofOptions options)
+        {
+            return new SetFindings(patched, null);
+        }
+
+        IReadOnlyList<RankedNode> ranked = heads;
+        if (request.Circuit == CircuitOf.HeadsAndMlps)
+        {
+            Node[] mlps = [.. Enumerable.Range(0, plan.Model.Layers).Select(Node.OfMlp)];
+            PatchSetRuns runs = replay.Run(split.LookedAt, [.. mlps.Select(mlp => PatchSet.Of([mlp]))], request.RunPatched());
+            var ranking = new NodeRanking(request.Aggregation, request.RunPatched(), split.LookedAt.Select(pair => pair.Index).Zip(runs.Baselines));
+            ranking.Add(mlps, split.LookedAt, runs);
+            ranked = [.. heads, .. ranking.Ranked()];
+        }
+
+        ProofSheet sheet = CircuitProof.Prove(
+            ranked, split.LookedAt, split.HeldOut, options, (some, sets) => replay.Run(some, sets, Direction.Noise));
+        return new SetFindings(patched, sheet with { Sweeps = [$"{sweepId}: {request.Patch.NameOf()} of {plan.Model.Name} on {plan.Dataset}, {plan.Metric().Kind.NameOf()}"] });
+    }
+
+    /// <summary>The heads, ranked by the sweep's runs over the pairs that the circuit is looked for on.</summary>
+    private async Task<IReadOnlyList<RankedNode>> HeadsAsync(string sweepId, SweepPlan plan, IReadOnlyList<TokenPair> lookedAt, CancellationToken cancellationToken)
+    {
+        string name = SweepArtifacts.Ranking(sweepId);
+        HashSet<int> looked = [.. lookedAt.Select(pair => pair.Index)];
+        while (true)
+        {
+            if (await store.ReadDerivedJsonAsync<IReadOnlyList<RankedNode>>(name, cancellationToken) is { } stored)
+            {
+                return stored;
+            }
+
+            StoredRuns runs = await work.StoredRunsAsync(sweepId, plan, new Traffic(), attributed: false, cancellationToken);
+            RunsOverview overview = await runs.LookAsync(cancellationToken);
+            foreach (int part in overview.MissingEstimates)
+            {
+                await work.EstimateAsync(new ActivityInput(sweepId, part), progress: null, cancellationToken);
+            }
+
+            foreach (int part in overview.MissingRuns)
+            {
+                await work.PatchAsync(new ActivityInput(sweepId, part), progress: null, cancellationToken);
+            }
+
+            if (!overview.IsWhole)
+            {
+                continue;
+            }
+
+            var ranking = new NodeRanking(plan.Request.Aggregation, plan.Request.RunPatched(), overview.Pairs.Baselines.Where(pair => looked.Contains(pair.Index)));
+            try
+            {
+                await foreach (PairRuns pair in runs.PairByPairAsync(cancellationToken))
+                {
+                    if (looked.Contains(pair.Pair.Index))
+                    {
+                        ranking.Add(pair);
+                    }
+                }
+            }
+            catch (MissingRunsException)
+            {
+                continue;
+            }
+
+            await store.WriteDerivedJsonAsync(name, ranking.Ranked(), cancellationToken);
+        }
+    }
+
+    private static PatchSet Parsed(string text) => PatchSet.Parse(text, "sets", []);
+}

@@ -1,0 +1,101 @@
+using System.Text.Json.Serialization;
+using HeadPatching.Core.Circuits;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+
+namespace HeadPatching.Sweeps.Plans;
+
+/// <summary>Sets of nodes that are run on some pairs before anything else can be decided: a round, cut into parts.</summary>
+/// <param name="Direction">Which run is patched.</param>
+/// <param name="Sets">The sets.</param>
+/// <param name="Parts">The parts, one activity each: together every set on every pair.</param>
+public sealed record SetRound(Direction Direction, IReadOnlyList<string> Sets, IReadOnlyList<SetRoundPart> Parts)
+{
+    /// <summary>Whether it is of these sets on these pairs.</summary>
+    public bool IsOf(IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction) =>
+        Direction == direction && Sets.SequenceEqual(sets) && Parts.SelectMany(part => part.Pairs).Select(pair => pair.Index).ToHashSet().SetEquals(pairs.Select(pair => pair.Index));
+}
+
+/// <summary>Some sets on some pairs.</summary>
+/// <param name="Pairs">The pairs.</param>
+/// <param name="FirstSet">The first set.</param>
+/// <param name="SetCount">How many sets.</param>
+public sealed record SetRoundPart(IReadOnlyList<TokenPair> Pairs, int FirstSet, int SetCount)
+{
+    /// <summary>The key of its runs.</summary>
+    public string Key(SetRound round, SweepPlan plan) => WorkKeys.Sets(plan.Source, Pairs, [.. SetsOf(round)], round.Direction, plan.Metric());
+
+    /// <summary>Its sets.</summary>
+    public IEnumerable<string> SetsOf(SetRound round) => round.Sets.Skip(FirstSet).Take(SetCount);
+}
+
+/// <summary>The next round of a sweep, as the workflow needs it.</summary>
+/// <param name="Round">Which one.</param>
+/// <param name="Parts">Those of its parts that are to be run; none: there is no further round.</param>
+public sealed record NextRound(int Round, IReadOnlyList<int> Parts)
+{
+    /// <summary>Nothing is left to run.</summary>
+    [JsonIgnore]
+    public bool IsEnd => Parts.Count == 0;
+}
+
+/// <summary>What the rounds of sets came to.</summary>
+/// <param name="PatchSets">Of the sets that were asked for; null where none were.</param>
+/// <param name="Circuit">The circuit and its proof; null where none was asked for.</param>
+public sealed record SetFindings(IReadOnlyList<PatchedSet>? PatchSets, ProofSheet? Circuit);
+
+/// <summary>Cuts rounds.</summary>
+internal static class SetRounds
+{
+    /// <summary>The most pairs that sets are run on: their metrics are in memory together.</summary>
+    public const int MostPairs = 10_000;
+
+    /// <summary>More rounds than this no search takes.</summary>
+    public const int Most = 100;
+
+    /// <summary>A part takes about so long on one worker: as one of the patched heads' (<see cref="SweepCut"/>).</summary>
+    private const double PartSeconds = 10;
+
+    /// <summary>Cuts a round into parts of about the same work: by pairs, of like lengths together, and where a pair alone takes longer by sets.</summary>
+    /// <param name="plan">The sweep's plan.</param>
+    /// <param name="pairs">The pairs.</param>
+    /// <param name="sets">The sets.</param>
+    /// <param name="direction">Which run is patched.</param>
+    public static SetRound Cut(SweepPlan plan, IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction)
+    {
+        double secondsOfPair = sets.Count * plan.SecondsOfRun;
+        int parts = (int)Math.Clamp(Math.Ceiling(pairs.Count * secondsOfPair / PartSeconds), 1, pairs.Count);
+        int slices = (int)Math.Clamp(Math.Ceiling(secondsOfPair / PartSeconds), 1, sets.Count);
+        int pairsOfPart = (pairs.Count + parts - 1) / parts, setsOfPart = (sets.Count + slices - 1) / slices;
+        return new SetRound(
+            direction,
+            sets,
+            [
+                .. pairs.OrderBy(pair => pair.Length).ThenBy(pair => pair.FirstDifference).ThenBy(pair => pair.Index).Chunk(pairsOfPart).SelectMany(some =>
+                    Enumerable.Range(0, slices)
+                        .Select(slice => (First: slice * setsOfPart, Count: Math.Min(setsOfPart, sets.Count - (slice * setsOfPart))))
+                        .Where(slice => slice.Count > 0)
+                        .Select(slice => new SetRoundPart(some, slice.First, slice.Count))),
+            ]);
+    }
+
+    /// <summary>
+    /// The pairs that a circuit is looked for on, and those that it is proved on; all are both where none are held out, or where there are too few
+    /// for both.
+    /// </summary>
+    /// <param name="pairs">All pairs.</param>
+    /// <param name="share">The share that is held out, 0 to less than 1.</param>
+    /// <param name="seed">Of which.</param>
+    public static (IReadOnlyList<TokenPair> LookedAt, IReadOnlyList<TokenPair> HeldOut) Split(IReadOnlyList<TokenPair> pairs, double share, int seed)
+    {
+        int count = (int)Math.Round(share * pairs.Count);
+        if (count == 0 || count == pairs.Count)
+        {
+            return (pairs, pairs);
+        }
+
+        TokenPair[] shuffled = [.. pairs];
+        new Random(seed).Shuffle(shuffled);
+        return ([.. shuffled[count..].OrderBy(pair => pair.Index)], [.. shuffled[..count].OrderBy(pair => pair.Index)]);
+    }
+}
