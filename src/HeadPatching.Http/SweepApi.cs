@@ -5,6 +5,7 @@ using HeadPatching.Http.Following;
 using HeadPatching.Http.OpenApi;
 using HeadPatching.Http.Problems;
 using HeadPatching.Http.Requests;
+using HeadPatching.Reports.Circuits;
 using HeadPatching.Reports.Comparing;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Callbacks;
@@ -163,6 +164,22 @@ public static class SweepApi
                 .MayFail()
                 .WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, type, [file.ContentType.Split(';')[0]]) { Description = "A difference is the effect of b less that of a." })
                 .AddOpenApiOperationTransformer(SweepDocument.DescribeCompareQuery);
+        }
+
+        foreach (var (path, operation, summary) in new[]
+        {
+            ("/sweeps/{id}/circuit", "getCircuit", "The circuit and its proof as one self-contained page"),
+            ("/sweeps/{id}/circuit/{file}", "getCircuitFile", "A file of the circuit: circuit.json, pictures, and what other programs read"),
+        })
+        {
+            api.MapGet(path, (string id, string? file, HttpRequest request, SweepHandlers handlers) => handlers.CircuitAsync(request, id, file ?? CircuitFiles.PageName))
+                .WithName(operation)
+                .WithSummary(summary)
+                .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep, ProblemTypes.NoCircuit, ProblemTypes.UnknownRoute)
+                .Refuses(StatusCodes.Status409Conflict, ProblemTypes.SweepNotCompleted, ProblemTypes.SweepFailed, ProblemTypes.SweepCancelled, ProblemTypes.SweepDamaged)
+                .MayFail()
+                .WithMetadata(new ProducesResponseTypeMetadata(
+                    StatusCodes.Status200OK, typeof(Stream), path.EndsWith('t') ? ["text/html"] : ["application/json", "image/svg+xml", "text/plain", "text/html"]) { Description = summary });
         }
 
         api.MapGet("/sweeps/{id}/patterns", (string id, HttpRequest request, SweepHandlers handlers) => handlers.PatternsAsync(request, id))

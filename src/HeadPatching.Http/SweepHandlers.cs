@@ -10,6 +10,7 @@ using HeadPatching.Http.Following;
 using HeadPatching.Http.OpenApi;
 using HeadPatching.Http.Problems;
 using HeadPatching.Http.Requests;
+using HeadPatching.Reports.Circuits;
 using HeadPatching.Reports.Comparing;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Callbacks;
@@ -39,7 +40,7 @@ public sealed class SweepHandlers
     private static readonly TimeSpan LongestHealthCheck = TimeSpan.FromSeconds(5);
 
     // Each takes all cores for its draws, and memory for two results and what is drawn from them.
-    private static readonly SemaphoreSlim OneComparisonAtATime = new(1);
+    private static readonly SemaphoreSlim OneResultAtATime = new(1);
 
     private readonly ISweepHost _host;
     private readonly IModelCatalog _catalog;
@@ -243,6 +244,56 @@ public sealed class SweepHandlers
         return Json(PatternAnswer.Of(patterns, await new StoredPlans(_host.Store, _catalog).TokenTextsAsync(id, stop)));
     });
 
+    /// <summary>GET /api/sweeps/{id}/circuit, its page, and /circuit/{file}, the files of it.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="id">The sweep.</param>
+    /// <param name="name">The file.</param>
+    public Task<IResult> CircuitAsync(HttpRequest request, string id, string name) => GuardedAsync(request, async stop =>
+    {
+        if (await _host.FindAsync(id, stop) is not SweepStatus status)
+        {
+            return Problem.UnknownSweep();
+        }
+
+        if (status.Status != SweepState.Completed)
+        {
+            request.HttpContext.Response.Headers.RetryAfter = status.HasEnded ? default : SecondsToNextLook;
+            return Problem.NoResult(status);
+        }
+
+        await OneResultAtATime.WaitAsync(stop);
+        try
+        {
+            if (await _host.Store.ReadJsonAsync<SweepResult>(SweepArtifacts.Result(id, ResultJson.File.Name), stop) is not SweepResult result)
+            {
+                return Problem.UnknownSweep(); // it was deleted at this moment
+            }
+
+            if (result.Circuit is null)
+            {
+                return Problem.NoCircuit();
+            }
+
+            if (CircuitFiles.Of(result.Circuit, result).FirstOrDefault(file => file.Name == name).Write is not Action<Stream> write)
+            {
+                return Problem.OfStatus(StatusCodes.Status404NotFound);
+            }
+
+            var content = new MemoryStream();
+            write(content);
+            content.Position = 0;
+            IHeaderDictionary headers = request.HttpContext.Response.Headers;
+            headers.CacheControl = "no-cache";
+            headers.ContentSecurityPolicy = Path.GetExtension(name) == ".svg" ? SweepPart.HeatmapSvg.ContentSecurityPolicy : default;
+            return Results.Stream(
+                content, CircuitFiles.ContentTypeOf(name), lastModified: status.FinishedAt, entityTag: new EntityTagHeaderValue($"\"{id}-{status.FinishedAt?.Ticks:x}-{name}\""));
+        }
+        finally
+        {
+            OneResultAtATime.Release();
+        }
+    });
+
     /// <summary>DELETE /api/sweeps/{id}</summary>
     public Task<IResult> RemoveAsync(HttpRequest request, string id) => GuardedAsync(request, async stop =>
     {
@@ -285,7 +336,7 @@ public sealed class SweepHandlers
             }
         }
 
-        await OneComparisonAtATime.WaitAsync(stop);
+        await OneResultAtATime.WaitAsync(stop);
         try
         {
             var sweeps = new List<ComparedSweep>();
@@ -311,7 +362,7 @@ public sealed class SweepHandlers
         }
         finally
         {
-            OneComparisonAtATime.Release();
+            OneResultAtATime.Release();
         }
     });
 

@@ -23,6 +23,7 @@ public class DurableSweepTests
         { new SweepRequest { Method = Method.Screen, ScreenTop = 3 }, 1 }, // the three are in the last layer
         { new SweepRequest { Receivers = [Receiver.Of(2, 6, ReceiverInput.V)] }, 3 },
         { new SweepRequest { Ablation = Ablation.Mean }, 3 },
+        { new SweepRequest { Circuit = CircuitOf.Heads, CircuitRandom = 3, PatchSets = ["L2H6,L2H0"] }, 3 },
     };
 
     [Theory]

@@ -1,4 +1,5 @@
 using HeadPatching.Http;
+using HeadPatching.Reports.Circuits;
 using HeadPatching.Reports.Comparing;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Azure.Functions.Worker;
@@ -70,6 +71,21 @@ public sealed class SweepTriggers
             ? _handlers.Over(client).PartAsync(request, id, known)
             : Task.FromResult(SweepHandlers.NoRoute(request, []));
 
+    /// <summary>GET /api/sweeps/{id}/circuit</summary>
+    [Function("GetCircuit")]
+    public Task<IResult> CircuitAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/sweeps/{id}/circuit")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
+        _handlers.Over(client).CircuitAsync(request, id, CircuitFiles.PageName);
+
+    /// <summary>GET /api/sweeps/{id}/circuit/circuit.svg and its other files</summary>
+    [Function("GetCircuitFile")]
+    public Task<IResult> CircuitFileAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/sweeps/{id}/circuit/{file}")] HttpRequest request,
+        string id,
+        string file,
+        [DurableClient] DurableTaskClient client) =>
+        _handlers.Over(client).CircuitAsync(request, id, file);
+
     /// <summary>GET /api/compare</summary>
     [Function("CompareSweeps")]
     public Task<IResult> CompareAsync(
@@ -124,7 +140,7 @@ public sealed class SweepTriggers
             ["sweeps"] => ["GET", "HEAD", "POST"],
             ["sweeps", "delete"] => ["GET", "HEAD", "POST", "DELETE"], // an id like any other, but for POST
             ["sweeps", _] => ["GET", "HEAD", "DELETE"],
-            ["sweeps", _, "request" or "events" or "patterns"] => ["GET", "HEAD"],
+            ["sweeps", _, "request" or "events" or "patterns" or "circuit"] or ["sweeps", _, "circuit", _] => ["GET", "HEAD"],
             ["sweeps", _, var part] when SweepPart.All.Any(known => known.Route == part) => ["GET", "HEAD"],
             ["models" or "health" or "openapi.json" or "compare"] or ["health", "live"] or ["compare", "page"] => ["GET", "HEAD"],
             _ => [],

@@ -5,6 +5,7 @@ using HeadPatching.Http.Requests;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Engine.Stored;
+using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Workflow;
 
 namespace HeadPatching.Http.Answers;
@@ -56,6 +57,10 @@ public sealed record SweepAnswer
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Dtype { get; init; }
 
+    /// <summary>What the circuit is made of that it looks for and proves; absent where it has none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public CircuitOf? Circuit { get; init; }
+
     /// <summary>The head with the largest |effect|; absent until it is completed, and of sweeps of versions that did not keep it.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public HeadEffect? Strongest { get; init; }
@@ -102,6 +107,7 @@ public sealed record SweepAnswer
         Direction = status.Direction,
         Metric = status.Metric,
         Dtype = status.Dtype,
+        Circuit = status.Circuit,
         Strongest = digest?.Strongest,
         SmallHeatmap = digest?.Heatmap,
         CreatedAt = status.CreatedAt,

@@ -24,6 +24,9 @@ internal static class Problem
     public static IResult UnknownSweep(string id) =>
         Of(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep, "There is no such sweep.", $"It is {id}. GET /api/sweeps lists those that there are.");
 
+    public static IResult NoCircuit() => Of(
+        StatusCodes.Status404NotFound, ProblemTypes.NoCircuit, "The sweep has no circuit.", "It was not asked for one: post its request again with \"circuit\": \"heads\"; what was run of it is found again.");
+
     public static IResult CannotCompare(IReadOnlyList<Fault> faults) => Of(
         StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest, "The two sweeps cannot be compared.", faults[0].Message, faults);
 

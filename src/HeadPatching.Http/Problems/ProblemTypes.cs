@@ -20,6 +20,9 @@ public static class ProblemTypes
     /// <summary>404: there is no such sweep.</summary>
     public const string UnknownSweep = Prefix + "unknown-sweep";
 
+    /// <summary>404: the sweep was not asked for a circuit.</summary>
+    public const string NoCircuit = Prefix + "no-circuit";
+
     /// <summary>404: there is nothing at this path.</summary>
     public const string UnknownRoute = Prefix + "unknown-route";
 

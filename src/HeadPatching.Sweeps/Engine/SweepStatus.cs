@@ -66,6 +66,10 @@ public sealed record SweepStatus
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Dtype { get; init; }
 
+    /// <summary>What the circuit is made of that it looks for and proves; null where it has none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public CircuitOf? Circuit { get; init; }
+
     /// <summary>When it was asked for.</summary>
     public required DateTimeOffset CreatedAt { get; init; }
 
@@ -99,6 +103,7 @@ public sealed record SweepStatus
         Direction = stored.Request.RunPatched(),
         Metric = stored.Request.Measured(),
         Dtype = stored.Request.Dtype,
+        Circuit = stored.Request.Circuit,
         CreatedAt = stored.CreatedAt,
         Progress = new SweepProgress(SweepPhase.Planning),
     };

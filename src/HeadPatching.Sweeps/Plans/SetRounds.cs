@@ -45,7 +45,7 @@ public sealed record NextRound(int Round, IReadOnlyList<int> Parts)
 public sealed record SetFindings(IReadOnlyList<PatchedSet>? PatchSets, ProofSheet? Circuit);
 
 /// <summary>Cuts rounds.</summary>
-internal static class SetRounds
+public static class SetRounds
 {
     /// <summary>The most pairs that sets are run on: their metrics are in memory together.</summary>
     public const int MostPairs = 10_000;

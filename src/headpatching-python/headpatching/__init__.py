@@ -17,6 +17,7 @@ import os
 from typing import TYPE_CHECKING
 
 from . import _session
+from ._circuit import Circuit, CircuitNode, CircuitSize, SetEffect
 from ._client import BoundModel, Client, ModelInfo, Plan
 from ._compare import Comparison, HeadDifference
 from ._findings import HeadEffect, PairEffect
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Aggregation",
     "BoundModel",
+    "Circuit",
+    "CircuitNode",
+    "CircuitSize",
     "CleanRun",
     "Client",
     "Comparison",
@@ -75,6 +79,7 @@ __all__ = [
     "Progress",
     "Rank",
     "ServerError",
+    "SetEffect",
     "Sweep",
     "SweepFailed",
     "TokenWeights",

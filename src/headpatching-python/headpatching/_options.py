@@ -31,6 +31,14 @@ class SweepOptions(TypedDict, total=False):
     screen_top: int
     receivers: Sequence[str] | str
     freeze_mlps: bool
+    patch_sets: Sequence[str] | str
+    circuit: Literal["heads", "heads-and-mlps"]
+    circuit_given: Sequence[str] | str
+    circuit_sizes: Sequence[int]
+    circuit_random: int
+    circuit_holdout: float
+    circuit_tolerance: float
+    circuit_seed: int
     dataset: str
     pairs_file: str
     count: int
@@ -67,6 +75,13 @@ OPTIONS_HELP = """
     - screen_top (10): heads that a screen runs.
     - receivers: path patching, only the paths from each head to these: `"logits"`, or `["L9H6.q", "L9H9.q"]`.
     - freeze_mlps (False): with receivers, MLPs do not react.
+    - patch_sets: sets of nodes to patch together, beside the heads one at a time: `["L9H6,L9H9", "M8"]`, each node with `@` and
+      a position or a role where it is not patched everywhere (`sets` has what they did).
+    - circuit: when the heads are ranked, find the fewest nodes that do the task together, of `"heads"` or `"heads-and-mlps"`, and
+      prove it on pairs they were not chosen on (`proof` has it; `find_circuit()` does it to a sweep that there is).
+    - circuit_given: prove these nodes instead, `["L9H6", "L9H9"]`. circuit_sizes (0.1 to 100 % of all nodes), circuit_random
+      (100), circuit_holdout (0.3), circuit_tolerance (0.02), circuit_seed (seed): sizes that are measured, random circuits of
+      each, share of pairs held out, how near to 1, and what is drawn.
     - dataset: a built-in dataset's name, which may as well be given as `pairs`.
     - pairs_file: pairs that `headpatch dataset push` has put into the store, by their name; for more than 10,000.
     - count (20): how many pairs a generated dataset makes.
@@ -101,8 +116,11 @@ def to_body(options: Mapping[str, Any]) -> dict[str, Any]:
     body = {_UNUSUAL_API_NAMES.get(name, camel_case(name)): value for name, value in options.items() if value is not None}
     if isinstance(body.get("metric"), Mapping):
         body["tokenWeights"] = {f"#{token}" if isinstance(token, int) else token: weight for token, weight in body.pop("metric").items()}
-    if isinstance(body.get("receivers"), str):
-        body["receivers"] = [body["receivers"]]
+    for several in ("receivers", "patchSets"):
+        if isinstance(body.get(several), str):
+            body[several] = [body[several]]
+    if isinstance(body.get("circuitGiven"), Sequence) and not isinstance(body["circuitGiven"], str):
+        body["circuitGiven"] = ",".join(body["circuitGiven"])
     return body
 
 

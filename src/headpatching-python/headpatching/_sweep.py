@@ -8,11 +8,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from . import _findings, _numbers, _progress, _show
+from . import _circuit, _findings, _numbers, _options, _progress, _show
+from ._circuit import Circuit, SetEffect
 from ._findings import HeadEffect, PairEffect
 from ._http import faults_of
 from ._progress import Progress
@@ -230,6 +231,56 @@ class Sweep:
     def warnings(self) -> list[str]:
         """What to know before trusting the effects."""
         return list(self.results["warnings"])
+
+    @property
+    def sets(self) -> Any:
+        """With `patch_sets`, a row for each with the columns of SetEffect: a DataFrame, without pandas a list of SetEffect."""
+        return _numbers.table(_circuit.sets(self.results), SetEffect)
+
+    @property
+    def proof(self) -> Circuit:
+        """With `circuit`, the circuit and its proof. Raises HeadPatchingError where the sweep was not asked for one."""
+        sheet = self.results.get("circuit")
+        if sheet is None:
+            raise HeadPatchingError(f"Sweep {self.id} was not asked for a circuit. find_circuit() goes on from it.")
+        return Circuit(self, sheet)
+
+    def find_circuit(
+        self,
+        nodes: Literal["heads", "heads-and-mlps"] = "heads",
+        *,
+        given: Sequence[str] | str | None = None,
+        sizes: Sequence[int] | None = None,
+        random: int | None = None,
+        holdout: float | None = None,
+        tolerance: float | None = None,
+        seed: int | None = None,
+        progress: bool | None = None,
+    ) -> Circuit:
+        """The fewest nodes that do the task together, proved on pairs they were not chosen on.
+
+        It is the same sweep with a circuit: what was run of it is found again. The same call again returns it at once.
+
+        nodes: what circuits are made of: heads, or heads and MLPs.
+        given: prove these nodes, instead of looking for some: `["L9H6", "L9H9"]`.
+        sizes, random, holdout, tolerance, seed: as the options `circuit_sizes` and so on of `hp.sweep`.
+
+        Raises InvalidRequest where the sweep cannot rank nodes (it is one of z at all positions), and what `hp.sweep` raises.
+        """
+        options = _options.to_body(
+            {
+                "circuit": nodes,
+                "circuit_given": given,
+                "circuit_sizes": sizes,
+                "circuit_random": random,
+                "circuit_holdout": holdout,
+                "circuit_tolerance": tolerance,
+                "circuit_seed": seed,
+            }
+        )
+        request = self.client.connection.get(f"{self._path}/request").content
+        kept = {name: value for name, value in request.items() if not name.startswith("circuit") and value is not None}
+        return self.client._start({**kept, **options}, "", again=False).wait(progress=progress).proof
 
     def top(self, count: int = 10) -> Any:
         """The heads of largest |effect|, largest first; as `heads`."""

@@ -34,21 +34,40 @@ public class CircuitCommandTests
     }
 
     [Fact]
-    public async Task MLPs_are_ranked_by_a_sweep_of_their_own_over_the_same_pairs()
+    public async Task MLPs_may_take_part_and_a_circuit_of_ones_own_is_proved_from_results_alone_in_a_store_that_has_nothing()
     {
         using var folder = new TemporaryFolder();
         await SweepAsync(folder, "z", "--count", "20");
-        await SweepAsync(folder, "mlps", "--count", "20", "--patch", "mlp_out");
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "circuit", "z", "mlps", "--store", "store", "--random", "0", "--holdout", "0", "--json", "--quiet");
+        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "circuit", "z", "--mlps", "--store", "store", "--random", "0", "--holdout", "0", "--json", "--quiet");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         using JsonDocument sheet = JsonDocument.Parse(output);
         Assert.Equal((3 * 8) + 3, sheet.RootElement.GetProperty("ranking").GetArrayLength());
         Assert.False(sheet.RootElement.GetProperty("isHeldOut").GetBoolean());
 
-        await SweepAsync(folder, "others", "--count", "20", "--seed", "1", "--patch", "mlp_out");
-        (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "circuit", "z", "others", "--store", "store");
-        Assert.Equal(2, exitCode);
-        Assert.Contains("the same pairs", error, StringComparison.Ordinal);
+        (exitCode, output, error) = await HeadpatchProcess.RunAsync(
+            folder.Path, "circuit", "z/results.json", "--given", "L2H6,L2H0", "--store", "elsewhere", "--out", "given", "--random", "0", "--json", "--quiet");
+        Assert.Equal((0, ""), (exitCode, error.Trim()));
+        using JsonDocument given = JsonDocument.Parse(output);
+        Assert.Equal(["L2H6", "L2H0"], given.RootElement.GetProperty("circuit").GetProperty("nodes").EnumerateArray().Select(node => node.GetProperty("node").GetString()));
+        Assert.True(given.RootElement.GetProperty("circuit").GetProperty("wasGiven").GetBoolean());
+    }
+
+    [Fact]
+    public async Task Sets_of_nodes_are_patched_beside_the_heads_from_the_option_or_a_file()
+    {
+        using var folder = new TemporaryFolder();
+        await File.WriteAllTextAsync(folder["sets.txt"], "L2H6,L2H0\n\nM1,embed\n");
+        foreach (string sets in (string[])["sets.txt", "L2H6,L2H0;M1,embed"])
+        {
+            var (exitCode, output, error) = await HeadpatchProcess.RunAsync(
+                folder.Path, "sweep", "--dataset", "ioi-generated", "--count", "10", "--store", "store", "--quiet", "--patch-set", sets);
+            Assert.Equal((0, ""), (exitCode, error.Trim()));
+            Assert.Contains("Sets patched together", output, StringComparison.Ordinal);
+            using JsonDocument results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["headpatch-out/results.json"]));
+            JsonElement[] found = [.. results.RootElement.GetProperty("patchSets").EnumerateArray()];
+            Assert.Equal(["L2H6,L2H0", "M1,embed"], found.Select(set => set.GetProperty("set").GetString()));
+            Assert.Equal(1, found[1].GetProperty("patchingEffect").GetDouble(), 1e-4); // the clean embedding makes the run clean
+        }
     }
 
     [Fact]
@@ -60,11 +79,11 @@ public class CircuitCommandTests
         foreach (var (arguments, reason) in ((string[], string)[])
         [
             (["q"], "ranked by a sweep of z"),
-            (["z", "z"], "give one"),
             (["nowhere"], "nowhere: "),
-            (["z", "--sizes", "1,0"], "--sizes: Sizes are whole numbers"),
+            (["z", "--sizes", "1,0"], "--sizes: The sizes are 1 at the least"),
             (["z", "--sizes", "25"], "--sizes: There are 24 nodes"),
             (["z", "--holdout", "1"], "--holdout: "),
+            (["z", "--given", "M1"], "--given: M1: this circuit is made of heads"),
             (["z", "--model", "nowhere"], "There is no model 'nowhere'"),
         ])
         {
@@ -75,7 +94,8 @@ public class CircuitCommandTests
 
         // Another model's weights would prove nothing of this sweep.
         RandomModelFolder.Write(folder["other"], RandomModelFolder.Config("llama"), seed: 1);
-        var (code, _, said) = await HeadpatchProcess.RunAsync(folder.Path, "circuit", "z", "--model", "other", "--store", "store");
+        await File.WriteAllTextAsync(folder["results.json"], (await File.ReadAllTextAsync(folder["z/results.json"])).Replace("\"name\": \"ioi-generated\"", "\"name\": \"own\"", StringComparison.Ordinal));
+        var (code, _, said) = await HeadpatchProcess.RunAsync(folder.Path, "circuit", "results.json", "--model", "other", "--store", "empty");
         Assert.Equal(2, code);
         Assert.Contains("is not the model that was swept", said, StringComparison.Ordinal);
     }

@@ -85,10 +85,21 @@ public class CircuitProofTests
     }
 
     [Fact]
-    public void Sweeps_rank_nodes_by_their_effects_over_the_pairs_that_are_named_and_others_are_refused_with_the_reason()
+    public void A_circuit_that_is_given_is_proved_as_it_is_and_the_sheet_says_so()
     {
-        var refused = Assert.Throws<Core.Faults.InvalidInputException>(() => RankedBySweeps.Of([ExampleSweep.From([[0.1, 0.2]]) with { Positions = Positions.Each, Patch = Patch.Q }]));
-        Assert.Equal(2, refused.Faults.Count);
-        Assert.Contains("sweep of z", refused.Faults[0].Message, StringComparison.Ordinal);
+        using var golden = new GoldenModel("gpt2-golden-b", ScalarType.Float64);
+        RankedNode[] ranking = [.. Node.All(golden.Model.Config).Where(node => node.Kind == NodeKind.Head).Select((node, index) => new RankedNode(node, Math.Cos(index)))];
+        Node[] given = [ranking[3].Node, ranking[0].Node];
+        TokenPair[] pairs = [.. golden.Pairs.Take(2)];
+        ProofSheet sheet = CircuitProof.Prove(
+            golden.Model, ranking, pairs, pairs, new ProofOptions { Circuit = given, Sizes = [1], Random = 0 }, new LogitDifference(), MemoryBudget.Default);
+
+        Assert.Equal(given.ToHashSet(), sheet.Circuit.Nodes.Select(node => node.Node).ToHashSet());
+        Node[] others = [.. ranking.Select(one => one.Node).Except(given)];
+        double m = Without(others), none = Without([.. others, .. given]), all = Without([]);
+        Assert.Equal((m - none) / (all - none), sheet.Circuit.Faithfulness.Effect, 1e-9);
+        Assert.Contains("The circuit was given, not looked for", string.Join(' ', sheet.Verdict), StringComparison.Ordinal);
+
+        double Without(Node[] some) => pairs.Average(pair => SlowSets.LogitDifference(golden.Model, pair, PatchSet.Of(some), Direction.Noise));
     }
 }

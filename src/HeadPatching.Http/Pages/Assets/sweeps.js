@@ -164,7 +164,7 @@
     parts.bar.max = 1;
     parts.bar.setAttribute("aria-label", "Progress");
     parts.progress.append(parts.bar, parts.progressText);
-    for (const [part, name] of RESULTS) {
+    for (const [part, name] of sweep.circuit ? [["report", "Report"], ["circuit", "Circuit"], ...RESULTS.slice(1)] : RESULTS) {
       const link = element("a", part === "report" ? "report" : "", name);
       link.href = address(sweep.id, part);
       parts.links.append(link);

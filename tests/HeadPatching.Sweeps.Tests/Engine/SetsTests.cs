@@ -1,0 +1,194 @@
+using HeadPatching.Core.Circuits;
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Models;
+using HeadPatching.Sweeps.Plans;
+using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Storage;
+using HeadPatching.Sweeps.Workflow;
+using HeadPatching.Testing;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Sweeps.Tests.Engine;
+
+/// <summary>Sets of nodes and circuits as durable work: what they give, what they share, and that nothing of it is lost.</summary>
+public sealed class SetsTests : IDisposable
+{
+    private static readonly SweepRequest Asked = new()
+    {
+        Dataset = "ioi-generated",
+        Count = 40,
+        Dtype = "float64",
+        PatchSets = ["L2H6,L2H0", "M1@-1", ""],
+        Circuit = CircuitOf.HeadsAndMlps,
+        CircuitRandom = 5,
+        CircuitSeed = 3,
+    };
+
+    private readonly TemporaryFolder _folder = new();
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Sets_and_circuit_are_those_of_one_call_in_memory_ranked_by_what_a_sweep_of_the_pairs_finds()
+    {
+        SweepResult result = await SweepAsync(Asked);
+        TokenPair[] pairs = [.. result.Pairs.Select(pair => new TokenPair(pair.Index, pair.CleanTokens, pair.CorruptedTokens, pair.Correct, pair.Incorrect) { Roles = pair.Roles })];
+        using LocatedModel located = await new ModelCatalog().LocateAsync("ioi-demo", "model", Stop);
+        using Transformer model = ModelFolder.Load(located.Folder, ScalarType.Float64, CPU);
+
+        PatchSetRuns runs = PatchSets.Run(
+            model, pairs, [.. Asked.PatchSets!.Select(text => PatchSet.Parse(text, "", []))], Direction.Denoise, new LogitDifference(), MemoryBudget.Default);
+        Assert.Equal(Asked.PatchSets, result.PatchSets!.Select(set => set.Set));
+        foreach (var (set, metric) in result.PatchSets!.Zip(runs.Patched))
+        {
+            double effect = metric.Zip(runs.Baselines, (patched, baseline) => (patched - baseline.Corrupted) / (baseline.Clean - baseline.Corrupted)).Average();
+            Assert.Equal(effect, set.PatchingEffect, 1e-9);
+            Assert.All(metric.Zip(set.PatchedMetric!), one => Assert.Equal(one.First, one.Second, 1e-9));
+        }
+
+        ProofSheet sheet = result.Circuit!;
+        Assert.Equal((28, 12, true), (sheet.LookedAt, sheet.HeldOut, sheet.IsHeldOut));
+        var (lookedAt, heldOut) = SetRounds.Split(pairs, 0.3, seed: 3);
+        SweepResult ranking = await SweepAsync(Asked with { PatchSets = null, Circuit = null, CircuitRandom = null, CircuitSeed = null, PairIndices = [.. lookedAt.Select(pair => pair.Index)] });
+        Dictionary<string, double> effects = ranking.Heads.ToDictionary(head => head.Name, head => head.PatchingEffect);
+        Assert.All(sheet.Ranking.Where(node => node.Node.Kind == NodeKind.Head), node => Assert.Equal(effects[node.Node.ToString()], node.Effect, 1e-9));
+        PatchSetRuns mlp = PatchSets.Run(model, lookedAt, [PatchSet.Of([Node.OfMlp(1)])], Direction.Denoise, new LogitDifference(), MemoryBudget.Default);
+        double alone = mlp.Patched[0].Zip(mlp.Baselines, (patched, baseline) => (patched - baseline.Corrupted) / (baseline.Clean - baseline.Corrupted)).Average();
+        Assert.Equal(alone, sheet.Ranking.Single(node => node.Node == Node.OfMlp(1)).Effect, 1e-9);
+
+        ProofSheet inMemory = CircuitProof.Prove(
+            model, sheet.Ranking, lookedAt, heldOut, Asked.ProofOptions()!, new LogitDifference(), MemoryBudget.Default);
+        Assert.Equal(inMemory.Circuit.Nodes.Select(node => node.Node), sheet.Circuit.Nodes.Select(node => node.Node));
+        Assert.Equal(inMemory.Circuit.Faithfulness.Effect, sheet.Circuit.Faithfulness.Effect, 1e-9);
+        Assert.Equal((inMemory.Cpr, inMemory.Cmd, inMemory.RandomCpr!.Value), (sheet.Cpr, sheet.Cmd, sheet.RandomCpr!.Value), new Within(1e-9));
+    }
+
+    [Fact]
+    public async Task Whenever_it_is_stopped_it_goes_on_where_it_was_and_comes_to_the_same()
+    {
+        SweepResult whole = await SweepAsync(Asked);
+        long runs = 0;
+        for (int round = 0; ; round++)
+        {
+            string store = $"stopped-{round}", id = SweepIds.New();
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+            bool stopped = false;
+            await using (InProcessEngine engine = Engine(store))
+            {
+                engine.Changed += status =>
+                {
+                    if (status.Progress.Phase == SweepPhase.PatchingSets && status.Progress.Rounds == round && !stopped)
+                    {
+                        stopped = true;
+                        stop.Cancel();
+                    }
+                };
+                try
+                {
+                    SweepStatus ended = await engine.RunAsync(id, Asked, stop.Token);
+                    if (!stopped)
+                    {
+                        Assert.True(round > 3, $"It took {round} rounds.");
+                        return;
+                    }
+                }
+                catch (OperationCanceledException)
+                {
+                    // That is what was asked for.
+                }
+            }
+
+            await using InProcessEngine next = Engine(store);
+            SweepStatus status = await next.RunAsync(id, Asked, Stop);
+            Assert.Equal(SweepState.Completed, status.Status);
+            SweepResult result = await ResultAsync(store, id);
+            Assert.Equal(Comparable(whole), Comparable(result));
+            Assert.True(round == 0 || status.Progress.PatchedRuns <= runs, "What was run before was run again.");
+            runs = status.Progress.PatchedRuns;
+        }
+    }
+
+    [Fact]
+    public async Task What_is_gone_or_torn_is_run_again_and_the_same_circuit_under_another_threshold_runs_nothing()
+    {
+        SweepResult first = await SweepAsync(Asked);
+        Directory.Delete(_folder[$"store/sweeps/{first.SweepId}"], recursive: true);
+        string[] kept = Directory.GetFiles(_folder["store/runs"]);
+        foreach (string run in kept.Order().Where((_, index) => index % 2 == 0))
+        {
+            byte[] bytes = await File.ReadAllBytesAsync(run, Stop);
+            await File.WriteAllBytesAsync(run, bytes[..(bytes.Length / 2)], Stop);
+        }
+
+        Assert.Equal(Comparable(first), Comparable(await SweepAsync(Asked)));
+
+        await using InProcessEngine engine = Engine("store");
+        SweepStatus view = await engine.RunAsync(SweepIds.New(), Asked with { Threshold = 0.3 }, Stop);
+        Assert.Equal((SweepState.Completed, 0L, 0), (view.Status, view.Progress.PatchedRuns, view.Progress.ForwardPasses));
+        Assert.True(view.Progress.Rounds > 3);
+    }
+
+    [Fact]
+    public async Task Pruning_leaves_what_a_circuit_was_proved_with()
+    {
+        await SweepAsync(Asked);
+        var store = new LocalArtifactStore(_folder["store"]);
+        Assert.Empty(await StorePruning.UnusedAsync(store, new StoredPlans(store, new ModelCatalog()), DateTimeOffset.MaxValue, Stop));
+    }
+
+    public static TheoryData<SweepRequest, string> Refused { get; } = new()
+    {
+        { Asked with { Patch = Patch.Q }, "circuit: A circuit is made of heads that are ranked by a sweep of z" },
+        { Asked with { Circuit = null }, "circuitRandom: Only a circuit takes it" },
+        { Asked with { PatchSets = ["L2H6", "L9H0,M1@40"] }, "patchSets[1]: The model has no L9H0|patchSets[1]: M1@40: pair 0 has" },
+        { Asked with { PatchSets = ["L2"] }, "patchSets[0]: \"L2\" is no node" },
+        { Asked with { PatchSets = [] }, "patchSets: There are 1 to" },
+        { Asked with { Circuit = CircuitOf.Heads, CircuitGiven = "L2H6,M1" }, "circuitGiven: M1: this circuit is made of heads" },
+        { Asked with { CircuitGiven = "L2H6,L2H6" }, "circuitGiven: A node is there twice." },
+        { Asked with { CircuitSizes = [1, 28] }, "circuitSizes: There are 27 nodes" },
+        { Asked with { CircuitHoldout = 1 }, "circuitHoldout: " },
+    };
+
+    [Theory]
+    [MemberData(nameof(Refused))]
+    public async Task What_cannot_be_is_refused_with_the_reason(SweepRequest request, string reasons)
+    {
+        var refused = await Assert.ThrowsAsync<InvalidInputException>(() => SweepPlanner.PlanAsync(request, DateTimeOffset.UnixEpoch, new ModelCatalog(), FaultPlaces.JsonPaths, Stop));
+        string said = string.Join('\n', refused.Faults);
+        Assert.All(reasons.Split('|'), reason => Assert.Contains(reason, said, StringComparison.Ordinal));
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private InProcessEngine Engine(string store) => new(new LocalArtifactStore(_folder[store]), new ModelCatalog(), reports: []);
+
+    private async Task<SweepResult> SweepAsync(SweepRequest request)
+    {
+        await using InProcessEngine engine = Engine("store");
+        string id = SweepIds.New();
+        SweepStatus status = await engine.RunAsync(id, request, Stop);
+        Assert.True(status.Status == SweepState.Completed, status.Error?.Message);
+        return await ResultAsync("store", id);
+    }
+
+    private async Task<SweepResult> ResultAsync(string store, string id) =>
+        await new LocalArtifactStore(_folder[store]).RequireJsonAsync<SweepResult>(SweepArtifacts.Result(id, ResultJson.File.Name), Stop);
+
+    /// <summary>The findings, less the sweep's id.</summary>
+    private static string Comparable(SweepResult result) => System.Text.Json.JsonSerializer.Serialize(
+        new SetFindings(result.PatchSets, result.Circuit! with { Sweeps = [] }), ResultJson.Compact);
+
+    private sealed class Within(double tolerance) : IEqualityComparer<(double, double, double)>
+    {
+        public bool Equals((double, double, double) x, (double, double, double) y) =>
+            Math.Abs(x.Item1 - y.Item1) < tolerance && Math.Abs(x.Item2 - y.Item2) < tolerance && Math.Abs(x.Item3 - y.Item3) < tolerance;
+
+        public int GetHashCode((double, double, double) obj) => 0;
+    }
+}
