@@ -1,0 +1,56 @@
+using System.Net;
+using System.Text.Json;
+using HeadPatching.Testing;
+
+namespace HeadPatching.Http.Tests;
+
+/// <summary>Sets of nodes and circuits over HTTP.</summary>
+public sealed class CircuitTests(ApiFixture api)
+{
+    [Fact]
+    public async Task A_sweep_with_a_circuit_has_it_in_its_results_as_a_page_and_as_files()
+    {
+        string id = await api.Client.StartAsync("""{"dataset": "ioi-generated", "count": 20, "circuit": "heads", "circuitRandom": 5, "circuitSizes": [1, 4], "patchSets": ["L2H6,L2H0"]}""");
+        JsonElement status = await api.Client.WaitForEndAsync(id);
+        Assert.Equal("completed", status.GetProperty("status").GetString());
+        Assert.Equal("heads", status.GetProperty("circuit").GetString());
+        Assert.True(status.GetProperty("progress").GetProperty("rounds").GetInt32() > 2);
+
+        JsonElement results = await api.Client.GetAsync($"/api/sweeps/{id}/results");
+        Assert.Equal("L2H6,L2H0", results.GetProperty("patchSets")[0].GetProperty("set").GetString());
+        JsonElement circuit = results.GetProperty("circuit");
+        Assert.Equal([1, 4], circuit.GetProperty("sizes").EnumerateArray().Select(size => size.GetProperty("nodes").GetInt32()));
+
+        using HttpResponseMessage page = await api.Client.Http.GetAsync($"/api/sweeps/{id}/circuit");
+        Assert.Equal((HttpStatusCode.OK, "text/html"), (page.StatusCode, page.Content.Headers.ContentType!.MediaType));
+        string html = await page.Content.ReadAsStringAsync();
+        Assert.Contains(circuit.GetProperty("verdict")[0].GetString()![..20], WebUtility.HtmlDecode(html), StringComparison.Ordinal);
+
+        JsonElement file = await api.Client.GetAsync($"/api/sweeps/{id}/circuit/circuit.json");
+        Assert.Equal(circuit.ToString(), file.ToString());
+        using HttpResponseMessage picture = await api.Client.Http.GetAsync($"/api/sweeps/{id}/circuit/circuit.svg");
+        Assert.Equal("image/svg+xml", picture.Content.Headers.ContentType!.MediaType);
+        Assert.Contains("default-src 'none'", picture.Headers.GetValues("Content-Security-Policy").Single(), StringComparison.Ordinal);
+        using HttpResponseMessage unknown = await api.Client.Http.GetAsync($"/api/sweeps/{id}/circuit/circuit.exe");
+        await unknown.ReadProblemAsync(HttpStatusCode.NotFound, "unknown-route");
+
+        JsonElement request = await api.Client.GetAsync($"/api/sweeps/{id}/request");
+        Assert.Equal("heads", request.GetProperty("circuit").GetString());
+    }
+
+    [Fact]
+    public async Task A_sweep_without_one_says_so_and_what_cannot_be_is_refused_with_every_fault()
+    {
+        string id = await api.Client.StartAsync("{}");
+        await api.Client.WaitForEndAsync(id);
+        using HttpResponseMessage none = await api.Client.Http.GetAsync($"/api/sweeps/{id}/circuit");
+        await none.ReadProblemAsync(HttpStatusCode.NotFound, "no-circuit");
+
+        using HttpResponseMessage refused = await api.Client.PostAsync(
+            """{"patch": "v", "circuit": "heads", "circuitHoldout": 1.5, "circuitSizes": [0], "circuitRandom": -1, "patchSets": ["L1", 3], "circuitGiven": "M1"}""");
+        JsonElement problem = await refused.ReadProblemAsync(HttpStatusCode.BadRequest, "invalid-request");
+        Assert.Equal(
+            ["circuit", "circuitGiven", "circuitHoldout", "circuitRandom", "circuitSizes", "patchSets[0]", "patchSets[1]"],
+            problem.GetProperty("errors").EnumerateArray().Select(error => error.GetProperty("path").GetString()!).Order(StringComparer.Ordinal));
+    }
+}

@@ -1,0 +1,64 @@
+"""Circuits and sets of nodes: what Python says of them is what the server's files say."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import unittest
+import xml.dom.minidom
+from pathlib import Path
+
+import headpatching as hp
+from support import raw, with_pandas
+
+PAIRS = dict(pairs="ioi-generated", count=40)
+
+
+class Circuits(unittest.TestCase):
+    @with_pandas
+    def test_a_sweep_is_gone_on_from_to_the_heads_that_do_the_task_together(self) -> None:
+        s = hp.sweep("ioi-demo", **PAIRS)
+        circuit = s.find_circuit(random=20)
+        sheet = raw(f"{circuit.sweep.url}/results")["circuit"]
+        self.assertEqual(circuit.sheet, sheet)
+        self.assertEqual(sorted(circuit.nodes), ["L2H0", "L2H1", "L2H6", "L2H7"])
+        self.assertAlmostEqual(circuit.faithfulness, 1, delta=0.05)
+        low, high = circuit.interval or (0.0, 0.0)
+        self.assertLess(low, circuit.faithfulness)
+        self.assertGreater(high, circuit.faithfulness)
+        self.assertEqual(list(circuit.table.name), circuit.nodes)
+        self.assertTrue((circuit.table.loss > 0).all())
+        self.assertEqual(list(circuit.sizes.nodes), [size["nodes"] for size in sheet["sizes"]])
+        self.assertEqual(len(circuit.ranking), 24)
+        self.assertEqual(circuit.percentile, 1)
+        self.assertIn("that they were not chosen on", circuit.verdict[0])
+        self.assertEqual(circuit.sweep.results["timings"]["runsReused"] > 0, True, "the heads' runs were there")
+        self.assertEqual(s.find_circuit(random=20).sweep.id, circuit.sweep.id, "the same call returns it at once")
+        xml.dom.minidom.parseString(f"<div>{circuit._repr_html_()}</div>")
+        with self.assertRaisesRegex(hp.HeadPatchingError, "was not asked for a circuit"):
+            s.proof
+
+    def test_its_files_are_those_of_the_command_line(self) -> None:
+        circuit = hp.sweep("ioi-demo", **PAIRS, circuit="heads", circuit_random=5).proof
+        with tempfile.TemporaryDirectory() as folder:
+            saved = circuit.save(Path(folder, "circuit"))
+            names = {path.name for path in saved.iterdir()}
+            self.assertTrue({"circuit.json", "circuit.html", "circuit.svg", "faithfulness.svg", "circuit.dot"} <= names, names)
+            self.assertEqual(json.loads((saved / "circuit.json").read_text())["circuit"], circuit.sheet["circuit"])
+
+    def test_ones_own_circuit_is_proved_as_it_is_and_one_that_cannot_be_is_refused(self) -> None:
+        s = hp.sweep("ioi-demo", **PAIRS)
+        given = s.find_circuit("heads-and-mlps", given=["L2H6", "M1"], random=0, sizes=[1])
+        self.assertEqual(sorted(given.nodes), ["L2H6", "M1"])
+        with self.assertRaisesRegex(hp.HeadPatchingError, "M1: this circuit is made of heads"):
+            s.find_circuit(given="L2H6,M1")
+        with self.assertRaisesRegex(hp.InvalidRequest, "sweep of z"):
+            hp.sweep("ioi-demo", **PAIRS, patch="v").find_circuit()
+
+    @with_pandas
+    def test_sets_are_patched_together_in_the_order_in_which_they_were_asked_for(self) -> None:
+        s = hp.sweep("ioi-demo", **PAIRS, patch_sets=["L2H6", "L2H6,L2H0", "embed"])
+        self.assertEqual(list(s.sets.set), ["L2H6", "L2H6,L2H0", "embed"])
+        self.assertAlmostEqual(s.sets.effect[0], s.heads.set_index("name").effect["L2H6"], places=4)
+        self.assertAlmostEqual(s.sets.effect[2], 1, places=4)
+        self.assertTrue((s.sets.low <= s.sets.effect).all())
