@@ -52,7 +52,7 @@ internal static class CircuitCommand
                 Tolerance = parsed.GetValue(tolerance) ?? new ProofOptions().Tolerance,
             };
             ProofSheet sheet = await Notes.WhileAsync("looking for the circuit and proving it", () => ProveAsync(results, parsed.GetValue(model), location, parsed.GetValue(holdout) ?? 0.3, options, cancellation));
-            IReadOnlyList<string> files = folder?.Write([("circuit.json", stream => JsonSerializer.Serialize(stream, sheet, ResultJson.Indented))]) ?? [];
+            IReadOnlyList<string> files = folder?.Write([("circuit.json", stream => JsonSerializer.Serialize(stream, sheet, ResultJson.Indented)), .. HeadPatching.Reports.Circuits.CircuitFiles.Of(sheet, results[0])]) ?? [];
             if (parsed.GetValue(OutputOptions.Json))
             {
                 await JsonOutput.WriteAsync(sheet, cancellation);

@@ -130,6 +130,6 @@ public sealed record CircuitGraph(CircuitModel Model, IReadOnlyList<GraphNode> N
     }
 
     /// <summary>The node that reads through a receiver; null for the logits, which are none.</summary>
-    internal static Node? NodeOf(Receiver receiver) =>
+    public static Node? NodeOf(Receiver receiver) =>
         receiver.IsLogits ? null : receiver.Input == ReceiverInput.Mlp ? Node.OfMlp(receiver.Layer) : Node.OfHead(receiver.Layer, receiver.Head);
 }
