@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.Comparing;
 using HeadPatching.Reports.Comparing;
@@ -120,23 +119,17 @@ public static class HeatmapPicture
         var layout = Layout.Of(table, caption);
         lock (Drawing)
         {
-            using var svg = new MemoryStream();
-            // The canvas ends the document when it is disposed of.
-            using (var canvas = SKSvgCanvas.Create(new SKRect(0, 0, layout.Width, layout.Height), svg))
-            using (var plot = Draw(caption, layout))
-            {
-                // A plot's first drawing draws everything twice, which a vector file would keep.
-                plot.RenderInMemory(layout.Width, layout.Height);
-                plot.Render(canvas, new PixelRect(0, layout.Width, layout.Height, 0));
-            }
-
-            // Readers without the font take one of about its width.
-            var xml = Encoding.UTF8.GetString(svg.GetBuffer(), 0, (int)svg.Length).Replace(
-                $"font-family=\"{EmbeddedFont.Family}\"",
-                $"font-family=\"{EmbeddedFont.Family}, Noto Sans, Helvetica, Arial, sans-serif\"",
-                StringComparison.Ordinal);
-            using var writer = new StreamWriter(to, leaveOpen: true);
-            writer.Write(xml);
+            VectorPicture.WriteCanvas(
+                layout.Width,
+                layout.Height,
+                canvas =>
+                {
+                    using var plot = Draw(caption, layout);
+                    // A plot's first drawing draws everything twice, which a vector file would keep.
+                    plot.RenderInMemory(layout.Width, layout.Height);
+                    plot.Render(canvas, new PixelRect(0, layout.Width, layout.Height, 0));
+                },
+                to);
         }
     }
 
@@ -303,16 +296,7 @@ public static class HeatmapPicture
 
     // A position's number, and its token where there are texts.
     private static string ColumnLabel(HeatmapTable table, int column) =>
-        table.Tokens is null ? table.LabelOf(column) : $"{Shorten(table.Tokens[column].Trim(), LongestToken)} {table.LabelOf(column)}";
-
-    private static string Shorten(string text, int longest)
-    {
-        // A file's name may hold characters that XML forbids and the font lacks.
-        var drawable = string.Concat(text.Select(character => EmbeddedFont.Typeface.ContainsGlyph(character) && !char.IsControl(character) ? character : '?'));
-        return drawable.Length <= longest
-            ? drawable
-            : $"{drawable[..(longest / 2)]}…{drawable[^(longest / 2)..]}";
-    }
+        table.Tokens is null ? table.LabelOf(column) : $"{VectorPicture.Drawable(table.Tokens[column].Trim(), LongestToken)} {table.LabelOf(column)}";
 
     private static string Value(double effect)
     {
@@ -331,13 +315,13 @@ public static class HeatmapPicture
     {
         public static Caption Of(SweepResult result, HeatmapTable table)
         {
-            var dataset = $"{Shorten(result.Dataset.Name, LongestName)}, {SweepFacts.Pairs(result)}";
+            var dataset = $"{VectorPicture.Drawable(result.Dataset.Name, LongestName)}, {SweepFacts.Pairs(result)}";
             var strongest = (result.Positions.IsEach || result.Positions.IsEachRole) && table.Columns is not (HeatmapColumns.Positions or HeatmapColumns.Roles) ? ", the strongest shown" : "";
             var tokens = table.Tokens is null || result.Dataset.Pairs == 1 ? "" : $", tokens of pair {result.Pairs[0].Index}";
             var blank = table.HasBlanks() ? ", grey: nothing can be" : "";
             return new Caption(
-                Shorten(result.Title(), LongestTitle),
-                string.Join(" · ", [Shorten(result.Model.Name, LongestName), dataset, .. SweepFacts.Of(result)]) + strongest + tokens + blank,
+                VectorPicture.Drawable(result.Title(), LongestTitle),
+                string.Join(" · ", [VectorPicture.Drawable(result.Model.Name, LongestName), dataset, .. SweepFacts.Of(result)]) + strongest + tokens + blank,
                 "Patching effect");
         }
 
@@ -347,7 +331,7 @@ public static class HeatmapPicture
             var moved = comparison.JointMiss is null ? "no intervals" : $"{comparison.Moved.Count} of {comparison.Heads.Count} moved (95 % for all together)";
             return new Caption(
                 $"Difference of patching effects, {comparison.Unit} by {comparison.Unit}",
-                $"{Shorten(comparison.B.Label, LongestName)} minus {Shorten(comparison.A.Label, LongestName)} · {basis} · {moved}",
+                $"{VectorPicture.Drawable(comparison.B.Label, LongestName)} minus {VectorPicture.Drawable(comparison.A.Label, LongestName)} · {basis} · {moved}",
                 "Difference of effects");
         }
     }

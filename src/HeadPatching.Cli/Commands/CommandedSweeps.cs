@@ -96,7 +96,7 @@ internal sealed class CommandedSweeps : IAsyncDisposable
         IReadOnlyList<string> files = await sweep.Folder.TakeAsync(_store, cancellation);
         await using FileStream results = File.OpenRead(files[0]);
         SweepResult result = await ResultJson.ReadAsync(results, files[0], cancellation);
-        return (result, result.Circuit is ProofSheet sheet ? [.. files, .. sweep.Folder.Write(CircuitFiles.Of(sheet))] : files);
+        return (result, result.Circuit is ProofSheet sheet ? [.. files, .. sweep.Folder.Write(CircuitFiles.Of(sheet, result))] : files);
     }
 
     /// <summary>Says why one did not complete.</summary>

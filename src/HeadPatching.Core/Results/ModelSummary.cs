@@ -14,4 +14,12 @@ public sealed record ModelSummary(string Name, string Fingerprint, int Layers, i
     /// <summary>Key/value heads a layer, as many as the heatmap's columns with k and v; absent where each head has its own.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? KeyValueHeads { get; init; }
+
+    /// <summary>d_model, the width of the residual stream; absent in results of before it was noted.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Width { get; init; }
+
+    /// <summary>Whether attention and MLP of a block stand side by side, both reading resid_pre; absent in results of before it was noted.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? ParallelResidual { get; init; }
 }

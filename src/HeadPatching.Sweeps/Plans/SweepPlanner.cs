@@ -65,6 +65,8 @@ public static class SweepPlanner
             new ModelSummary(HubCache.NameOf(name), fingerprint, model.Config.Layers, model.Config.Heads, request.Dtype, device)
             {
                 KeyValueHeads = model.Config.KeyValueHeads == model.Config.Heads ? null : model.Config.KeyValueHeads,
+                Width = model.Config.Width,
+                ParallelResidual = model.Config.ParallelResidual,
             },
             source,
             pairs.Count,

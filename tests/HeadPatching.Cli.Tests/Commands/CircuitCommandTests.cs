@@ -1,4 +1,5 @@
 using System.Text.Json;
+using HeadPatching.Core.Circuits.Exchange;
 using HeadPatching.Testing;
 
 namespace HeadPatching.Cli.Tests.Commands;
@@ -29,6 +30,15 @@ public class CircuitCommandTests
         Assert.Contains(Path.Combine("proof", "circuit.json"), output, StringComparison.Ordinal);
         using JsonDocument written = JsonDocument.Parse(await File.ReadAllTextAsync(folder["proof/circuit.json"]));
         Assert.Equal([1, 4], written.RootElement.GetProperty("sizes").EnumerateArray().Select(size => size.GetProperty("nodes").GetInt32()));
+
+        // Beside it a page, pictures, and what other programs read: of EAP-IG's graph, all edges between nodes of the circuit and what was not ranked.
+        Assert.All(
+            (string[])["circuit.html", "circuit.svg", "faithfulness.svg", "circuit.dot", "circuit.neuronpedia.json", "circuit.circuitkit.json", "circuit.eap-ig.json"],
+            name => Assert.True(File.Exists(folder[$"proof/{name}"]), name));
+        await using FileStream graph = File.OpenRead(folder["proof/circuit.eap-ig.json"]);
+        CircuitGraph read = EapIgFile.Read(graph, "circuit.eap-ig.json");
+        Assert.Equal("embed,M0,M1,L2H0,L2H1,L2H6,L2H7,M2", read.AsPatchSet().ToString());
+        Assert.Equal((96, false), (read.Model.Width, read.Model.ParallelResidual));
 
         int Number(string name) => sheet.RootElement.GetProperty(name).GetInt32();
     }

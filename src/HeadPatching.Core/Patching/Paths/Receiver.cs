@@ -2,20 +2,21 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 
 namespace HeadPatching.Core.Patching.Paths;
 
 /// <summary>
-/// Where a path from a sender head ends: in the logits, or in a later head's queries, keys or values. As text, and in JSON,
-/// <c>logits</c> or <c>L9H6.q</c>.
+/// What reads the residual stream, and where a path or an edge ends: the logits, a head's queries, keys or values, or an MLP. As text, and
+/// in JSON, <c>logits</c>, <c>L9H6.q</c> or <c>L8.mlp</c>.
 /// </summary>
 [JsonConverter(typeof(ReceiverJsonConverter))]
 public sealed partial record Receiver
 {
     /// <summary>What a text must be, for messages.</summary>
-    public const string Form = "A receiver is \"logits\", or a head's input such as L9H6.q (q, k or v).";
+    public const string Form = "A receiver is \"logits\", a head's input such as L9H6.q (q, k or v), or an MLP's such as L8.mlp.";
 
     /// <summary>The form as a regular expression, for the HTTP contract.</summary>
     public const string Pattern = @"^(logits|L[0-9]+H[0-9]+\.[qkv])$";
@@ -30,13 +31,13 @@ public sealed partial record Receiver
     /// <summary>The final residual stream, and so the metric itself.</summary>
     public static Receiver Logits { get; } = new(-1, -1, null);
 
-    /// <summary>The receiving head's layer, from 0; -1 for the logits.</summary>
+    /// <summary>Its layer, from 0; -1 for the logits.</summary>
     public int Layer { get; }
 
-    /// <summary>The head, from 0 (in a grouped-query model, keys and values are those of a key/value head); -1 for the logits.</summary>
+    /// <summary>The head, from 0 (in a grouped-query model, keys and values are those of a key/value head); -1 for what is none.</summary>
     public int Head { get; }
 
-    /// <summary>The head's input; null for the logits.</summary>
+    /// <summary>The input; null for the logits.</summary>
     public ReceiverInput? Input { get; }
 
     /// <summary>Whether it is the logits.</summary>
@@ -48,7 +49,10 @@ public sealed partial record Receiver
     /// <param name="input">Queries, keys or values.</param>
     public static Receiver Of(int layer, int head, ReceiverInput input) => new(layer, head, input);
 
-    /// <summary>Reads <c>logits</c> or <c>L9H6.q</c>.</summary>
+    /// <summary>The input of a layer's MLP.</summary>
+    public static Receiver OfMlp(int layer) => new(layer, -1, ReceiverInput.Mlp);
+
+    /// <summary>Reads <c>logits</c>, <c>L9H6.q</c> or <c>L8.mlp</c>.</summary>
     public static bool TryParse(string text, out Receiver receiver)
     {
         receiver = Logits;
@@ -57,13 +61,15 @@ public sealed partial record Receiver
             return true;
         }
 
-        Match match = HeadInput().Match(text);
-        if (!match.Success || !Number("layer", out int layer) || !Number("head", out int head))
+        Match match = HeadOrMlp().Match(text);
+        bool isHead = match.Groups["head"].Success;
+        int head = -1;
+        if (!match.Success || !Number("layer", out int layer) || (isHead && !Number("head", out head)))
         {
             return false;
         }
 
-        receiver = Of(layer, head, Enum.Parse<ReceiverInput>(match.Groups["input"].Value, ignoreCase: true));
+        receiver = isHead ? Of(layer, head, Enum.Parse<ReceiverInput>(match.Groups["input"].Value, ignoreCase: true)) : OfMlp(layer);
         return true;
 
         bool Number(string group, out int number) => int.TryParse(match.Groups[group].Value, NumberStyles.None, CultureInfo.InvariantCulture, out number);
@@ -73,13 +79,27 @@ public sealed partial record Receiver
     /// <param name="senderLayer">The sender's layer.</param>
     public bool IsAfter(int senderLayer) => IsLogits || Layer > senderLayer;
 
-    /// <summary>What makes it impossible in a model; none where it is possible.</summary>
+    /// <summary>
+    /// Whether it reads what a node writes. Where attention and MLP of a block stand side by side, an MLP does not read the heads of its layer.
+    /// </summary>
+    /// <param name="sender">The node.</param>
+    /// <param name="config">The model's shape.</param>
+    public bool Reads(Node sender, ModelConfig config) => sender.Kind == NodeKind.Embedding || IsAfter(sender.Layer)
+        || (Layer == sender.Layer && Input == ReceiverInput.Mlp && sender.Kind == NodeKind.Head && !config.ParallelResidual);
+
+    /// <summary>What makes it impossible in a model, as the end of a path from a head; none where it is possible.</summary>
     /// <param name="config">The model's shape.</param>
     /// <param name="where">Where it was given, for the fault.</param>
     public IEnumerable<Fault> Faults(ModelConfig config, string where)
     {
         if (IsLogits)
         {
+            yield break;
+        }
+
+        if (Input == ReceiverInput.Mlp)
+        {
+            yield return new Fault(FaultKinds.InvalidOption, where, $"{this}: paths end in heads' inputs (such as L9H6.q) or the logits, not yet in an MLP.");
             yield break;
         }
 
@@ -107,11 +127,15 @@ public sealed partial record Receiver
     }
 
     /// <inheritdoc/>
-    public override string ToString() =>
-        Input is ReceiverInput input ? FormattableString.Invariant($"L{Layer}H{Head}.{input.ToString().ToLowerInvariant()}") : "logits";
+    public override string ToString() => Input switch
+    {
+        null => "logits",
+        ReceiverInput.Mlp => string.Create(CultureInfo.InvariantCulture, $"L{Layer}.mlp"),
+        ReceiverInput input => string.Create(CultureInfo.InvariantCulture, $"L{Layer}H{Head}.{input.ToString().ToLowerInvariant()}"),
+    };
 
-    [GeneratedRegex(@"\AL(?<layer>[0-9]+)H(?<head>[0-9]+)\.(?<input>[qkv])\z", RegexOptions.CultureInvariant)]
-    private static partial Regex HeadInput();
+    [GeneratedRegex(@"\AL(?<layer>[0-9]+)(H(?<head>[0-9]+)\.(?<input>[qkv])|\.mlp)\z", RegexOptions.CultureInvariant)]
+    private static partial Regex HeadOrMlp();
 
     private sealed class ReceiverJsonConverter : JsonConverter<Receiver>
     {

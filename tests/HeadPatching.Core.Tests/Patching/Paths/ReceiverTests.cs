@@ -14,6 +14,7 @@ public class ReceiverTests
     [InlineData("L9H6.q")]
     [InlineData("L10H0.k")]
     [InlineData("L1H11.v")]
+    [InlineData("L8.mlp")]
     public void A_receiver_is_read_and_written_as_the_same_text_and_in_JSON(string text)
     {
         Assert.True(Receiver.TryParse(text, out Receiver receiver));
@@ -28,6 +29,9 @@ public class ReceiverTests
     [InlineData("logits ")]
     [InlineData("L9H6")]
     [InlineData("L9H6.z")]
+    [InlineData("L9H6.mlp")]
+    [InlineData("L9.q")]
+    [InlineData("M9")]
     [InlineData("L9H6.qk")]
     [InlineData("L9H6.q\n")]
     [InlineData("9.6.q")]
@@ -61,6 +65,7 @@ public class ReceiverTests
     [InlineData("L1H8.q", "receivers[0]: L1H8.q: a layer of this model has the heads 0 to 7.")]
     [InlineData("L1H2.k", "receivers[0]: L1H2.k: the 8 heads of a layer share 2 key/value heads, 0 to 1; name one of those.")]
     [InlineData("L1H7.v", "receivers[0]: L1H7.v: the 8 heads of a layer share 2 key/value heads, 0 to 1; name one of those.")]
+    [InlineData("L2.mlp", "receivers[0]: L2.mlp: paths end in heads' inputs (such as L9H6.q) or the logits, not yet in an MLP.")]
     [InlineData("L1H0.q L1H0.q", "receivers[1]: L1H0.q is named twice.")]
     [InlineData("L1H0.q logits", "receivers[1]: \"logits\" stands alone: make a second sweep for the heads' inputs.")]
     [InlineData("logits L1H0.q", "receivers[0]: \"logits\" stands alone: make a second sweep for the heads' inputs.")]
