@@ -111,6 +111,8 @@ internal sealed class DurableSweeps : IAsyncDisposable
             Add(ActivityNames.EstimateEffects, activities.EstimateAsync);
             Add(ActivityNames.ScreenHeads, activities.ScreenAsync);
             Add(ActivityNames.PatchHeads, activities.PatchAsync);
+            Add(ActivityNames.PlanRound, activities.PlanRoundAsync);
+            Add(ActivityNames.PatchSets, activities.PatchSetsAsync);
             Add(ActivityNames.AttributeLogits, activities.AttributeAsync);
             Add(ActivityNames.ReadPatterns, activities.PatternsAsync);
             Add(ActivityNames.AssembleSweep, activities.AssembleAsync);

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text.Json;
-using HeadPatching.Testing;
 
 namespace HeadPatching.Http.Tests;
 

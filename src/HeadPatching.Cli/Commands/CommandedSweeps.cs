@@ -1,6 +1,7 @@
 using HeadPatching.Azure;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Circuits;
+using HeadPatching.Core.Models;
 using HeadPatching.Core.Results;
 using HeadPatching.Reports;
 using HeadPatching.Reports.Circuits;
@@ -27,6 +28,7 @@ internal sealed class CommandedSweeps : IAsyncDisposable
     private readonly IArtifactStore _store;
     private readonly FaultPlaces _places;
     private readonly bool _force;
+    private readonly ModelCatalog _catalog;
     private readonly StoredPlans _plans;
     private readonly InProcessEngine _engine;
     private bool _checked;
@@ -41,9 +43,16 @@ internal sealed class CommandedSweeps : IAsyncDisposable
         _store = ArtifactStores.Open(location);
         _places = places;
         _force = force;
-        var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(_store, new ModelCache()), DefaultFolders.HuggingFace);
-        _plans = new StoredPlans(_store, catalog);
-        _engine = new InProcessEngine(_store, catalog, ReportFiles.All);
+        _catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(_store, new ModelCache()), DefaultFolders.HuggingFace);
+        _plans = new StoredPlans(_store, _catalog);
+        _engine = new InProcessEngine(_store, _catalog, ReportFiles.All);
+    }
+
+    /// <summary>The fingerprint of a model.</summary>
+    public async Task<string> FingerprintAsync(string model, CancellationToken cancellation)
+    {
+        using LocatedModel located = await _catalog.LocateAsync(model, _places.Option("model"), cancellation);
+        return ModelFingerprint.Compute(located.Folder);
     }
 
     /// <summary>Plans a sweep, and says which pairs it leaves out.</summary>

@@ -68,13 +68,13 @@ internal static class CircuitCommand
     private static async Task<int> RunAsync(
         CommandedSweeps sweeps, SweepRequest request, ModelSummary swept, string output, bool json, CancellationToken cancellation)
     {
-        PlannedSweep plan = await sweeps.PlanAsync(request, cancellation);
-        if (plan.Header.Source.Fingerprint != swept.Fingerprint)
+        if (await sweeps.FingerprintAsync(request.Model, cancellation) != swept.Fingerprint) // another's tokens may not even be this one's
         {
             throw new InvalidInputException(
                 FaultKinds.InvalidOption, "--model", $"'{request.Model}' is not the model that was swept: its weights or its config.json are other ones. Name that model's folder, or sweep this one.");
         }
 
+        PlannedSweep plan = await sweeps.PlanAsync(request, cancellation);
         CommandedSweep sweep = await sweeps.PrepareAsync(request, plan, output, cancellation);
         SweepStatus status = await sweeps.RunAsync(sweep, cancellation);
         if (status.Status != SweepState.Completed)
