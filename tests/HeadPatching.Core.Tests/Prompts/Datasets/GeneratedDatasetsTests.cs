@@ -2,6 +2,7 @@ using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
+using HeadPatching.Core.Prompts.Datasets.Ioi;
 using HeadPatching.Testing;
 
 namespace HeadPatching.Core.Tests.Prompts.Datasets;
