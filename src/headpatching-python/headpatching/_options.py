@@ -67,7 +67,8 @@ OPTIONS_HELP = """
     - screen_top (10): heads that a screen runs.
     - receivers: path patching, only the paths from each head to these: `"logits"`, or `["L9H6.q", "L9H9.q"]`.
     - freeze_mlps (False): with receivers, MLPs do not react.
-    - dataset: a built-in dataset's name, which may as well be given as `pairs`.
+    - dataset: a built-in dataset's name (`ioi-generated`, `docstring`, `sva`; all: `datasets()`), which may as well be
+      given as `pairs`.
     - pairs_file: pairs that `headpatch dataset push` has put into the store, by their name; for more than 10,000.
     - count (20): how many pairs a generated dataset makes.
     - seed (0): of everything drawn at random.

@@ -47,7 +47,7 @@ public sealed class Arithmetic : IDataset
     /// <summary><c>arithmetic-subtraction</c>: no result is negative.</summary>
     public static Arithmetic Subtraction { get; } = new(
         "arithmetic-subtraction",
-        "\"The difference between 62 and 25 is\", likewise.",
+        "\"The difference between 62 and 25 is\", and five other ways to ask it; as arithmetic-addition otherwise, and no result is negative.",
         (x, y) => x - y,
         "Q: How much is {op1} minus {op2}? A:",
         "Q: What is {op1} minus {op2}? A:",
