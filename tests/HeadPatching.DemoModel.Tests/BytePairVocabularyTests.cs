@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 using HeadPatching.Core.Prompts;
-using HeadPatching.Core.Prompts.Datasets;
+using HeadPatching.Core.Prompts.Datasets.Ioi;
 using HeadPatching.DemoModel.Sentences;
 using HeadPatching.DemoModel.Vocabularies;
 using Microsoft.ML.Tokenizers;

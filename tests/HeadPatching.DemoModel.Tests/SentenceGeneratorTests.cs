@@ -1,4 +1,4 @@
-using HeadPatching.Core.Prompts.Datasets;
+using HeadPatching.Core.Prompts.Datasets.Ioi;
 using HeadPatching.DemoModel.Sentences;
 
 namespace HeadPatching.DemoModel.Tests;

@@ -251,7 +251,10 @@ public sealed class SweepContractTests(ApiFixture api)
         Assert.Equal(3, demo.GetProperty("layers").GetInt32());
         Assert.Equal(8, demo.GetProperty("heads").GetInt32());
         Assert.Equal(
-            [("ioi", false), ("ioi-order", false), ("ioi-generated", true), ("ioi-abc", true), ("greater-than", true), ("induction", true)],
+            [
+                ("ioi", false), ("ioi-order", false), ("ioi-generated", true), ("ioi-abc", true), ("greater-than", true), ("induction", true), ("docstring", true), ("gendered-pronoun", true),
+                ("gender-bias", true), ("sva", true), ("arithmetic-addition", true), ("arithmetic-subtraction", true), ("colored-objects", true), ("mcqa", true),
+            ],
             models.GetProperty("datasets").EnumerateArray().Select(dataset => (dataset.GetProperty("name").GetString(), dataset.GetProperty("generated").GetBoolean())));
 
         Assert.Equal("ok", (await api.Client.GetAsync("/api/health")).GetProperty("status").GetString());

@@ -1,12 +1,12 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using HeadPatching.Core.Prompts.Datasets;
+using HeadPatching.Core.Prompts.Datasets.Ioi;
 
 namespace HeadPatching.Testing;
 
 /// <summary>
 /// A tokenizer.json of the form that Llama 2 and Mistral have (Prepend and Replace, byte fallback, no pre-tokenizer), small enough to see
-/// through: special tokens, bytes, characters, and every word of the built-in datasets as one token with the mark of a space before it.
+/// through: special tokens, bytes, characters, and words of the built-in datasets, of each as many as it needs, as one token with the mark of a space before it.
 /// Digits are one token each, as theirs are.
 /// </summary>
 internal static class MarkedSpaceTokenizer
@@ -14,7 +14,12 @@ internal static class MarkedSpaceTokenizer
     public const int Bos = 1;
 
     private static readonly string[] Further =
-        ["The", "lasted", "from", "the", "year", "to", "war", "siege", "voyage", "reign", "famine", "truce", "feud", "trial"];
+    [
+        "The", "lasted", "from", "the", "year", "to", "war", "siege", "voyage", "reign", "famine", "truce", "feud", "trial",
+        .. "width height color depth weight speed price count limit offset level mode So That person he she man woman nurse captain is are has have".Split(' '),
+        .. "teacher teachers student students likes like laughs laugh Red Orange Yellow Green Blue Purple pencil cup plate bottle bowl phone".Split(' '),
+        .. Enumerable.Range('A', 26).Select(letter => $"{(char)letter}"),
+    ];
 
     /// <summary>The tokens in the order of their ids, and the merges.</summary>
     /// <param name="yearsInTwo">Whether " 17" and "32" are tokens, too.</param>

@@ -9,6 +9,7 @@ using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
+using HeadPatching.Core.Prompts.Datasets.Ioi;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Http.Answers;

@@ -1,4 +1,4 @@
-using HeadPatching.Core.Prompts.Datasets;
+using HeadPatching.Core.Prompts.Datasets.Ioi;
 
 namespace HeadPatching.DemoModel.Sentences;
 

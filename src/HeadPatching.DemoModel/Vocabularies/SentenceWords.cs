@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using HeadPatching.Core.Prompts.Datasets;
+using HeadPatching.Core.Prompts.Datasets.Ioi;
 
 namespace HeadPatching.DemoModel.Vocabularies;
 

@@ -82,7 +82,8 @@ OPTIONS_HELP = """
     - circuit_given: prove these nodes instead, `["L9H6", "L9H9"]`. circuit_sizes (0.1 to 100 % of all nodes), circuit_random
       (100), circuit_holdout (0.3), circuit_tolerance (0.02), circuit_seed (seed): sizes that are measured, random circuits of
       each, share of pairs held out, how near to 1, and what is drawn.
-    - dataset: a built-in dataset's name, which may as well be given as `pairs`.
+    - dataset: a built-in dataset's name (`ioi-generated`, `docstring`, `sva`; all: `datasets()`), which may as well be
+      given as `pairs`.
     - pairs_file: pairs that `headpatch dataset push` has put into the store, by their name; for more than 10,000.
     - count (20): how many pairs a generated dataset makes.
     - seed (0): of everything drawn at random.

@@ -11,7 +11,12 @@ public class DatasetCommandTests
         using var folder = new TemporaryFolder();
         var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "list");
         Assert.Equal(0, exitCode);
-        Assert.All(["ioi", "ioi-order", "ioi-generated", "ioi-abc", "greater-than", "induction"], name => Assert.Contains($"  {name} ", output, StringComparison.Ordinal));
+        string[] names =
+        [
+            "ioi", "ioi-order", "ioi-generated", "ioi-abc", "greater-than", "induction", "docstring", "gendered-pronoun", "gender-bias", "sva", "arithmetic-addition",
+            "arithmetic-subtraction", "colored-objects", "mcqa",
+        ];
+        Assert.All(names, name => Assert.Contains($"  {name} ", output, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -61,6 +66,21 @@ public class DatasetCommandTests
     }
 
     [Fact]
+    public async Task Sums_are_shown_with_their_roles_and_swept_on_a_model_that_writes_digits_and_a_few_are_the_mean_that_is_put_in()
+    {
+        using var folder = new TemporaryFolder();
+        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "arithmetic-addition", "--count", "30", "--top", "1");
+        Assert.Equal((0, ""), (exitCode, error.Trim()));
+        Assert.Matches("roles +op1 [0-9]+·?[1-9] +op2 [0-9]+·?[1-9] +END", output);
+        Assert.Contains("arithmetic-addition: 30 pairs", output, StringComparison.Ordinal);
+
+        (exitCode, output, error) = await HeadpatchProcess.RunAsync(
+            folder.Path, "sweep", "--dataset", "arithmetic-addition", "--count", "12", "--ablation", "mean", "--reference", "arithmetic-addition", "--store", "store", "--out", "out");
+        Assert.True(exitCode == 0, error);
+        Assert.DoesNotContain("template", output + error, StringComparison.Ordinal); // each has prompts of its own
+    }
+
+    [Fact]
     public async Task Induction_is_shown_as_ids_on_a_model_without_a_tokenizer()
     {
         using var folder = new TemporaryFolder();
@@ -72,11 +92,12 @@ public class DatasetCommandTests
     }
 
     [Theory]
-    [InlineData("nothing", "nothing: There is no built-in dataset \"nothing\". Known are: ioi, ioi-order, ioi-generated, ioi-abc, greater-than, induction.")]
+    [InlineData("nothing", "nothing: There is no built-in dataset \"nothing\". Known are: ioi, ioi-order, ioi-generated, ioi-abc, greater-than, induction, docstring, ")]
     [InlineData("missing.jsonl", "missing.jsonl: There is no such file.")]
     [InlineData("malformed.jsonl", "malformed.jsonl:1: ")]
     [InlineData("unequal.jsonl", "unequal.jsonl:1: Clean has 4 tokens and corrupted 3")]
     [InlineData("ioi --count 3", "--count: Only a generated dataset takes a number of pairs")]
+    [InlineData("sva", "sva: sva needs 2 of its 30 nouns in both numbers as one token each, and this model's tokenizer has 0. It lacks \" teacher/teachers\"")]
     [InlineData("greater-than --model random", "greater-than: The prompts of greater-than are text, and the model folder has no tokenizer")]
     [InlineData("ioi --model nowhere", "--model: There is no model 'nowhere'")]
     [InlineData("ioi --top 0", "--top: The number of pairs to show is at least 1.")]

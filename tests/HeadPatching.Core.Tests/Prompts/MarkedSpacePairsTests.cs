@@ -17,6 +17,14 @@ public class MarkedSpacePairsTests
     [InlineData("greater-than", false, 200)]
     [InlineData("greater-than", true, 200)]
     [InlineData("induction", false, 200)]
+    [InlineData("docstring", false, 200)]
+    [InlineData("gendered-pronoun", false, 200)]
+    [InlineData("gender-bias", false, 200)]
+    [InlineData("sva", false, 200)]
+    [InlineData("arithmetic-addition", false, 200)]
+    [InlineData("arithmetic-subtraction", false, 200)]
+    [InlineData("colored-objects", false, 200)]
+    [InlineData("mcqa", false, 200)]
     public void Every_built_in_dataset_can_be_swept(string name, bool yearsInTwo, int count)
     {
         var (tokens, _) = MarkedSpaceTokenizer.Vocabulary(yearsInTwo);

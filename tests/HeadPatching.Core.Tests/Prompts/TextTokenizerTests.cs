@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.Json;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Prompts;
-using HeadPatching.Core.Prompts.Datasets;
+using HeadPatching.Core.Prompts.Datasets.Ioi;
 using HeadPatching.Testing;
 
 namespace HeadPatching.Core.Tests.Prompts;

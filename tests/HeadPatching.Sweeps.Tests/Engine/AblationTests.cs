@@ -2,9 +2,13 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
+using HeadPatching.Core.Prompts.Datasets.Ioi;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Requests;
+using HeadPatching.Testing;
+using static TorchSharp.torch;
 
 namespace HeadPatching.Sweeps.Tests.Engine;
 
@@ -48,6 +52,58 @@ public sealed class AblationTests : IDisposable
         SweepResult result = await _sweeps.SweepAsync(
             new SweepRequest { Dataset = "ioi-generated", Count = 20, Ablation = Ablation.Mean, Reference = ReferencePrompts.Of("ioi-abc") });
         Assert.DoesNotContain(result.Warnings, warning => warning.Contains("template", StringComparison.Ordinal));
+    }
+
+    /// <summary>
+    /// The IOI paper's knockout: z of a head, at each position, is its mean over sentences of three names of the same template, at the same position. Worked out here
+    /// sentence by sentence, with a whole run for every head.
+    /// </summary>
+    [Fact]
+    public async Task The_IOI_papers_mean_ablation_is_over_sentences_of_three_names_of_the_same_template()
+    {
+        var request = new SweepRequest { Dataset = "ioi-generated", Count = 6, Seed = 2, Dtype = "float64", Ablation = Ablation.Mean, Reference = ReferencePrompts.Of("ioi-abc") };
+        SweepResult result = await _sweeps.SweepAsync(request);
+        Assert.Equal(Direction.Noise, result.Direction);
+
+        string folder = Path.Combine(AppContext.BaseDirectory, "models", "ioi-demo");
+        using Transformer model = ModelFolder.Load(folder, ScalarType.Float64, CPU);
+        TextTokenizer tokenizer = TextTokenizer.Load(folder)!;
+        IReadOnlyList<TokenPair> pairs = Make("ioi-generated", count: 6, templates: null);
+        IReadOnlyList<TokenPair> sentences = Make("ioi-abc", count: 100, [.. pairs.Select(pair => pair.Template!)]);
+        using var mode = inference_mode();
+        using var scope = NewDisposeScope();
+        foreach (TokenPair pair in pairs)
+        {
+            TokenPair[] like = [.. sentences.Where(sentence => sentence.Template == pair.Template)];
+            Assert.True(like.Length >= 10 && like.All(sentence => sentence.Length == pair.Length));
+            Assert.All(like, sentence => Assert.Equal(3, Names(sentence.Corrupted).Distinct().Count()));
+            Tensor[][] all = [.. like.Select(sentence => PlainRun.Z(model, sentence.Corrupted))];
+            Tensor[] means = [.. Enumerable.Range(0, model.Config.Layers).Select(layer => stack(all.Select(z => z[layer])).mean([0]))]; // [heads, position, d_head]
+            double[][] swept = result.Pairs.Single(of => of.Index == pair.Index).PatchedMetric!;
+            for (int layer = 0; layer < model.Config.Layers; layer++)
+            {
+                for (int head = 0; head < model.Config.Heads; head++)
+                {
+                    double expected = PlainRun.LogitDifference(model, pair, pair.Clean, (at, own) =>
+                    {
+                        Tensor changed = own.clone();
+                        _ = at == layer ? changed[head].copy_(means[layer][head]) : changed;
+                        return changed;
+                    });
+                    Assert.Equal(expected, swept[layer][head], 1e-9);
+                }
+            }
+        }
+
+        IReadOnlyList<TokenPair> Make(string dataset, int count, IReadOnlyCollection<string>? templates) => PairTokenizer.Tokenize(
+            BuiltInDatasets.Find(dataset)!.Make(new DatasetInput(model.Config, tokenizer, count, request.Seed, "dataset") { Templates = templates }),
+            model.Config,
+            tokenizer,
+            null,
+            PairTokenizer.PathUnder("dataset"),
+            "");
+
+        IEnumerable<string> Names(IEnumerable<int> ids) => ids.Select(id => tokenizer.TokenText(id).Trim()).Where(IoiWords.Names.Contains);
     }
 
     [Theory]

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Prompts.Datasets.Ioi;
 
 namespace HeadPatching.Core.Prompts.Datasets;
 
@@ -13,7 +14,10 @@ public static class BuiltInDatasets
 
     /// <summary>The datasets, the default one first.</summary>
     public static IReadOnlyList<IDataset> All { get; } =
-        [FixedIoi.SubjectSwapped, FixedIoi.NamesSwapped, GeneratedIoi.SubjectSwapped, GeneratedIoi.ThreeNames, new GreaterThan(), new Induction()];
+    [
+        FixedIoi.SubjectSwapped, FixedIoi.NamesSwapped, GeneratedIoi.SubjectSwapped, GeneratedIoi.ThreeNames, new GreaterThan(), new Induction(),
+        new Docstring(), new GenderedPronoun(), new GenderBias(), new SubjectVerbAgreement(), Arithmetic.Addition, Arithmetic.Subtraction, new ColoredObjects(), new MultipleChoice(),
+    ];
 
     /// <summary>The dataset of a name, or null.</summary>
     public static IDataset? Find(string name) => All.FirstOrDefault(dataset => dataset.Name == name);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Prompts.Datasets.Sentences;
 
 namespace HeadPatching.Core.Prompts.Datasets;
 
@@ -53,10 +54,9 @@ public sealed class GreaterThan : IDataset
         }
 
         // Nouns of one token give all pairs one length.
-        string[] nouns = [.. Nouns.Where(noun => tokenizer.SingleToken($" {noun}") is not null)];
-        nouns = nouns.Length > 0 ? nouns : Nouns;
+        IReadOnlyList<string> nouns = tokenizer.OneTokenWhereAny(Nouns);
         var random = new Random(input.Seed);
-        return [.. Enumerable.Range(0, input.Count).Select(_ => Pair(tokenizer, nouns[random.Next(nouns.Length)], years[random.Next(years.Length)]))];
+        return [.. Enumerable.Range(0, input.Count).Select(_ => Pair(tokenizer, nouns[random.Next(nouns.Count)], years[random.Next(years.Length)]))];
     }
 
     /// <summary>The years that are a century's token and an ending's.</summary>

@@ -36,6 +36,9 @@ public class BuiltInDatasetsTests
     public void There_is_no_dataset_of_an_unknown_name_and_the_fault_lists_the_known_ones(string name)
     {
         Assert.Null(BuiltInDatasets.Find(name));
-        Assert.EndsWith("Known are: ioi, ioi-order, ioi-generated, ioi-abc, greater-than, induction.", BuiltInDatasets.Unknown(name, "dataset").Message);
+        Assert.EndsWith(
+            "Known are: ioi, ioi-order, ioi-generated, ioi-abc, greater-than, induction, docstring, gendered-pronoun, gender-bias, sva, arithmetic-addition, "
+            + "arithmetic-subtraction, colored-objects, mcqa.",
+            BuiltInDatasets.Unknown(name, "dataset").Message);
     }
 }

@@ -1,6 +1,6 @@
 using HeadPatching.Core.Faults;
 
-namespace HeadPatching.Core.Prompts.Datasets;
+namespace HeadPatching.Core.Prompts.Datasets.Sentences;
 
 /// <summary>What a tokenizer makes of a dataset's words: which are one token, as answers and what stands in their place must be, and where words stand.</summary>
 internal static class SingleTokens
@@ -19,13 +19,31 @@ internal static class SingleTokens
         }
     }
 
-    /// <summary>The tokenizer, for a dataset of texts.</summary>
-    /// <exception cref="InvalidInputException">The model has none.</exception>
-    public static TextTokenizer RequireTokenizer(this DatasetInput input, string dataset) =>
-        input.Tokenizer ?? throw new InvalidInputException(
-            FaultKinds.NoTokenizer,
-            input.Where,
-            $"The prompts of {dataset} are text, and the model folder has no tokenizer. Put one there, or use induction, which needs none.");
+    /// <summary>How many tokens a text is by itself, or in the middle of another; null where it cannot be encoded.</summary>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="text">The text.</param>
+    /// <param name="within">Whether it is in the middle of another.</param>
+    /// <inheritdoc cref="SingleToken" path="/exception"/>
+    public static int? Count(this TextTokenizer tokenizer, string text, bool within)
+    {
+        try
+        {
+            return (within ? tokenizer.EncodeWithin(text) : tokenizer.Encode(text)).Count;
+        }
+        catch (InvalidInputException e) when (e.Faults[0].Kind != FaultKinds.SlowTokenizer)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The words that are one token with the space before them.</summary>
+    /// <inheritdoc cref="SingleToken" path="/exception"/>
+    public static string[] OneToken(this TextTokenizer tokenizer, IEnumerable<string> words) => [.. words.Where(word => tokenizer.SingleToken($" {word}") is not null)];
+
+    /// <summary>The words that are one token with the space before them, which give all prompts one length; all of them where none is.</summary>
+    /// <inheritdoc cref="SingleToken" path="/exception"/>
+    public static IReadOnlyList<string> OneTokenWhereAny(this TextTokenizer tokenizer, IReadOnlyList<string> words) =>
+        tokenizer.OneToken(words) is { Length: > 0 } some ? some : words;
 
     /// <summary>
     /// The positions of a text's words by their roles, counted from the end so that a BOS before it changes nothing. A word that the tokenizer

@@ -1,6 +1,7 @@
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Prompts.Datasets.Sentences;
 
-namespace HeadPatching.Core.Prompts.Datasets;
+namespace HeadPatching.Core.Prompts.Datasets.Ioi;
 
 /// <summary>
 /// Random indirect-object sentences (Wang et al. 2022, "Interpretability in the Wild"), with one of two corruptions. The receiver is named
@@ -48,7 +49,7 @@ public sealed class GeneratedIoi : IDataset
     public IReadOnlyList<PromptPair> Make(DatasetInput input)
     {
         TextTokenizer tokenizer = input.RequireTokenizer(Name);
-        string[] names = [.. IoiWords.Names.Where(name => tokenizer.SingleToken($" {name}") is not null)];
+        string[] names = tokenizer.OneToken(IoiWords.Names);
         int fewest = _threeNames ? 5 : 2;
         if (names.Length < fewest)
         {
@@ -81,7 +82,7 @@ public sealed class GeneratedIoi : IDataset
         template ??= Pick(IoiTemplates.All);
         string place = Pick(IoiWords.Places), thing = Pick(IoiWords.Objects);
         string[] first = indirectObjectFirst ? [indirectObject, subject] : [subject, indirectObject];
-        string[] others = _threeNames ? Others(names.Except(first), corruption) : [];
+        string[] others = _threeNames ? names.Except(first).Shuffled(corruption)[..3] : [];
         return new PromptPair(
             Prompt.Of(Sentence(first, subject)),
             Prompt.Of(_threeNames ? Sentence(others, others[2]) : Sentence(first, indirectObject)),
@@ -95,12 +96,5 @@ public sealed class GeneratedIoi : IDataset
         string Sentence(string[] people, string giver) => IoiTemplates.Fill(template, people[0], people[1], giver, place, thing);
 
         string Pick(IReadOnlyList<string> words) => words[random.Next(words.Count)];
-    }
-
-    private static string[] Others(IEnumerable<string> names, Random random)
-    {
-        string[] shuffled = [.. names];
-        random.Shuffle(shuffled);
-        return shuffled[..3];
     }
 }

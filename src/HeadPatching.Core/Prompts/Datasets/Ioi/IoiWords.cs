@@ -1,4 +1,4 @@
-namespace HeadPatching.Core.Prompts.Datasets;
+namespace HeadPatching.Core.Prompts.Datasets.Ioi;
 
 /// <summary>
 /// The names, places and objects that indirect-object sentences are filled with. Each is one token of GPT-2's vocabulary and of the demo

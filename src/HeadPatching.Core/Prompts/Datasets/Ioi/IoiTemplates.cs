@@ -1,4 +1,6 @@
-namespace HeadPatching.Core.Prompts.Datasets;
+using HeadPatching.Core.Prompts.Datasets.Sentences;
+
+namespace HeadPatching.Core.Prompts.Datasets.Ioi;
 
 /// <summary>
 /// The forms of indirect-object sentences: a scene that names both people, then a gift by one of them. Every scene goes with every gift.
@@ -44,9 +46,9 @@ public static class IoiTemplates
     /// <summary>All forms: each scene with each gift.</summary>
     public static IReadOnlyList<string> All { get; } = [.. Scenes.SelectMany(scene => Gifts.Select(gift => $"{scene} {gift}"))];
 
-    private static readonly Dictionary<(string Template, bool IndirectObjectFirst), string> Names = All
-        .SelectMany(template => new[] { (template, true), (template, false) })
-        .ToDictionary(form => form, form => Fill(form.template, form.Item2 ? "[IO]" : "[S]", form.Item2 ? "[S]" : "[IO]", "[S]", "[place]", "[object]"));
+    private static readonly Dictionary<(string Template, bool IndirectObjectFirst), (Form Form, string Name)> Forms = All
+        .SelectMany(template => ((bool[])[true, false]).Select(indirectObjectFirst => (template, indirectObjectFirst)))
+        .ToDictionary(of => of, of => (new Form(Of(of, "{IO}", "{S1}", "{S2}", "{place}", "{object}")), Of(of, "[IO]", "[S]", "[S]", "[place]", "[object]")));
 
     /// <summary>A sentence up to its answer.</summary>
     public static string Fill(string template, string first, string second, string subject, string place, string thing) => template
@@ -70,21 +72,13 @@ public static class IoiTemplates
     internal static IReadOnlyDictionary<string, int>? RolesOf(
         TextTokenizer? tokenizer, string template, bool indirectObjectFirst, string indirectObject, string subject, string place, string thing)
     {
-        var (first, second) = indirectObjectFirst ? (indirectObject, subject) : (subject, indirectObject);
-        string upToFirst = UpTo("{First}"), upToSecond = UpTo("{Second}");
-        return tokenizer?.RolesOf(
-            Filled(template),
-            ("IO", indirectObjectFirst ? upToFirst : upToSecond, 0),
-            ("S1", indirectObjectFirst ? upToSecond : upToFirst, 0),
-            ("S1+1", indirectObjectFirst ? upToSecond : upToFirst, 1),
-            ("S2", UpTo("{Subject}"), 0),
-            ("END", Filled(template), 0));
-
-        string UpTo(string word) => Filled(template[..(template.IndexOf(word, StringComparison.Ordinal) + word.Length)]);
-
-        string Filled(string text) => Fill(text, first, second, subject, place, thing);
+        var words = new Dictionary<string, string> { ["IO"] = indirectObject, ["S1"] = subject, ["S2"] = subject, ["place"] = place, ["object"] = thing };
+        return tokenizer is null ? null : Forms[(template, indirectObjectFirst)].Form.RolesOf(tokenizer, words, "IO", "S1", "S1+1", "S2", "END");
     }
 
     /// <summary>A template with its people named by their roles, as pairs say what they were made from.</summary>
-    internal static string NameOf(string template, bool indirectObjectFirst) => Names[(template, indirectObjectFirst)];
+    internal static string NameOf(string template, bool indirectObjectFirst) => Forms[(template, indirectObjectFirst)].Name;
+
+    private static string Of((string Template, bool IndirectObjectFirst) of, string indirectObject, string first, string second, string place, string thing) =>
+        of.IndirectObjectFirst ? Fill(of.Template, indirectObject, first, second, place, thing) : Fill(of.Template, first, indirectObject, second, place, thing);
 }

@@ -1,4 +1,4 @@
-namespace HeadPatching.Core.Prompts.Datasets;
+namespace HeadPatching.Core.Prompts.Datasets.Ioi;
 
 /// <summary>Five indirect-object sentences, of (indirect object, subject, place, object) each, with one of two corruptions.</summary>
 public sealed class FixedIoi : IDataset
