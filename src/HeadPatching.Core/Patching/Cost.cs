@@ -84,7 +84,7 @@ public static class Cost
             if (!toLogits)
             {
                 int from = receivers.Min(receiver => receiver.Layer);
-                run += receivers.GroupBy(receiver => receiver.Layer).Sum(_ => replaced * (one.Query + one.KeyValue));
+                run += receivers.Where(receiver => receiver.Input != ReceiverInput.Mlp).GroupBy(receiver => receiver.Layer).Sum(_ => replaced * (one.Query + one.KeyValue));
                 run += one.Suffix(from, live);
             }
 

@@ -14,22 +14,26 @@ internal static class SlowEdges
 {
     /// <summary>
     /// logit[correct] - logit[incorrect] with the edge patched, in loops over doubles that share no line with the code under test. Keys and values are
-    /// those of query heads where <paramref name="ungrouped"/>.
+    /// those of query heads where <paramref name="sharing"/> is 1, else of so many that share them.
     /// </summary>
-    public static double Plain(PlainTransformer model, TokenPair pair, Edge edge, Direction direction, int heads, int keyHeads, bool ungrouped)
+    public static Func<Edge, double> Plain(PlainTransformer model, TokenPair pair, Direction direction, int sharing)
     {
-        bool denoise = direction == Direction.Denoise;
-        IReadOnlyList<int> patched = denoise ? pair.Corrupted : pair.Clean;
-        double[][] source = Written(model.WrittenBy(denoise ? pair.Clean : pair.Corrupted)), own = Written(model.WrittenBy(patched));
-        double[] logits = model.Forward(patched, read: Read).LastLogits;
-        return logits[pair.Correct.Ids[0]] - logits[pair.Incorrect.Ids[0]];
+        IReadOnlyList<int> patched = direction == Direction.Denoise ? pair.Corrupted : pair.Clean;
+        PlainTransformer.Written source = model.WrittenBy(direction == Direction.Denoise ? pair.Clean : pair.Corrupted), own = model.WrittenBy(patched);
+        return edge => Plain(model, pair, patched, edge, Of(edge.Sender, source), Of(edge.Sender, own), sharing);
 
-        double[][] Written(PlainTransformer.Written all) => edge.Sender.Kind switch
+        static double[][] Of(Node node, PlainTransformer.Written all) => node.Kind switch
         {
             NodeKind.Embedding => all.Embedding,
-            NodeKind.Head => all.Heads[edge.Sender.Layer][edge.Sender.Head],
-            _ => all.Mlps[edge.Sender.Layer],
+            NodeKind.Head => all.Heads[node.Layer][node.Head],
+            _ => all.Mlps[node.Layer],
         };
+    }
+
+    private static double Plain(PlainTransformer model, TokenPair pair, IReadOnlyList<int> patched, Edge edge, double[][] source, double[][] own, int sharing)
+    {
+        double[] logits = model.Forward(patched, read: Read).LastLogits;
+        return logits[pair.Correct.Ids[0]] - logits[pair.Incorrect.Ids[0]];
 
         double[][] Read(int layer, string part, int head, double[][] stream)
         {
@@ -38,7 +42,7 @@ internal static class SlowEdges
                 null => part == "logits",
                 ReceiverInput.Mlp => part == "mlp" && layer == edge.Receiver.Layer,
                 ReceiverInput input => layer == edge.Receiver.Layer && part.Equals($"{input}", StringComparison.OrdinalIgnoreCase)
-                    && edge.Receiver.Head == (input == ReceiverInput.Q || ungrouped ? head : head / (heads / keyHeads)),
+                    && edge.Receiver.Head == (input == ReceiverInput.Q ? head : head / sharing),
             };
             return reads ? [.. stream.Select((x, p) => x.Select((value, i) => value + source[p][i] - own[p][i]).ToArray())] : stream;
         }
