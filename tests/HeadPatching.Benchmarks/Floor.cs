@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Caching;
@@ -72,6 +73,10 @@ internal static class Floor
             cuda.synchronize(device);
         }
     }
+
+    /// <summary>The operations of edges over all pairs, in the chunks that they run in; see <see cref="Cost"/>.</summary>
+    public static double Operations(ModelConfig config, IReadOnlyList<IReadOnlyList<TokenPair>> chunks, IReadOnlyList<Edge> edges) => chunks.Sum(chunk =>
+        Cost.OfCaching(config, chunk.Count, chunk[0].Length, CachingRun.StartOf(chunk)) + Cost.OfEdges(config, edges, ungrouped: false, chunk, CachingRun.StartOf(chunk)));
 
     /// <summary>The operations of our algorithm over all pairs, in the chunks that they run in; see <see cref="Cost"/>.</summary>
     public static double Operations(ModelConfig config, IReadOnlyList<IReadOnlyList<TokenPair>> chunks, PatchOptions options) => chunks.Sum(chunk =>

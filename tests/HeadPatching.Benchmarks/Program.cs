@@ -25,6 +25,7 @@ var draws = new Option<int>("--draws") { DefaultValueFactory = _ => 2000 };
 var root = new RootCommand("Measures head patching against the ways it is done today, and against the machine's own limit; and whether its intervals cover.");
 root.Subcommands.Add(Make("sweep", "All positions at once: one patched run a head and pair.", eachPosition: false));
 root.Subcommands.Add(Make("positions", "Each position in turn: one patched run a head, pair and position.", eachPosition: true));
+root.Subcommands.Add(MakeEdges());
 root.Subcommands.Add(MakeCoverage());
 root.Subcommands.Add(OfModel("estimates", "How far estimates from a gradient are from the exact effects.", EstimateErrors.Run));
 root.Subcommands.Add(OfModel("precision", "How far effects in float32 and bfloat16 are from those in float64.", PrecisionErrors.Run));
@@ -57,7 +58,19 @@ Command Overhead()
     return command;
 }
 
-Command Make(string name, string description, bool eachPosition)
+Command Make(string name, string description, bool eachPosition) =>
+    OfShape(name, description, eachPosition, (workload, device, dtype, _) => SweepBenchmark.Run(workload, device, dtype));
+
+Command MakeEdges()
+{
+    var every = new Option<int>("--every") { DefaultValueFactory = _ => 1, Description = "Only the edges into every so many receivers, to be quicker." };
+    Command command = OfShape(
+        "edges", "Every edge: one patched run an edge and pair.", eachPosition: false, (workload, device, dtype, parsed) => EdgeBenchmark.Run(workload, device, dtype, parsed.GetValue(every)));
+    command.Options.Add(every);
+    return command;
+}
+
+Command OfShape(string name, string description, bool eachPosition, Func<Workload, Device, ScalarType, ParseResult, int> run)
 {
     var command = new Command(name, description) { layers, heads, width, vocabulary, tokens, firstDifference, pairs, deviceName, dtype, threads };
     command.SetAction(parsed =>
@@ -84,7 +97,7 @@ Command Make(string name, string description, bool eachPosition)
             parsed.GetValue(firstDifference),
             parsed.GetValue(pairs),
             eachPosition);
-        return SweepBenchmark.Run(workload, device(where), Dtypes.Parse(parsed.GetRequiredValue(dtype)));
+        return run(workload, device(where), Dtypes.Parse(parsed.GetRequiredValue(dtype)), parsed);
     });
     return command;
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching.Paths;
 
@@ -53,6 +54,37 @@ public readonly record struct Edge(Node Sender, Receiver Receiver)
         ];
 
         static IEnumerable<Receiver> Of(int layer, ReceiverInput input, int heads) => Enumerable.Range(0, heads).Select(head => Receiver.Of(layer, head, input));
+    }
+
+    /// <summary>Why a model has no such edge; none where it has it.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="where">Where it was given, for the fault.</param>
+    /// <param name="ungrouped">As for <see cref="All"/>.</param>
+    public IEnumerable<Fault> Faults(ModelConfig config, string where, bool ungrouped = false)
+    {
+        int heads = Receiver.Input == ReceiverInput.Q || ungrouped ? config.Heads : config.KeyValueHeads;
+        if (!Sender.IsOf(config) || Receiver.Layer >= config.Layers || Receiver.Head >= heads)
+        {
+            yield return new Fault(
+                FaultKinds.OutOfRange,
+                where,
+                $"{this}: the model has layers 0 to {config.Layers - 1}, each of {config.Heads} heads"
+                + $"{(config.KeyValueHeads == config.Heads || ungrouped ? "" : $", which share the keys and values of {config.KeyValueHeads}, 0 to {config.KeyValueHeads - 1}")}.");
+        }
+        else if (!Receiver.Reads(Sender, config))
+        {
+            yield return new Fault(FaultKinds.InvalidOption, where, $"{this}: {Receiver} reads the stream before {Sender} writes into it.");
+        }
+    }
+
+    /// <summary>Throws where a model does not have all of some edges.</summary>
+    internal static void ThrowIfNone(IReadOnlyList<Edge> edges, ModelConfig config, bool ungrouped)
+    {
+        Fault[] faults = [.. edges.SelectMany((edge, index) => edge.Faults(config, $"edges[{index}]", ungrouped))];
+        if (faults.Length > 0)
+        {
+            throw new InvalidInputException(faults);
+        }
     }
 
     /// <summary>Reads an edge.</summary>

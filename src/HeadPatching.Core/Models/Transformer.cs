@@ -143,9 +143,7 @@ public sealed class Transformer : IDisposable
     /// <returns>k, v, each [batch, kv_heads, position, d_head]</returns>
     public (Tensor K, Tensor V) KeyValue(int layer, Tensor normed)
     {
-        LayerWeights w = Weights.Layers[layer];
-        Tensor kv = Linear(normed, w.QueryKeyValueWeight.narrow(1, QueryWidth, 2 * KeyWidth), w.QueryKeyValueBias?.narrow(0, QueryWidth, 2 * KeyWidth));
-        Tensor[] parts = kv.chunk(2, dim: -1);
+        Tensor[] parts = QueryKeyValueColumns(layer, normed, QueryWidth, 2 * KeyWidth).chunk(2, dim: -1);
         return (SplitHeads(parts[0]), SplitHeads(parts[1]));
     }
 
@@ -153,11 +151,22 @@ public sealed class Transformer : IDisposable
     /// <param name="layer">Layer, from 0.</param>
     /// <param name="normed">[batch, position, d_model], after <see cref="AttentionNorm"/></param>
     /// <returns>[batch, heads, position, d_head]</returns>
-    public Tensor Query(int layer, Tensor normed)
-    {
-        LayerWeights w = Weights.Layers[layer];
-        return SplitHeads(Linear(normed, w.QueryKeyValueWeight.narrow(1, 0, QueryWidth), w.QueryKeyValueBias?.narrow(0, 0, QueryWidth)));
-    }
+    public Tensor Query(int layer, Tensor normed) => SplitHeads(QueryKeyValueColumns(layer, normed, 0, QueryWidth));
+
+    /// <summary>hook_q of one head.</summary>
+    /// <param name="layer">Layer, from 0.</param>
+    /// <param name="normed">[batch, position, d_model], after <see cref="AttentionNorm"/></param>
+    /// <param name="head">The head, from 0.</param>
+    /// <returns>[batch, 1, position, d_head]</returns>
+    public Tensor QueryOf(int layer, Tensor normed, int head) => OfOneHead(layer, normed, 0, head);
+
+    /// <summary>hook_k of one key/value head; otherwise as <see cref="QueryOf"/>.</summary>
+    /// <inheritdoc cref="QueryOf"/>
+    public Tensor KeyOf(int layer, Tensor normed, int head) => OfOneHead(layer, normed, QueryWidth, head);
+
+    /// <summary>hook_v of one key/value head; otherwise as <see cref="QueryOf"/>.</summary>
+    /// <inheritdoc cref="QueryOf"/>
+    public Tensor ValueOf(int layer, Tensor normed, int head) => OfOneHead(layer, normed, QueryWidth + KeyWidth, head);
 
     /// <summary>The norm before attention; the stream itself where there is none.</summary>
     /// <param name="layer">Layer, from 0.</param>
@@ -180,7 +189,7 @@ public sealed class Transformer : IDisposable
     public Tensor Pattern(int layer, Tensor q, Tensor k)
     {
         (q, k) = Meet(layer, q, k, firstKey: 0, k.shape[2]);
-        return Softmax(layer, q, k, Mask(layer, q.shape[2], k.shape[2]));
+        return Softmax(layer, q, k, Mask(layer, q.shape[2], k.shape[2]), firstHead: 0);
     }
 
     /// <summary>z of every head from a pattern that is given.</summary>
@@ -189,14 +198,17 @@ public sealed class Transformer : IDisposable
     /// <returns>[batch, heads, query, d_head]</returns>
     public Tensor WeightedValues(Tensor pattern, Tensor v) => pattern.matmul(ForEveryQuery(v));
 
-    /// <summary>z of every head: the pattern times v, fused (the pattern is never stored).</summary>
+    /// <summary>
+    /// z of every head, or of some in a row: the pattern times v, fused (the pattern is never stored). Where queries are normed all together, of all.
+    /// </summary>
     /// <param name="layer">Layer, from 0.</param>
     /// <param name="q">[batch, heads, query, d_head], the last <c>query</c> positions of the prompt</param>
-    /// <param name="k">[batch, kv_heads or heads, key, d_head], all positions</param>
+    /// <param name="k">[batch, kv_heads or heads, key, d_head], all positions; of the heads of <paramref name="q"/></param>
     /// <param name="v">[batch, kv_heads or heads, key, d_head]</param>
     /// <param name="promptLength">Positions of the prompt, where <paramref name="k"/> has only its first ones.</param>
+    /// <param name="firstHead">The first head of <paramref name="q"/>.</param>
     /// <returns>[batch, heads, query, d_head]</returns>
-    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v, long? promptLength = null)
+    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v, long? promptLength = null, int firstHead = 0)
     {
         long queries = q.shape[2], keys = k.shape[2], length = promptLength ?? keys, unseen = 0;
         if (Config.Window(layer) is int window && keys > queries + window - 1)
@@ -208,10 +220,10 @@ public sealed class Transformer : IDisposable
         }
 
         (q, k) = Meet(layer, q, k, unseen, length);
-        v = ForEveryQuery(v);
+        v = ForEveryQuery(v, q.shape[1]);
         if (Config.ScoreCap is not null || Config.Sinks)
         {
-            return Softmax(layer, q, k, Mask(layer, queries, keys)).matmul(v); // the fused one has neither
+            return Softmax(layer, q, k, Mask(layer, queries, keys), firstHead).matmul(v); // the fused one has neither
         }
 
         return queries == keys && (Config.Window(layer) ?? keys) >= keys
@@ -339,6 +351,21 @@ public sealed class Transformer : IDisposable
         _slidingRotary?.Dispose();
     }
 
+    /// <summary>What a norm over d_model multiplies by before its weight does, [.., 1].</summary>
+    /// <param name="x">[.., d_model]</param>
+    internal Tensor NormScale(Tensor x)
+    {
+        Tensor centred = Config.Norm == NormKind.Layer ? x - x.mean([-1], keepdim: true) : x;
+        return centred.square().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_();
+    }
+
+    /// <summary>What the MLP writes from its first products, the gate's first where there is one, [.., d_mlp] each; these are overwritten.</summary>
+    internal Tensor MlpFrom(LayerWeights w, Tensor[] first)
+    {
+        Tensor hidden = first.Length == 2 ? Activate(first[0]) * first[1] : Activate(first[0]); // [.., d_mlp]
+        return Linear(hidden, w.MlpOutWeight, w.MlpOutBias);
+    }
+
     private long QueryWidth => Config.Heads * Config.HeadWidth;
 
     private long KeyWidth => Config.KeyValueHeads * Config.HeadWidth;
@@ -359,7 +386,7 @@ public sealed class Transformer : IDisposable
         }
 
         // The fused attention and Softmax divide by sqrt(d_head).
-        return (Config.ScoreScale is double scale ? q * tensor(scale * Math.Sqrt(Config.HeadWidth)) : q, ForEveryQuery(k));
+        return (Config.ScoreScale is double scale ? q * tensor(scale * Math.Sqrt(Config.HeadWidth)) : q, ForEveryQuery(k, q.shape[1]));
     }
 
     /// <summary>[batch, heads, position, d_head], each head by itself or all of a position together.</summary>
@@ -368,7 +395,7 @@ public sealed class Transformer : IDisposable
         : SplitHeads(RmsNorm(x.transpose(1, 2).flatten(-2, -1), weight));     // [batch, position, heads * d_head]
 
     /// <summary>The pattern of queries and keys that have met: [batch, heads, query, key]</summary>
-    private Tensor Softmax(int layer, Tensor q, Tensor k, Tensor? mask)
+    private Tensor Softmax(int layer, Tensor q, Tensor k, Tensor? mask, int firstHead)
     {
         Tensor scores = q.matmul(k.transpose(-2, -1)) / tensor(Math.Sqrt(Config.HeadWidth)); // [batch, heads, query, key]
         scores = Config.ScoreCap is double cap ? SoftCap(scores, cap) : scores;
@@ -378,16 +405,16 @@ public sealed class Transformer : IDisposable
             return scores.softmax(-1);
         }
 
-        Tensor sinks = Weights.Layers[layer].Sinks!.reshape(1, -1, 1, 1).expand(scores.shape[0], -1, scores.shape[2], 1); // [batch, heads, query, 1]
+        Tensor sinks = Weights.Layers[layer].Sinks!.narrow(0, firstHead, scores.shape[1]).reshape(1, -1, 1, 1).expand(scores.shape[0], -1, scores.shape[2], 1); // [batch, heads, query, 1]
         return cat([scores, sinks], -1).softmax(-1).narrow(-1, 0, scores.shape[3]);
     }
 
     private static Tensor SoftCap(Tensor x, double cap) => (x / tensor(cap)).tanh() * tensor(cap);
 
     /// <summary>[batch, kv_heads or heads, ..] -> [batch, heads, ..]: each key/value head once for every query head that shares it.</summary>
-    private Tensor ForEveryQuery(Tensor x)
+    private Tensor ForEveryQuery(Tensor x, long? heads = null)
     {
-        long sharing = Config.Heads / x.shape[1];
+        long sharing = (heads ?? Config.Heads) / x.shape[1];
         return sharing == 1 ? x : x.unsqueeze(2).expand(-1, -1, sharing, -1, -1).flatten(1, 2);
     }
 
@@ -435,6 +462,17 @@ public sealed class Transformer : IDisposable
         return MatrixProduct.Of(rows, weight, bias).reshape(shape);
     }
 
+    /// <summary>The products with some columns of W_Q, W_K and W_V side by side, [.., columns].</summary>
+    private Tensor QueryKeyValueColumns(int layer, Tensor normed, long first, long columns)
+    {
+        LayerWeights w = Weights.Layers[layer];
+        return Linear(normed, w.QueryKeyValueWeight.narrow(1, first, columns), w.QueryKeyValueBias?.narrow(0, first, columns));
+    }
+
+    /// <summary>[batch, 1, position, d_head]</summary>
+    private Tensor OfOneHead(int layer, Tensor normed, long first, int head) =>
+        QueryKeyValueColumns(layer, normed, first + (head * (long)Config.HeadWidth), Config.HeadWidth).unsqueeze(1);
+
     /// <summary>[batch, position, heads * d_head] -> [batch, heads, position, d_head]</summary>
     private Tensor SplitHeads(Tensor x) => x.view(x.shape[0], x.shape[1], -1, Config.HeadWidth).transpose(1, 2);
 
@@ -455,13 +493,11 @@ public sealed class Transformer : IDisposable
         return windowed ? later.Plus(never.tril(keys - queries - Config.Window(layer)!.Value)) : later;
     }
 
-    private Tensor Mlp(LayerWeights w, Tensor normed)
-    {
-        Tensor hidden = w.MlpGateWeight is { } gate                           // [.., d_mlp]
-            ? Activate(Linear(normed, gate, w.MlpGateBias)) * Linear(normed, w.MlpInWeight, w.MlpInBias)
-            : Activate(Linear(normed, w.MlpInWeight, w.MlpInBias));
-        return Linear(hidden, w.MlpOutWeight, w.MlpOutBias);
-    }
+    private Tensor Mlp(LayerWeights w, Tensor normed) => MlpFrom(
+        w,
+        w.MlpGateWeight is { } gate
+            ? [Linear(normed, gate, w.MlpGateBias), Linear(normed, w.MlpInWeight, w.MlpInBias)]
+            : [Linear(normed, w.MlpInWeight, w.MlpInBias)]);
 
     /// <summary>gpt-oss's experts, one after another, each over the positions that chose it.</summary>
     private static Tensor MixtureOfExperts(LayerWeights w, Tensor normed, Experts experts)

@@ -1,3 +1,4 @@
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching.Bands;
 using HeadPatching.Core.Patching.Caching;
@@ -83,7 +84,7 @@ public static class Cost
             if (!toLogits)
             {
                 int from = receivers.Min(receiver => receiver.Layer);
-                run += receivers.GroupBy(receiver => receiver.Layer).Sum(_ => replaced * (one.Query + one.KeyValue));
+                run += receivers.Where(receiver => receiver.Input != ReceiverInput.Mlp).GroupBy(receiver => receiver.Layer).Sum(_ => replaced * (one.Query + one.KeyValue));
                 run += one.Suffix(from, live);
             }
 
@@ -97,6 +98,40 @@ public static class Cost
     /// <inheritdoc cref="OfPaths"/>
     public static long RunsOfPaths(ModelConfig config, PathOptions options, IReadOnlyList<TokenPair> chunk, int first, int last) =>
         CellsOfPaths(config, options, chunk, first, last).Count() * (long)config.Heads * chunk.Count;
+
+    /// <summary>The operations of patching edges over a chunk, one run an edge.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="edges">The edges.</param>
+    /// <param name="ungrouped">As for <see cref="Edge.All"/>.</param>
+    /// <param name="chunk">The chunk's pairs, all of one length.</param>
+    /// <param name="start">The first position at which a pair's prompts differ.</param>
+    public static double OfEdges(ModelConfig config, IEnumerable<Edge> edges, bool ungrouped, IReadOnlyList<TokenPair> chunk, int start)
+    {
+        int length = chunk[0].Length, last = config.Layers - 1;
+        var one = new Products(config, length);
+        return chunk.Count * edges.Sum(Run);
+
+        double Run(Edge edge)
+        {
+            Receiver receiver = edge.Receiver;
+            bool isHead = receiver.Input is not (null or ReceiverInput.Mlp), isLast = receiver.IsLogits || receiver.Layer == last;
+            double live = length - start, written = isLast ? 1 : live;        // positions that are read, and those of what is written
+            double read = receiver.Input is ReceiverInput.K or ReceiverInput.V ? live : written;
+            double run = edge.Sender.Kind == NodeKind.Head ? read * one.Output / config.Heads : 0;
+            if (isHead)
+            {
+                // Where queries or keys are normed all together, those of one change what all heads do.
+                int sharing = config.Heads / config.KeyValueHeads;
+                double heads = config.QueryKeyNorm == QueryKeyNorm.AllHeads && receiver.Input != ReceiverInput.V ? config.Heads
+                    : receiver.Input == ReceiverInput.Q || ungrouped ? 1 : sharing;
+                run += read * one.Query / config.Heads;
+                run += ((written * one.Output) + one.Attention(written, length)) * heads / config.Heads;
+            }
+
+            run += receiver.IsLogits || (isHead && config.ParallelResidual) ? 0 : written * one.Mlp;
+            return run + (receiver.IsLogits ? 0 : one.Suffix(receiver.Layer + 1, live));
+        }
+    }
 
     /// <summary>The operations of estimating every layer: one run forwards, and backwards twice as much.</summary>
     /// <param name="config">The model's shape.</param>

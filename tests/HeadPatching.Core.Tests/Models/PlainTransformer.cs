@@ -48,13 +48,51 @@ internal sealed class PlainTransformer
         public int Next { get; set; }
     }
 
+    /// <summary>What nodes write into the stream, [position][d_model]: the embedding, each head by [layer][head], each MLP by [layer].</summary>
+    public sealed record Written(double[][] Embedding, List<double[][][]> Heads, List<double[][]> Mlps);
+
+    /// <summary>What every node writes.</summary>
+    public Written WrittenBy(IReadOnlyList<int> ids)
+    {
+        double[][] embedding = [];
+        var mlps = new List<double[][]>();
+        Run run = Forward(ids, read: Reading, wrote: mlps.Add);
+        return new Written(embedding, [.. run.Z.Select((z, layer) => z.Select((own, head) => own.Select(x => HeadOut(x, layer, head, z.Length)).ToArray()).ToArray())], mlps);
+
+        double[][] Reading(int layer, string part, int head, double[][] stream)
+        {
+            embedding = layer == 0 && part == "q" ? stream : embedding;
+            return stream;
+        }
+    }
+
+    /// <summary>z W_O of one head, without b_O.</summary>
+    private double[] HeadOut(double[] z, int layer, int head, int heads)
+    {
+        string output = _neox ? $"gpt_neox.layers.{layer}.attention.dense" : $"model.layers.{layer}.self_attn.o_proj";
+        double[] all = new double[heads * z.Length], none = new double[all.Length];
+        z.CopyTo(all, head * z.Length);
+        return [.. Linear(all, output).Zip(Linear(none, output), (own, bias) => own - bias)];
+    }
+
     /// <summary>A run from token ids to the last position's logits.</summary>
     /// <param name="ids">The tokens.</param>
     /// <param name="at">Given hook_q, hook_k, hook_v, the pattern and hook_z of each layer, [head][position][..], what stands in their place.</param>
     /// <param name="frozen">Where it holds scales, the norms divide by those; where it is empty, it is given this run's.</param>
-    public Run Forward(IReadOnlyList<int> ids, Func<Patch, int, double[][][], double[][][]>? at = null, NormScales? frozen = null)
+    /// <param name="read">
+    /// Given the layer, q, k, v, mlp or logits, the query head and the stream before the norm, [position][d_model], what is read in its place: the same
+    /// array, or another. Keys and values are asked for once for each query head, also where heads share them.
+    /// </param>
+    /// <param name="wrote">Told what each MLP writes.</param>
+    public Run Forward(
+        IReadOnlyList<int> ids,
+        Func<Patch, int, double[][][], double[][][]>? at = null,
+        NormScales? frozen = null,
+        Func<int, string, int, double[][], double[][]>? read = null,
+        Action<double[][]>? wrote = null)
     {
         at ??= (_, _, x) => x;
+        read ??= (_, _, _, x) => x;
         _scales = frozen ?? new NormScales();
         _recording = _scales.Values.Count == 0;
         _scales.Next = 0;
@@ -67,27 +105,43 @@ internal sealed class PlainTransformer
         for (int layer = 0; layer < Size("num_hidden_layers"); layer++)
         {
             string name = $"{model}layers.{layer}.";
+            double[][] before = resid;
             double[][] normed = [.. resid.Select(x => Norm(x, name + "input_layernorm"))];
             double[][][] q = at(Patch.Q, layer, Heads(normed, name, "q", heads, headWidth));
             double[][][] keys = at(Patch.K, layer, Heads(normed, name, "k", keyHeads, headWidth)), v = at(Patch.V, layer, Heads(normed, name, "v", keyHeads, headWidth));
-            double[][][] turnedQ = Turned(q, name + "self_attn.q_norm"), turnedK = Turned(keys, name + "self_attn.k_norm");
+            double[][][] queryOf = Reading("q", q), keyOf = Reading("k", [.. q.Select((_, head) => keys[Shared(head)])]), valueOf = Reading("v", [.. q.Select((_, head) => v[Shared(head)])]);
+            double[][][] turnedQ = Turned(queryOf, name + "self_attn.q_norm"), turnedK = Turned(keyOf, name + "self_attn.k_norm");
             double[][][] pattern = at(Patch.Pattern, layer, [.. Enumerable.Range(0, heads).Select(head => Enumerable.Range(0, positions).Select(query => Softmax(
-                [.. Enumerable.Range(0, positions).Select(key => key > query || key <= query - Window(layer) ? double.NegativeInfinity : Dot(turnedQ[head][query], turnedK[Shared(head)][key]) / Math.Sqrt(headWidth))])).ToArray())]);
+                [.. Enumerable.Range(0, positions).Select(key => key > query || key <= query - Window(layer) ? double.NegativeInfinity : Dot(turnedQ[head][query], turnedK[head][key]) / Math.Sqrt(headWidth))])).ToArray())]);
             double[][][] z = at(Patch.Z, layer, [.. pattern.Select((rows, head) => rows.Select(row =>
-                Enumerable.Range(0, headWidth).Select(i => Dot(row, [.. v[Shared(head)].Select(value => value[i])])).ToArray()).ToArray())]);
+                Enumerable.Range(0, headWidth).Select(i => Dot(row, [.. valueOf[head].Select(value => value[i])])).ToArray()).ToArray())]);
             string output = name + (_neox ? "attention.dense" : "self_attn.o_proj");
             double[][] attention = [.. Enumerable.Range(0, positions).Select(p => Linear([.. z.SelectMany(head => head[p])], output))];
             double[][] mid = [.. resid.Zip(attention, Sum)];
-            double[][] read = _neox && (bool)_config["use_parallel_residual"]! ? resid : mid;
-            resid = [.. mid.Zip(read.Select(x => Mlp(Norm(x, name + "post_attention_layernorm"), name + "mlp.")), Sum)];
+            double[][] mlpReads = read(layer, "mlp", 0, _neox && (bool)_config["use_parallel_residual"]! ? resid : mid);
+            double[][] mlp = [.. mlpReads.Select(x => Mlp(Norm(x, name + "post_attention_layernorm"), name + "mlp."))];
+            wrote?.Invoke(mlp);
+            resid = [.. mid.Zip(mlp, Sum)];
             run.Q.Add(q);
             run.K.Add(keys);
             run.V.Add(v);
             run.Pattern.Add(pattern);
             run.Z.Add(z);
+
+            // The heads that read another stream than the layer does.
+            double[][][] Reading(string part, double[][][] own) =>
+            [
+                .. own.Select((ofHead, head) =>
+                {
+                    double[][] other = read(layer, part, head, before);
+                    return ReferenceEquals(other, before)
+                        ? ofHead
+                        : Heads([.. other.Select(x => Norm(x, name + "input_layernorm"))], name, part, part == "q" ? heads : keyHeads, headWidth)[part == "q" ? head : Shared(head)];
+                }),
+            ];
         }
 
-        double[] last = Norm(resid[^1], model + (_neox ? "final_layer_norm" : "norm"));
+        double[] last = Norm(read(Size("num_hidden_layers"), "logits", 0, resid)[^1], model + (_neox ? "final_layer_norm" : "norm"));
         string unembedding = (bool?)_config["tie_word_embeddings"] == true ? model + "embed_tokens" : _neox ? "embed_out" : "lm_head";
         return run with { LastLogits = Linear(last, unembedding) };
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using HeadPatching.Core.Circuits;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Bands;
@@ -17,8 +18,15 @@ internal static class OutOfMemory
         || (exception is ExternalException && Phrases.Any(phrase => exception.Message.Contains(phrase, StringComparison.OrdinalIgnoreCase)));
 
     /// <summary>What to throw where not even one head's run over a chunk fits.</summary>
-    public static InsufficientMemoryException OfOneHead(int layer, int pairs, int length, Device device, Exception cause) => new(
-        $"Layer {layer}: not even one head over {pairs} pairs of {length} tokens fits into the memory of the device ({device}). "
+    public static InsufficientMemoryException OfOneHead(int layer, int pairs, int length, Device device, Exception cause) =>
+        OfOne($"Layer {layer}: not even one head", pairs, length, device, cause);
+
+    /// <summary>What to throw where not even one edge's run over a chunk fits.</summary>
+    public static InsufficientMemoryException OfOneEdge(Edge edge, int pairs, int length, Device device, Exception cause) =>
+        OfOne($"{edge}: not even one edge", pairs, length, device, cause);
+
+    private static InsufficientMemoryException OfOne(string what, int pairs, int length, Device device, Exception cause) => new(
+        $"{what} over {pairs} pairs of {length} tokens fits into the memory of the device ({device}). "
         + "A smaller memory budget puts fewer pairs into a chunk; bfloat16 takes half of float32.",
         cause);
 }

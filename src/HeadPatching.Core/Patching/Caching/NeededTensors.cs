@@ -56,7 +56,7 @@ public static class NeededTensors
             // Stage one goes through layers with their z as it was, from the senders to the last receiver.
             bool sends = layer <= last && options.Reaches(layer);
             needed.Source(layer, residPre: false, z: sends);
-            bool passes = toLogits || layer < receivers.Max();
+            bool passes = toLogits || layer < receivers.Max() || options.Receivers.Contains(Receiver.OfMlp(layer)); // an MLP reads after attention
             bool mlpOfBase = passes && options.FreezeMlps && config.NormPlace == NormPlace.AfterSum; // added to a stream that is another
             needed.Base(layer, residPre: sends || mlpOfBase || (toLogits && layer == config.Layers - 1), z: passes);
 

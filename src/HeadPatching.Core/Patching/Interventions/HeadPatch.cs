@@ -68,7 +68,7 @@ public sealed class HeadPatch : ILayerPatch
     }
 
     /// <summary>From what heads write in addition to how the stream changes: the same, but where it is normed. [.., pairs, count, d_model]</summary>
-    private static Func<Tensor, Tensor> ChangeOfStream(Transformer model, int layer, HeadActivations patched, int start)
+    internal static Func<Tensor, Tensor> ChangeOfStream(Transformer model, int layer, HeadActivations patched, int start)
     {
         if (model.Config.NormPlace == NormPlace.Before)
         {
@@ -84,7 +84,8 @@ public sealed class HeadPatch : ILayerPatch
             : model.NormWritten(layer, heads);
     }
 
-    private static Tensor Take(Tensor x, int dimension, int[] chosen) => chosen.Index().All(one => one.Item == chosen[0] + one.Index)
+    /// <summary>Some of a dimension: a view where they stand side by side.</summary>
+    internal static Tensor Take(Tensor x, int dimension, int[] chosen) => chosen.Index().All(one => one.Item == chosen[0] + one.Index)
         ? x.narrow(dimension, chosen[0], chosen.Length)
         : x.index_select(dimension, tensor(chosen, device: x.device));
 }

@@ -7,7 +7,7 @@ namespace HeadPatching.Core.Patching.Paths;
 /// <summary>Which paths are patched, where, and which way. The senders are all heads of all layers in turn, as in a head sweep.</summary>
 public sealed record PathOptions
 {
-    /// <summary>Where the paths end: the logits alone, or inputs of one or more heads, which then receive together.</summary>
+    /// <summary>Where the paths end: the logits alone, or inputs of one or more heads and MLPs, which then receive together.</summary>
     public required IReadOnlyList<Receiver> Receivers { get; init; }
 
     /// <summary>
@@ -27,14 +27,14 @@ public sealed record PathOptions
     public bool Reaches(int senderLayer) => Receivers.Any(receiver => receiver.IsAfter(senderLayer));
 
     /// <summary>
-    /// How much of what a layer's heads write can reach the metric. On the way to the logits, and to queries of the last layer, nothing looks
-    /// from one position at another, and the metric is read at the last.
+    /// How much of what a layer's heads write can reach the metric. On the way to the logits, and to queries and the MLP of the last layer, nothing
+    /// looks from one position at another, and the metric is read at the last.
     /// </summary>
     /// <param name="layers">How many layers the model has.</param>
     /// <param name="senderLayer">The layer.</param>
     public Reach Reach(int layers, int senderLayer) => !Reaches(senderLayer) ? Bands.Reach.Nothing
         : Receivers.Where(receiver => receiver.IsAfter(senderLayer)).All(receiver =>
-            receiver.IsLogits || (receiver.Layer == layers - 1 && receiver.Input == ReceiverInput.Q)) ? Bands.Reach.LastPosition
+            receiver.IsLogits || (receiver.Layer == layers - 1 && receiver.Input is ReceiverInput.Q or ReceiverInput.Mlp)) ? Bands.Reach.LastPosition
         : Bands.Reach.EveryPosition;
 
     /// <summary>What makes the receivers impossible in a model, all of it; empty where they are possible.</summary>
@@ -58,7 +58,7 @@ public sealed record PathOptions
             }
             else if (Receivers[i].IsLogits && Receivers.Count > 1)
             {
-                faults.Add(new Fault(FaultKinds.InvalidOption, here, "\"logits\" stands alone: make a second sweep for the heads' inputs."));
+                faults.Add(new Fault(FaultKinds.InvalidOption, here, "\"logits\" stands alone: make a second sweep for the inputs of heads and MLPs."));
             }
         }
 

@@ -16,11 +16,11 @@ namespace HeadPatching.Core.Patching.Paths;
 /// <item>The base run (the one that is patched: corrupted when denoising, clean when noising) with every head's z frozen as it was, but the
 /// sender's replaced by the source run's. The residual stream changes by (z' - z) W_O, and, unless MLPs are frozen too, by what the MLPs
 /// of the sender's layer and of later ones make of it. The receiver <c>logits</c> ends here: the metric is measured on this stream.</item>
-/// <item>Receivers such as <c>L9H6.q</c> take their queries, keys or values, at all positions, from that stream at their layer's input. The
-/// base run is run again with these values in place and nothing else frozen, and the metric is measured on it. Several receivers are
-/// replaced in one run, each with its value of stage one, whatever receivers before it change.</item>
+/// <item>Receivers such as <c>L9H6.q</c> take their queries, keys or values, at all positions, from that stream at their layer's input, and an MLP
+/// such as <c>L8.mlp</c> reads it. The base run is run again with these values in place and nothing else frozen, and the metric is measured on it.
+/// Several receivers are replaced in one run, each with its value of stage one, whatever receivers before it change.</item>
 /// </list>
-/// A sender in the receivers' layer or after it has no path to them; its metric is the base run's.
+/// A sender in the receivers' layer (but for the MLP after it) or later has no path to them; its metric is the base run's.
 /// <para>
 /// All heads of a layer send in one batch. It is one synchronous call, since dispose scopes and inference mode belong to the thread. A batch
 /// that runs out of memory is done again in halves.

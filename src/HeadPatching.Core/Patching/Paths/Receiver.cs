@@ -19,7 +19,7 @@ public sealed partial record Receiver
     public const string Form = "A receiver is \"logits\", a head's input such as L9H6.q (q, k or v), or an MLP's such as L8.mlp.";
 
     /// <summary>The form as a regular expression, for the HTTP contract.</summary>
-    public const string Pattern = @"^(logits|L[0-9]+H[0-9]+\.[qkv])$";
+    public const string Pattern = @"^(logits|L[0-9]+(H[0-9]+\.[qkv]|\.mlp))$";
 
     private Receiver(int layer, int head, ReceiverInput? input)
     {
@@ -75,16 +75,19 @@ public sealed partial record Receiver
         bool Number(string group, out int number) => int.TryParse(match.Groups[group].Value, NumberStyles.None, CultureInfo.InvariantCulture, out number);
     }
 
-    /// <summary>Whether a path leads from the heads of a layer to it: heads of a layer, and those of earlier ones, do not read what they write.</summary>
+    /// <summary>
+    /// Whether a path leads from the heads of a layer to it: heads of a layer, and those of earlier ones, do not read what they write. The layer's own MLP
+    /// does, but where blocks are parallel, and there what it reads does not change.
+    /// </summary>
     /// <param name="senderLayer">The sender's layer.</param>
-    public bool IsAfter(int senderLayer) => IsLogits || Layer > senderLayer;
+    public bool IsAfter(int senderLayer) => IsLogits || Layer > senderLayer || (Input == ReceiverInput.Mlp && Layer == senderLayer);
 
     /// <summary>
     /// Whether it reads what a node writes. Where attention and MLP of a block stand side by side, an MLP does not read the heads of its layer.
     /// </summary>
     /// <param name="sender">The node.</param>
     /// <param name="config">The model's shape.</param>
-    public bool Reads(Node sender, ModelConfig config) => sender.Kind == NodeKind.Embedding || IsAfter(sender.Layer)
+    public bool Reads(Node sender, ModelConfig config) => sender.Kind == NodeKind.Embedding || IsLogits || Layer > sender.Layer
         || (Layer == sender.Layer && Input == ReceiverInput.Mlp && sender.Kind == NodeKind.Head && !config.ParallelResidual);
 
     /// <summary>What makes it impossible in a model, as the end of a path from a head; none where it is possible.</summary>
@@ -99,7 +102,12 @@ public sealed partial record Receiver
 
         if (Input == ReceiverInput.Mlp)
         {
-            yield return new Fault(FaultKinds.InvalidOption, where, $"{this}: paths end in heads' inputs (such as L9H6.q) or the logits, not yet in an MLP.");
+            int earliest = config.ParallelResidual ? 1 : 0;
+            if (Layer < earliest || Layer >= config.Layers)
+            {
+                yield return new Fault(FaultKinds.OutOfRange, where, $"{this}: the MLPs of this model that read heads are of layers {earliest} to {config.Layers - 1}.");
+            }
+
             yield break;
         }
 

@@ -1,12 +1,14 @@
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching.Bands;
 using HeadPatching.Core.Patching.Caching;
+using HeadPatching.Core.Patching.Interventions;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Paths;
 
 /// <summary>
-/// Stage two of path patching: the base run with the receivers' queries, keys and values replaced by those of stage one, and everything
+/// Stage two of path patching: the base run with the receivers' queries, keys and values, and what MLPs read, replaced by those of stage one, and everything
 /// after them computed as always. It starts at the first receiver's layer and spares what cannot differ, as <see cref="SuffixRun"/> does:
 /// positions before the first replaced one keep the base run's keys and values, and the last layer needs queries at the last position only.
 /// </summary>
@@ -17,7 +19,7 @@ internal sealed class ReceiverRun(Transformer model, Func<int, HeadActivations> 
 {
     /// <summary>Runs it.</summary>
     /// <param name="received">
-    /// For each receiver [runs * pairs, replaced, d_head], from the first replaced position on. Where positions are left after them, the
+    /// For each receiver [runs * pairs, replaced, d_head], or d_model for an MLP, from the first replaced position on. Where positions are left after them, the
     /// receiver keeps the base run's values there: in stage one nothing has changed them.
     /// </param>
     /// <param name="runs">How many senders.</param>
@@ -37,7 +39,7 @@ internal sealed class ReceiverRun(Transformer model, Func<int, HeadActivations> 
             var (q, k, v) = layer == first
                 ? (Repeat(End(unchanged.Q(start), 2, queries)), Repeat(End(unchanged.KeysValues.K, 2, count)), Repeat(End(unchanged.KeysValues.V, 2, count)))
                 : Recomputed(layer, resid, queries);
-            foreach (var (receiver, value) in received.Where(one => one.Key.Layer == layer))
+            foreach (var (receiver, value) in received.Where(one => one.Key.Layer == layer && one.Key.Input != ReceiverInput.Mlp))
             {
                 var (into, kept) = receiver.Input switch
                 {
@@ -45,19 +47,28 @@ internal sealed class ReceiverRun(Transformer model, Func<int, HeadActivations> 
                     ReceiverInput.K => (k, unchanged.KeysValues.K),
                     _ => (v, unchanged.KeysValues.V),
                 };
-                Tensor rest = End(kept.select(1, receiver.Head), 1, count - value.shape[1]).repeat(runs, 1, 1);
-                Tensor replaced = cat([value, rest], 1);                      // [runs * pairs, count, d_head]
-                into.select(1, receiver.Head).copy_(End(replaced, 1, into.shape[2]));
+                into.select(1, receiver.Head).copy_(WithRest(value, kept.select(1, receiver.Head), into.shape[2])); // [runs * pairs, count, d_head]
             }
 
             KeysValues? before = start == 0 ? null : unchanged.KeysValuesBefore(start);
             Tensor z = model.Attend(layer, q, WithPrefix(before?.K, k), WithPrefix(before?.V, v)); // [runs * pairs, heads, queries, d_head]
-            Tensor post = model.ResidPost(layer, End(resid, 1, queries), z);
+            Tensor post = received.TryGetValue(Receiver.OfMlp(layer), out Tensor? read) ? WithMlpOf(layer, read, z) : model.ResidPost(layer, End(resid, 1, queries), z);
             resid.Dispose();
             resid = post.MoveToOuterDisposeScope();
         }
 
         return resid.reshape(runs, pairs, -1).MoveToOuterDisposeScope();
+
+        // resid_post, the MLP of the stream that it receives. [runs * pairs, queries, d_model]
+        Tensor WithMlpOf(int layer, Tensor read, Tensor z)
+        {
+            Tensor mid = model.ResidMid(layer, End(resid, 1, z.shape[2]).Plus(model.AttentionOut(layer, z)));
+            Tensor kept = patched(layer).Stream(model.Config.ParallelResidual ? StreamPoint.Pre : StreamPoint.Mid, start);
+            return model.ResidPost(layer, mid.Plus(model.MlpOut(layer, WithRest(read, kept, z.shape[2]))));
+        }
+
+        // What is received, then what the base run has at the positions after it; the last of both.
+        Tensor WithRest(Tensor value, Tensor kept, long positions) => End(cat([value, End(kept, 1, count - value.shape[1]).repeat(runs, 1, 1)], 1), 1, positions);
 
         // A copy for every sender, even for one: receivers' values are written into it. [pairs, ..] -> [runs * pairs, ..]
         Tensor Repeat(Tensor x) => x.repeat(runs, 1, 1, 1);

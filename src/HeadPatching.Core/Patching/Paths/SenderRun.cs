@@ -27,10 +27,10 @@ internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, He
         return Advance(ResidPre(senderLayer), senderLayer, model.Config.Layers, written).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The queries, keys or values that each receiver computes from the changed stream at its layer's input.</summary>
+    /// <summary>The queries, keys or values that each receiver computes from the changed stream at its layer's input, and the stream that MLPs read.</summary>
     /// <param name="written">How each sender changes the stream in its layer, as above.</param>
-    /// <param name="receivers">Heads' inputs in layers after the sender's.</param>
-    /// <returns>For each receiver [runs * pairs, count, d_head]</returns>
+    /// <param name="receivers">Inputs of heads in layers after the sender's, and of MLPs of these or its own.</param>
+    /// <returns>For each receiver [runs * pairs, count, d_head], or d_model for an MLP</returns>
     public IReadOnlyDictionary<Receiver, Tensor> Received(Tensor written, IReadOnlyList<Receiver> receivers)
     {
         using var scope = NewDisposeScope();
@@ -39,13 +39,26 @@ internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, He
         int at = senderLayer;
         foreach (var layer in receivers.GroupBy(receiver => receiver.Layer).OrderBy(layer => layer.Key))
         {
-            resid = Advance(resid, at, layer.Key, written);
+            resid = layer.Key > at ? Advance(resid, at, layer.Key, written) : resid;
             at = layer.Key;
             using var layerScope = NewDisposeScope();
+            if (layer.Contains(Receiver.OfMlp(at)))
+            {
+                Tensor reads = model.Config.ParallelResidual ? resid : AfterAttention(at, resid, written);
+                Tensor[] ofRuns = [.. broadcast_tensors(reads, written)];     // in parallel blocks the sender's own layer reads no change
+                received[Receiver.OfMlp(at)] = ofRuns[0].flatten(0, 1).clone().MoveToOuterDisposeScope().MoveToOuterDisposeScope();
+            }
+
+            Receiver[] heads = [.. layer.Where(receiver => receiver.Input != ReceiverInput.Mlp)];
+            if (heads.Length == 0)
+            {
+                continue;
+            }
+
             Tensor normed = model.AttentionNorm(at, resid.flatten(0, 1));     // [runs * pairs, count, d_model]
-            Tensor? q = layer.Any(receiver => receiver.Input == ReceiverInput.Q) ? model.Query(at, normed) : null;
-            var (k, v) = layer.Any(receiver => receiver.Input != ReceiverInput.Q) ? model.KeyValue(at, normed) : (null, null);
-            foreach (Receiver receiver in layer)
+            Tensor? q = heads.Any(receiver => receiver.Input == ReceiverInput.Q) ? model.Query(at, normed) : null;
+            var (k, v) = heads.Any(receiver => receiver.Input != ReceiverInput.Q) ? model.KeyValue(at, normed) : (null, null);
+            foreach (Receiver receiver in heads)
             {
                 Tensor all = receiver.Input switch { ReceiverInput.Q => q!, ReceiverInput.K => k!, _ => v! };
                 received[receiver] = all.select(1, receiver.Head).clone().MoveToOuterDisposeScope().MoveToOuterDisposeScope();
@@ -68,12 +81,7 @@ internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, He
         for (int layer = from; layer < to; layer++)
         {
             using var layerScope = NewDisposeScope();
-            Tensor mid = model.ResidMid(layer, resid.Plus(model.AttentionOut(layer, Z(layer))));
-            if (layer == senderLayer)
-            {
-                mid = mid.Plus(written);
-            }
-
+            Tensor mid = AfterAttention(layer, resid, written);
             Tensor mlpOut = model.MlpOut(layer, freezeMlps ? Mid(layer) : model.Config.ParallelResidual ? resid : mid);
             Tensor post = model.ResidPost(layer, mid.Plus(mlpOut));
             resid.Dispose();
@@ -81,6 +89,13 @@ internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, He
         }
 
         return resid;
+    }
+
+    /// <summary>The stream after a layer's attention, all of its heads frozen but for the sender, [runs, pairs, count, d_model].</summary>
+    private Tensor AfterAttention(int layer, Tensor resid, Tensor written)
+    {
+        Tensor mid = model.ResidMid(layer, resid.Plus(model.AttentionOut(layer, Z(layer))));
+        return layer == senderLayer ? mid.Plus(written) : mid;
     }
 
     /// <summary>The base run's, at the replaced positions, [pairs, count, d_model].</summary>

@@ -71,12 +71,13 @@ internal sealed class HookedForward : IDisposable
 
         return Measure(Run(_baseIds, (hook, x) =>
         {
-            Tensor replaced = x.clone();                                      // [position, heads, d_head] at the receivers' hooks
+            Tensor replaced = x.clone();                                      // [position, heads, d_head] at the receivers' hooks; [position, d_model] at MLPs'
             foreach (Receiver receiver in _options.Receivers)
             {
                 if (hook == $"{receiver.Layer}.hook_{receiver.Input!.Value.ToString().ToLowerInvariant()}")
                 {
-                    replaced[TensorIndex.Colon, receiver.Head] = stageOne[hook][TensorIndex.Colon, receiver.Head];
+                    Tensor into = receiver.Input == ReceiverInput.Mlp ? replaced : replaced[TensorIndex.Colon, receiver.Head];
+                    into.copy_(receiver.Input == ReceiverInput.Mlp ? stageOne[hook] : stageOne[hook][TensorIndex.Colon, receiver.Head]);
                 }
             }
 
@@ -101,7 +102,7 @@ internal sealed class HookedForward : IDisposable
         for (int layer = 0; layer < _model.Config.Layers; layer++)
         {
             Tensor mid = _model.ResidMid(layer, resid.Plus(_model.Config.Family == "gpt2" ? Gpt2Attention(layer, resid, at) : Attention(layer, resid, at)));
-            resid = _model.ResidPost(layer, mid.Plus(at($"{layer}.hook_mlp_out", _model.MlpOut(layer, _model.Config.ParallelResidual ? resid : mid))));
+            resid = _model.ResidPost(layer, mid.Plus(at($"{layer}.hook_mlp_out", _model.MlpOut(layer, at($"{layer}.hook_mlp", _model.Config.ParallelResidual ? resid : mid)))));
         }
 
         return _model.Unembed(_model.FinalNorm(resid));

@@ -12,7 +12,7 @@ namespace HeadPatching.Core.Tests.Patching.Paths;
 /// <summary>Path patching equals what whole forward passes with hooks give, and keeps the rules that hold of any.</summary>
 public class PathPatcherTests
 {
-    private static readonly string[] LogitsAndHeads = ["logits", "L1H2.q", "L2H1.k", "L2H3.v", "L1H0.v L1H0.k L1H3.q", "L1H1.v L2H0.q", "L1H0.k L2H2.k L2H2.v"];
+    private static readonly string[] LogitsAndHeads = ["logits", "L1H2.q", "L2H1.k", "L2H3.v", "L1H0.v L1H0.k L1H3.q", "L1H1.v L2H0.q", "L1H0.k L2H2.k L2H2.v", "L1.mlp", "L0.mlp L1H2.q L2.mlp"];
 
     public static TheoryData<string, string, bool, Direction, string> PathsAndOptions { get; } =
     [
@@ -67,6 +67,11 @@ public class PathPatcherTests
     [InlineData("opt350-golden", "logits", true, "all")]
     [InlineData("opt350-golden", "L1H1.v L2H0.q", true, "each")]
     [InlineData("gpt_oss-golden", "L1H1.k L3H0.q", false, "all")]
+    [InlineData("gpt-neox-golden", "L2.mlp", false, "all")]
+    [InlineData("gptj-golden", "L1.mlp L2H0.q", true, "each")]
+    [InlineData("gemma2-golden", "L1.mlp L3H0.v", false, "each")]
+    [InlineData("olmo2-golden", "L0.mlp L2.mlp", true, "all")]
+    [InlineData("opt350-golden", "L1.mlp", false, "each")]
     public void In_the_other_families_too(string model, string receivers, bool freezeMlps, string positions)
     {
         using var golden = new GoldenModel(model, ScalarType.Float64);

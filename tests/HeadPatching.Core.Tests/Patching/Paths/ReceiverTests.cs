@@ -65,10 +65,11 @@ public class ReceiverTests
     [InlineData("L1H8.q", "receivers[0]: L1H8.q: a layer of this model has the heads 0 to 7.")]
     [InlineData("L1H2.k", "receivers[0]: L1H2.k: the 8 heads of a layer share 2 key/value heads, 0 to 1; name one of those.")]
     [InlineData("L1H7.v", "receivers[0]: L1H7.v: the 8 heads of a layer share 2 key/value heads, 0 to 1; name one of those.")]
-    [InlineData("L2.mlp", "receivers[0]: L2.mlp: paths end in heads' inputs (such as L9H6.q) or the logits, not yet in an MLP.")]
+    [InlineData("L0.mlp L3.mlp L2H0.q")]
+    [InlineData("L4.mlp", "receivers[0]: L4.mlp: the MLPs of this model that read heads are of layers 0 to 3.")]
     [InlineData("L1H0.q L1H0.q", "receivers[1]: L1H0.q is named twice.")]
-    [InlineData("L1H0.q logits", "receivers[1]: \"logits\" stands alone: make a second sweep for the heads' inputs.")]
-    [InlineData("logits L1H0.q", "receivers[0]: \"logits\" stands alone: make a second sweep for the heads' inputs.")]
+    [InlineData("L1H0.q logits", "receivers[1]: \"logits\" stands alone: make a second sweep for the inputs of heads and MLPs.")]
+    [InlineData("logits L1H0.q", "receivers[0]: \"logits\" stands alone: make a second sweep for the inputs of heads and MLPs.")]
     public void The_receivers_that_a_model_does_not_have_are_named(string receivers, params string[] faults)
     {
         var config = TestConfig.With(vocabulary: 257) with { Layers = 4, Heads = 8, KeyValueHeads = 2 };
