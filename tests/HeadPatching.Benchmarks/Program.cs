@@ -26,6 +26,7 @@ var root = new RootCommand("Measures head patching against the ways it is done t
 root.Subcommands.Add(Make("sweep", "All positions at once: one patched run a head and pair.", eachPosition: false));
 root.Subcommands.Add(Make("positions", "Each position in turn: one patched run a head, pair and position.", eachPosition: true));
 root.Subcommands.Add(MakeCoverage());
+root.Subcommands.Add(MakeTogether());
 root.Subcommands.Add(OfModel("estimates", "How far estimates from a gradient are from the exact effects.", EstimateErrors.Run));
 root.Subcommands.Add(OfModel("precision", "How far effects in float32 and bfloat16 are from those in float64.", PrecisionErrors.Run));
 root.Subcommands.Add(Overhead());
@@ -85,6 +86,17 @@ Command Make(string name, string description, bool eachPosition)
             parsed.GetValue(pairs),
             eachPosition);
         return SweepBenchmark.Run(workload, device(where), Dtypes.Parse(parsed.GetRequiredValue(dtype)));
+    });
+    return command;
+}
+
+Command MakeTogether()
+{
+    var command = new Command("together", "How often the intervals of all heads together hold the effects over all of the demo model's pairs, and how firm the ranking is.") { coveragePairs, samples };
+    command.SetAction(parsed =>
+    {
+        LibTorch.Load();
+        return TogetherBenchmark.Run(parsed.GetValue(coveragePairs), parsed.GetValue(samples));
     });
     return command;
 }

@@ -231,9 +231,12 @@ class Sweep:
         """What to know before trusting the effects."""
         return list(self.results["warnings"])
 
-    def top(self, count: int = 10) -> Any:
-        """The heads of largest |effect|, largest first; as `heads`."""
-        return _numbers.table(_findings.strongest(self.results, count), HeadEffect)
+    def top(self, count: int = 10, by: str = "effect") -> Any:
+        """The heads of largest |effect|, largest first; as `heads`.
+
+        by: `sure` for those of which most is sure: by the end nearer 0 of the interval for all heads together.
+        """
+        return _numbers.table(_findings.strongest(self.results, count, by), HeadEffect)
 
     @property
     def pairs(self) -> Any:
