@@ -433,14 +433,14 @@ public sealed class ReportInBrowserTests(Chromium chromium)
         });
 
         await Expect(page.Locator("#heatmap .cell.unsure")).ToHaveCountAsync(1);
-        await Expect(page.Locator(".cell.unsure")).ToHaveAttributeAsync("aria-label", "L0H1, effect −0.800, may be 0");
+        await Expect(page.Locator("#heatmap .cell.unsure")).ToHaveAttributeAsync("aria-label", "L0H1, effect −0.800, may be 0");
         await Expect(page.Locator("#unsure-note")).ToBeVisibleAsync();
         Assert.Equal(await ColourAsync("#legend-low"), await ColourAsync("#heatmap .cell.unsure", "--negative"));
         await Expect(page.Locator("#ranking tbody tr.unsure .head-link")).ToHaveTextAsync(["L0H1"]);
-        await Expect(page.Locator("#ranking tbody tr")).ToContainTextAsync([string.Empty, "beyond ±0.1", "not 0", "not 0"]);
+        await Expect(page.Locator("#ranking tbody tr")).ToContainTextAsync(["–", "> 0.1", "≠ 0", "≠ 0"]);
         await Expect(page.Locator("#important")).ToContainTextAsync("All 4 heads taken together, 2 of them are surely not 0, 1 surely beyond ±0.1.");
         await Expect(page.Locator("#ranking tbody tr").First).ToContainTextAsync("75 %");
-        await Expect(page.Locator("#detail")).ToContainTextAsync("With all heads at once");
+        await Expect(page.Locator("#detail")).ToContainTextAsync("All heads at once");
 
         // By what is sure: the largest, which may be 0, comes last.
         await page.Locator("#ranking [data-sort='sure']").ClickAsync();

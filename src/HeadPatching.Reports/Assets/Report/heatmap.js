@@ -132,9 +132,9 @@ function describe(cell) {
   if (whole) {
     if (!head.estimated && head.estimatedEffect !== undefined) definition(list, "Estimated effect", number(head.estimatedEffect, 4));
     definition(list, "95 % interval", interval(head.confidenceInterval));
-    if (head.jointInterval) definition(list, `With all ${units} at once`, interval(head.jointInterval));
+    if (head.jointInterval) definition(list, `All ${units} at once`, interval(head.jointInterval));
     definition(list, "Standard error", number(head.standardError, 4));
-    if (head.inTop) definition(list, `In top ${together.tops.join(", ")}`, head.inTop.map(percent).join(", "));
+    if (view.top !== null) definition(list, `In top ${view.top}`, percent(head.inTop[together.tops.indexOf(view.top)]));
     definition(list, "Clean metric", number(head.cleanMetric));
     definition(list, "Corrupted metric", number(head.corruptedMetric));
     definition(list, head.estimated ? "Patched metric (estimated)" : "Patched metric", number(head.patchedMetric));

@@ -13,8 +13,8 @@ function sureSize(head) {
 }
 
 function sureCell(head) {
-  const cell = element("td", "", !head.jointInterval ? "–" : beyond.has(head.name) ? `beyond ±${result.threshold}` : head.excludesZero ? "not 0" : "–");
-  cell.title = `With all ${units} at once: ${interval(head.jointInterval)}`;
+  const cell = element("td", "", !head.jointInterval ? "–" : beyond.has(head.name) ? `> ${result.threshold}` : head.excludesZero ? "≠ 0" : "–");
+  cell.title = `${beyond.has(head.name) ? `surely beyond ±${result.threshold}` : head.excludesZero ? "surely not 0" : "may be 0"}; all ${units} at once: ${interval(head.jointInterval)}`;
   return cell;
 }
 
@@ -38,7 +38,7 @@ function rankingRow(head, index, largest) {
     element("td", `number ${head.estimated ? "estimated-value" : ""}`, `${head.estimated ? "~ " : ""}${number(head.patchingEffect, 4)}`),
     element("td", "number", interval(head.confidenceInterval)),
     together ? sureCell(head) : null,
-    together?.tops.length ? element("td", "number", percent(head.inTop[together.tops.indexOf(view.top)])) : null,
+    view.top !== null ? element("td", "number", percent(head.inTop[together.tops.indexOf(view.top)])) : null,
     hasDirect ? element("td", "number direct", number(head.directLogitAttribution)) : null,
     element("td", "number", number(head.patchedMetric)));
   if (byPosition) row.append(element("td", "number", strongestPosition(head)));
@@ -79,6 +79,7 @@ function setUpTop() {
   choice.addEventListener("change", () => {
     view.top = Number(choice.value);
     showRanking(HEADS_AT_FIRST);
+    describe(current);
   });
 }
 
