@@ -59,6 +59,9 @@ public sealed class AdaptiveSweep
     /// <summary>The runs to make next; null where every head is finished.</summary>
     public AdaptiveRound? Next { get; private set; }
 
+    /// <summary>How many pairs there are.</summary>
+    public int Pairs => _population.Pairs;
+
     /// <summary>How many runs were made, each of a head on a pair.</summary>
     public long Runs { get; private set; }
 
