@@ -1,14 +1,20 @@
 using System.Globalization;
 using System.Text;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 
 namespace HeadPatching.Reports;
 
 /// <summary>A result as tables for other programs: heads.csv (one line a head) and heatmap.csv (one a layer).</summary>
 public static class ResultTables
 {
-    private const string CsvHeader =
-        "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role,directLogitAttribution";
+    private static readonly string CsvHeader = string.Join(
+        ',',
+        [
+            "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role,directLogitAttribution",
+            "jointLow,jointHigh,excludesZero,excludesThreshold",
+            .. JointIntervals.AllTops.Select(top => $"inTop{Number(top)}"),
+        ]);
 
     /// <summary>
     /// Writes heads.csv: the heads in the result's order, numbers with a point and as many digits as bring the same number back; what a
@@ -60,11 +66,18 @@ public static class ResultTables
         NumberIfAny(head.ConfidenceInterval?.Low),
         NumberIfAny(head.ConfidenceInterval?.High),
         NumberIfAny(head.EstimatedEffect),
-        head.Estimated ? "true" : "false",
+        Word(head.Estimated),
         head.Position is { } position ? Number(position) : "",
         Number(head.Pairs),
         head.Role ?? "",
-        NumberIfAny(head.DirectLogitAttribution));
+        NumberIfAny(head.DirectLogitAttribution),
+        NumberIfAny(head.JointInterval?.Low),
+        NumberIfAny(head.JointInterval?.High),
+        Word(head.ExcludesZero),
+        Word(head.ExcludesThreshold),
+        string.Join(',', JointIntervals.AllTops.Select((_, top) => NumberIfAny(head.InTop?.Count > top ? head.InTop[top] : null))));
+
+    private static string Word(bool? whether) => whether switch { true => "true", false => "false", null => "" };
 
     private static string NumberIfAny(double? value) => value is { } number ? Number(number) : "";
 

@@ -78,7 +78,8 @@ internal static class CoverageBenchmark
         static string Percent(double share) => share.ToString("P1", CultureInfo.InvariantCulture);
     }
 
-    private static (double Clean, double Corrupted, double[] Patched)[] Sweep(int count)
+    /// <summary>Pairs of <c>ioi-generated</c> on the demo model: their unpatched metrics, and by head that of the patched run.</summary>
+    public static (double Clean, double Corrupted, double[] Patched)[] Sweep(int count)
     {
         using Transformer model = ModelFolder.Load(DemoModelFolder.Built, ScalarType.Float32, CPU);
         TextTokenizer? tokenizer = TextTokenizer.Load(DemoModelFolder.Built);

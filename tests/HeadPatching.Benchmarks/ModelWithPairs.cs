@@ -41,6 +41,29 @@ internal sealed record ModelWithPairs(string Folder, string Name, IReadOnlyList<
             pair.GetProperty("incorrect").GetInt32());
     }
 
+    /// <summary>So many pairs of <c>ioi-generated</c>, or where the model has no tokenizer of 12 random tokens that differ in one, answers and all.</summary>
+    public static ModelWithPairs Generate(string folder, int count)
+    {
+        string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
+        ModelConfig config = ModelConfigReader.Read(folder);
+        if (TextTokenizer.Load(folder) is TextTokenizer tokenizer)
+        {
+            IReadOnlyList<PromptPair> made = BuiltInDatasets.Find("ioi-generated")!.Make(new DatasetInput(config, tokenizer, count, Seed: 0, "ioi-generated"));
+            return new ModelWithPairs(folder, name, PairTokenizer.Tokenize(made, config, tokenizer, pairIndices: null, PairTokenizer.PathUnder("pairs"), ""));
+        }
+
+        var random = new Random(0);
+        return new ModelWithPairs(folder, name, [.. Enumerable.Range(0, count).Select(RandomPair)]);
+
+        TokenPair RandomPair(int index)
+        {
+            int[] clean = [.. Enumerable.Range(0, 12).Select(_ => random.Next(config.Vocabulary))], corrupted = [.. clean];
+            corrupted[4] = (corrupted[4] + 1 + random.Next(config.Vocabulary - 1)) % config.Vocabulary;
+            int correct = random.Next(config.Vocabulary);
+            return new TokenPair(index, clean, corrupted, correct, (correct + 1 + random.Next(config.Vocabulary - 1)) % config.Vocabulary);
+        }
+    }
+
     /// <summary>Every head's effect, as a sweep reports it.</summary>
     public double[] Effects(Transformer model, PatchOptions options, SweepRuns runs)
     {

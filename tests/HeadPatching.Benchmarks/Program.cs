@@ -2,6 +2,7 @@ using System.CommandLine;
 using HeadPatching.Benchmarks;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Native;
+using HeadPatching.Core.Patching;
 using HeadPatching.DemoModel;
 using static TorchSharp.torch;
 
@@ -27,8 +28,10 @@ root.Subcommands.Add(Make("sweep", "All positions at once: one patched run a hea
 root.Subcommands.Add(Make("positions", "Each position in turn: one patched run a head, pair and position.", eachPosition: true));
 root.Subcommands.Add(MakeEdges());
 root.Subcommands.Add(MakeCoverage());
+root.Subcommands.Add(MakeTogether());
 root.Subcommands.Add(OfModel("estimates", "How far estimates from a gradient are from the exact effects.", EstimateErrors.Run));
 root.Subcommands.Add(OfModel("precision", "How far effects in float32 and bfloat16 are from those in float64.", PrecisionErrors.Run));
+root.Subcommands.Add(Adaptive());
 root.Subcommands.Add(Overhead());
 return root.Parse(args).Invoke();
 
@@ -41,6 +44,25 @@ Command OfModel(string name, string description, Func<ModelWithPairs, int> run)
     {
         LibTorch.Load();
         return run(ModelWithPairs.Open(parsed.GetRequiredValue(model), parsed.GetValue(pairsFile)));
+    });
+    return command;
+}
+
+Command Adaptive()
+{
+    var model = new Option<string>("--model") { DefaultValueFactory = _ => DemoModelFolder.Built };
+    var pairsFile = new Option<string?>("--pairs");
+    var count = new Option<int?>("--count") { Description = "Without --pairs: so many of ioi-generated, or where the model has no tokenizer of random tokens." };
+    var threshold = new Option<double>("--threshold") { DefaultValueFactory = _ => 0.1 };
+    var seeds = new Option<int>("--seeds") { DefaultValueFactory = _ => 20 };
+    var aggregation = new Option<Aggregation>("--aggregation") { DefaultValueFactory = _ => Aggregation.WellConditionedMean };
+    var command = new Command("adaptive", "What an adaptive sweep decides and what it runs, against the full sweep.") { model, pairsFile, count, threshold, seeds, aggregation };
+    command.SetAction(parsed =>
+    {
+        LibTorch.Load();
+        string folder = parsed.GetRequiredValue(model);
+        ModelWithPairs measured = parsed.GetValue(count) is int pairs ? ModelWithPairs.Generate(folder, pairs) : ModelWithPairs.Open(folder, parsed.GetValue(pairsFile));
+        return AdaptiveBenchmark.Run(measured, parsed.GetValue(aggregation), parsed.GetValue(threshold), parsed.GetValue(seeds));
     });
     return command;
 }
@@ -98,6 +120,17 @@ Command OfShape(string name, string description, bool eachPosition, Func<Workloa
             parsed.GetValue(pairs),
             eachPosition);
         return run(workload, device(where), Dtypes.Parse(parsed.GetRequiredValue(dtype)), parsed);
+    });
+    return command;
+}
+
+Command MakeTogether()
+{
+    var command = new Command("together", "How often the intervals of all heads together hold the effects over all of the demo model's pairs, and how firm the ranking is.") { coveragePairs, samples };
+    command.SetAction(parsed =>
+    {
+        LibTorch.Load();
+        return TogetherBenchmark.Run(parsed.GetValue(coveragePairs), parsed.GetValue(samples));
     });
     return command;
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Reports;
 using HeadPatching.Testing;
 using Microsoft.Playwright;
@@ -408,6 +409,58 @@ public sealed class ReportInBrowserTests(Chromium chromium)
         await Expect(page.Locator("#prompt-tokens .token.clean")).ToHaveTextAsync(" John");
         await Expect(page.Locator("#prompt-tokens .token.corrupted")).ToHaveTextAsync(" Mary");
         Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task What_may_be_0_with_all_heads_taken_together_is_grey_in_heatmap_and_ranking()
+    {
+        await using var watched = await chromium.OpenAsync();
+        var page = watched.Page;
+        (double Effect, double Half, double Often)[] heads = [(0.4, 0.15, 0.25), (-0.8, 0.9, 0.75), (0.2, 0.15, 0), (0.05, 0.01, 0)];
+        SweepResult example = ExampleSweep.From([[.. heads.Select(head => head.Effect)]]);
+        HeadResult Together(HeadResult head) => head with
+        {
+            JointInterval = new ConfidenceInterval(head.PatchingEffect - heads[head.Head!.Value].Half, head.PatchingEffect + heads[head.Head.Value].Half),
+            ExcludesZero = Math.Abs(head.PatchingEffect) > heads[head.Head.Value].Half,
+            ExcludesThreshold = head.Head is 0 or 3,
+            InTop = [heads[head.Head.Value].Often],
+        };
+        await OpenAsync(page, example with
+        {
+            Heads = [.. example.Heads.Select(Together)],
+            ImportantHeads = [.. example.ImportantHeads.Select(Together)],
+            JointIntervals = new JointIntervals("95 % for all heads together", 0.0125, 4, 2000, [1]),
+        });
+
+        await Expect(page.Locator("#heatmap .cell.unsure")).ToHaveCountAsync(1);
+        await Expect(page.Locator("#heatmap .cell.unsure")).ToHaveAttributeAsync("aria-label", "L0H1, effect −0.800, may be 0");
+        await Expect(page.Locator("#unsure-note")).ToBeVisibleAsync();
+        Assert.Equal(await ColourAsync("#legend-low"), await ColourAsync("#heatmap .cell.unsure", "--negative"));
+        await Expect(page.Locator("#ranking tbody tr.unsure .head-link")).ToHaveTextAsync(["L0H1"]);
+        await Expect(page.Locator("#ranking tbody tr")).ToContainTextAsync(["–", "> 0.1", "≠ 0", "≠ 0"]);
+        await Expect(page.Locator("#important")).ToContainTextAsync("All 4 heads taken together, 2 of them are surely not 0, 1 surely beyond ±0.1.");
+        await Expect(page.Locator("#ranking tbody tr").First).ToContainTextAsync("75 %");
+        await Expect(page.Locator("#detail")).ToContainTextAsync("All heads at once");
+
+        // By what is sure: the largest, which may be 0, comes last.
+        await page.Locator("#ranking [data-sort='sure']").ClickAsync();
+        await Expect(page.Locator("#ranking tbody .head-link")).ToHaveTextAsync(["L0H0", "L0H2", "L0H3", "L0H1"]);
+        Assert.EndsWith("#sort=sure", page.Url, StringComparison.Ordinal);
+
+        // A single pair's effects have no interval.
+        await page.SelectOptionAsync("#pair-choice", "1");
+        await Expect(page.Locator("#heatmap .cell.unsure")).ToHaveCountAsync(0);
+        Assert.Empty(watched.Errors);
+
+        // Results of versions before it, and over few pairs, have none.
+        await OpenAsync(page, example);
+        await Expect(page.Locator("#ranking-sure")).ToBeHiddenAsync();
+        await Expect(page.Locator("#ranking-top")).ToBeHiddenAsync();
+        await Expect(page.Locator(".unsure:visible")).ToHaveCountAsync(0);
+        Assert.Empty(watched.Errors);
+
+        Task<string> ColourAsync(string selector, string? property = null) =>
+            page.Locator(selector).First.EvaluateAsync<string>(property is null ? "e => getComputedStyle(e).getPropertyValue('--muted')" : $"e => getComputedStyle(e).getPropertyValue('{property}')");
     }
 
     [Fact]

@@ -16,14 +16,25 @@ public sealed class ResultTablesTests
     public async Task Heads_csv_brings_back_every_number_to_the_last_digit()
     {
         var result = ExampleSweep.From(Awkward);
-        var heads = result.Heads.Select(head => head.Head == 1 ? head with { StandardError = null, ConfidenceInterval = null, EstimatedEffect = 0.1, Estimated = true, Position = -3 } : head).ToList();
+        var heads = result.Heads.Select(head => head.Head == 1 ? head with { StandardError = null, ConfidenceInterval = null, EstimatedEffect = 0.1, Estimated = true, Position = -3 } : head with { JointInterval = new ConfidenceInterval(-0.1, 1.0 / 3), ExcludesZero = false, ExcludesThreshold = true }).ToList();
 
         using var file = new MemoryStream();
         await ResultTables.WriteHeadsCsvAsync(heads, file, TestContext.Current.CancellationToken);
         var lines = Encoding.UTF8.GetString(file.ToArray()).TrimEnd('\n').Split('\n');
 
-        Assert.Equal("layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role,directLogitAttribution", lines[0]);
+        Assert.Equal("layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role,directLogitAttribution,jointLow,jointHigh,excludesZero,excludesThreshold,inTop1,inTop5,inTop10,inTop20", lines[0]);
         Assert.Equal(heads, lines.Skip(1).Select(Parse));
+    }
+
+    [Fact]
+    public async Task Heads_csv_has_a_column_for_each_top_and_nothing_where_there_are_no_more_heads()
+    {
+        var heads = ExampleSweep.From([[0.5, 0.1]]).Heads.Select(head => head with { InTop = [0.75] });
+
+        using var file = new MemoryStream();
+        await ResultTables.WriteHeadsCsvAsync(heads, file, TestContext.Current.CancellationToken);
+
+        Assert.EndsWith(",,,,,0.75,,,\n", Encoding.UTF8.GetString(file.ToArray()), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -76,6 +87,9 @@ public sealed class ResultTablesTests
             Estimated = bool.Parse(cells[12]),
             Position = cells[13].Length == 0 ? null : int.Parse(cells[13], CultureInfo.InvariantCulture),
             Pairs = int.Parse(cells[14], CultureInfo.InvariantCulture),
+            JointInterval = cells[17].Length == 0 ? null : new ConfidenceInterval(Number(cells[17]), Number(cells[18])),
+            ExcludesZero = cells[19].Length == 0 ? null : bool.Parse(cells[19]),
+            ExcludesThreshold = cells[20].Length == 0 ? null : bool.Parse(cells[20]),
         };
     }
 

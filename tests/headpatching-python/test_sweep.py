@@ -47,8 +47,12 @@ class Found(unittest.TestCase):
             ("low", "confidenceLow"),
             ("high", "confidenceHigh"),
             ("patched", "patchedMetric"),
+            ("joint_low", "jointLow"),
+            ("joint_high", "jointHigh"),
+            ("in_top_5", "inTop5"),
         ):
             self.assertEqual(list(s.heads[column]), [float(line[name]) for line in lines], column)
+        self.assertEqual([str(sure).lower() for sure in s.heads.excludes_zero], [line["excludesZero"] for line in lines])
         ids = [sweep.id for sweep in hp.sweeps()]
         self.assertTrue(any(found.startswith("c") for found in ids), "the command line's sweep is in the same store, and listed")
 
@@ -56,6 +60,11 @@ class Found(unittest.TestCase):
     def test_top_is_of_largest_effect_first(self) -> None:
         top = hp.sweep().top(4)
         self.assertEqual(list(top.name), ["L2H6", "L2H0", "L2H1", "L2H7"])
+        sure = hp.sweep(pairs="ioi-generated", count=100).top(2, by="sure")
+        self.assertEqual(list(sure.name), ["L2H6", "L2H0"])
+        self.assertEqual(list(sure.excludes_threshold), [True, True])
+        with self.assertRaisesRegex(ValueError, "'effect' or by 'sure'"):
+            hp.sweep().top(2, by="size")
 
     @with_numpy
     @with_pandas

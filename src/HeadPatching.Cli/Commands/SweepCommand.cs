@@ -13,6 +13,8 @@ namespace HeadPatching.Cli.Commands;
 /// <summary><c>headpatch sweep</c>: every head of every layer, patched; the heatmap in the terminal, the files in a folder.</summary>
 internal static class SweepCommand
 {
+    private const string ByEffect = "effect", BySure = "sure";
+
     /// <summary>Makes the command.</summary>
     public static Command Create()
     {
@@ -25,10 +27,16 @@ internal static class SweepCommand
             DefaultValueFactory = _ => "headpatch-out",
         };
         var force = new Option<bool>("--force") { Description = "Write over another sweep's results in that folder" };
+        var rank = new Option<string>("--rank")
+        {
+            Description = "The order of the ranked table: by |effect|, or by what of it is sure with all heads taken together",
+            DefaultValueFactory = _ => ByEffect,
+        };
+        rank.AcceptOnlyFromAmong(ByEffect, BySure);
         var planOnly = new Option<bool>("--plan") { Description = "Print how the sweep is cut into activities, and what it would cost; run nothing" };
         Option<string[]> models = SeriesCommand.Models();
         var command = new Command("sweep", "Patch every head of every layer and measure how much of the behaviour each carries");
-        foreach (Option option in options.All.Concat([models, store, output, force, planOnly, OutputOptions.Json, OutputOptions.Quiet]))
+        foreach (Option option in options.All.Concat([models, store, output, force, rank, planOnly, OutputOptions.Json, OutputOptions.Quiet]))
         {
             command.Options.Add(option);
         }
@@ -41,12 +49,12 @@ internal static class SweepCommand
             await using var sweeps = new CommandedSweeps(parsed.GetRequiredValue(store), places, parsed.GetValue(force));
             return parsed.GetValue(models) is { Length: > 0 } several
                 ? await SeriesCommand.RunAsync(sweeps, options, parsed, request, several, parsed.GetRequiredValue(output), plansOnly, json, cancellation)
-                : await RunAsync(sweeps, request, parsed.GetRequiredValue(output), plansOnly, json, cancellation);
+                : await RunAsync(sweeps, request, parsed.GetRequiredValue(output), parsed.GetValue(rank) == BySure ? Ranking.Sure : Ranking.Effect, plansOnly, json, cancellation);
         });
         return command;
     }
 
-    private static async Task<int> RunAsync(CommandedSweeps sweeps, SweepRequest request, string output, bool planOnly, bool json, CancellationToken cancellation)
+    private static async Task<int> RunAsync(CommandedSweeps sweeps, SweepRequest request, string output, Ranking ranking, bool planOnly, bool json, CancellationToken cancellation)
     {
         PlannedSweep plan = await sweeps.PlanAsync(request, cancellation);
         if (planOnly)
@@ -80,18 +88,18 @@ internal static class SweepCommand
         }
         else
         {
-            Show(result, request.Top, files);
+            Show(result, request.Top, ranking, files);
         }
 
         return ExitCode.Done;
     }
 
-    private static void Show(SweepResult result, int top, IReadOnlyList<string> files)
+    private static void Show(SweepResult result, int top, Ranking ranking, IReadOnlyList<string> files)
     {
         HeatmapTable heatmap = HeatmapTable.Of(result);
         AnsiConsole.WriteLine();
         AnsiConsole.Write(new TerminalHeatmap(heatmap));
-        AnsiConsole.Write(RankedTable.Of(result.Heads, top));
+        AnsiConsole.Write(RankedTable.Of(result.Heads, top, result.Threshold, ranking));
         foreach (string warning in result.Warnings)
         {
             AnsiConsole.MarkupLineInterpolated($"[yellow]Warning: {warning}[/]");
@@ -99,6 +107,12 @@ internal static class SweepCommand
 
         string important = result.ImportantHeads.Count == 0 ? "none" : string.Join(", ", result.ImportantHeads.Select(head => head.Name));
         AnsiConsole.WriteLine(FormattableString.Invariant($"{char.ToUpperInvariant(heatmap.Unit[0])}{heatmap.Unit[1..]}s above {result.Threshold}{(result.Heads.Any(head => head.ConfidenceInterval is not null) ? ", intervals without 0" : "")}: {important}"));
+        if (result.JointIntervals is not null)
+        {
+            AnsiConsole.WriteLine(FormattableString.Invariant(
+                $"Of these, all {result.Heads.Count} {heatmap.Unit}s taken together: {result.ImportantHeads.Count(head => head.ExcludesZero == true)} surely not 0, {result.ImportantHeads.Count(head => head.ExcludesThreshold == true)} surely above {result.Threshold}"));
+        }
+
         double clean = result.CleanMetric ?? result.Pairs.Average(pair => pair.CleanMetric); // of an earlier version, which had every pair
         double corrupted = result.CorruptedMetric ?? result.Pairs.Average(pair => pair.CorruptedMetric);
         AnsiConsole.WriteLine(FormattableString.Invariant(

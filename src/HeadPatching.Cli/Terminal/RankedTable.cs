@@ -6,10 +6,25 @@ using Spectre.Console.Rendering;
 
 namespace HeadPatching.Cli.Terminal;
 
-/// <summary>The heads (or layers) by |effect|, largest first, each with its 95 % interval and a bar; ~ marks estimates. It fits 80 columns.</summary>
+/// <summary>By what heads are ranked.</summary>
+public enum Ranking
+{
+    /// <summary>By |effect|.</summary>
+    Effect,
+
+    /// <summary>By what of it is sure: the end nearer 0 of the interval for all heads together, and after those by |effect|.</summary>
+    Sure,
+}
+
+/// <summary>
+/// The heads (or layers) by |effect|, largest first, each with its 95 % interval, what is sure of it and a bar; ~ marks estimates, and grey what may as well be 0 where all
+/// heads are taken together. It fits 80 columns.
+/// </summary>
 public static class RankedTable
 {
     private const int BarWidth = 10;
+
+    private static readonly Style Unsure = new(Color.Grey);
 
     private const string Signed = "+0.000;-0.000;0.000";
 
@@ -19,10 +34,17 @@ public static class RankedTable
     /// <summary>Makes the table.</summary>
     /// <param name="heads">The heads, in any order.</param>
     /// <param name="top">How many of them to show.</param>
-    public static IRenderable Of(IEnumerable<HeadResult> heads, int top)
+    /// <param name="threshold">The threshold of which some are surely beyond.</param>
+    /// <param name="ranking">Which come first.</param>
+    public static IRenderable Of(IEnumerable<HeadResult> heads, int top, double threshold, Ranking ranking = Ranking.Effect)
     {
-        var ranked = heads.OrderByDescending(head => Math.Abs(head.PatchingEffect)).Take(top).ToList();
-        var largest = ranked.Count > 0 ? Math.Abs(ranked[0].PatchingEffect) : 0;
+        var ranked = heads
+            .OrderByDescending(head => ranking == Ranking.Sure ? head.JointInterval?.LeastSize ?? 0 : 0)
+            .ThenByDescending(head => Math.Abs(head.PatchingEffect))
+            .Take(top)
+            .ToList();
+        var largest = ranked.Select(head => Math.Abs(head.PatchingEffect)).DefaultIfEmpty().Max();
+        var together = ranked.Exists(head => head.JointInterval is not null);
         var hasPositions = ranked.Exists(head => head.Position is not null || head.Role is not null);
 
         var table = new Table().Border(TableBorder.Simple);
@@ -41,33 +63,37 @@ public static class RankedTable
         }
 
         table.AddColumn(new TableColumn("95 % interval").RightAligned().NoWrap());
+        if (together)
+        {
+            table.AddColumn(new TableColumn("sure").NoWrap());
+        }
+
         table.AddColumn(new TableColumn("patched").RightAligned().NoWrap());
         table.AddColumn(new TableColumn("").Width(BarWidth).NoWrap());
         foreach (var (index, head) in ranked.Index())
         {
-            var cells = new List<IRenderable>
-            {
-                new Text(Number(index + 1, "0")),
-                new Text(head.Name),
-                new Text((head.Estimated ? "~" : "") + Number(head.PatchingEffect, Signed)),
-                new Text(head.ConfidenceInterval is { } interval ? $"[{Number(interval.Low, Signed)}, {Number(interval.High, Signed)}]" : "-"),
-                new Text(Number(head.PatchedMetric, Math.Abs(head.PatchedMetric) is > 0 and < 0.0005 ? "0.0e+00" : "0.000")),
-                new Text(Bar(head.PatchingEffect, largest), new Style(head.PatchingEffect < 0 ? Color.Blue : Color.Red)),
-            };
-            if (hasPositions)
-            {
-                cells.Insert(2, new Text(Where(head)));
-            }
-            else
-            {
-                cells.Insert(3, new Text(head.StandardError is { } error ? Number(error, "0.000") : "-"));
-            }
-
-            table.AddRow(cells);
+            var style = head.ExcludesZero == false ? Unsure : Style.Plain;
+            string[] cells =
+            [
+                Number(index + 1, "0"),
+                head.Name,
+                .. hasPositions ? [Where(head)] : Array.Empty<string>(),
+                (head.Estimated ? "~" : "") + Number(head.PatchingEffect, Signed),
+                .. hasPositions ? [] : (string[])[head.StandardError is { } error ? Number(error, "0.000") : "-"],
+                head.ConfidenceInterval is { } interval ? $"[{Number(interval.Low, Signed)}, {Number(interval.High, Signed)}]" : "-",
+                .. together ? [Sure(head, threshold)] : Array.Empty<string>(),
+                Number(head.PatchedMetric, Math.Abs(head.PatchedMetric) is > 0 and < 0.0005 ? "0.0e+00" : "0.000"),
+            ];
+            var bar = new Text(Bar(head.PatchingEffect, largest), head.ExcludesZero == false ? Unsure : new Style(head.PatchingEffect < 0 ? Color.Blue : Color.Red));
+            table.AddRow([.. cells.Select(cell => new Text(cell, style)), bar]);
         }
 
         return ranked.Exists(head => head.Estimated) ? new Rows(table, new Text("~ estimated from one gradient, not run")) : table;
     }
+
+    // Beyond the threshold for sure, or at least not 0, where all heads are taken together.
+    private static string Sure(HeadResult head, double threshold) =>
+        head.JointInterval?.LeastSize > threshold ? $">{Number(threshold, "0.###")}" : head.ExcludesZero == true ? "≠0" : "";
 
     // Over few pairs says so: such a place is shown only where no other has more.
     private static string Where(HeadResult head) =>

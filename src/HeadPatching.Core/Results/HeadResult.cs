@@ -30,6 +30,31 @@ public sealed record HeadResult(
     /// </summary>
     public ConfidenceInterval? ConfidenceInterval { get; init; }
 
+    /// <summary>
+    /// The interval that together with those of all other heads holds the true effects in 95 of 100 sweeps, <c>[low, high]</c>: by
+    /// <c>confidenceInterval</c> some of many heads without an effect have one. Absent with fewer than five pairs.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ConfidenceInterval? JointInterval { get; init; }
+
+    /// <summary>Whether <c>jointInterval</c> leaves out 0 (and the effect is beyond 0.0001, which may be rounding): the head surely has an effect.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? ExcludesZero { get; init; }
+
+    /// <summary>
+    /// Whether <c>jointInterval</c> leaves out the <c>threshold</c> on either side of 0: |effect| is surely above it, or surely below, whichever
+    /// <c>patchingEffect</c> is.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? ExcludesThreshold { get; init; }
+
+    /// <summary>
+    /// How often the head is among the strongest 1, 5, 10 and 20 (as <c>jointIntervals.tops</c> says) where the pairs are drawn again, shares from 0 to 1.
+    /// Absent with fewer than five pairs.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<double>? InTop { get; init; }
+
     /// <summary>Of how many pairs the effect is: those that have <c>position</c> or <c>role</c>, less the <c>excludedPairs</c>; 0 where none is left.</summary>
     public int Pairs { get; init; }
 

@@ -26,6 +26,7 @@ public sealed class SweepAssembler
     private readonly int[] _candidates;                                       // for a head's strongest place
     private readonly EffectSums _sums;
     private readonly EffectSums _estimates;
+    private readonly HeadsTogether _together;
     private readonly PairResult?[] _pairs;                                    // by place
 
     /// <summary>Begins a result.</summary>
@@ -44,6 +45,8 @@ public sealed class SweepAssembler
         _candidates = [.. Cells.WithEnoughPairs(strongest, overview.Count).Select(PlaceOf)];
         _sums = new EffectSums(positions, _cells, _overPairs);
         _estimates = new EffectSums(positions, _cells, _overPairs);
+        _together = new HeadsTogether(
+            positions, [.. _candidates.Select(place => _cells[place])], description.Aggregation, description.Options.Direction, _overPairs.Conditioning, overview.Baselines.Select(pair => pair.Index), description.Seed);
         _pairs = new PairResult?[Math.Min(overview.Count, SweepResult.MostPairs)];
     }
 
@@ -128,6 +131,7 @@ public sealed class SweepAssembler
     public void Add(PairRuns runs)
     {
         _sums.Add(runs, runs.PatchedMetric);
+        _together.Add(runs);
         if (runs.Estimates is not null)
         {
             _estimates.Add(runs, runs.Estimates);
@@ -145,18 +149,25 @@ public sealed class SweepAssembler
     /// <param name="patchedRuns">How many patched runs were made.</param>
     /// <param name="headsRun">With the method <c>screen</c>, the heads that were run, by layer.</param>
     /// <param name="attribution">The sum over all pairs of what each part adds directly to the metric; null where the metric has none.</param>
+    /// <param name="cancellationToken">Stops drawing the pairs again.</param>
     public SweepResult Finish(
-        double cacheSeconds, double patchSeconds, long patchedRuns, IReadOnlyDictionary<int, int[]>? headsRun = null, LogitAttribution? attribution = null)
+        double cacheSeconds,
+        double patchSeconds,
+        long patchedRuns,
+        IReadOnlyDictionary<int, int[]>? headsRun = null,
+        LogitAttribution? attribution = null,
+        CancellationToken cancellationToken = default)
     {
         SweepDescription description = _description;
         bool estimated = _estimates.Units > 0;
         LogitAttribution? direct = attribution?.Over(_overview.Count);
         bool ofHeads = description.Options.Patch is Patch.Z or Patch.Q or Patch.Pattern || (!description.Options.Patch.IsOfLayer() && description.Model.KeyValueHeads is null);
+        TogetherOverPairs? together = _together.Finish(_sums, _candidates, cancellationToken);
         HeadResult[] heads =
         [
             .. from layer in Enumerable.Range(0, description.Model.Layers)
                from head in Enumerable.Range(0, _sums.Units)
-               select Head(layer, head, _sums) with
+               select Head(layer, head, _sums, together) with
                {
                    EstimatedEffect = estimated ? Head(layer, head, _estimates).PatchingEffect : null,
                    Estimated = description.Method == Method.Attribution || (estimated && !WasRun(layer, head)),
@@ -188,6 +199,7 @@ public sealed class SweepAssembler
             Seed = description.Seed,
             Bos = description.Bos,
             Intervals = ConfidenceInterval.Kind,
+            JointIntervals = together?.Intervals,
             CleanMetric = _overview.Baselines.Average(pair => pair.Baseline.Clean),
             CorruptedMetric = _overview.Baselines.Average(pair => pair.Baseline.Corrupted),
             Heads = heads,
@@ -249,11 +261,12 @@ public sealed class SweepAssembler
         string? Texts(TokenAnswers answers) => _tokenText is null ? null : string.Join(" | ", answers.Ids.Select(_tokenText));
     }
 
-    private HeadResult Head(int layer, int head, EffectSums of)
+    private HeadResult Head(int layer, int head, EffectSums of, TogetherOverPairs? together = null)
     {
         int place = of.Strongest(layer, head, _candidates);
         PooledEffect pooled = of.Effect(layer, place, head);
         Baseline baseline = of.BaselineAt(place);
+        ConfidenceInterval? joint = together is null ? null : of.Joint(layer, place, head, together.Intervals.Miss);
         return new HeadResult(
             layer,
             _description.Options.Patch.IsOfLayer() ? null : head,
@@ -266,6 +279,10 @@ public sealed class SweepAssembler
             of.PatchedMetric(layer, place, head))
         {
             ConfidenceInterval = pooled.Interval,
+            JointInterval = joint,
+            ExcludesZero = joint?.ExcludesZero(pooled.Effect),
+            ExcludesThreshold = joint is null ? null : !joint.Value.Contains(_description.Threshold) && !joint.Value.Contains(-_description.Threshold),
+            InTop = together?.InTop[(layer * of.Units) + head],
             Pairs = pooled.Pairs,
             Position = _cells[place].Position,
             Role = _cells[place].Role,

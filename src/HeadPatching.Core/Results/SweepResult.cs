@@ -106,6 +106,10 @@ public sealed record SweepResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Intervals { get; init; }
 
+    /// <summary>How each <c>jointInterval</c> and <c>inTop</c> came about; absent over fewer than five pairs, and in results of versions before it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public JointIntervals? JointIntervals { get; init; }
+
     /// <summary>Mean of the clean run's metric over all pairs; absent in results of versions before it.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? CleanMetric { get; init; }

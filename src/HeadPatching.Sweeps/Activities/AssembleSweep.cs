@@ -142,7 +142,7 @@ public sealed class AssembleSweep
             assembler.Add(pair);
         }
 
-        SweepResult result = assembler.Finish(overview.CacheSeconds, overview.PatchSeconds, overview.PatchedRuns, runs.HeadsRun, overview.Attribution);
+        SweepResult result = assembler.Finish(overview.CacheSeconds, overview.PatchSeconds, overview.PatchedRuns, runs.HeadsRun, overview.Attribution, cancellationToken);
         WorkReport done = input.Done ?? new WorkReport();
         return result with
         {

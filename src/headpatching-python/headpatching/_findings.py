@@ -43,6 +43,18 @@ class HeadEffect:
     """With the method `screen`, the estimate; also of heads that were run."""
     estimated: bool
     """Whether `effect` is an estimate, with no run made for it."""
+    joint_low: float | None
+    """The lower end of the interval that holds for all heads together in 95 of 100 sweeps; None over fewer than five pairs."""
+    joint_high: float | None
+    excludes_zero: bool | None
+    """Whether that interval leaves out 0: the head surely has an effect."""
+    excludes_threshold: bool | None
+    """Whether it leaves out the threshold on either side of 0: |effect| is surely above it, or surely below."""
+    in_top_1: float | None
+    """How often the head is the strongest where the pairs are drawn again; None where there are no more heads than that."""
+    in_top_5: float | None
+    in_top_10: float | None
+    in_top_20: float | None
 
 
 @dataclass(frozen=True)
@@ -70,9 +82,17 @@ def heads(results: dict[str, Any]) -> list[HeadEffect]:
     return [_head(head) for head in results["heads"]]
 
 
-def strongest(results: dict[str, Any], count: int) -> list[HeadEffect]:
-    """The heads of largest |effect|, largest first."""
-    return sorted(heads(results), key=lambda head: -abs(head.effect))[:count]
+def strongest(results: dict[str, Any], count: int, by: str = "effect") -> list[HeadEffect]:
+    """The heads of largest |effect|, largest first; by `sure` those of which most is sure with all heads taken together."""
+    if by not in ("effect", "sure"):
+        raise ValueError(f"by={by!r}: heads are ranked by 'effect' or by 'sure'.")
+    ranked = sorted(heads(results), key=lambda head: -abs(head.effect))
+    return (ranked if by == "effect" else sorted(ranked, key=lambda head: -_sure(head)))[:count]
+
+
+def _sure(head: HeadEffect) -> float:
+    """The least |effect| that the interval for all heads together holds."""
+    return max(0.0, head.joint_low, -head.joint_high) if head.joint_low is not None and head.joint_high is not None else 0.0
 
 
 def effects(results: dict[str, Any]) -> list[list[float | None]]:
@@ -148,6 +168,8 @@ def patched_metric(results: dict[str, Any]) -> list[Any]:
 
 def _head(head: dict[str, Any]) -> HeadEffect:
     low, high = head.get("confidenceInterval") or (None, None)
+    joint_low, joint_high = head.get("jointInterval") or (None, None)
+    in_top = [*head.get("inTop", []), None, None, None, None]
     return HeadEffect(
         head["layer"],
         head["head"],
@@ -165,4 +187,9 @@ def _head(head: dict[str, Any]) -> HeadEffect:
         head.get("role"),
         head.get("estimatedEffect"),
         head.get("estimated", False),
+        joint_low,
+        joint_high,
+        head.get("excludesZero"),
+        head.get("excludesThreshold"),
+        *in_top[:4],
     )

@@ -282,9 +282,12 @@ class Sweep:
         kept = {name: value for name, value in request.items() if not name.startswith("circuit") and value is not None}
         return self.client._start({**kept, **options}, "", again=False).wait(progress=progress).proof
 
-    def top(self, count: int = 10) -> Any:
-        """The heads of largest |effect|, largest first; as `heads`."""
-        return _numbers.table(_findings.strongest(self.results, count), HeadEffect)
+    def top(self, count: int = 10, by: str = "effect") -> Any:
+        """The heads of largest |effect|, largest first; as `heads`.
+
+        by: `sure` for those of which most is sure: by the end nearer 0 of the interval for all heads together.
+        """
+        return _numbers.table(_findings.strongest(self.results, count, by), HeadEffect)
 
     @property
     def pairs(self) -> Any:

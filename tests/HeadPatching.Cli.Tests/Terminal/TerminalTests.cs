@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Reports;
 using HeadPatching.Testing;
 using Spectre.Console;
@@ -108,7 +109,7 @@ public sealed class TerminalTests
         var result = ExampleSweep.Of(layers, heads, eachPosition: true);
 
         var heatmap = Print(Heatmap(result), NoColors);
-        var table = Print(RankedTable.Of(result.Heads, 20), NoColors);
+        var table = Print(RankedTable.Of(result.Heads, 20, threshold: 0.1), NoColors);
 
         Assert.All(heatmap.Concat(table), line => Assert.True(line.Length <= 80, line));
         Assert.Equal(layers * heads, heatmap.Where(line => line.StartsWith('L')).Sum(CellsOf));
@@ -131,7 +132,7 @@ public sealed class TerminalTests
         var result = ExampleSweep.OfLayers(12, Patch.MlpOut);
 
         var lines = Print(Heatmap(result), NoColors);
-        var table = Print(RankedTable.Of(result.Heads, 3), NoColors);
+        var table = Print(RankedTable.Of(result.Heads, 3, threshold: 0.1), NoColors);
 
         Assert.Matches(@"^L0  ▒ \.\d\d$", lines[0]);
         Assert.Matches(@"^L11 █ 1\.0$", lines[11]);
@@ -176,14 +177,14 @@ public sealed class TerminalTests
     {
         var result = ExampleSweep.Screened(3, 8, run: 2);
 
-        var table = Print(RankedTable.Of(result.Heads, 4), NoColors);
+        var table = Print(RankedTable.Of(result.Heads, 4, threshold: 0.1), NoColors);
         var rows = table.Where(line => line.Contains(" L", StringComparison.Ordinal)).ToList();
 
         Assert.All(table, line => Assert.True(line.Length <= 80, line));
         Assert.All(rows.Take(2), row => Assert.DoesNotContain("~", row, StringComparison.Ordinal));
         Assert.All(rows.Skip(2), row => Assert.Matches(@" ~[+-]0\.", row));
         Assert.Contains(table, line => line == "~ estimated from one gradient, not run");
-        Assert.DoesNotContain(Print(RankedTable.Of(ExampleSweep.Of(3, 8).Heads, 4), NoColors), line => line.Contains('~', StringComparison.Ordinal));
+        Assert.DoesNotContain(Print(RankedTable.Of(ExampleSweep.Of(3, 8).Heads, 4, threshold: 0.1), NoColors), line => line.Contains('~', StringComparison.Ordinal));
     }
 
     [Fact]
@@ -191,7 +192,7 @@ public sealed class TerminalTests
     {
         var result = ExampleSweep.From([[0.4, -0.8, 0.2, 0.1]]);
 
-        var rows = Print(RankedTable.Of(result.Heads, 3), NoColors).Where(line => line.Contains("L0H", StringComparison.Ordinal)).ToList();
+        var rows = Print(RankedTable.Of(result.Heads, 3, threshold: 0.1), NoColors).Where(line => line.Contains("L0H", StringComparison.Ordinal)).ToList();
 
         Assert.Equal(3, rows.Count);
         Assert.Contains("L0H1   -0.800", rows[0], StringComparison.Ordinal);
@@ -205,7 +206,7 @@ public sealed class TerminalTests
     {
         var heads = ExampleSweep.From([[0.4, -0.8]]).Heads.Select(head => head.Head == 0 ? head with { ConfidenceInterval = null, StandardError = null } : head);
 
-        var rows = Print(RankedTable.Of(heads, 2), NoColors).Where(line => line.Contains("L0H", StringComparison.Ordinal)).ToList();
+        var rows = Print(RankedTable.Of(heads, 2, threshold: 0.1), NoColors).Where(line => line.Contains("L0H", StringComparison.Ordinal)).ToList();
 
         Assert.Contains("-0.800    0.033   [-0.867, -0.733]", rows[0], StringComparison.Ordinal);
         Assert.Matches(@"\+0\.400 +- +- +0\.400", rows[1]);
@@ -214,10 +215,48 @@ public sealed class TerminalTests
     [Fact]
     public void A_table_of_effects_that_are_all_0_has_no_bars()
     {
-        var lines = Print(RankedTable.Of(ExampleSweep.From([[0, 0]]).Heads, 20), NoColors);
+        var lines = Print(RankedTable.Of(ExampleSweep.From([[0, 0]]).Heads, 20, threshold: 0.1), NoColors);
 
         Assert.DoesNotContain(lines, line => line.Contains('█', StringComparison.Ordinal));
     }
+
+    [Fact]
+    public void What_may_be_0_with_all_heads_taken_together_is_grey_and_the_others_say_how_much_is_sure()
+    {
+        IReadOnlyList<HeadResult> heads = Together((0.4, 0.15), (-0.8, 0.9), (0.2, 0.05), (0.11, 0.005));
+
+        var rows = Print(RankedTable.Of(heads, 4, threshold: 0.1), ColorSystemSupport.EightBit).Where(line => line.Contains("L0H", StringComparison.Ordinal)).ToList();
+
+        Assert.Equal(["L0H1", "L0H0", "L0H2", "L0H3"], rows.Select(row => Regex.Match(row, "L0H.").Value));
+        const string Grey = "\u001b[38;5;8m";
+        Assert.Equal([true, false, false, false], rows.Select(row => row.Contains(Grey, StringComparison.Ordinal)));
+        Assert.Equal(["", ">0.1", ">0.1", ">0.1"], rows.Select(row => Regex.Match(Plain(row), ">0.1|≠0").Value));
+        Assert.Equal(["", "≠0", "≠0", "≠0"], Print(RankedTable.Of(heads, 4, threshold: 0.3), NoColors).Where(line => line.Contains("L0H", StringComparison.Ordinal)).Select(row => Regex.Match(row, ">0.3|≠0").Value).Order());
+    }
+
+    [Fact]
+    public void By_what_is_sure_a_large_effect_that_may_be_0_comes_after_smaller_ones_that_may_not()
+    {
+        IReadOnlyList<HeadResult> heads = Together((0.4, 0.15), (-0.8, 0.9), (-0.3, 0.01), (0.11, 0.5));
+
+        var lines = Print(RankedTable.Of(heads, 4, threshold: 0.1, Ranking.Sure), NoColors);
+
+        Assert.Equal(["L0H2", "L0H0", "L0H1", "L0H3"], lines.Select(row => Regex.Match(row, "L0H.").Value).Where(name => name.Length > 0));
+        Assert.All(lines, line => Assert.True(line.Length <= 80, line));
+        // The bars are still in proportion to the largest effect, wherever it stands.
+        Assert.Equal(10, lines.Single(line => line.Contains("L0H1", StringComparison.Ordinal)).Count(character => character == '█'));
+    }
+
+    /// <summary>Heads with these effects, whose intervals for all of them together are so far from them.</summary>
+    private static IReadOnlyList<HeadResult> Together(params (double Effect, double Half)[] heads) =>
+    [
+        .. ExampleSweep.From([[.. heads.Select(head => head.Effect)]]).Heads.Zip(heads, (head, of) => head with
+        {
+            JointInterval = new ConfidenceInterval(of.Effect - of.Half, of.Effect + of.Half),
+            ExcludesZero = Math.Abs(of.Effect) > of.Half,
+            ExcludesThreshold = Math.Abs(of.Effect) - of.Half > 0.1,
+        }),
+    ];
 
     private static TerminalHeatmap Heatmap(SweepResult result) => new(HeatmapTable.Of(result));
 

@@ -8,7 +8,7 @@ namespace HeadPatching.Core.Results.Comparing;
 public static class SweepComparer
 {
     /// <summary>How often pairs are drawn again where nothing else is said.</summary>
-    public const int DefaultDraws = 2000;
+    public const int DefaultDraws = PairDraws.Usual;
 
     /// <summary>The most draws.</summary>
     public const int MostDraws = 20_000;
@@ -52,7 +52,7 @@ public static class SweepComparer
             bool[] enough = [.. heads.Select((head, cell) => head.Difference is not null && Math.Min(effectsA.PairsOf(cell), effectsB.PairsOf(cell)) >= ConfidenceInterval.LeastPairs)];
             if (enough.Any(cell => cell))
             {
-                jointMiss = JointLevel.Of(samples, rows, cells.Count, draws, seed, cancellationToken);
+                jointMiss = JointLevel.Of(new PairDraws(samples, rows, cells.Count), draws, seed, cancellationToken);
                 for (int cell = 0; cell < heads.Length; cell++)
                 {
                     heads[cell] = enough[cell] ? WithIntervals(heads[cell], samples, rows, cell, cells.Count, jointMiss.Value) : heads[cell];
@@ -83,11 +83,11 @@ public static class SweepComparer
     private static async Task<(GroupedEffects A, GroupedEffects B)> CommonAsync(
         ComparedSweep a, ComparedSweep b, ComparedCells cells, IReadOnlyList<(int A, int B)> common, int seed, CancellationToken cancellationToken)
     {
-        int groups = GroupedEffects.GroupsOf(common.Count, cells);
-        int[] groupOf = Dealt(common.Count, groups, seed);
+        int groups = GroupedEffects.GroupsOf(common.Count, cells.Count);
+        int[] groupOf = GroupedEffects.Dealt(common.Count, groups, seed);
         return (
-            await GroupedEffects.OfAsync(a, cells, common.Index().ToDictionary(pair => pair.Item.A, pair => groupOf[pair.Index]), groups, cancellationToken),
-            await GroupedEffects.OfAsync(b, cells, common.Index().ToDictionary(pair => pair.Item.B, pair => groupOf[pair.Index]), groups, cancellationToken));
+            await GroupedAsync(a, cells, common.Index().ToDictionary(pair => pair.Item.A, pair => groupOf[pair.Index]), groups, cancellationToken),
+            await GroupedAsync(b, cells, common.Index().ToDictionary(pair => pair.Item.B, pair => groupOf[pair.Index]), groups, cancellationToken));
     }
 
     private static async Task<GroupedEffects?> AllAsync(ComparedSweep sweep, ComparedCells cells, int seed, CancellationToken cancellationToken)
@@ -99,21 +99,47 @@ public static class SweepComparer
             return null;
         }
 
-        int groups = GroupedEffects.GroupsOf(taken.Length, cells);
-        int[] groupOf = Dealt(taken.Length, groups, seed);
-        return await GroupedEffects.OfAsync(sweep, cells, taken.Index().ToDictionary(pair => pair.Item, pair => groupOf[pair.Index]), groups, cancellationToken);
+        int groups = GroupedEffects.GroupsOf(taken.Length, cells.Count);
+        int[] groupOf = GroupedEffects.Dealt(taken.Length, groups, seed);
+        return await GroupedAsync(sweep, cells, taken.Index().ToDictionary(pair => pair.Item, pair => groupOf[pair.Index]), groups, cancellationToken);
     }
 
-    /// <summary>Deals pairs out to groups, by chance, as evenly as can be; where each is one of its own, in their order.</summary>
-    private static int[] Dealt(int pairs, int groups, int seed)
+    /// <summary>Takes in some of a sweep's pairs.</summary>
+    /// <param name="sweep">The sweep.</param>
+    /// <param name="cells">What is compared.</param>
+    /// <param name="groupOf">The group of each pair that is taken, by its index.</param>
+    /// <param name="groups">How many groups there are.</param>
+    /// <param name="cancellationToken">Stops reading.</param>
+    private static async Task<GroupedEffects> GroupedAsync(
+        ComparedSweep sweep, ComparedCells cells, Dictionary<int, int> groupOf, int groups, CancellationToken cancellationToken)
     {
-        int[] places = [.. Enumerable.Range(0, pairs)];
-        if (groups < pairs)
+        var effects = new GroupedEffects(cells.Places.Count, cells.AtPlace, groups, sweep.Result.Aggregation, sweep.Result.Direction);
+        await foreach (PairNumbers pair in sweep.Pairs!.ReadAsync(cells.Places, cancellationToken))
         {
-            new Random(seed).Shuffle(places);
+            if (!groupOf.TryGetValue(pair.Index, out int group))
+            {
+                continue;
+            }
+
+            foreach (var (place, patched) in pair.Patched.Index())
+            {
+                if (patched is null)
+                {
+                    continue;
+                }
+
+                if (patched.Length != cells.AtPlace)
+                {
+                    throw new InvalidInputException(FaultKinds.Malformed, $"pairs[{pair.Index}]", $"It has the runs of {patched.Length} patches, where there are {cells.AtPlace} in the heatmap.");
+                }
+
+                effects.Add(group, place, pair.Baseline);
+                effects.Add(group, place, pair.Baseline, 0, patched);
+            }
         }
 
-        return [.. places.Select(place => place % groups)];
+        effects.Finish();
+        return effects;
     }
 
     private static HeadDifference Head(SweepResult a, SweepResult b, ComparedCells cells, int cell, GroupedEffects? effectsA, GroupedEffects? effectsB)
@@ -181,20 +207,18 @@ public static class SweepComparer
         if (variance == 0)
         {
             var exact = new ConfidenceInterval(difference, difference);
-            return head with { StandardError = 0, ConfidenceInterval = exact, JointInterval = exact, Moved = Math.Abs(difference) > SweepComparison.LeastMove };
+            return head with { StandardError = 0, ConfidenceInterval = exact, JointInterval = exact, Moved = exact.ExcludesZero(difference) };
         }
 
         int freedom = Math.Max(1, (int)Math.Round(variance * variance / ofFreedom));
         double a = cubes / Math.Pow(uncorrected, 1.5), error = Math.Sqrt(variance);
-        // Far out the correction goes by the skewness of few pairs, which may be chance: of it and Student's own, each end is the further one.
-        ConfidenceInterval corrected = ConfidenceInterval.Of(difference, error, a, freedom, jointMiss), students = ConfidenceInterval.Of(difference, error, 0, freedom, jointMiss);
-        var joint = new ConfidenceInterval(Math.Min(corrected.Low, students.Low), Math.Max(corrected.High, students.High));
+        ConfidenceInterval joint = ConfidenceInterval.JointOf(difference, error, a, freedom, jointMiss);
         return head with
         {
             StandardError = error,
             ConfidenceInterval = ConfidenceInterval.Of(difference, error, a, freedom, ConfidenceInterval.Miss),
             JointInterval = joint,
-            Moved = !joint.Contains(0) && Math.Abs(difference) > SweepComparison.LeastMove,
+            Moved = joint.ExcludesZero(difference),
         };
     }
 
@@ -236,9 +260,9 @@ public static class SweepComparer
                     $"The effects are over the {matching.Common.Count} pairs that both sweeps take, of {a.Result.Dataset.Pairs} and {b.Result.Dataset.Pairs}.");
             }
 
-            if (matching.Common.Count > GroupedEffects.GroupsOf(matching.Common.Count, cells))
+            if (matching.Common.Count > GroupedEffects.GroupsOf(matching.Common.Count, cells.Count))
             {
-                yield return FormattableString.Invariant($"The {matching.Common.Count} common pairs were dealt by chance into {GroupedEffects.GroupsOf(matching.Common.Count, cells)} groups, which stand for pairs in the intervals.");
+                yield return FormattableString.Invariant($"The {matching.Common.Count} common pairs were dealt by chance into {GroupedEffects.GroupsOf(matching.Common.Count, cells.Count)} groups, which stand for pairs in the intervals.");
             }
         }
 

@@ -7,9 +7,6 @@ namespace HeadPatching.Core.Results.Comparing;
 /// <summary>Two sweeps held against each other: what comparison.json holds.</summary>
 public sealed record SweepComparison
 {
-    /// <summary>Differences that are smaller move no head, however sure they are: that much the rounding of float32 makes.</summary>
-    public const double LeastMove = 1e-4;
-
     private const int MostNamed = 5;
 
     /// <summary>The version of this schema.</summary>

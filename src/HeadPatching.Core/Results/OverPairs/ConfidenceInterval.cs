@@ -23,6 +23,9 @@ public readonly record struct ConfidenceInterval(double Low, double High)
     /// <summary>How often an interval leaves out what it should hold.</summary>
     public const double Miss = 0.05;
 
+    /// <summary>A smaller effect (or difference of effects) is not told from 0, however sure: so much the rounding of float32 makes.</summary>
+    public const double LeastEffect = 1e-4;
+
     // Finding one takes some tenths of a millisecond, and all heads of a sweep want the same. Bounded, for each comparison has a tail of its own.
     private const int MostQuantiles = 10_000;
     private static readonly ConcurrentDictionary<(int Freedom, double Miss), double> Quantiles = new();
@@ -71,6 +74,24 @@ public readonly record struct ConfidenceInterval(double Low, double High)
         }
     }
 
+    /// <summary>
+    /// The interval of one estimate of many that are asked at once. Far out the correction goes by the skewness of few pairs, which may be chance: of it
+    /// and Student's own, each end is the further one.
+    /// </summary>
+    /// <inheritdoc cref="Of(double, double, double, int, double)"/>
+    internal static ConfidenceInterval JointOf(double estimate, double standardError, double a, int freedom, double miss)
+    {
+        ConfidenceInterval corrected = Of(estimate, standardError, a, freedom, miss), students = Of(estimate, standardError, 0, freedom, miss);
+        return new ConfidenceInterval(Math.Min(corrected.Low, students.Low), Math.Max(corrected.High, students.High));
+    }
+
+    /// <summary>The same from the pairs' deviations; null with fewer than <see cref="LeastPairs"/> pairs.</summary>
+    /// <inheritdoc cref="Of(double, int, double, double, double)"/>
+    internal static ConfidenceInterval? JointOf(double estimate, int pairs, double squares, double cubes, double miss) =>
+        pairs < LeastPairs ? null
+        : squares == 0 ? new ConfidenceInterval(estimate, estimate)
+        : JointOf(estimate, StandardError(squares, pairs), cubes / Math.Pow(squares, 1.5), pairs - 1, miss);
+
     /// <summary>The interval from each pair's own deviation.</summary>
     /// <param name="estimate">The effect over pairs.</param>
     /// <param name="deviations">What each pair adds to it beside the others, mean 0.</param>
@@ -111,6 +132,14 @@ public readonly record struct ConfidenceInterval(double Low, double High)
 
     /// <summary>Whether a value is between the ends, or is one of them.</summary>
     public bool Contains(double value) => Low <= value && value <= High;
+
+    /// <summary>The least size of an effect that it holds: its end nearer 0, without the sign; 0 where it holds 0.</summary>
+    [JsonIgnore]
+    public double LeastSize => Math.Max(0, Math.Max(Low, -High));
+
+    /// <summary>Whether it leaves out 0, for an effect that is more than rounding.</summary>
+    /// <param name="effect">The effect whose interval it is.</param>
+    internal bool ExcludesZero(double effect) => !Contains(0) && Math.Abs(effect) > LeastEffect;
 
     private sealed class ConfidenceIntervalJsonConverter : JsonConverter<ConfidenceInterval>
     {

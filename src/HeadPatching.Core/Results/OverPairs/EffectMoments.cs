@@ -19,6 +19,12 @@ internal struct EffectMoments
     /// <summary>The mean of y; 0 where there is no point.</summary>
     public readonly double MeanY => _y;
 
+    /// <summary>The sum of the squares of y less its mean.</summary>
+    public readonly double SquaresY => _yy;
+
+    /// <summary>The slope of the least-squares line of x over y; 0 where y does not vary.</summary>
+    public readonly double Slope => _yy > 0 ? _xy / _yy : 0;
+
     /// <summary>Takes in a point.</summary>
     public void Add(double x, double y)
     {

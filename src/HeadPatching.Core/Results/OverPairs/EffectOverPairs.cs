@@ -53,18 +53,35 @@ internal sealed class EffectOverPairs
     /// </returns>
     public static PooledEffect Pooled(in EffectMoments moments)
     {
-        double denominator = moments.MeanY;
         int pairs = moments.Count;
-        if (PairConditioning.IsDegenerate(denominator))
+        if (PairConditioning.IsDegenerate(moments.MeanY))
         {
             return new PooledEffect(0, null, null, pairs);
         }
 
-        double effect = moments.MeanX / denominator;
-        var (squares, cubes) = moments.OfResiduals(effect);
-        squares /= denominator * denominator;
-        cubes /= denominator * denominator * denominator;
+        var (effect, squares, cubes) = Residuals(moments);
         double? error = pairs < 2 ? null : Math.Sqrt(squares / (pairs - 1) / pairs);
         return new PooledEffect(effect, error, ConfidenceInterval.Of(effect, pairs, squares, cubes), pairs);
+    }
+
+    /// <summary>Its interval among those of many that are asked at once; null where it has none.</summary>
+    /// <param name="moments">Those of the patch.</param>
+    /// <param name="miss">How often it may leave out what it should hold.</param>
+    public static ConfidenceInterval? Joint(in EffectMoments moments, double miss)
+    {
+        if (PairConditioning.IsDegenerate(moments.MeanY))
+        {
+            return null;
+        }
+
+        var (effect, squares, cubes) = Residuals(moments);
+        return ConfidenceInterval.JointOf(effect, moments.Count, squares, cubes, miss);
+    }
+
+    private static (double Effect, double Squares, double Cubes) Residuals(in EffectMoments moments)
+    {
+        double denominator = moments.MeanY, effect = moments.MeanX / denominator;
+        var (squares, cubes) = moments.OfResiduals(effect);
+        return (effect, squares / (denominator * denominator), cubes / (denominator * denominator * denominator));
     }
 }

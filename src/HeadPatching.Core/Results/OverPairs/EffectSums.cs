@@ -67,6 +67,9 @@ internal sealed class EffectSums
     /// <summary>The effect of a head at a place.</summary>
     public PooledEffect Effect(int layer, int cell, int head) => EffectOverPairs.Pooled(_moments[At(layer, cell, head)]);
 
+    /// <summary>Its interval among those of many that are asked at once; null where it has none.</summary>
+    public ConfidenceInterval? Joint(int layer, int cell, int head, double miss) => EffectOverPairs.Joint(_moments[At(layer, cell, head)], miss);
+
     /// <summary>The mean metric of the patched runs of a head at a place, over all pairs that have it.</summary>
     public double PatchedMetric(int layer, int cell, int head) => _patched[At(layer, cell, head)] / _cells[cell].Pairs;
 

@@ -86,7 +86,7 @@ let settled = null; // the one to go back to when the pointer leaves
 
 function paint() {
   const effects = shownEffects();
-  let blanks = false, beyond = false;
+  let blanks = false, beyond = false, unsures = false;
   for (const cell of cells) {
     const { layer, column } = cell.dataset;
     const effect = effects[layer][column];
@@ -96,15 +96,24 @@ function paint() {
     beyond ||= Math.abs(effect) > data.limit;
     cell.dataset.effect = String(effect);
     colour(cell, effect, data.limit, blank);
+    const unsure = !blank && head.excludesZero === false && isOfHead(Number(column), head);
+    unsures ||= unsure;
+    cell.classList.toggle("unsure", unsure);
     cell.classList.toggle("estimated", head.estimated === true);
     const where = columnsArePositions ? `, ${placeWord} ${positionName(Number(column))}` : "";
-    cell.setAttribute("aria-label", `${head.name}${where}, ${blank ? "no effect possible" : `effect ${number(effect)}`}${head.estimated ? ", estimated" : ""}`);
+    cell.setAttribute("aria-label", `${head.name}${where}, ${blank ? "no effect possible" : `effect ${number(effect)}`}${unsure ? ", may be 0" : ""}${head.estimated ? ", estimated" : ""}`);
     if (hasValues) cell.textContent = blank ? "" : shortNumber(effect);
   }
   byId("legend-low").textContent = `${beyond ? "≤ " : ""}${number(-data.limit, 2)}`;
   byId("legend-high").textContent = `${beyond ? "≥ " : ""}${number(data.limit, 2)}`;
   byId("blank-note").hidden = !blanks;
+  byId("unsure-note").hidden = !unsures;
   if (current) describe(current);
+}
+
+// Whether the numbers of heads[] are those of a head's cell: over all pairs, of all positions or of the head's strongest one.
+function isOfHead(column, head) {
+  return view.pair === null && (columnsArePositions ? column === columnOf(head) : view.position === null);
 }
 
 function describe(cell) {
@@ -117,14 +126,15 @@ function describe(cell) {
   const position = columnsArePositions ? column : view.position;
   const blank = cell.classList.contains("blank");
   const ofAllPairs = view.pair === null;
-  // The numbers of heads[] are those of this cell: of all positions, or of the head's strongest one.
-  const whole = ofAllPairs && (columnsArePositions ? column === columnOf(head) : position === null);
+  const whole = isOfHead(column, head);
   const list = element("dl");
   definition(list, head.estimated ? "Effect (estimated)" : "Effect", blank ? "none possible" : number(Number(cell.dataset.effect), 4), "main-value");
   if (whole) {
     if (!head.estimated && head.estimatedEffect !== undefined) definition(list, "Estimated effect", number(head.estimatedEffect, 4));
     definition(list, "95 % interval", interval(head.confidenceInterval));
+    if (head.jointInterval) definition(list, `All ${units} at once`, interval(head.jointInterval));
     definition(list, "Standard error", number(head.standardError, 4));
+    if (view.top !== null) definition(list, `In top ${view.top}`, percent(head.inTop[together.tops.indexOf(view.top)]));
     definition(list, "Clean metric", number(head.cleanMetric));
     definition(list, "Corrupted metric", number(head.corruptedMetric));
     definition(list, head.estimated ? "Patched metric (estimated)" : "Patched metric", number(head.patchedMetric));

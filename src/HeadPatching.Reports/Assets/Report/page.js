@@ -28,7 +28,7 @@ function setUpSummary() {
     ["Clean metric", number(baseline?.cleanMetric ?? mean(pairs.map(pair => pair.cleanMetric))), ""],
     ["Corrupted metric", number(baseline?.corruptedMetric ?? mean(pairs.map(pair => pair.corruptedMetric))), ""],
     [`Strongest ${unit}`, strongest?.name ?? "–", number(strongest?.patchingEffect, 2)],
-    [`Important ${units}`, String(result.importantHeads.length), `of ${result.heads.length}`],
+    [`Important ${units}`, String(result.importantHeads.length), `of ${result.heads.length}${together ? `, ${surelyNotZero} sure` : ""}`],
   ];
   byId("figures").append(...figures.map(([term, value, note]) => element("div", "",
     element("dt", "", term), element("dd", "", value, note ? element("small", "", note) : null))));
@@ -58,6 +58,7 @@ function setUpProvenance() {
   if (result.normalisation) definition(list, "Effect", formula(result.normalisation));
   definition(list, "Aggregation", result.aggregation);
   if (result.intervals) definition(list, "Intervals", result.intervals);
+  if (together) definition(list, "Intervals together", `${together.kind}, ${Number(together.miss.toPrecision(3))}, for ${plural(together.cells, "effect", "effects")}${together.draws > 0 ? `; pairs drawn again ${together.draws.toLocaleString("en")} times for the ranking` : ""}`);
   definition(list, "Threshold", String(result.threshold));
   definition(list, "Started", time(timings.startedAt));
   definition(list, "Finished", `${time(timings.finishedAt)} (after ${duration(seconds)})`);

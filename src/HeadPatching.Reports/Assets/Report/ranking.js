@@ -5,6 +5,19 @@ const ranked = [...result.heads].sort((one, other) => Math.abs(other.patchingEff
 const hasDirect = result.heads.some(head => head.directLogitAttribution !== undefined);
 const important = new Set(result.importantHeads.map(head => head.name));
 
+const beyond = new Set(result.heads.filter(head => head.jointInterval && sureSize(head) > result.threshold).map(head => head.name));
+
+// The least |effect| that the interval for all heads together holds.
+function sureSize(head) {
+  return head.jointInterval ? Math.max(0, head.jointInterval[0], -head.jointInterval[1]) : 0;
+}
+
+function sureCell(head) {
+  const cell = element("td", "", !head.jointInterval ? "–" : beyond.has(head.name) ? `> ${result.threshold}` : head.excludesZero ? "≠ 0" : "–");
+  cell.title = `${beyond.has(head.name) ? `surely beyond ±${result.threshold}` : head.excludesZero ? "surely not 0" : "may be 0"}; all ${units} at once: ${interval(head.jointInterval)}`;
+  return cell;
+}
+
 function headLink(name) {
   const head = headResults.get(name);
   const link = element("button", "head-link", name);
@@ -17,12 +30,15 @@ function headLink(name) {
 function rankingRow(head, index, largest) {
   const bar = element("span", `bar ${head.patchingEffect < 0 ? "negative" : "positive"}`);
   bar.style.width = `${(Math.abs(head.patchingEffect) / largest * 100).toFixed(2)}%`;
-  const row = element("tr", important.has(head.name) ? "" : "unimportant",
+  const unsure = head.excludesZero === false;
+  const row = element("tr", `${important.has(head.name) && !unsure ? "" : "unimportant"} ${unsure ? "unsure" : ""}`.trim(),
     element("td", "number", String(index + 1)),
     element("td", "", headLink(head.name)),
     element("td", "bar-column", bar),
     element("td", `number ${head.estimated ? "estimated-value" : ""}`, `${head.estimated ? "~ " : ""}${number(head.patchingEffect, 4)}`),
     element("td", "number", interval(head.confidenceInterval)),
+    together ? sureCell(head) : null,
+    view.top !== null ? element("td", "number", percent(head.inTop[together.tops.indexOf(view.top)])) : null,
     hasDirect ? element("td", "number direct", number(head.directLogitAttribution)) : null,
     element("td", "number", number(head.patchedMetric)));
   if (byPosition) row.append(element("td", "number", strongestPosition(head)));
@@ -41,11 +57,30 @@ function showRanking(count) {
   button.onclick = () => showRanking(count < ranked.length ? ranked.length : HEADS_AT_FIRST);
 }
 
-// |effect| first, as the numbers of the rows have it; or by the effect with its sign, by what a head adds directly, or in the model's order.
+// |effect| first, as the numbers of the rows have it; or by the effect with its sign, by what of it is sure, by what a head adds directly, or in the model's order.
 function sorted() {
   if (view.sort === "signed") return [...ranked].sort((one, other) => other.patchingEffect - one.patchingEffect);
   if (view.sort === "direct") return [...ranked].sort((one, other) => Math.abs(other.directLogitAttribution) - Math.abs(one.directLogitAttribution));
+  if (view.sort === "sure") return [...ranked].sort((one, other) => sureSize(other) - sureSize(one));
   return view.sort === "name" ? result.heads : ranked;
+}
+
+const surelyNotZero = result.importantHeads.filter(head => head.excludesZero).length;
+const surelyBeyond = result.importantHeads.filter(head => beyond.has(head.name)).length;
+
+// Among how many of the strongest: at first as many as are important.
+function setUpTop() {
+  const tops = together?.tops ?? [];
+  byId("ranking-sure").hidden = !together;
+  byId("ranking-top").hidden = tops.length === 0;
+  view.top = tops.find(top => top >= result.importantHeads.length) ?? tops.at(-1) ?? null;
+  const choice = byId("top-choice");
+  choice.append(...tops.map(top => new Option(String(top), String(top), false, top === view.top)));
+  choice.addEventListener("change", () => {
+    view.top = Number(choice.value);
+    showRanking(HEADS_AT_FIRST);
+    describe(current);
+  });
 }
 
 function setUpRanking() {
@@ -58,6 +93,7 @@ function setUpRanking() {
     });
   }
   byId("ranking-position").hidden = !byPosition;
+  setUpTop();
   if (roles) byId("ranking-position").textContent = "Role";
   const line = byId("important");
   const rule = `beyond ±${result.threshold}${result.heads.some(head => head.confidenceInterval) ? ", with an interval that leaves out 0" : ""}`;
@@ -65,6 +101,9 @@ function setUpRanking() {
   line.append(...result.importantHeads.slice(0, MOST_IMPORTANT_NAMED).map(head => headLink(head.name)));
   const more = result.importantHeads.length - MOST_IMPORTANT_NAMED;
   if (more > 0) line.append(`and ${more} more`);
+  if (together && result.importantHeads.length > 0) {
+    line.append(`All ${plural(result.heads.length, unit, units)} taken together, ${surelyNotZero} of them ${surelyNotZero === 1 ? "is" : "are"} surely not 0, ${surelyBeyond} surely beyond ±${result.threshold}.`);
+  }
   if (result.heads.some(head => head.estimated)) {
     byId("estimated-note").hidden = false;
     line.append("Effects with ~ are estimates and were not run.");

@@ -46,4 +46,7 @@ const headsOf = result.heads.reduce((layers, head) => { (layers[head.layer] ??= 
 const headAt = (layer, column) => headsOf[layer][columnsArePositions ? 0 : column];
 const placeWord = roles ? "role" : "position";
 const FEW_PAIRS = 5;
+// What all heads say together; of results before it, and over few pairs, nothing.
+const together = result.jointIntervals ?? null;
+const percent = share => `${(100 * share).toFixed(share > 0.995 || share < 0.005 ? 1 : 0)} %`.replace(/^(0|100)\.0 /, "$1 ");
 const signed = value => String(value).replace("-", "−");

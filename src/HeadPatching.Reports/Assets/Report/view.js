@@ -1,7 +1,7 @@
 // ---- The view: what is chosen, and the address that leads to it again
 
-const SORTS = ["effect", "signed", "direct", "name"];
-const view = { pair: null, position: null, sort: SORTS[0], head: null }; // a position is a place: of the prompts, or a role
+const SORTS = ["effect", "signed", "sure", "direct", "name"];
+const view = { pair: null, position: null, sort: SORTS[0], head: null, top: null }; // a position is a place: of the prompts, or a role
 
 function keepAddress() {
   const parts = new URLSearchParams();
@@ -28,7 +28,7 @@ function readAddress() {
     byId("position").value = String(known ?? 0);
     choosePosition();
   }
-  view.sort = SORTS.includes(parts.get("sort")) && (parts.get("sort") !== "direct" || hasDirect) ? parts.get("sort") : SORTS[0];
+  view.sort = SORTS.includes(parts.get("sort")) && (parts.get("sort") !== "direct" || hasDirect) && (parts.get("sort") !== "sure" || together) ? parts.get("sort") : SORTS[0];
   showRanking(HEADS_AT_FIRST);
   paint();
   const shown = head ?? ranked[0];
