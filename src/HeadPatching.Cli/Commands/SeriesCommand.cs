@@ -83,15 +83,14 @@ internal static class SeriesCommand
 
             string file = (await sweeps.TakeAsync(sweep, cancellation))[0];
             await using FileStream stream = File.OpenRead(file);
-            SweepResult result = await ResultJson.ReadAsync(stream, file, cancellation);
-            results.Add((name, result with { Pairs = [] })); // of many models the pairs would be much
+            SweepResult result = await ResultJson.ReadWithoutPairsAsync(stream, file, cancellation);
+            results.Add((name, result));
             reused += result.Timings.RunsReused ?? 0;
             total += result.Timings.Runs ?? 0;
         }
 
         SweepSeries series = SweepSeries.Of(results);
-        IReadOnlyList<string> files = folder.Write(
-            [(SeriesFiles.JsonName, stream => SeriesFiles.WriteJson(series, stream)), (SeriesFiles.PageName, stream => SeriesFiles.WritePage(series, stream))]);
+        IReadOnlyList<string> files = folder.Write(SeriesFiles.All.Select(file => (file.Name, (Action<Stream>)(stream => file.Write(series, stream)))));
         if (json)
         {
             await JsonOutput.WriteAsync(series, cancellation);

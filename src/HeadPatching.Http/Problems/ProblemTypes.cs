@@ -20,6 +20,9 @@ public static class ProblemTypes
     /// <summary>404: there is no such sweep.</summary>
     public const string UnknownSweep = Prefix + "unknown-sweep";
 
+    /// <summary>404: there is no such series.</summary>
+    public const string UnknownSeries = Prefix + "unknown-series";
+
     /// <summary>404: there is nothing at this path.</summary>
     public const string UnknownRoute = Prefix + "unknown-route";
 
