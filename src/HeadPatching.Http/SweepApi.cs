@@ -1,12 +1,15 @@
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.Comparing;
+using HeadPatching.Core.Results.Series;
 using HeadPatching.Http.Answers;
 using HeadPatching.Http.Following;
 using HeadPatching.Http.OpenApi;
 using HeadPatching.Http.Problems;
 using HeadPatching.Http.Requests;
+using HeadPatching.Http.Series;
 using HeadPatching.Reports.Circuits;
 using HeadPatching.Reports.Comparing;
+using HeadPatching.Reports.Series;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine;
@@ -38,7 +41,9 @@ public static class SweepApi
         services.AddSingleton(provider => new SweepDigests(provider.GetRequiredService<ISweepHost>().Store));
         services.AddSingleton(provider => new WatchPlaces(
             provider.GetRequiredService<RequestLimits>(), provider.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping));
+        services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<SweepHandlers>();
+        services.AddSingleton<SeriesHandlers>();
         services.ConfigureHttpJsonOptions(options =>
         {
             options.SerializerOptions.NumberHandling = ResultJson.Compact.NumberHandling;
@@ -200,6 +205,8 @@ public static class SweepApi
             .MayFail()
             .AddOpenApiOperationTransformer(SweepDocument.DescribePatternQuery);
 
+        MapSeries(api);
+
         api.MapGet("/models", (HttpRequest request, SweepHandlers handlers) => handlers.ModelsAsync(request))
             .WithName("listModels")
             .WithSummary("Lists the models and the built-in datasets")
@@ -220,6 +227,66 @@ public static class SweepApi
 
         routes.MapOpenApi("/api/openapi.json").AlsoHead();
         return routes;
+    }
+
+    private static void MapSeries(RouteGroupBuilder api)
+    {
+        api.MapPost("/series", (HttpRequest request, SeriesHandlers handlers) => handlers.SubmitAsync(request))
+            .WithName("submitSeries")
+            .WithSummary("Starts one sweep of several models or checkpoints")
+            .WithDescription(
+                "Each model is swept by a sweep of its own, which the list has as any other, and what is stored of the same weights and pairs is not run "
+                + "again. All models are checked before the first is swept, and must be of one shape. With an Idempotency-Key that was sent before, the answer is the series that it made then. A callback is called for each sweep.")
+            .Accepts<SeriesRequest>(Json)
+            .Answers<SeriesAccepted>(StatusCodes.Status202Accepted, "The series is there, and all its sweeps are. Location is its status; Retry-After says when to look.")
+            .Refuses(StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest)
+            .Refuses(StatusCodes.Status409Conflict, ProblemTypes.IdempotencyConflict, ProblemTypes.SweepDamaged)
+            .Refuses(StatusCodes.Status413PayloadTooLarge, ProblemTypes.BodyTooLarge)
+            .Refuses(StatusCodes.Status415UnsupportedMediaType, ProblemTypes.UnsupportedMediaType)
+            .Refuses(StatusCodes.Status429TooManyRequests, ProblemTypes.TooManySweeps, ProblemTypes.TooManyBodies)
+            .MayFail()
+            .AddOpenApiOperationTransformer(SweepDocument.DescribeIdempotencyKey);
+
+        api.MapGet("/series", (HttpRequest request, SeriesHandlers handlers) => handlers.ListAsync(request))
+            .WithName("listSeries")
+            .WithSummary("Lists the series, newest first, a page at a time")
+            .Answers<SeriesList>(StatusCodes.Status200OK, "A page of them; next leads to the next.")
+            .Answers(StatusCodes.Status304NotModified, NotModified)
+            .Refuses(StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest)
+            .MayFail()
+            .AddOpenApiOperationTransformer(SweepDocument.DescribeSeriesQuery);
+
+        api.MapGet("/series/{id}", (string id, HttpRequest request, SeriesHandlers handlers) => handlers.FindAsync(request, id))
+            .WithName("getSeries")
+            .WithSummary("Says where a series stands, model by model")
+            .Answers<SeriesAnswer>(StatusCodes.Status200OK, "The series. Retry-After is there until it has ended; ETag is of this answer.")
+            .Answers(StatusCodes.Status304NotModified, NotModified)
+            .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSeries)
+            .Refuses(StatusCodes.Status409Conflict, ProblemTypes.SweepDamaged)
+            .MayFail();
+
+        api.MapDelete("/series/{id}", (string id, HttpRequest request, SeriesHandlers handlers) => handlers.RemoveAsync(request, id))
+            .WithName("removeSeries")
+            .WithSummary("Cancels the sweeps of a series that are under way, or deletes one that has ended, with its sweeps")
+            .Answers<SweepRemoved>(StatusCodes.Status202Accepted, "They are being cancelled, or the series is deleted.")
+            .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSeries)
+            .MayFail();
+
+        foreach (var (path, operation, file, type, summary) in new (string, string, SeriesFile, Type, string)[]
+        {
+            ("results", "getSeriesResults", SeriesFiles.Json, typeof(SweepSeries), "Every head over the models of a completed series"),
+            ("report", "getSeriesReport", SeriesFiles.Page, typeof(Stream), "The same as one self-contained page with a slider over the models"),
+        })
+        {
+            api.MapGet($"/series/{{id}}/{path}", (string id, HttpRequest request, SeriesHandlers handlers) => handlers.PartAsync(request, id, file))
+                .WithName(operation)
+                .WithSummary(summary)
+                .WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, type, [file.ContentType.Split(';')[0]]) { Description = summary })
+                .Answers(StatusCodes.Status304NotModified, NotModified)
+                .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSeries)
+                .Refuses(StatusCodes.Status409Conflict, ProblemTypes.SweepNotCompleted, ProblemTypes.SweepFailed, ProblemTypes.SweepCancelled, ProblemTypes.SweepDamaged)
+                .MayFail();
+        }
     }
 
     /// <summary>Lets HEAD ask for whatever GET may: the server leaves the body out.</summary>

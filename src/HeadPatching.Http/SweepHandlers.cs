@@ -33,9 +33,6 @@ namespace HeadPatching.Http;
 /// </summary>
 public sealed class SweepHandlers
 {
-    private const string SecondsToNextLook = "1";
-    private const string SecondsToStoresReturn = "10";
-    private const string SecondsToShorterQueue = "30";
     private const int RemovalsAtOnce = 4;
     private static readonly TimeSpan LongestHealthCheck = TimeSpan.FromSeconds(5);
 
@@ -102,7 +99,7 @@ public sealed class SweepHandlers
         }
 
         SweepLinks links = SweepLinks.Of(submission.Status.Id, request.PathBase);
-        request.HttpContext.Response.Headers.RetryAfter = SecondsToNextLook;
+        request.HttpContext.Response.Headers.RetryAfter = GuardedCall.SecondsToNextLook;
         return Json(new SweepAccepted(submission.Status.Id, submission.Status.Status, links), StatusCodes.Status202Accepted, links.Self, request);
     });
 
@@ -144,7 +141,7 @@ public sealed class SweepHandlers
 
         if (!view.Status.HasEnded)
         {
-            request.HttpContext.Response.Headers.RetryAfter = SecondsToNextLook;
+            request.HttpContext.Response.Headers.RetryAfter = GuardedCall.SecondsToNextLook;
         }
 
         return view.Answer.Result(request);
@@ -174,7 +171,7 @@ public sealed class SweepHandlers
 
         if (_watches.TryTake() is not IDisposable place)
         {
-            response.Headers.RetryAfter = SecondsToNextLook;
+            response.Headers.RetryAfter = GuardedCall.SecondsToNextLook;
             return Problem.TooManyWatchers(_limits.Watchers);
         }
 
@@ -206,7 +203,7 @@ public sealed class SweepHandlers
         {
             if (!status.HasEnded)
             {
-                headers.RetryAfter = SecondsToNextLook;
+                headers.RetryAfter = GuardedCall.SecondsToNextLook;
             }
 
             return Problem.NoResult(status);
@@ -236,7 +233,7 @@ public sealed class SweepHandlers
 
         if (status.Status != SweepState.Completed)
         {
-            request.HttpContext.Response.Headers.RetryAfter = status.HasEnded ? default : SecondsToNextLook;
+            request.HttpContext.Response.Headers.RetryAfter = status.HasEnded ? default : GuardedCall.SecondsToNextLook;
             return Problem.NoResult(status);
         }
 
@@ -453,65 +450,5 @@ public sealed class SweepHandlers
         return Results.Json(answer, ResultJson.Compact, statusCode: status);
     }
 
-    private async Task<IResult> GuardedAsync(HttpRequest request, Func<CancellationToken, Task<IResult>> handle)
-    {
-        CancellationToken gone = request.HttpContext.RequestAborted;
-        IHeaderDictionary headers = request.HttpContext.Response.Headers;
-        try
-        {
-            return await handle(gone);
-        }
-        catch (RefusedRequestException e)
-        {
-            return Problem.InvalidRequest(e.Faults, e.Count);
-        }
-        catch (InvalidInputException e)
-        {
-            return Problem.InvalidRequest(e.Faults, e.Faults.Count);
-        }
-        catch (ModelUnavailableException e)
-        {
-            return Problem.ModelUnavailable(e.Message);
-        }
-        catch (PatternsBusyException e)
-        {
-            headers.RetryAfter = SecondsToNextLook;
-            return Problem.TooManyPatterns(e.MostWaiting);
-        }
-        catch (BodyTooLargeException e)
-        {
-            headers.Connection = "close"; // what is left of the body is not read
-            return Problem.BodyTooLarge(e.MostBytes);
-        }
-        catch (QueueFullException e)
-        {
-            headers.RetryAfter = SecondsToShorterQueue;
-            return Problem.TooManySweeps(e.MostQueued);
-        }
-        catch (NoRoomForBodyException)
-        {
-            headers.RetryAfter = SecondsToNextLook;
-            headers.Connection = "close"; // the body is not read
-            return Problem.TooManyBodies();
-        }
-        catch (DamagedArtifactException e)
-        {
-            return Problem.Damaged(e.Message);
-        }
-        catch (BadHttpRequestException e)
-        {
-            return Problem.OfStatus(e.StatusCode);
-        }
-        catch (Exception e) when (StoreFaults.IsStoreFault(e, gone))
-        {
-            Log.StoreFailed(_logger, e, request.Method, request.Path);
-            headers.RetryAfter = SecondsToStoresReturn;
-            return Problem.StoreUnavailable();
-        }
-        catch (Exception e) when (!gone.IsCancellationRequested)
-        {
-            Log.RequestFailed(_logger, e, request.Method, request.Path);
-            return Problem.OfStatus(StatusCodes.Status500InternalServerError);
-        }
-    }
+    private Task<IResult> GuardedAsync(HttpRequest request, Func<CancellationToken, Task<IResult>> handle) => GuardedCall.RunAsync(request, _logger, handle);
 }

@@ -7,6 +7,7 @@ using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Requests;
+using HeadPatching.Sweeps.Series;
 using HeadPatching.Sweeps.Storage;
 using HeadPatching.Sweeps.Workflow;
 using HeadPatching.Testing;
@@ -210,5 +211,28 @@ public class DurableSweepTests
         Assert.Equal(SubmissionOutcome.Conflict, (await durable.Host.SubmitAsync(new SweepRequest { Top = 3 }, "key", null)).Outcome);
         Assert.Equal(SweepState.Completed, (await durable.EndAsync(keyed[0].Status.Id)).Status);
         Assert.Equal(3, (await durable.Host.ListAsync()).Total);
+    }
+
+    [Fact]
+    public async Task A_series_is_an_orchestration_of_each_model_and_the_same_key_makes_no_other()
+    {
+        await using DurableSweeps durable = await DurableSweeps.StartAsync();
+        var series = new SeriesSweeps(durable.Host, TimeProvider.System);
+        var request = new SweepRequest { Pairs = [new PromptPair(Prompt.Of([1, 2, 3]), Prompt.Of([1, 4, 3]), Answer.Of(5), Answer.Of(6))] };
+        CancellationToken stop = TestContext.Current.CancellationToken;
+        StoredSeries stored = (await series.SubmitAsync(request, ["deep", "broken"], "key", null, stop)).Series;
+        foreach (SeriesSweep sweep in stored.Sweeps)
+        {
+            await durable.EndAsync(sweep.SweepId);
+        }
+
+        SeriesStatus status = (await series.FindAsync(stored.Id, stop))!;
+        Assert.Equal((SweepState.Failed, 1), (status.State, status.Completed)); // of the broken model's weights one is no number
+        Assert.Equal(SubmissionOutcome.Known, (await series.SubmitAsync(request, ["deep", "broken"], "key", null, stop)).Outcome);
+        Assert.Equal(2, (await durable.Host.ListAsync(cancellationToken: stop)).Total);
+        Assert.Equal(stored.Id, Assert.Single((await series.ListAsync(10, null, stop)).Series).Series.Id);
+        Assert.Equal(Removal.Deleted, await series.RemoveAsync(stored.Id, stop));
+        Assert.Equal(0, (await durable.Host.ListAsync(cancellationToken: stop)).Total);
+        Assert.Empty(await durable.Store.ListAsync(SweepArtifacts.Series, stop).ToListAsync(stop));
     }
 }

@@ -32,10 +32,20 @@ internal sealed class PageServer : IDisposable
     public SweepApiClient Client => _server.Client;
 
     /// <summary>Starts one, and waits until it listens.</summary>
-    public static async Task<PageServer> StartAsync()
+    /// <param name="checkpoints">Further names under which it has the demo model.</param>
+    public static async Task<PageServer> StartAsync(params string[] checkpoints)
     {
         var folder = new TemporaryFolder();
         LongSweep.WriteModel(folder["models"]);
+        foreach (string name in checkpoints)
+        {
+            string copy = Directory.CreateDirectory(folder[$"models/{name}"]).FullName;
+            foreach (string file in Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "models", "ioi-demo")))
+            {
+                File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+            }
+        }
+
         return new PageServer(folder, await Server.StartAsync(folder.Path, "--store", folder["store"], "--models", folder["models"]));
     }
 

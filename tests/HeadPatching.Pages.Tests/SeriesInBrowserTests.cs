@@ -63,13 +63,54 @@ public sealed class SeriesInBrowserTests(Chromium chromium)
         Assert.Empty(watched.Errors);
     }
 
+    [Fact]
+    public async Task A_series_is_started_from_the_form_and_its_page_leads_to_each_report_and_deleting_it_takes_its_sweeps()
+    {
+        await using var watched = await chromium.OpenAsync();
+        using var server = await PageServer.StartAsync("step-10", "step-2");
+        IPage page = watched.Page;
+        await page.GotoAsync(server.Address.AbsoluteUri);
+        await Expect(page.Locator("#all-series")).ToBeHiddenAsync();
+        await page.ClickAsync("#several-models");
+        Assert.Equal(["ioi-demo", LongSweep.Model, "step-2", "step-10"], await page.Locator("#models .check").AllTextContentsAsync());
+        await page.Locator("#models").GetByLabel("step-10").CheckAsync();
+        await page.ClickAsync("#start");
+        await Expect(page.Locator("#faults-models")).ToContainTextAsync("two models or more");
+
+        // Of another shape: the server says which.
+        await page.Locator("#models").GetByLabel(LongSweep.Model).CheckAsync();
+        await page.ClickAsync("#start");
+        await Expect(page.Locator("#faults-models")).ToContainTextAsync("models of one shape");
+        await page.Locator("#models").GetByLabel(LongSweep.Model).UncheckAsync();
+        await page.Locator("#models").GetByLabel("step-2").CheckAsync();
+        await Expect(page.Locator("#start")).ToHaveTextAsync("Sweep these 2 models");
+        await page.ClickAsync("#start");
+        await Expect(page.Locator(".series h4")).ToHaveTextAsync("step-2 to step-10 on ioi");
+        await Expect(page.Locator(".series .state")).ToHaveTextAsync("completed");
+        await Expect(page.Locator(".sweep")).ToHaveCountAsync(2);
+
+        await page.ClickAsync(".series .report");
+        await Expect(page.Locator("#model-name")).ToHaveTextAsync("step-10 (2 of 2)");
+        await page.Locator("#models a.report").First.ClickAsync();
+        await Expect(page).ToHaveURLAsync(new Regex("/api/sweeps/k[0-9a-f]+/report$"));
+        await Expect(page.Locator("#lead")).ToContainTextAsync("step-2");
+
+        await page.GotoAsync(server.Address.AbsoluteUri);
+        await page.ClickAsync(".series .stop");
+        await Expect(page.Locator("#confirm-text")).ToContainTextAsync("2 sweeps go with it");
+        await page.ClickAsync("#confirm-yes");
+        await Expect(page.Locator("#all-series")).ToBeHiddenAsync();
+        await Expect(page.Locator("#empty")).ToBeVisibleAsync();
+        Assert.All(watched.Errors, error => Assert.Contains("400", error, StringComparison.Ordinal)); // what the server refused
+    }
+
     private static async Task OpenAsync(IPage page, IReadOnlyList<SweepResult> results)
     {
         SweepSeries series = SweepSeries.Of([.. results.Select((result, index) => ($"step-{index + 1}", result with { CleanMetric = 3 + index, CorruptedMetric = -index }))]);
         using var folder = new TemporaryFolder();
         await using (var file = File.Create(folder["series.html"]))
         {
-            SeriesFiles.WritePage(series, file);
+            SeriesFiles.Page.Write(series, file);
         }
 
         // A page of its own name each: a reload asks for the file again.

@@ -88,8 +88,7 @@ internal static class SeriesCommand
         }
 
         SweepSeries series = SweepSeries.Of(results);
-        IReadOnlyList<string> files = folder.Write(
-            [(SeriesFiles.JsonName, stream => SeriesFiles.WriteJson(series, stream)), (SeriesFiles.PageName, stream => SeriesFiles.WritePage(series, stream))]);
+        IReadOnlyList<string> files = folder.Write(SeriesFiles.All.Select(file => (file.Name, (Action<Stream>)(stream => file.Write(series, stream)))));
         if (json)
         {
             await JsonOutput.WriteAsync(series, cancellation);

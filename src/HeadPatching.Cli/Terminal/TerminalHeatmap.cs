@@ -8,8 +8,9 @@ namespace HeadPatching.Cli.Terminal;
 /// <summary>
 /// The heatmap in text: a row a layer, a cell a head (or position, or role), with the effect in it where there is room. On a terminal of 256
 /// colours or more the cells have the picture's colours. With fewer, and in redirected output, a block stands for each effect, the denser the
-/// larger |effect|; blue is negative, or a minus where there is no colour at all. Where there is not room for all columns, numbers go first, then
-/// cells become narrower; columns that do not fit even so go below, in further blocks.
+/// larger |effect|; blue is negative, or a minus where there is no colour at all. Cells where nothing can be are the picture's grey, or without
+/// filled cells empty. Where there is not room for all columns, numbers go first, then cells become narrower; columns that do not fit even so go
+/// below, in further blocks.
 /// </summary>
 public sealed class TerminalHeatmap : Renderable
 {
@@ -63,7 +64,9 @@ public sealed class TerminalHeatmap : Renderable
                 yield return new Segment($"L{layer}".PadRight(_rowLabel), Label);
                 for (int column = first; column < end; column++)
                 {
-                    yield return cells.Of(_table.Effects[layer][column], width, isLast: column == end - 1);
+                    yield return _table.IsBlank(layer, column)
+                        ? cells.Blank(width)
+                        : cells.Of(_table.Effects[layer][column], width, isLast: column == end - 1);
                 }
 
                 yield return Segment.LineBreak;
@@ -76,6 +79,15 @@ public sealed class TerminalHeatmap : Renderable
         }
 
         yield return Segment.LineBreak;
+        if (_table.HasBlanks())
+        {
+            foreach (Segment segment in cells.BlankLegend())
+            {
+                yield return segment;
+            }
+
+            yield return Segment.LineBreak;
+        }
     }
 
     // Numbers stand above their cells; where they would touch each other, only every second one does, or every third.
@@ -115,6 +127,11 @@ public sealed class TerminalHeatmap : Renderable
 
         public abstract Segment Of(double effect, int width, bool isLast);
 
+        /// <summary>A cell where nothing can be.</summary>
+        public abstract Segment Blank(int width);
+
+        public abstract IEnumerable<Segment> BlankLegend();
+
         public abstract IEnumerable<Segment> Legend(int width);
     }
 
@@ -144,11 +161,14 @@ public sealed class TerminalHeatmap : Renderable
             yield return new Segment(string.Create(CultureInfo.InvariantCulture, $" +{limit:0.00}"), Label);
         }
 
-        private Style StyleOf(double effect)
-        {
-            var colour = DivergingColours.At(effect, limit);
-            return new Style(DivergingColours.IsDark(colour) ? Light : Dark, new Color(colour.Red, colour.Green, colour.Blue));
-        }
+        public override Segment Blank(int width) => new(new string(' ', width), StyleOf(DivergingColours.Blank));
+
+        public override IEnumerable<Segment> BlankLegend() => [Blank(1), new Segment(" grey: nothing can be", Label)];
+
+        private Style StyleOf(double effect) => StyleOf(DivergingColours.At(effect, limit));
+
+        private static Style StyleOf((byte Red, byte Green, byte Blue) colour) =>
+            new(DivergingColours.IsDark(colour) ? Light : Dark, new Color(colour.Red, colour.Green, colour.Blue));
     }
 
     /// <summary>Blocks of four densities, and a dot for less.</summary>
@@ -175,6 +195,10 @@ public sealed class TerminalHeatmap : Renderable
                 : $"{block}{block}";
             return new Segment(isLast ? text : text.PadRight(width), less ? Label : effect < 0 ? Negative : Positive);
         }
+
+        public override Segment Blank(int width) => new(new string(' ', width));
+
+        public override IEnumerable<Segment> BlankLegend() => [new Segment("empty: nothing can be", Label)];
 
         public override IEnumerable<Segment> Legend(int width)
         {

@@ -1,6 +1,8 @@
+using System.Reflection;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using HeadPatching.Core.Faults;
 
 namespace HeadPatching.Core.Results;
@@ -17,6 +19,23 @@ public static class ResultJson
     /// <summary>The options for the wire: no white space.</summary>
     public static JsonSerializerOptions Compact { get; } = Make(indented: false);
 
+    private static JsonSerializerOptions WithoutPairs { get; } = new(Indented)
+    {
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver
+        {
+            Modifiers =
+            {
+                type =>
+                {
+                    if (type.Type == typeof(SweepResult))
+                    {
+                        type.Properties.Remove(type.Properties.Single(property => property.AttributeProvider is MemberInfo { Name: nameof(SweepResult.Pairs) }));
+                    }
+                },
+            },
+        },
+    };
+
     /// <summary>results.json: everything that a sweep found.</summary>
     public static ResultFile File { get; } = new("results.json", "application/json", (sweep, to, cancel) => WriteAsync(sweep.Result, to, cancel));
 
@@ -29,13 +48,20 @@ public static class ResultJson
     /// <param name="where">What to call the file in an error.</param>
     /// <param name="cancellationToken">Stops reading.</param>
     /// <exception cref="InvalidInputException">It is not a result, or of a later schema than this version knows.</exception>
-    public static async Task<SweepResult> ReadAsync(
-        Stream from, string where = "results.json", CancellationToken cancellationToken = default)
+    public static Task<SweepResult> ReadAsync(Stream from, string where = "results.json", CancellationToken cancellationToken = default) =>
+        ReadAsync(from, where, Indented, cancellationToken);
+
+    /// <summary>Reads results.json without its pairs, which are most of it: for what is made of many sweeps.</summary>
+    /// <inheritdoc cref="ReadAsync(Stream, string, CancellationToken)"/>
+    public static async Task<SweepResult> ReadWithoutPairsAsync(Stream from, string where = "results.json", CancellationToken cancellationToken = default) =>
+        await ReadAsync(from, where, WithoutPairs, cancellationToken) with { Pairs = [] };
+
+    private static async Task<SweepResult> ReadAsync(Stream from, string where, JsonSerializerOptions options, CancellationToken cancellationToken)
     {
         SweepResult? result;
         try
         {
-            result = await JsonSerializer.DeserializeAsync<SweepResult>(from, Indented, cancellationToken);
+            result = await JsonSerializer.DeserializeAsync<SweepResult>(from, options, cancellationToken);
         }
         catch (JsonException exception)
         {

@@ -2,6 +2,7 @@ using HeadPatching.Functions.Orchestration;
 using HeadPatching.Http;
 using HeadPatching.Http.Following;
 using HeadPatching.Http.Requests;
+using HeadPatching.Http.Series;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Engine.Stored;
@@ -26,6 +27,7 @@ public sealed class DurableHandlers
     private readonly BodyBudget _bodies;
     private readonly TimeProvider _time;
     private readonly ILogger<SweepHandlers> _logger;
+    private readonly ILogger<SeriesHandlers> _seriesLogger;
 
     /// <summary>Makes the factory.</summary>
     public DurableHandlers(
@@ -39,7 +41,8 @@ public sealed class DurableHandlers
         RequestLimits limits,
         BodyBudget bodies,
         TimeProvider time,
-        ILogger<SweepHandlers> logger)
+        ILogger<SweepHandlers> logger,
+        ILogger<SeriesHandlers> seriesLogger)
     {
         _store = store;
         _list = list;
@@ -52,10 +55,14 @@ public sealed class DurableHandlers
         _bodies = bodies;
         _time = time;
         _logger = logger;
+        _seriesLogger = seriesLogger;
     }
 
     /// <summary>The handlers for one call.</summary>
     public SweepHandlers Over(DurableTaskClient client) => new(Host(client), _catalog, _patterns, _digests, _callbacks, _watches, _limits, _bodies, _logger);
+
+    /// <summary>The handlers of series for one call.</summary>
+    public SeriesHandlers SeriesOver(DurableTaskClient client) => new(Host(client), _catalog, _callbacks, _limits, _bodies, _time, _seriesLogger);
 
     /// <summary>The host for one call.</summary>
     public DurableSweepHost Host(DurableTaskClient client) => new(client, _store, _list, _time);

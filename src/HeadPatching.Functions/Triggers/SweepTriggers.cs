@@ -1,13 +1,15 @@
 using HeadPatching.Http;
+using HeadPatching.Http.Series;
 using HeadPatching.Reports.Circuits;
 using HeadPatching.Reports.Comparing;
+using HeadPatching.Reports.Series;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Azure.Functions.Worker;
 using Microsoft.DurableTask.Client;
 
 namespace HeadPatching.Functions.Triggers;
 
-/// <summary>The routes of the HTTP contract. What each does is in <see cref="SweepHandlers"/>, shared with the embedded host.</summary>
+/// <summary>The routes of the HTTP contract. What each does is in <see cref="SweepHandlers"/> and <see cref="SeriesHandlers"/>, shared with the embedded host.</summary>
 public sealed class SweepTriggers
 {
     private readonly DurableHandlers _handlers;
@@ -104,6 +106,42 @@ public sealed class SweepTriggers
         [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/sweeps/{id}/patterns")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).PatternsAsync(request, id);
 
+    /// <summary>POST /api/series</summary>
+    [Function("SubmitSeries")]
+    public Task<IResult> SubmitSeriesAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "post", Route = "api/series")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        _handlers.SeriesOver(client).SubmitAsync(request);
+
+    /// <summary>GET /api/series</summary>
+    [Function("ListSeries")]
+    public Task<IResult> ListSeriesAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/series")] HttpRequest request, [DurableClient] DurableTaskClient client) =>
+        _handlers.SeriesOver(client).ListAsync(request);
+
+    /// <summary>GET /api/series/{id}</summary>
+    [Function("GetSeries")]
+    public Task<IResult> FindSeriesAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/series/{id}")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
+        _handlers.SeriesOver(client).FindAsync(request, id);
+
+    /// <summary>DELETE /api/series/{id}</summary>
+    [Function("RemoveSeries")]
+    public Task<IResult> RemoveSeriesAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "delete", Route = "api/series/{id}")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
+        _handlers.SeriesOver(client).RemoveAsync(request, id);
+
+    /// <summary>GET /api/series/{id}/results</summary>
+    [Function("GetSeriesResults")]
+    public Task<IResult> SeriesResultsAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/series/{id}/results")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
+        _handlers.SeriesOver(client).PartAsync(request, id, SeriesFiles.Json);
+
+    /// <summary>GET /api/series/{id}/report</summary>
+    [Function("GetSeriesReport")]
+    public Task<IResult> SeriesReportAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/series/{id}/report")] HttpRequest request, string id, [DurableClient] DurableTaskClient client) =>
+        _handlers.SeriesOver(client).PartAsync(request, id, SeriesFiles.Page);
+
     /// <summary>GET /api/models</summary>
     [Function("ListModels")]
     public Task<IResult> ModelsAsync(
@@ -142,6 +180,9 @@ public sealed class SweepTriggers
             ["sweeps", _] => ["GET", "HEAD", "DELETE"],
             ["sweeps", _, "request" or "events" or "patterns" or "circuit"] or ["sweeps", _, "circuit", _] => ["GET", "HEAD"],
             ["sweeps", _, var part] when SweepPart.All.Any(known => known.Route == part) => ["GET", "HEAD"],
+            ["series"] => ["GET", "HEAD", "POST"],
+            ["series", _] => ["GET", "HEAD", "DELETE"],
+            ["series", _, "results" or "report"] => ["GET", "HEAD"],
             ["models" or "health" or "openapi.json" or "compare"] or ["health", "live"] or ["compare", "page"] => ["GET", "HEAD"],
             _ => [],
         });

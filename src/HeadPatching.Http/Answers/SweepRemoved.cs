@@ -1,7 +1,7 @@
 namespace HeadPatching.Http.Answers;
 
-/// <summary>What became of a wish to be rid of a sweep.</summary>
-/// <param name="Id">The sweep.</param>
+/// <summary>What became of a wish to be rid of a sweep, or of a series.</summary>
+/// <param name="Id">The sweep or series.</param>
 /// <param name="Removal">
 /// <c>cancelling</c>: it was running and stops soon; <c>deleted</c>: it had ended, and its artifacts are gone. Of several at once also
 /// <c>unknown</c>: there is no such sweep; <c>failed</c>: the store failed, and the same call may do better later.

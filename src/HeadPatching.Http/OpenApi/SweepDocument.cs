@@ -8,6 +8,7 @@ using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Http.Comparing;
 using HeadPatching.Http.Following;
 using HeadPatching.Http.Requests;
+using HeadPatching.Http.Series;
 using HeadPatching.Sweeps.Activities;
 using HeadPatching.Sweeps.Requests;
 using Microsoft.AspNetCore.Http;
@@ -52,6 +53,7 @@ internal static class SweepDocument
             ];
             document.Tags = new HashSet<OpenApiTag> { new() { Name = Tag, Description = "Sweeps, what they found, and what there is to sweep." } };
             document.Components ??= new OpenApiComponents();
+            DescribeSeriesRequest(document);
             document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
             {
                 [KeyInHeader] = Key(ParameterLocation.Header, "x-functions-key", "A key of the Functions app."),
@@ -115,20 +117,7 @@ internal static class SweepDocument
     public static Task DescribeListQuery(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
     {
         operation.Parameters ??= [];
-        operation.Parameters.Add(new OpenApiParameter
-        {
-            Name = ListQuery.LimitName,
-            In = ParameterLocation.Query,
-            Description = "The most sweeps of a page.",
-            Schema = new OpenApiSchema
-            {
-                Type = JsonSchemaType.Integer,
-                Format = "int32",
-                Minimum = "1",
-                Maximum = ListQuery.MostLimit.ToString(CultureInfo.InvariantCulture),
-                Default = ListQuery.DefaultLimit,
-            },
-        });
+        operation.Parameters.Add(InQuery(ListQuery.LimitName, "The most sweeps of a page.", Limit(ListQuery.MostLimit, ListQuery.DefaultLimit)));
         operation.Parameters.Add(InQuery(ListQuery.TokenName, "Where the page before ended: its member continuationToken."));
         operation.Parameters.Add(InQuery(ListQuery.AfterName, "An earlier name of continuationToken."));
         operation.Parameters.Add(InQuery(ListQuery.StatusName, "Only sweeps that stand there; several with commas between them, or by several of these.", new OpenApiSchema
@@ -138,6 +127,15 @@ internal static class SweepDocument
         }));
         operation.Parameters.Add(InQuery(ListQuery.ModelName, "Only sweeps of this model."));
         operation.Parameters.Add(InQuery(ListQuery.SearchName, "Only sweeps in whose id, name, model, dataset and title every one of these words stands."));
+        return Task.CompletedTask;
+    }
+
+    /// <summary>The query of the list of series, which the handler reads itself.</summary>
+    public static Task DescribeSeriesQuery(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    {
+        operation.Parameters ??= [];
+        operation.Parameters.Add(InQuery(ListQuery.LimitName, "The most series of a page.", Limit(SeriesQuery.MostLimit, SeriesQuery.DefaultLimit)));
+        operation.Parameters.Add(InQuery(ListQuery.TokenName, "Where the page before ended: its member continuationToken."));
         return Task.CompletedTask;
     }
 
@@ -209,10 +207,31 @@ internal static class SweepDocument
         return Task.CompletedTask;
     }
 
+    /// <summary>The request of a series: that of a sweep, less its model and what asks for a plan.</summary>
+    private static void DescribeSeriesRequest(OpenApiDocument document)
+    {
+        if (Properties(nameof(SeriesRequest)) is not { } series || Properties(nameof(SweepRequest)) is not { } sweep)
+        {
+            return;
+        }
+
+        if (series.TryGetValue("models", out IOpenApiSchema? named) && named is OpenApiSchema models)
+        {
+            (models.MinItems, models.MaxItems, models.UniqueItems) = (2, new RequestLimits().SeriesModels, true);
+        }
+
+        foreach (var (name, schema) in sweep.Where(property => property.Key is not ("model" or SweepRequestReader.PlanOnly)))
+        {
+            series[name] = schema;
+        }
+
+        IDictionary<string, IOpenApiSchema>? Properties(string type) => document.Components?.Schemas?.TryGetValue(type, out IOpenApiSchema? schema) == true ? schema.Properties : null;
+    }
+
     /// <summary>Types with a JSON form of their own.</summary>
     private static void Describe(OpenApiSchema schema, Type type)
     {
-        if (type == typeof(SweepRequest) || type == typeof(PromptPair))
+        if (type == typeof(SweepRequest) || type == typeof(SeriesRequest) || type == typeof(PromptPair))
         {
             schema.AdditionalPropertiesAllowed = false;
             if (type == typeof(SweepRequest) && schema.Properties is { Count: > 0 } properties)
@@ -290,6 +309,15 @@ internal static class SweepDocument
 
     private static OpenApiParameter InQuery(string name, string description, OpenApiSchema? schema = null) =>
         new() { Name = name, In = ParameterLocation.Query, Description = description, Schema = schema ?? Text() };
+
+    private static OpenApiSchema Limit(int most, int fallback) => new()
+    {
+        Type = JsonSchemaType.Integer,
+        Format = "int32",
+        Minimum = "1",
+        Maximum = most.ToString(CultureInfo.InvariantCulture),
+        Default = fallback,
+    };
 
     private static OpenApiSchema Text() => new() { Type = JsonSchemaType.String };
 

@@ -15,6 +15,7 @@ internal static class DocsPage
     private static readonly Dictionary<string, string> Bodies = new()
     {
         ["submitSweep"] = """{"model": "ioi-demo", "dataset": "ioi", "patch": "z"}""",
+        ["submitSeries"] = """{"models": ["step-100", "step-200"], "dataset": "ioi", "patch": "z"}""",
         ["removeSweeps"] = """{"ids": ["ID"]}""",
     };
 
@@ -82,7 +83,7 @@ internal static class DocsPage
         {
             Code(response.Key), AnswerType(response.Value!), Text(response.Value!["description"]),
         }));
-        html.Append($"<h3>Example</h3><pre><code>{Encoded(Curl(path, method, id))}</code></pre><pre><code>{Encoded(Python(path, method, id))}</code></pre></section>");
+        html.Append($"<h3>Example</h3><pre><code>{Encoded(Curl(path, method, id))}</code></pre><pre><code>{Encoded(Python(path, method, id, operation))}</code></pre></section>");
     }
 
     private static void Schema(StringBuilder html, string name, JsonObject schema)
@@ -155,14 +156,14 @@ internal static class DocsPage
         return $"curl{(id == "getEvents" ? " -N" : "")}{verb} \"$HEADPATCHING_URL{path.Replace("{id}", "ID", StringComparison.Ordinal)}\"{body}";
     }
 
-    private static string Python(string path, string method, string id)
+    private static string Python(string path, string method, string id, JsonObject operation)
     {
         string address = $"os.environ[\"HEADPATCHING_URL\"] + \"{path.Replace("{id}", "ID", StringComparison.Ordinal)}\"";
         string request = Bodies.TryGetValue(id, out string? body)
             ? $"request = urllib.request.Request({address}, method=\"POST\",\n    headers={{\"Content-Type\": \"application/json\"}}, data=json.dumps({body}).encode())"
             : method == "get" ? $"request = {address}"
             : $"request = urllib.request.Request({address}, method=\"{method.ToUpperInvariant()}\")";
-        bool isJson = !path.Contains('.', StringComparison.Ordinal) && id is not ("getReport" or "getEvents");
+        bool isJson = operation["responses"]!.AsObject().Any(response => response.Key[0] == '2' && response.Value!["content"]?["application/json"] is not null);
         return $"{request}\nwith urllib.request.urlopen(request) as answer:\n    {(id == "getEvents" ? "for line in answer:\n        print(line.decode(), end=\"\")" : isJson ? "print(json.load(answer))" : "content = answer.read()")}";
     }
 

@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Results;
 using HeadPatching.Http.Answers;
 using HeadPatching.Http.Requests;
 using HeadPatching.Sweeps.Engine;
+using HeadPatching.Sweeps.Series;
 using Microsoft.AspNetCore.Http;
 
 namespace HeadPatching.Http.Problems;
@@ -27,14 +29,44 @@ internal static class Problem
     public static IResult NoCircuit() => Of(
         StatusCodes.Status404NotFound, ProblemTypes.NoCircuit, "The sweep has no circuit.", "It was not asked for one: post its request again with \"circuit\": \"heads\"; what was run of it is found again.");
 
+    public static IResult UnknownSeries() =>
+        Of(StatusCodes.Status404NotFound, ProblemTypes.UnknownSeries, "There is no such series.", "GET /api/series lists those that there are.");
+
+    /// <summary>A series of which not every sweep is completed.</summary>
+    public static IResult NoResult(SeriesStatus status)
+    {
+        int models = status.Series.Sweeps.Count;
+        if (!status.HasEnded)
+        {
+            return Of(
+                StatusCodes.Status409Conflict,
+                ProblemTypes.SweepNotCompleted,
+                "The series has no result yet.",
+                $"{status.Completed} of its {models} sweeps are completed; ask again when its status is completed.");
+        }
+
+        string without = string.Join(", ", status.Series.Sweeps.Zip(status.Sweeps)
+            .Where(pair => pair.Second?.Status != SweepState.Completed)
+            .Select(pair => $"{pair.First.Model} ({pair.Second?.Status.NameOf() ?? "deleted"})")
+            .Take(5));
+        return Of(
+            StatusCodes.Status409Conflict,
+            status.State switch { SweepState.Failed => ProblemTypes.SweepFailed, SweepState.Cancelled => ProblemTypes.SweepCancelled, _ => ProblemTypes.SweepDamaged },
+            "The series has no result, for not every sweep of it has one.",
+            $"Without: {without}{(models - status.Completed > 5 ? " and others" : "")}. Post it again without those models: what the others ran is stored and is not run again.");
+    }
+
+    public static IResult NotOfOneShape(IReadOnlyList<Fault> faults) => Of(
+        StatusCodes.Status409Conflict, ProblemTypes.SweepFailed, "The series has no result, for its models are not of one shape.", faults[0].Message, faults);
+
     public static IResult CannotCompare(IReadOnlyList<Fault> faults) => Of(
         StatusCodes.Status400BadRequest, ProblemTypes.InvalidRequest, "The two sweeps cannot be compared.", faults[0].Message, faults);
 
-    public static IResult IdempotencyConflict(string sweepId) => Of(
+    public static IResult IdempotencyConflict(string id, string what = "sweep") => Of(
         StatusCodes.Status409Conflict,
         ProblemTypes.IdempotencyConflict,
         "The Idempotency-Key was used before with another body.",
-        $"It made sweep {sweepId}. Send the same body again to get that sweep, or another key for a new one.");
+        $"It made {what} {id}. Send the same body again to get that {what}, or another key for a new one.");
 
     public static IResult NoResult(SweepStatus status) => status.Status switch
     {
@@ -62,6 +94,12 @@ internal static class Problem
         ProblemTypes.TooManySweeps,
         "Too many sweeps wait for their turn.",
         $"{mostQueued} may wait at once. Nothing was stored; try again when some have run.");
+
+    public static IResult TooManySweeps(SeriesQueueFullException full) => Of(
+        StatusCodes.Status429TooManyRequests,
+        ProblemTypes.TooManySweeps,
+        "Too many sweeps wait for their turn.",
+        $"{full.MostQueued} may wait at once. {full.Accepted} of the {full.Models} sweeps were accepted and go on; post the same with the same Idempotency-Key when some have run, and the others will be.");
 
     public static IResult ModelUnavailable(string why) => Of(
         StatusCodes.Status409Conflict, ProblemTypes.ModelUnavailable, "The sweep's model is not there any more.", $"{why} The sweep's results are as they were.");

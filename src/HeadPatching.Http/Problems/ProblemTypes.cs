@@ -23,6 +23,9 @@ public static class ProblemTypes
     /// <summary>404: the sweep was not asked for a circuit.</summary>
     public const string NoCircuit = Prefix + "no-circuit";
 
+    /// <summary>404: there is no such series.</summary>
+    public const string UnknownSeries = Prefix + "unknown-series";
+
     /// <summary>404: there is nothing at this path.</summary>
     public const string UnknownRoute = Prefix + "unknown-route";
 

@@ -24,6 +24,12 @@ public sealed record RequestLimits
     /// <summary>Receivers of path patching. Default: 200.</summary>
     public int Receivers { get; init; } = 200;
 
+    /// <summary>Models of a series. Default: 100.</summary>
+    public int SeriesModels { get; init; } = 100;
+
+    /// <summary>What a series may store of its request, once for each model, in bytes. Default: 64 MiB.</summary>
+    public int SeriesBytes { get; init; } = 64 << 20;
+
     /// <summary>Characters of a short text: an answer, a name, a key. Default: 200.</summary>
     public int ShortTextCharacters { get; init; } = 200;
 

@@ -3,6 +3,7 @@ using HeadPatching.Core.Faults;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Http.Series;
 using HeadPatching.Sweeps.Callbacks;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
@@ -11,7 +12,7 @@ using HeadPatching.Sweeps.Requests;
 namespace HeadPatching.Http.Requests;
 
 /// <summary>
-/// Reads the body of POST /api/sweeps. It is strict, so that a misspelt option is never silently the default, and it goes on after a
+/// Reads the body of POST /api/sweeps, or of POST /api/series, which names several models. It is strict, so that a misspelt option is never silently the default, and it goes on after a
 /// fault, so that all can be mended at once. Everything that can be said without tokenising is said here.
 /// </summary>
 internal sealed class SweepRequestReader
@@ -23,13 +24,23 @@ internal sealed class SweepRequestReader
     /// <summary>The member by which a call asks for the plan of a sweep and no sweep; everything else is an option of sweeps.</summary>
     internal const string PlanOnly = "planOnly";
 
+    /// <summary>The member by which a call names the models of a series, in place of one.</summary>
+    private const string Models = "models";
+
+    private const string Model = "model";
+
     private readonly RequestLimits _limits;
+    private readonly string[] _known;
     private readonly FaultList _faults = new();
     private bool _planOnly;
+    private IReadOnlyList<string?>? _models; // null for one that is no text
 
-    private SweepRequestReader(RequestLimits limits)
+    private SweepRequestReader(RequestLimits limits, bool ofSeries)
     {
         _limits = limits;
+        _known = ofSeries
+            ? [.. SweepOptions.All.Select(option => option.Name == Model ? Models : option.Name)]
+            : [.. SweepOptions.All.Select(option => option.Name), PlanOnly];
     }
 
     /// <summary>Reads a request and checks it against the models that there are.</summary>
@@ -38,15 +49,40 @@ internal sealed class SweepRequestReader
     public static async Task<(SweepRequest Sweep, bool PlanOnly)> ReadAsync(
         ReadOnlyMemory<byte> utf8, RequestLimits limits, IModelCatalog catalog, CallbackHosts callbacks, CancellationToken cancellationToken)
     {
-        var reader = new SweepRequestReader(limits);
+        var reader = new SweepRequestReader(limits, ofSeries: false);
         SweepRequest request = reader.ReadBody(utf8);
-        if (reader._faults.First.All(fault => fault.Where != "$"))
-        {
-            await reader.CheckAsync(request, catalog, cancellationToken);
-            reader.CheckCallback(request.Callback, callbacks);
-        }
+        await reader.CheckAsync(request, callbacks, () => catalog.CheckAsync(request.Model, Model, cancellationToken));
+        return (request, reader._planOnly);
+    }
 
-        return reader._faults.Count == 0 ? (request, reader._planOnly) : throw new RefusedRequestException(reader._faults.First, reader._faults.Count);
+    /// <summary>Reads a request of a series and checks it against the models that there are.</summary>
+    /// <returns>What each model is to be swept by, and the models.</returns>
+    /// <exception cref="RefusedRequestException">It cannot be swept; carries the faults.</exception>
+    public static async Task<(SweepRequest Sweep, IReadOnlyList<string> Models)> ReadSeriesAsync(
+        ReadOnlyMemory<byte> utf8, RequestLimits limits, IModelCatalog catalog, CallbackHosts callbacks, CancellationToken cancellationToken)
+    {
+        var reader = new SweepRequestReader(limits, ofSeries: true);
+        SweepRequest request = reader.ReadBody(utf8);
+        await reader.CheckAsync(request, callbacks, async () =>
+        {
+            if (reader._models is not IReadOnlyList<string?> models)
+            {
+                reader._faults.Add(FaultKinds.Missing, Models, $"A series names its models, 2 to {limits.SeriesModels}.");
+                return;
+            }
+
+            if ((long)utf8.Length * models.Count > limits.SeriesBytes)
+            {
+                reader._faults.Add(
+                    FaultKinds.TooLarge,
+                    Models,
+                    $"The request is stored once for each model, and {models.Count} times {utf8.Length} bytes are more than {limits.SeriesBytes}. "
+                    + "Put the pairs into the store with 'headpatch dataset push' and name them with pairsFile, or sweep fewer models at once.");
+            }
+
+            await SeriesModels.CheckAsync(models, request.Patch, catalog, reader._faults, cancellationToken);
+        });
+        return (request, [.. reader._models!.OfType<string>()]);
     }
 
     private SweepRequest ReadBody(ReadOnlyMemory<byte> utf8)
@@ -75,16 +111,20 @@ internal sealed class SweepRequestReader
         var request = new SweepRequest();
         foreach (var (name, value) in Properties(root, ""))
         {
-            if (name == PlanOnly)
+            if (!_known.Contains(name))
+            {
+                string elsewhere = name == Models ? " Several models are swept by POST /api/series." : Suggestion.DidYouMean(name, _known);
+                _faults.Add(FaultKinds.UnknownProperty, name, $"A sweep has no such property.{elsewhere} Known: {string.Join(", ", _known)}.");
+            }
+            else if (name == PlanOnly)
             {
                 _planOnly = Flag(value, name) ?? false;
             }
-            else if (SweepOptions.Find(name) is not SweepOption option)
+            else if (name == Models)
             {
-                string[] known = [.. SweepOptions.All.Select(option => option.Name), PlanOnly];
-                _faults.Add(FaultKinds.UnknownProperty, name, $"A sweep has no such property.{Suggestion.DidYouMean(name, known)} Known: {string.Join(", ", known)}.");
+                _models = ModelNames(value, name);
             }
-            else if (!(IsNull(value) && option.Nullable) && Value(option, value) is object read)
+            else if (SweepOptions.Find(name) is SweepOption option && !(IsNull(value) && option.Nullable) && Value(option, value) is object read)
             {
                 request = option.Set(request, read);
             }
@@ -111,18 +151,36 @@ internal sealed class SweepRequestReader
         _ => throw new ArgumentOutOfRangeException(nameof(option), option.Type, null),
     };
 
-    /// <summary>What needs the whole request or the models. A property that could not be read has its default here and adds no second fault.</summary>
-    private async Task CheckAsync(SweepRequest request, IModelCatalog catalog, CancellationToken cancellationToken)
+    /// <summary>
+    /// What needs the whole request or the models. A property that could not be read has its default here and adds no second fault. Of what is not JSON
+    /// there is nothing to check.
+    /// </summary>
+    /// <exception cref="RefusedRequestException">There are faults, found here or before.</exception>
+    private async Task CheckAsync(SweepRequest request, CallbackHosts callbacks, Func<Task> checkModels)
     {
-        try
+        if (_faults.First.All(fault => fault.Where != "$"))
         {
-            await catalog.CheckAsync(request.Model, "model", cancellationToken);
-        }
-        catch (InvalidInputException e)
-        {
-            _faults.AddRange(e.Faults);
+            try
+            {
+                await checkModels();
+            }
+            catch (InvalidInputException e)
+            {
+                _faults.AddRange(e.Faults);
+            }
+
+            CheckOptions(request);
+            CheckCallback(request.Callback, callbacks);
         }
 
+        if (_faults.Count > 0)
+        {
+            throw new RefusedRequestException(_faults.First, _faults.Count);
+        }
+    }
+
+    private void CheckOptions(SweepRequest request)
+    {
         Collect(() => SweepPlanner.CheckOptions(request, FaultPlaces.JsonPaths));
         if (request.MemoryMiB > _limits.MemoryMiB)
         {
@@ -308,6 +366,21 @@ internal sealed class SweepRequestReader
     private string[]? NodeSets(JsonElement value, string path) => IsArray(value, path, OptionType.NodeSets.Most, "sets")
         ? [.. value.EnumerateArray().Select((set, index) => Text(set, $"{path}[{index}]", OptionType.NodeSets.LongestSet) ?? "")]
         : null;
+
+    private string?[] ModelNames(JsonElement value, string path)
+    {
+        if (!IsArray(value, path, _limits.SeriesModels, "models"))
+        {
+            return [];
+        }
+
+        if (value.GetArrayLength() < 2)
+        {
+            _faults.Add(FaultKinds.Missing, path, $"A series is of 2 to {_limits.SeriesModels} models; of one, POST /api/sweeps is the call.");
+        }
+
+        return [.. value.EnumerateArray().Select((name, index) => ShortText(name, $"{path}[{index}]"))];
+    }
 
     private Receiver[] Receivers(JsonElement value, string path)
     {

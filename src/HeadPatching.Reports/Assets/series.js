@@ -194,11 +194,21 @@
       link.type = "button";
       link.addEventListener("click", () => choose(index));
       byId("models").tBodies[0].append(element("tr", "",
-        element("td", "", link, one.sameAs ? element("span", "badge", `as ${one.sameAs}`) : null),
+        element("td", "", link, one.sameAs ? element("span", "badge", `as ${one.sameAs}`) : null, reportOf(one)),
         element("td", "number", number(one.cleanMetric, 2)),
         element("td", "number", number(one.corruptedMetric, 2)),
         ...shown.map(head => element("td", "number", number(head.effects[index])))));
     });
+  }
+
+  // Each model's own report lies where the server has it, or in its folder beside this file.
+  function reportOf({ name, sweepId }) {
+    const served = /\/api\/series\/[^/]+\/report$/.test(location.pathname), beside = /\/series\.html$/.test(location.pathname);
+    if (!served && !beside) return null;
+    const link = element("a", "report", "Report");
+    link.href = served ? `../../sweeps/${sweepId}/report` : `${encodeURIComponent(name)}/report.html`;
+    link.setAttribute("aria-label", `Report of ${name}`);
+    return link;
   }
 
   byId("lead").append(`${series.dataset.name}, ${series.dataset.pairs.toLocaleString("en")} ${series.dataset.pairs === 1 ? "pair" : "pairs"}  ·  ${series.metric}  ·  `, element("bdi", "", models[0].name), " to ", element("bdi", "", models.at(-1).name));

@@ -5,20 +5,25 @@ using HeadPatching.Core.Results.Series;
 
 namespace HeadPatching.Reports.Series;
 
+/// <summary>A file that is made of a series alone.</summary>
+/// <param name="Name">Its name, such as <c>series.json</c>.</param>
+/// <param name="ContentType">Its media type, as HTTP says it.</param>
+/// <param name="Write">Writes it to a stream.</param>
+public sealed record SeriesFile(string Name, string ContentType, Action<SweepSeries, Stream> Write);
+
 /// <summary>The files of a series: what programs read, and a self-contained page with a slider over the models.</summary>
 public static class SeriesFiles
 {
     /// <summary>Everything.</summary>
-    public const string JsonName = "series.json";
+    public static SeriesFile Json { get; } = new("series.json", "application/json", (series, to) => JsonSerializer.Serialize(to, series, ResultJson.Indented));
 
-    /// <summary>The page.</summary>
-    public const string PageName = "series.html";
+    /// <summary>The page. It is as careful with what it shows as <see cref="ReportPage"/>.</summary>
+    public static SeriesFile Page { get; } = new("series.html", "text/html; charset=utf-8", WritePage);
 
-    /// <summary>Writes series.json.</summary>
-    public static void WriteJson(SweepSeries series, Stream to) => JsonSerializer.Serialize(to, series, ResultJson.Indented);
+    /// <summary>All of them, in the order in which they are written.</summary>
+    public static IReadOnlyList<SeriesFile> All { get; } = [Json, Page];
 
-    /// <summary>Writes series.html. It is as careful with what it shows as <see cref="ReportPage"/>.</summary>
-    public static void WritePage(SweepSeries series, Stream to)
+    private static void WritePage(SweepSeries series, Stream to)
     {
         bool ofLayers = series.Patch.IsOfLayer(), grouped = series.Heads.Any(head => head.Name.Contains("KV", StringComparison.Ordinal));
         string unit = ofLayers ? "layer" : grouped ? "key/value head" : "head";

@@ -1,11 +1,15 @@
+using HeadPatching.Sweeps.Series;
 using HeadPatching.Sweeps.Storage;
 
 namespace HeadPatching.Sweeps.Plans;
 
-/// <summary>What a store holds under keys and no sweep refers to any more.</summary>
+/// <summary>What a store holds under keys and no sweep refers to any more, and series of which no sweep is left.</summary>
 public static class StorePruning
 {
-    /// <summary>Finds what no sweep of the store refers to and is older than a time; activations of earlier versions of the store are among it.</summary>
+    /// <summary>
+    /// Finds what no sweep of the store refers to and is older than a time; activations of earlier versions of the store are among it, and series that
+    /// refer to no sweep.
+    /// </summary>
     /// <param name="store">The store.</param>
     /// <param name="plans">Its plans.</param>
     /// <param name="olderThan">What was written since is left: a sweep that has just begun refers to nothing yet.</param>
@@ -14,7 +18,7 @@ public static class StorePruning
         IArtifactStore store, StoredPlans plans, DateTimeOffset olderThan, CancellationToken cancellationToken)
     {
         var old = new Dictionary<string, ArtifactInfo>(StringComparer.Ordinal);
-        foreach (string folder in SweepArtifacts.KeyedFolders)
+        foreach (string folder in SweepArtifacts.KeyedFolders.Append(SweepArtifacts.Series))
         {
             await foreach (ArtifactInfo artifact in store.ListAsync(folder, cancellationToken))
             {
@@ -25,11 +29,21 @@ public static class StorePruning
             }
         }
 
+        var sweeps = new HashSet<string>();
         await foreach (string sweep in store.ListFoldersAsync(SweepArtifacts.Sweeps, cancellationToken))
         {
+            sweeps.Add(sweep);
             await foreach (string name in plans.ReferredAsync(sweep, cancellationToken))
             {
                 old.Remove(name);
+            }
+        }
+
+        foreach (ArtifactInfo file in old.Values.Where(artifact => artifact.Name.StartsWith($"{SweepArtifacts.Series}/", StringComparison.Ordinal)).ToList())
+        {
+            if (await store.ReadSeriesIfWholeAsync(SeriesPage.IdOf(file), cancellationToken) is StoredSeries series && series.Sweeps.Any(sweep => sweeps.Contains(sweep.SweepId)))
+            {
+                old.Remove(file.Name);
             }
         }
 

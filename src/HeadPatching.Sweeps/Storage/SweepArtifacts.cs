@@ -19,6 +19,12 @@ public static class SweepArtifacts
     /// <summary>The mark of a sweep's callback that is still to be sent: beside the sweep's folder, so that finding all of them looks at no sweep.</summary>
     public static string Callback(string sweepId) => $"{Callbacks}/{sweepId}";
 
+    /// <summary>The folder of the files that say which sweeps are together a series.</summary>
+    public const string Series = "series";
+
+    /// <summary>A series' file.</summary>
+    public static string SeriesOf(string seriesId) => $"{Series}/{seriesId}.json";
+
     /// <summary>A sweep's folder.</summary>
     public static string Folder(string sweepId) => $"{Sweeps}/{sweepId}";
 

@@ -14,6 +14,7 @@ one that this package starts for the session. For several servers there is `hp.C
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from . import _session
@@ -25,6 +26,7 @@ from ._metrics import CleanRun, KLDivergence, LogitDifference, LogProbability, P
 from ._options import Aggregation, Metric, Patch, has_options
 from ._pairs import Pair, PairsLike
 from ._progress import Progress
+from ._series import Series
 from ._session import connect, start_server, stop_server
 from ._sweep import Sweep
 from ._version import VERSION as __version__
@@ -78,6 +80,7 @@ __all__ = [
     "ProbabilityDifference",
     "Progress",
     "Rank",
+    "Series",
     "ServerError",
     "SetEffect",
     "Sweep",
@@ -91,6 +94,7 @@ __all__ = [
     "get",
     "models",
     "plan",
+    "series",
     "start_server",
     "stop_server",
     "sweep",
@@ -131,8 +135,22 @@ def plan(model: str | os.PathLike[str] = "ioi-demo", pairs: PairsLike = None, **
     return _session.client().plan(model, pairs, **options)
 
 
+@has_options
+def series(
+    models: Sequence[str | os.PathLike[str]],
+    pairs: PairsLike = None,
+    *,
+    wait: bool = True,
+    progress: bool | None = None,
+    again: bool = False,
+    **options: Unpack[SweepOptions],
+) -> Series:
+    return _session.client().series(models, pairs, wait=wait, progress=progress, again=again, **options)
+
+
 # They are the client's, of another server.
 sweep.__doc__, sweep_async.__doc__, plan.__doc__ = Client.sweep.__doc__, Client.sweep_async.__doc__, Client.plan.__doc__
+series.__doc__ = Client.series.__doc__
 
 
 def get(sweep_id: str) -> Sweep:

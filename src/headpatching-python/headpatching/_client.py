@@ -8,14 +8,15 @@ import json
 import os
 import urllib.parse
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import _options, _pairs
+from . import _options, _pairs, _series
 from ._http import MOST_BODY_BYTES, Connection
 from ._options import has_options, snake_case
 from ._pairs import PairsLike
+from ._series import Series
 from ._server import OwnServer, stamp_of_model
 from ._sweep import Sweep
 from .errors import Conflict, Fault, HeadPatchingError, InvalidRequest, NotFound
@@ -178,6 +179,34 @@ class Client:
         """
         sweep = await asyncio.to_thread(self.sweep, model, pairs, wait=False, again=again, **options)
         return await sweep.wait_async(progress=progress) if wait else sweep
+
+    @has_options
+    def series(
+        self,
+        models: Sequence[Model],
+        pairs: PairsLike = None,
+        *,
+        wait: bool = True,
+        progress: bool | None = None,
+        again: bool = False,
+        **options: Unpack[SweepOptions],
+    ) -> Series:
+        """The same sweep of several models or checkpoints of one shape; see `Series`.
+
+        models: two or more, each as of `sweep`, in the order in which they are shown.
+
+        {options}
+
+        Raises as `sweep`; InvalidRequest has the faults of every model.
+        """
+        if isinstance(models, (str, os.PathLike)) or len(models) < 2:
+            raise InvalidRequest.of("models", "missing", "A series is of two models or more, as a list; of one, sweep() is the call.")
+        body, _ = self._body(models[0], pairs, options)
+        del body["model"]
+        named = [self._model(model) for model in models]
+        content = _json({"models": [name for name, _ in named], **body})
+        series = _series.start(self, content, _key(content, " ".join(stamp for _, stamp in named), again))
+        return series.wait(progress=progress) if wait else series
 
     @has_options
     def plan(self, model: Model = "ioi-demo", pairs: PairsLike = None, **options: Unpack[SweepOptions]) -> Plan:

@@ -34,7 +34,7 @@ FILES = {
 }
 """The files of a finished sweep, as `headpatch sweep` names them, and the last part of their address."""
 
-_UNDER_WAY = ("queued", "running")
+UNDER_WAY = ("queued", "running")
 _FIRST_LOOK = 0.05
 _LONGEST_LOOK = 3.0
 _SECONDS_TO_CANCEL = 120.0
@@ -102,7 +102,7 @@ class Sweep:
     @property
     def is_under_way(self) -> bool:
         """Whether it was queued or running when the server was last asked."""
-        return self._last_status in _UNDER_WAY
+        return self._last_status in UNDER_WAY
 
     @property
     def status_text(self) -> str:
@@ -154,7 +154,7 @@ class Sweep:
 
     def cancel(self) -> None:
         """Ends it where it is, within some seconds; `wait()` then raises SweepFailed. Of one that has ended: nothing happens."""
-        if self.status in _UNDER_WAY:
+        if self.status in UNDER_WAY:
             self.client.connection.delete(self._path)
 
     def delete(self) -> None:
@@ -357,7 +357,7 @@ class Sweep:
         """Asks the server again and again, and yields the seconds to wait before the next time; ends when the sweep has ended."""
         give_up = None if timeout is None else time.monotonic() + timeout
         pause = _FIRST_LOOK
-        while self.status in _UNDER_WAY:
+        while self.status in UNDER_WAY:
             if give_up is not None and time.monotonic() >= give_up:
                 raise NotFinished(f"Sweep {self.id} is still {self.status_text} after {timeout:g} s. It goes on; wait() waits for it.")
             # On this machine a look costs nothing, and a small sweep takes less than the second that servers ask for.
@@ -370,7 +370,7 @@ class Sweep:
         status = self._last_status
         if status == "completed":
             return self
-        if status in _UNDER_WAY:
+        if status in UNDER_WAY:
             raise NotFinished(f"Sweep {self.id} has no result yet: {self.status_text}. wait() waits for it.")
         faults = (self._answer.get("error") or {}).get("faults")
         raise SweepFailed(self.id, status, self.error or "", faults_of(faults))

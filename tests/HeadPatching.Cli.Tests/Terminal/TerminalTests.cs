@@ -122,8 +122,29 @@ public sealed class TerminalTests
         var lines = Print(Heatmap(ExampleSweep.From([[0.5], [-1]], eachPosition: true) with { Patch = Patch.ResidPre }), NoColors);
 
         Assert.Equal("P  0  1  2  3  4  5  6  7  8  9  10 11 12 13 14", lines[0]);
-        Assert.Equal("L0 ·· ·· ·· ·· ·· ·· ·· ·· ·· ·· -▓ ·· ·· ·· ██", lines[1]);
-        Assert.Equal("L1 ·· ·· ·· ·· ·· ·· ·· ·· ·· ·· ██ ·· ·· ·· -█", lines[2]);
+        Assert.Equal("L0                               -▓ ·· ·· ·· ██", lines[1]);
+        Assert.Equal("L1                               ██ ·· ·· ·· -█", lines[2]);
+    }
+
+    [Fact]
+    public void Cells_where_nothing_can_be_are_blank_as_in_the_picture_and_not_0()
+    {
+        // The prompts differ from position 10 on, and in the last layer only the end is looked at.
+        HeatmapTable table = HeatmapTable.Of(ExampleSweep.From([[0.5], [0.5]], eachPosition: true) with { Patch = Patch.AttnOut });
+
+        List<string> plain = Print(new TerminalHeatmap(table), NoColors), filled = Print(new TerminalHeatmap(table), ColorSystemSupport.TrueColor);
+
+        Assert.Equal("L0                               -▓ ·· ·· ·· ██", plain[1]);
+        Assert.Equal("L1                               -▓          ██", plain[2]);
+        Assert.Equal("empty: nothing can be", plain[4]);
+        Assert.All(plain, line => Assert.True(line.Length <= 80, line));
+        const string Grey = "48;2;217;220;216", White = "48;2;255;255;255";
+        Assert.Equal((10, 3, 13, 0), (Cells(filled[1], Grey), Cells(filled[1], White), Cells(filled[2], Grey), Cells(filled[2], White)));
+        Assert.Contains(Grey, filled[4], StringComparison.Ordinal);
+        Assert.EndsWith("grey: nothing can be", Plain(filled[4]), StringComparison.Ordinal);
+        Assert.DoesNotContain(Print(Heatmap(ExampleSweep.From([[0, 0.5]])), NoColors), line => line.Contains("nothing can be", StringComparison.Ordinal));
+
+        static int Cells(string line, string colour) => Regex.Matches(line, $@"{colour}m( +)").Sum(match => match.Groups[1].Length) / 5;
     }
 
     [Fact]

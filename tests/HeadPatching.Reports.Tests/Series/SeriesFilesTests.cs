@@ -20,7 +20,7 @@ public partial class SeriesFilesTests
         Assert.Equal(["L0H0", "L1H1"], series.EverImportant.Select(head => head.Name));
         Assert.Equal(2, series.Heads[0].ImportantIn);
         Assert.Equal([null, "one", null], series.Models.Select(model => model.SameAs));
-        using JsonDocument json = JsonDocument.Parse(Text(stream => SeriesFiles.WriteJson(series, stream)));
+        using JsonDocument json = JsonDocument.Parse(Text(stream => SeriesFiles.Json.Write(series, stream)));
         Assert.Equal(3, json.RootElement.GetProperty("models").GetArrayLength());
         Assert.Equal(3, json.RootElement.GetProperty("heads")[3].GetProperty("effects").GetArrayLength());
 
@@ -39,7 +39,7 @@ public partial class SeriesFilesTests
     public void The_page_shows_hostile_names_as_text_and_loads_nothing()
     {
         const string Hostile = "</script><script>alert(1)</script>{{script}}";
-        string page = Text(stream => SeriesFiles.WritePage(SweepSeries.Of([(Hostile, ExampleSweep.Of(2, 2)), ("two", ExampleSweep.OfLayers(2) with { Heads = ExampleSweep.Of(2, 2).Heads, Heatmap = ExampleSweep.Of(2, 2).Heatmap })]), stream));
+        string page = Text(stream => SeriesFiles.Page.Write(SweepSeries.Of([(Hostile, ExampleSweep.Of(2, 2)), ("two", ExampleSweep.OfLayers(2) with { Heads = ExampleSweep.Of(2, 2).Heads, Heatmap = ExampleSweep.Of(2, 2).Heatmap })]), stream));
         Assert.DoesNotContain("<script>alert", page, StringComparison.Ordinal);
         Assert.Empty(External().Matches(page));
     }

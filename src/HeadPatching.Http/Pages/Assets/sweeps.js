@@ -11,6 +11,7 @@
   const SHOWN_AT_MOST = 1_000; // the most of a page that the server gives
   const STREAMS_AT_ONCE = 3; // a browser opens six connections to a server
   const DELETED_AT_ONCE = 100; // the most that the server takes
+  const SERIES_AT_ONCE = 5, SERIES_AT_MOST = 100;
   const LARGEST_FILE = 8 << 20, MOST_PAIRS = 10_000; // so much a request may hold
 
   // ---- Small helpers
@@ -292,6 +293,113 @@
     watching = underWay > 0;
   }
 
+  // ---- Series: the same sweep of several models. Their sweeps are in the list as any other.
+
+  const seriesItems = new Map(); // id -> parts
+  const leavingSeries = new Map(); // id -> the state in which it was asked to go
+  let seriesShown = SERIES_AT_ONCE;
+
+  const seriesAddress = (id, part) => `api/series/${encodeURIComponent(id)}${part ? `/${part}` : ""}`;
+
+  function makeSeries(series) {
+    const item = element("li", "series");
+    item.dataset.id = series.id;
+    const { models } = series;
+    const parts = {
+      item, series,
+      state: element("span", "badge state"),
+      stop: element("button", "stop"),
+      ended: element("span", ""),
+      progress: element("div", "progress"),
+      bar: element("progress"),
+      progressText: element("p", "progress-text"),
+      failure: element("div", "failure"),
+      links: element("div", "links"),
+    };
+    // Each name isolated from what follows: it may hold characters that turn the direction of writing.
+    const of = [element("bdi", "", models[0].model), element("span", "on", " to "), element("bdi", "", models.at(-1).model), element("span", "on", " on "), element("bdi", "", series.dataset)];
+    const hasName = series.name !== undefined && series.name !== series.dataset;
+    parts.bar.setAttribute("aria-label", "Progress");
+    parts.bar.max = models.length;
+    parts.progress.append(parts.bar, parts.progressText);
+    for (const [part, name] of [["report", "All models on one page"], ["results", "series.json"]]) {
+      const link = element("a", part, name);
+      link.href = seriesAddress(series.id, part);
+      parts.links.append(link);
+    }
+    parts.stop.type = "button";
+    parts.stop.addEventListener("click", () => {
+      if (isBusy(parts.stop)) return;
+      if (ACTIVE.has(parts.series.status)) removeSeries(series.id, "The series is being cancelled.");
+      else askToDeleteSeries(parts.series);
+    });
+    item.append(
+      element("div", "sweep-head", element("h4", "", ...(hasName ? [element("bdi", "", series.name)] : of)), element("div", "sweep-side", parts.state, parts.stop)),
+      element("p", "facts", hasName ? element("span", "", ...of) : null, element("span", "", plural(models.length, "model", "models")), element("span", "", series.title), element("span", "", "asked for ", when(series.createdAt)), parts.ended, element("span", "", element("code", "", series.id))),
+      parts.progress, parts.failure, parts.links);
+    return parts;
+  }
+
+  function updateSeries(parts, series) {
+    parts.series = series;
+    const active = ACTIVE.has(series.status);
+    show(parts.state, series.status);
+    parts.state.dataset.state = series.status;
+    show(parts.ended, series.finishedAt ? `took ${duration(series.createdAt, series.finishedAt)}` : "");
+    parts.progress.hidden = !active;
+    parts.bar.value = series.completed;
+    show(parts.progressText, `${series.completed} of ${plural(series.models.length, "model", "models")} swept`);
+    const without = active ? [] : series.models.filter(one => one.status !== "completed");
+    parts.failure.hidden = without.length === 0;
+    parts.failure.replaceChildren(element("ul", "faults", ...without.slice(0, 5).map(one => faultLine(one.model, one.error ?? `Its sweep is ${one.status ?? "deleted"}.`)),
+      without.length > 5 ? faultLine("", `and ${without.length - 5} more`) : null));
+    parts.links.hidden = series.status !== "completed";
+    const leaving = leavingSeries.get(series.id) === series.status;
+    setBusy(parts.stop, leaving);
+    show(parts.stop, active ? (leaving ? "Cancelling …" : "Cancel") : (leaving ? "Deleting …" : "Delete"));
+    parts.stop.setAttribute("aria-label", `${active ? "Cancel" : "Delete"} the series of ${series.models[0].model} to ${series.models.at(-1).model} on ${series.dataset}, ${series.id}`);
+  }
+
+  function showSeries({ series, total, next }) {
+    const ids = new Set(series.map(one => one.id));
+    for (const [id, parts] of seriesItems) {
+      if (ids.has(id)) continue;
+      if (parts.item.contains(document.activeElement)) byId("start").focus({ preventScroll: true });
+      parts.item.remove();
+      seriesItems.delete(id);
+      leavingSeries.delete(id);
+    }
+    let place = byId("series").firstElementChild;
+    for (const one of series) {
+      if (!seriesItems.has(one.id)) seriesItems.set(one.id, makeSeries(one));
+      const parts = seriesItems.get(one.id);
+      updateSeries(parts, one);
+      if (parts.item === place) place = place.nextElementSibling;
+      else byId("series").insertBefore(parts.item, place);
+    }
+    byId("all-series").hidden = total === 0;
+    byId("more-series").hidden = !next || seriesShown >= SERIES_AT_MOST;
+  }
+
+  async function removeSeries(id, doing) {
+    const parts = seriesItems.get(id);
+    leavingSeries.set(id, parts.series.status);
+    updateSeries(parts, parts.series);
+    try {
+      await ask(seriesAddress(id), { method: "DELETE" });
+      say(doing);
+    } catch (error) {
+      leavingSeries.delete(id);
+      if (error.status !== 404) show(byId("server-gone"), error.message);
+    }
+    refresh();
+  }
+
+  byId("more-series").addEventListener("click", () => {
+    seriesShown = SERIES_AT_MOST;
+    refresh();
+  });
+
   // ---- Watching: each second while something runs, slower otherwise, not at all while nobody looks
 
   let timer = null;
@@ -320,6 +428,7 @@
       show(byId("server-gone"), "");
       byId("key-form").hidden = true;
       showSweeps(page);
+      showSeries(await ask(`api/series?limit=${seriesShown}`, { cache: "no-cache" }));
     } catch (error) {
       if (error.status === 401) {
         askForKey();
@@ -507,12 +616,23 @@
     refresh();
   }
 
-  let toDelete = [];
+  let onceConfirmed = null;
+
+  function askToDeleteSeries(series) {
+    onceConfirmed = () => removeSeries(series.id, "The series is being deleted.");
+    show(byId("confirm-title"), "Delete this series?");
+    byId("confirm-text").replaceChildren("Its ", plural(series.models.length, "sweep goes", "sweeps go"), " with it: ", element("bdi", "", series.models[0].model), " to ", element("bdi", "", series.models.at(-1).model), " on ", element("bdi", "", series.dataset), ", asked for ", when(series.createdAt), ".");
+    show(byId("confirm-no"), "Keep it");
+    byId("confirm-delete").showModal();
+  }
 
   function askToDelete(ids) {
     const sweeps = ids.map(id => known.get(id)).filter(Boolean);
     if (sweeps.length === 0) return;
-    toDelete = sweeps.map(sweep => sweep.id);
+    onceConfirmed = () => {
+      if (sweeps.length > 1) stopSeveral(sweeps.map(sweep => sweep.id));
+      else stop(sweeps[0].id, ACTIVE.has(known.get(sweeps[0].id)?.status) ? "The sweep is being cancelled." : "The sweep is being deleted.");
+    };
     const one = sweeps.length === 1 ? sweeps[0] : null;
     const active = sweeps.filter(sweep => ACTIVE.has(sweep.status)).length;
     show(byId("confirm-title"), one ? "Delete this sweep?" : `Delete ${plural(sweeps.length, "sweep", "sweeps")}?`);
@@ -526,8 +646,7 @@
   byId("confirm-no").addEventListener("click", () => byId("confirm-delete").close());
   byId("confirm-yes").addEventListener("click", () => {
     byId("confirm-delete").close();
-    if (toDelete.length === 1) stop(toDelete[0], ACTIVE.has(known.get(toDelete[0])?.status) ? "The sweep is being cancelled." : "The sweep is being deleted.");
-    else stopSeveral(toDelete);
+    onceConfirmed();
   });
 
   // ---- The form
@@ -559,6 +678,12 @@
       if (model.name === DEMO_MODEL) option.selected = true;
       return option;
     }));
+    byId("models").replaceChildren(...[...models].sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true })).map(model => {
+      const box = element("input");
+      [box.type, box.value, box.disabled] = ["checkbox", model.name, Boolean(model.problem)];
+      return element("label", "check", box, element("bdi", "", model.name));
+    }));
+    byId("several-models").hidden = models.filter(model => !model.problem).length < 2;
     byId("only-model").append(...models.map(model => element("option", "", model.name)));
     for (const dataset of datasets) {
       const option = element("option", "", dataset.name);
@@ -572,6 +697,41 @@
     byId("fields").disabled = false;
     showChoices();
   }
+
+  // ---- Several models: a box for each in place of the list
+
+  const modelBoxes = () => [...byId("models").querySelectorAll("input:enabled")];
+  const isSeries = () => !byId("models-field").hidden;
+  const chosenModels = () => modelBoxes().filter(box => box.checked).map(box => box.value);
+
+  function chooseSeveral(several) {
+    byId("models-field").hidden = !several;
+    byId("model-field").hidden = several;
+    byId("model").disabled = several; // a hidden field holds nothing up
+    showStart();
+  }
+
+  function showStart() {
+    const count = chosenModels().length;
+    byId("start").textContent = !isSeries() ? "Start the sweep" : count < 2 ? "Start the series" : `Sweep these ${count} models`;
+    byId("all-models").textContent = count > 0 && count === modelBoxes().length ? "None" : "All";
+  }
+
+  byId("several-models").addEventListener("click", () => {
+    for (const box of modelBoxes()) box.checked = false;
+    chooseSeveral(true);
+    modelBoxes()[0].focus();
+  });
+  byId("one-model").addEventListener("click", () => {
+    chooseSeveral(false);
+    byId("model").focus();
+  });
+  byId("all-models").addEventListener("click", () => {
+    const all = chosenModels().length < modelBoxes().length;
+    for (const box of modelBoxes()) box.checked = all;
+    showStart();
+  });
+  byId("models").addEventListener("change", showStart);
 
   const isGenerated = () => byId("dataset").selectedOptions[0].dataset.generated === "true";
 
@@ -725,6 +885,7 @@
     }
     clearFaults();
     form.reset();
+    chooseSeveral(false);
     const left = { ...request };
     const take = name => {
       const value = left[name];
@@ -788,10 +949,11 @@
   // Sends what the form says and returns nothing it does not say: the server's defaults stay the server's.
   function readForm() {
     const value = name => byId(name).value;
-    const body = { model: value("model"), ...carried };
+    const body = { ...(isSeries() ? { models: chosenModels() } : { model: value("model") }), ...carried };
     if (value("name").trim() !== "") body.name = value("name").trim();
     let lines = [];
     const faults = [];
+    if (isSeries() && body.models.length < 2) faults.push({ path: "models", message: "Choose two models or more; of one, start a sweep." });
     if (carried.pairsFile !== undefined) {
       // the prompts are those, whatever the field says
     } else if (value("dataset") !== "") {
@@ -864,21 +1026,22 @@
     clearFaults();
     const { body, lines, faults } = readForm();
     if (faults.length > 0) {
-      showFaults("The sweep was not started.", faults, lines);
+      showFaults(`The ${isSeries() ? "series" : "sweep"} was not started.`, faults, lines);
       return;
     }
     setBusy(byId("start"), true);
     try {
       const text = JSON.stringify(body);
-      const made = await ask("api/sweeps", {
+      const series = isSeries();
+      const made = await ask(series ? "api/series" : "api/sweeps", {
         method: "POST",
         headers: { "Content-Type": "application/json", "Idempotency-Key": keyFor(text) },
         body: text,
       });
       attempt = { text: null, key: null };
-      say("The sweep was started.");
+      say(series ? "The series was started." : "The sweep was started.");
       await refresh();
-      items.get(made.id)?.item.scrollIntoView({ block: "nearest" });
+      (series ? seriesItems : items).get(made.id)?.item.scrollIntoView({ block: "nearest" });
     } catch (error) {
       showFaults(error.message, error.errors ?? [], lines);
     } finally {
