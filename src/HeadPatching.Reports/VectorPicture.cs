@@ -158,11 +158,32 @@ internal sealed class VectorPicture
     {
         if (radius > 0)
         {
-            _canvas.DrawRoundRect(place, radius, radius, paint);
+            using SKPath path = Rounded(place, radius);
+            _canvas.DrawPath(path, paint);
         }
         else
         {
             _canvas.DrawRect(place, paint);
         }
+    }
+
+    // Skia's own round rectangle becomes a path of 200 pieces in an SVG; a corner is a quarter of a circle to within a thousandth of its radius.
+    private static SKPath Rounded(SKRect place, float radius)
+    {
+        const float reach = 0.5523f;
+        float pull = radius * (1 - reach);
+        var (left, top, right, bottom) = (place.Left, place.Top, place.Right, place.Bottom);
+        var path = new SKPath();
+        path.MoveTo(left + radius, top);
+        path.LineTo(right - radius, top);
+        path.CubicTo(right - pull, top, right, top + pull, right, top + radius);
+        path.LineTo(right, bottom - radius);
+        path.CubicTo(right, bottom - pull, right - pull, bottom, right - radius, bottom);
+        path.LineTo(left + radius, bottom);
+        path.CubicTo(left + pull, bottom, left, bottom - pull, left, bottom - radius);
+        path.LineTo(left, top + radius);
+        path.CubicTo(left, top + pull, left + pull, top, left + radius, top);
+        path.Close();
+        return path;
     }
 }

@@ -20,7 +20,7 @@ public static class CircuitDot
         GraphNode[] found = [.. graph.Found.Where(node => node.Node.Kind != NodeKind.Embedding)];
         double limit = DivergingColours.LimitOf([[.. graph.Nodes.Select(node => node.Score ?? 0)]]);
         text.WriteLine("digraph circuit {");
-        text.WriteLine("  rankdir=BT;");
+        text.WriteLine("  rankdir=BT; fontname=\"Helvetica\";");
         text.WriteLine($"  label={Quoted(string.Join(", ", ((string[])[graph.Model.Name, graph.Task, graph.Metric]).Where(part => part.Length > 0)))};");
         text.WriteLine("  node [shape=box, style=\"rounded,filled\", fillcolor=\"#ffffff\", fontname=\"Helvetica\"];");
         text.WriteLine("  embed [style=rounded];");

@@ -24,6 +24,7 @@ public static class CircuitPage
             sheet.Verdict,
             sheet.Sweeps,
             ranked = new { nodes = sheet.Ranking.Count, mlps = sheet.Ranking.Any(one => one.Node.Kind == NodeKind.Mlp), embedding = sheet.Ranking.Any(one => one.Node.Kind == NodeKind.Embedding) },
+            parallel = of.Model.ParallelResidual,
             sheet.LookedAt,
             sheet.HeldOut,
             sheet.IsHeldOut,

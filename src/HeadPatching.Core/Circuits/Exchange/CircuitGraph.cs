@@ -119,6 +119,11 @@ public sealed record CircuitGraph(CircuitModel Model, IReadOnlyList<GraphNode> N
     /// <summary>The circuit's nodes as a set to patch, at all positions.</summary>
     public PatchSet AsPatchSet() => PatchSet.Of(Circuit);
 
+    /// <summary>
+    /// All other nodes as a set to patch, at all positions: noised with these, a clean run keeps the circuit alone (<see cref="CircuitProof"/>).
+    /// </summary>
+    public PatchSet OthersAsPatchSet() => PatchSet.Of(Nodes.Where(node => !node.InCircuit).Select(node => node.Node));
+
     /// <summary>Every edge of the model: as it was measured, or in the circuit if both of its ends are.</summary>
     public IEnumerable<GraphEdge> EveryEdge()
     {

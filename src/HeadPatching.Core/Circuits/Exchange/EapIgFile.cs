@@ -26,8 +26,8 @@ public static partial class EapIgFile
     public static bool CanHold(CircuitGraph graph) => graph.Model is { Width: not null, ParallelResidual: not null };
 
     /// <summary>
-    /// Writes it. Nodes that were not measured are in the graph and have no score, which its reader takes for what stays in every circuit; an edge that
-    /// was not measured has score 0, for its reader asks for one.
+    /// Writes it. Nodes that were not measured are in the graph and have no score, which its reader takes for what stays in every circuit. An edge that
+    /// was not measured has score 0, for its reader asks for one, and is there only if it is in the circuit: to its reader, what is missing is out of it.
     /// </summary>
     public static void Write(CircuitGraph graph, Stream to)
     {
@@ -49,7 +49,7 @@ public static partial class EapIgFile
         WriteMember(Logits, inCircuit: true, score: null);
         json.WriteEndObject();
         json.WriteStartObject("edges");
-        foreach (GraphEdge edge in graph.EveryEdge())
+        foreach (GraphEdge edge in graph.EveryEdge().Where(edge => edge.InCircuit || edge.Score is not null))
         {
             WriteMember(NameOf(edge.Edge), edge.InCircuit, edge.Score ?? 0);
         }

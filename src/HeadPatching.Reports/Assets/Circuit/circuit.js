@@ -108,6 +108,7 @@
     byId("legend-loss").textContent = `border: f lost without it, up to ${number(mostLost)}`;
     const notRanked = [ranked.mlps ? null : "MLPs", ranked.embedding ? null : "the embedding"].filter(Boolean).join(" and ");
     byId("graph-hint").textContent = "Nodes of each layer read the residual stream (below) and write into it (above). Lines from node to node are not drawn: nodes were measured, not edges."
+      + (ranked.mlps && data.parallel === false ? " An MLP reads the heads of its layer as well." : "")
       + (notRanked ? ` Not ranked, and left as they are: ${notRanked}.` : "");
   }
 
