@@ -254,7 +254,7 @@ public sealed class SweepHandlers
 
         if (status.Status != SweepState.Completed)
         {
-            request.HttpContext.Response.Headers.RetryAfter = status.HasEnded ? default : SecondsToNextLook;
+            request.HttpContext.Response.Headers.RetryAfter = status.HasEnded ? default : GuardedCall.SecondsToNextLook;
             return Problem.NoResult(status);
         }
 
