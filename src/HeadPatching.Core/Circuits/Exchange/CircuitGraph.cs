@@ -10,6 +10,9 @@ namespace HeadPatching.Core.Circuits.Exchange;
 /// <param name="Heads">Heads a layer.</param>
 public sealed record CircuitModel(string Name, int Layers, int Heads)
 {
+    /// <summary>Key/value heads a layer; null: as many as heads.</summary>
+    public int? KeyValueHeads { get; init; }
+
     /// <summary>d_model; null where it is not known.</summary>
     public int? Width { get; init; }
 
@@ -44,7 +47,12 @@ public sealed record CircuitModel(string Name, int Layers, int Heads)
     };
 
     /// <summary>The model of a result.</summary>
-    public static CircuitModel Of(ModelSummary model) => new(model.Name, model.Layers, model.Heads) { Width = model.Width, ParallelResidual = model.ParallelResidual };
+    public static CircuitModel Of(ModelSummary model) => new(model.Name, model.Layers, model.Heads)
+    {
+        KeyValueHeads = model.KeyValueHeads,
+        Width = model.Width,
+        ParallelResidual = model.ParallelResidual,
+    };
 
     /// <summary>Whether a model has the node.</summary>
     public bool Has(Node node) => node.IsOf(Shape);
@@ -114,6 +122,56 @@ public sealed record CircuitGraph(CircuitModel Model, IReadOnlyList<GraphNode> N
             Words = string.Join(' ', sheet.Verdict),
             At = of.Timings.FinishedAt,
         };
+    }
+
+    /// <summary>The circuit of the strongest of some edges, less what does not hang together (<see cref="Pruned"/>).</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="edges">Edges with their effects.</param>
+    /// <param name="strongest">How many of them, whichever way they pull.</param>
+    /// <param name="ungrouped">
+    /// Whether keys and values are those of query heads. If not, those of a key/value head are those of all heads that share it, each with the effect
+    /// of all together.
+    /// </param>
+    public static CircuitGraph Of(CircuitModel model, IReadOnlyList<(Edge Edge, double Effect)> edges, int strongest, bool ungrouped)
+    {
+        var sorted = edges.Index().OrderByDescending(one => Math.Abs(one.Item.Effect)).ThenBy(one => one.Index);
+        GraphEdge[] all = [.. sorted.Select((one, place) => (one.Item, InCircuit: place < strongest)).SelectMany(one => Ungrouped(one.Item.Edge).Select(edge => new GraphEdge(edge, one.Item.Effect, one.InCircuit)))];
+        return new CircuitGraph(model, [.. model.Nodes.Select(node => new GraphNode(node, null, InCircuit: false))], all).Pruned();
+
+        IEnumerable<Edge> Ungrouped(Edge edge)
+        {
+            int sharing = model.Heads / (model.KeyValueHeads ?? model.Heads);
+            return ungrouped || sharing == 1 || edge.Receiver.Input is not (ReceiverInput.K or ReceiverInput.V)
+                ? [edge]
+                : Enumerable.Range(edge.Receiver.Head * sharing, sharing).Select(head => edge with { Receiver = Receiver.Of(edge.Receiver.Layer, head, edge.Receiver.Input.Value) });
+        }
+    }
+
+    /// <summary>
+    /// Its edges decide which nodes are in the circuit: those that an edge in it reaches and an edge in it leaves, and of edges those between such nodes,
+    /// until nothing changes (as <c>Graph.prune</c> of EAP-IG). The embedding need not be reached; the logits are always there.
+    /// </summary>
+    public CircuitGraph Pruned()
+    {
+        Edge[] inside = [.. Edges.Where(edge => edge.InCircuit).Select(edge => edge.Edge)];
+        HashSet<Node> connected;
+        int before;
+        do
+        {
+            before = inside.Length;
+            connected = [.. inside.Select(edge => edge.Sender)];
+            connected.IntersectWith([Node.Embedding, .. inside.Select(edge => NodeOf(edge.Receiver)).OfType<Node>()]);
+            inside = [.. inside.Where(IsInside)];
+        }
+        while (inside.Length < before);
+
+        return this with
+        {
+            Nodes = [.. Nodes.Select(node => node with { InCircuit = connected.Contains(node.Node) })],
+            Edges = [.. Edges.Select(edge => edge with { InCircuit = edge.InCircuit && IsInside(edge.Edge) })],
+        };
+
+        bool IsInside(Edge edge) => connected.Contains(edge.Sender) && (NodeOf(edge.Receiver) is not Node reader || connected.Contains(reader));
     }
 
     /// <summary>The circuit's nodes as a set to patch, at all positions.</summary>

@@ -114,17 +114,8 @@ public static partial class EapIgFile
                 more <= 0 ? faults : [.. faults.Take(MostFaults), new Fault(FaultKinds.Malformed, where, $"And {more} more faults like these.")]);
         }
 
-        HashSet<Node>? connected = readEdges.Any(edge => edge.InCircuit) ? Connected(readEdges) : null;
-        return new CircuitGraph(
-            model,
-            [
-                .. model.Nodes.Select(node =>
-                {
-                    GraphNode said = read.GetValueOrDefault(node, new GraphNode(node, null, InCircuit: false));
-                    return connected is null ? said : said with { InCircuit = connected.Contains(node) };
-                }),
-            ],
-            connected is null ? [] : [.. readEdges.Select(edge => edge with { InCircuit = edge.InCircuit && IsBetween(edge.Edge, connected) })]);
+        IReadOnlyList<GraphNode> all = [.. model.Nodes.Select(node => read.GetValueOrDefault(node, new GraphNode(node, null, InCircuit: false)))];
+        return readEdges.Any(edge => edge.InCircuit) ? new CircuitGraph(model, all, readEdges).Pruned() : new CircuitGraph(model, all, []);
 
         bool TryObject(JsonElement of, string member, out JsonElement found)
         {
@@ -293,26 +284,6 @@ public static partial class EapIgFile
 
         return plain.ToArray();
     }
-
-    /// <summary>The nodes that edges of the circuit both reach and leave, and those of the edges left between them, until nothing changes.</summary>
-    private static HashSet<Node> Connected(IReadOnlyList<GraphEdge> edges)
-    {
-        Edge[] inside = [.. edges.Where(edge => edge.InCircuit).Select(edge => edge.Edge)];
-        while (true)
-        {
-            HashSet<Node> reached = [Node.Embedding, .. inside.Select(edge => CircuitGraph.NodeOf(edge.Receiver)).OfType<Node>()], connected = [.. inside.Select(edge => edge.Sender)];
-            connected.IntersectWith(reached);
-            Edge[] left = [.. inside.Where(edge => IsBetween(edge, connected))];
-            if (left.Length == inside.Length)
-            {
-                return connected;
-            }
-
-            inside = left;
-        }
-    }
-
-    private static bool IsBetween(Edge edge, HashSet<Node> nodes) => nodes.Contains(edge.Sender) && (CircuitGraph.NodeOf(edge.Receiver) is not Node reader || nodes.Contains(reader));
 
     private static string NameOf(Node node) => node.Kind switch
     {

@@ -97,6 +97,26 @@ public class EapIgFileTests
     }
 
     [Fact]
+    public void The_strongest_edges_are_a_circuit_without_what_hangs_loose_and_keys_that_heads_share_are_those_of_each()
+    {
+        var model = new CircuitModel("llama", 2, 4) { KeyValueHeads = 2, Width = 8, ParallelResidual = false };
+        (Edge Edge, double Effect)[] edges =
+        [
+            (Parsed("embed->L0H2.v"), 0.5), (Parsed("L0H2->L1H1.k"), -0.9), (Parsed("L1H2->logits"), 0.3), (Parsed("L1H3->logits"), 0.2), (Parsed("L0H0->L1.mlp"), 0.8), (Parsed("embed->L1H0.q"), 0.01),
+        ];
+        CircuitGraph graph = CircuitGraph.Of(model, edges, strongest: 4, ungrouped: true);
+        Assert.Empty(graph.Circuit); // L0H2 leads to L1H1, which leads nowhere
+
+        // Of key/value head 1 are the query heads 2 and 3; its values come from the embedding by way of one, its keys read what L0H2 and L0H3 have of them.
+        graph = CircuitGraph.Of(model, [(Parsed("embed->L0H1.v"), 0.5), .. edges[1..]], strongest: 5, ungrouped: false);
+        Assert.Equal(["embed", "L0H2", "L1H2", "L1H3"], graph.Circuit.Select(node => node.ToString()));
+        Assert.Equal(["L0H2->L1H2.k", "L0H2->L1H3.k", "embed->L0H2.v", "L1H2->logits", "L1H3->logits"], graph.Edges.Where(edge => edge.InCircuit).Select(edge => edge.Edge.ToString()));
+        Assert.Equal(graph.Edges.Select(edge => edge.ToString()).Order(), Read(Written(graph)).Edges.Select(edge => edge.ToString()).Order());
+
+        static Edge Parsed(string text) => Edge.TryParse(text, out Edge edge) ? edge : throw new ArgumentException(text);
+    }
+
+    [Fact]
     public void Files_of_nodes_alone_and_of_earlier_versions_are_read()
     {
         CircuitGraph graph = Read(Graph(nodes: """ "input": true, "a0.h1": true, "m1": false, "logits": true """, edges: [("input->logits", 0, false)]));
