@@ -15,6 +15,8 @@ namespace HeadPatching.Sweeps.Activities;
 /// </summary>
 internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedModels models, TensorCache? cache)
 {
+    private readonly WorkTurns _turns = new();
+
     /// <summary>Makes the activations of a part's chunks, so that several bands of layers need not.</summary>
     public async Task<WorkReport> CacheAsync(ActivityInput input, Action<WorkStep>? progress, CancellationToken cancellationToken)
     {
@@ -23,6 +25,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         {
             foreach (PlannedChunk chunk in part.Chunks)
             {
+                using WorkTurns.Turn turn = await _turns.TakeAsync(SweepArtifacts.Activations(chunk.Activations), cancellationToken);
                 await runner.CacheAsync(chunk, progress, cancellationToken);
             }
 
@@ -146,29 +149,65 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         {
             string key = part.KeyOf(chunk, work);
             double flops = work is ChunkWork.Estimates ? chunk.EstimatingFlops : part.FlopsOf(index);
-            if (await store.ExistsAsync(SweepArtifacts.Runs(key), cancellationToken))
-            {
-                progress?.Invoke(new WorkStep(flops + (caches ? chunk.CachingFlops : 0), Found: true));
-            }
-            else
+            if (!await IsThereAsync(chunk, key, flops))
             {
                 missing.Add((chunk, key, flops));
             }
         }
 
+        int found = part.Chunks.Count - missing.Count;
         WorkReport made = missing.Count == 0
             ? new WorkReport()
             : await WithModelAsync(sweepId, plan, part.Chunks.Count, async runner =>
             {
+                // What another sweep is making is left for the end: two of the same weights share the work, and neither makes a run twice.
+                var later = new List<(PlannedChunk Chunk, string Key, double Flops)>();
                 long runs = 0;
-                foreach (var (chunk, key, flops) in missing)
+                foreach (var one in missing)
                 {
-                    runs += (await runner.RunAsync(part, chunk, work, key, new ChunkSteps(flops, caches, progress), cancellationToken)).Layers.Sum(layer => layer.PatchedRuns);
+                    if (_turns.TryTake(SweepArtifacts.Runs(one.Key)) is not WorkTurns.Turn turn)
+                    {
+                        later.Add(one);
+                        continue;
+                    }
+
+                    using (turn)
+                    {
+                        runs += await MakeAsync(runner, turn, one.Chunk, one.Key, one.Flops);
+                    }
+                }
+
+                foreach (var (chunk, key, flops) in later)
+                {
+                    using WorkTurns.Turn turn = await _turns.TakeAsync(SweepArtifacts.Runs(key), cancellationToken);
+                    runs += await MakeAsync(runner, turn, chunk, key, flops);
                 }
 
                 return new WorkReport(PatchedRuns: runs);
             }, cancellationToken);
-        return made with { Activities = 1, Chunks = part.Chunks.Count, Runs = part.Chunks.Count, Reused = part.Chunks.Count - missing.Count };
+        return made with { Activities = 1, Chunks = part.Chunks.Count, Runs = part.Chunks.Count, Reused = found };
+
+        async Task<bool> IsThereAsync(PlannedChunk chunk, string key, double flops)
+        {
+            bool isThere = await store.ExistsAsync(SweepArtifacts.Runs(key), cancellationToken);
+            if (isThere)
+            {
+                progress?.Invoke(new WorkStep(flops + (caches ? chunk.CachingFlops : 0), Found: true));
+            }
+
+            return isThere;
+        }
+
+        async Task<long> MakeAsync(ChunkRunner runner, WorkTurns.Turn turn, PlannedChunk chunk, string key, double flops)
+        {
+            if (turn.MayBeMade && await IsThereAsync(chunk, key, flops))
+            {
+                found++;
+                return 0;
+            }
+
+            return (await runner.RunAsync(part, chunk, work, key, new ChunkSteps(flops, caches, progress), cancellationToken)).Layers.Sum(layer => layer.PatchedRuns);
+        }
     }
 
     private async Task<(SweepPlan Plan, PlannedPart Part)> PlannedAsync(ActivityInput input, CancellationToken cancellationToken) => (

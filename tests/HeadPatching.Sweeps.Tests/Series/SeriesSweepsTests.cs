@@ -65,6 +65,27 @@ public sealed class SeriesSweepsTests : IDisposable
     }
 
     [Fact]
+    public async Task Models_of_the_same_weights_that_are_swept_at_the_same_time_make_each_run_once()
+    {
+        string[] same = ["same-1", "same-2", "same-3"];
+        foreach (string name in same)
+        {
+            RandomModelFolder.Write(_folder[$"models/{name}"], layers: 2, heads: 4, width: 32, vocabulary: 60, context: 16, seed: 7);
+        }
+
+        SweepRequest request = new()
+        {
+            Pairs = [.. Enumerable.Range(0, 60).Select(i => new PromptPair(Prompt.Of([i % 50, 2, 3, i % 7]), Prompt.Of([i % 50, 4, 3, i % 7]), Answer.Of(5), Answer.Of(6)))],
+        };
+        await using InProcessEngine engine = Engine(new EngineOptions { Parallelism = 3, SweepsAtOnce = 3 });
+        var series = new SeriesSweeps(engine, TimeProvider.System);
+        SeriesStatus status = await EndAsync(series, (await series.SubmitAsync(request, same, null, null, Stop)).Series.Id);
+        Assert.Equal(3, status.Completed);
+        Assert.Equal(60 * 2 * 4, status.Sweeps.Sum(sweep => sweep!.Progress.PatchedRuns));
+        Assert.Equal(2 * status.Sweeps[0]!.Progress.TasksTotal, status.Sweeps.Sum(sweep => sweep!.Progress.TasksReused));
+    }
+
+    [Fact]
     public async Task Removing_a_series_that_is_under_way_cancels_what_has_not_ended_and_keeps_the_rest()
     {
         await using var waiting = Engine(new EngineOptions { Parallelism = 1, SweepsAtOnce = 1 });
