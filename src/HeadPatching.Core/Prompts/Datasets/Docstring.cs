@@ -93,7 +93,11 @@ public sealed class Docstring : IDataset
         clean["B_doc"] = clean["B_def"];
         var corrupted = new Dictionary<string, string>(clean)
         {
-            ["A_def"] = others[0], ["B_def"] = others[1], ["C_def"] = others[2], ["A_doc"] = others[3], ["B_doc"] = others[4],
+            ["A_def"] = others[0],
+            ["B_def"] = others[1],
+            ["C_def"] = others[2],
+            ["A_doc"] = others[3],
+            ["B_doc"] = others[4],
         };
         string right = clean["C_def"];
         return new PromptPair(
