@@ -21,6 +21,9 @@ public static class ReportPage
     /// <summary>The page shows at most so many pairs one by one.</summary>
     public const int MostPairs = 200;
 
+    /// <summary>Sets of nodes are shown up to so many.</summary>
+    private const int MostSets = 200;
+
     /// <summary>
     /// The page holds at most so many numbers of pairs and positions (about 20 bytes each), so that the sweep of a large model still opens.
     /// </summary>
@@ -36,7 +39,7 @@ public static class ReportPage
 
     /// <summary>The page's script: these files of <c>Assets/Report</c>, one after the other.</summary>
     private static readonly string[] Scripts =
-        ["values.js", "view.js", "heatmap.js", "grids.js", "prompts.js", "patterns.js", "ranking.js", "screen.js", "pairs.js", "page.js"];
+        ["values.js", "view.js", "heatmap.js", "grids.js", "prompts.js", "patterns.js", "ranking.js", "screen.js", "sets.js", "pairs.js", "page.js"];
 
     /// <summary>How data is written into a page.</summary>
     internal static readonly JsonSerializerOptions DataJson = new(ResultJson.Compact)
@@ -195,7 +198,7 @@ public static class ReportPage
             notes.Add($"The effects of single pairs are in this page for the first {withNumbers} pairs; {all} has all.");
         }
 
-        var shown = result with { Pairs = pairs, HeatmapByPosition = byPosition };
+        var shown = result with { Pairs = pairs, HeatmapByPosition = byPosition, PatchSets = null, Circuit = null };
         var data = new
         {
             result = shown,
@@ -207,6 +210,9 @@ public static class ReportPage
             directLimit = result.DirectLogitAttribution is { Heads: { } direct, Mlps: { } mlps } ? DivergingColours.LimitOf([.. direct, mlps]) : 1,
             reach = Enumerable.Range(0, result.Model.Layers).Select(result.ReachOf),
             changesBeforeDifference = BlankCells.ChangesBeforeDifference(result),
+            sets = (result.PatchSets ?? []).Take(MostSets).Select(set => set with { PatchedMetric = null }),
+            setCount = result.PatchSets?.Count ?? 0,
+            circuit = result.Circuit?.Verdict,
             patterns = patterns.Select(one => Patterns(one, result)),
             files = new[] { ResultJson.File.Name }.Concat(ReportFiles.All.Select(file => file.Name)).Select(name => new { name, route = RouteOf(name) }),
         };

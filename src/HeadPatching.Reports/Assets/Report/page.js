@@ -87,6 +87,8 @@ setUpSummary();
 setUpChoices();
 setUpRanking();
 setUpScreen();
+setUpCircuit();
+setUpSets();
 byId("pairs-note").textContent = data.notes.join(" ");
 byId("more-pairs").addEventListener("click", showMorePairs);
 showMorePairs();
