@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Reports;
@@ -196,6 +197,27 @@ public sealed class ReportInBrowserTests(Chromium chromium)
         await page.Locator("#screen-table .head-link").First.ClickAsync();
         await Expect(page.Locator("#detail h3")).ToHaveTextAsync("L2H6");
         await Expect(page.Locator("#detail")).ToContainTextAsync("Estimated effect");
+        Assert.Empty(watched.Errors);
+    }
+
+    [Fact]
+    public async Task Sets_of_nodes_and_the_circuits_verdict_are_there_and_only_where_the_sweep_has_them()
+    {
+        await using var watched = await chromium.OpenAsync();
+        var page = watched.Page;
+        SweepResult plain = ExampleProof.Sweep(3, 4);
+        await OpenAsync(page, plain);
+        await Expect(page.Locator("#sets")).ToBeHiddenAsync();
+        await Expect(page.Locator("#circuit")).ToBeHiddenAsync();
+
+        ProofSheet sheet = ExampleProof.Of(plain);
+        await OpenAsync(page, plain with
+        {
+            Circuit = sheet,
+            PatchSets = [new PatchedSet("L2H1,M0@-1", 0.75, 0.1, new ConfidenceInterval(0.5, 1), 2.5), new PatchedSet("", 0, null, null, -1)],
+        });
+        await Expect(page.Locator("#sets-table tbody tr")).ToHaveTextAsync(["L2H1,M0@-10.75000.5000 to 1.00002.5000", "(none)0.0000–−1.0000"]);
+        await Expect(page.Locator("#circuit-verdict li")).ToHaveTextAsync([.. sheet.Verdict]);
         Assert.Empty(watched.Errors);
     }
 

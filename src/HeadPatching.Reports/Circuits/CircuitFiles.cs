@@ -35,7 +35,7 @@ public static class CircuitFiles
         }
 
         string[] beside = [SheetName, .. files.Select(file => file.Name)];
-        return [(SheetName, to => JsonSerializer.Serialize(to, sheet, ResultJson.Indented)), (PageName, to => CircuitPage.Write(sheet, of, beside, to)), .. files];
+        return [(PageName, to => CircuitPage.Write(sheet, of, beside, to)), (SheetName, to => JsonSerializer.Serialize(to, sheet, ResultJson.Indented)), .. files];
     }
 
     /// <summary>The media type of one, as HTTP says it.</summary>

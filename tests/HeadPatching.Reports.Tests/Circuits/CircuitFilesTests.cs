@@ -22,7 +22,7 @@ public partial class CircuitFilesTests
         ProofSheet sheet = ExampleProof.Of(sweep, nodes: 20, mlps: true);
         var once = CircuitFiles.Of(sheet, sweep);
         Assert.Equal(
-            ["circuit.html", "circuit.svg", "faithfulness.svg", "circuit.dot", "circuit.neuronpedia.json", "circuit.circuitkit.json", "circuit.eap-ig.json"],
+            ["circuit.html", "circuit.json", "circuit.svg", "faithfulness.svg", "circuit.dot", "circuit.neuronpedia.json", "circuit.circuitkit.json", "circuit.eap-ig.json"],
             once.Select(file => file.Name));
         Assert.All(once.Zip(CircuitFiles.Of(sheet, sweep)), both => Assert.Equal(Text(both.First.Write), Text(both.Second.Write)));
 
