@@ -15,7 +15,7 @@ import headpatching
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 _NUMBER = re.compile(r"[-−]?\d+\.\d+")
-_CHANGES = re.compile(r"<Sweep \w+")
+_CHANGES = re.compile(r"<(Sweep|Circuit of) \w+")
 
 
 def _can_run() -> bool:
@@ -56,7 +56,7 @@ def _shown(cell: Any) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    return _NUMBER.sub("", _CHANGES.sub("<Sweep", text)).split()
+    return _NUMBER.sub("", _CHANGES.sub(r"<\1", text)).split()
 
 
 def _numbers(texts: list[str]) -> list[float]:
