@@ -15,11 +15,17 @@ public sealed record AdaptiveOptions
     /// <summary>Of the order in which pairs are run.</summary>
     public int Seed { get; init; }
 
-    /// <summary>How many pairs the first round takes.</summary>
-    public int FirstPairs { get; init; } = 12;
+    /// <summary>
+    /// How many pairs the first round draws; null for a 25th of all, but 14 at the least and 25 at the most: of what a few pairs do not show, such as one pair in ten that is unlike the others,
+    /// nothing can be said, and where there are many pairs a few more cost little.
+    /// </summary>
+    public int? FirstPairs { get; init; }
 
     /// <summary>By how much the pairs of all rounds together are multiplied in each.</summary>
-    public double Growth { get; init; } = 1.5;
+    public double Growth { get; init; } = 1.3;
+
+    /// <summary>How many pairs the first round draws of so many.</summary>
+    internal int First(int pairs) => FirstPairs ?? Math.Clamp((int)Math.Ceiling(pairs / 25.0), 14, 25);
 }
 
 /// <summary>What is known of a head.</summary>

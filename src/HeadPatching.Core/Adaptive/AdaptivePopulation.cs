@@ -11,6 +11,12 @@ namespace HeadPatching.Core.Adaptive;
 /// <param name="Heads">How many heads there are.</param>
 public sealed record AdaptivePopulation(IReadOnlyList<int> Indices, int Heads)
 {
+    /// <summary>
+    /// Below this fraction of the median pair's |clean - corrupted| a pair is certain to be run: dividing by so little makes the variance of its effect more than six times the median pair's.
+    /// Where a corruption changes the answer, there are hardly such pairs.
+    /// </summary>
+    public const double CertainBelow = 0.4;
+
     /// <summary>How many pairs there are.</summary>
     public int Pairs => Indices.Count;
 
@@ -20,12 +26,12 @@ public sealed record AdaptivePopulation(IReadOnlyList<int> Indices, int Heads)
     /// </summary>
     public IReadOnlyList<int> Certain { get; init; } = [];
 
-    /// <summary>By head the mean of the estimated effects over all pairs that are not <see cref="Certain"/>; null where there are no estimates.</summary>
-    public IReadOnlyList<double>? EstimateMeans { get; init; }
+    /// <summary>By head, of the estimated effects on all pairs that are not <see cref="Certain"/>; null where there are no estimates.</summary>
+    public IReadOnlyList<EstimateSpread>? Estimates { get; init; }
 
     /// <summary>
-    /// The pairs that a mean of effects is made of. Of those that are taken although they are ill-conditioned (<see cref="PairConditioning.IllConditionedBelow"/>, by their
-    /// unpatched runs alone) each is certain.
+    /// The pairs that a mean of effects is made of. Certain are those that are close beside the others: whose clean and corrupted metric are less than
+    /// <see cref="CertainBelow"/> of the median pair's apart.
     /// </summary>
     /// <param name="aggregation">Which mean.</param>
     /// <param name="pairs">The indices of all pairs, and their unpatched metrics.</param>
@@ -39,9 +45,24 @@ public sealed record AdaptivePopulation(IReadOnlyList<int> Indices, int Heads)
         }
 
         var conditioning = new PairConditioning(aggregation, pairs);
-        int[] taken = [.. pairs.Select(pair => pair.Index).Where(conditioning.Takes)];
-        var illConditioned = new PairConditioning(Aggregation.WellConditionedMean, pairs);
-        return new AdaptivePopulation(taken, heads) { Certain = [.. taken.Index().Where(pair => !illConditioned.Takes(pair.Item)).Select(pair => pair.Index)] };
+        (int Index, double Difference)[] taken = [.. pairs.Where(pair => conditioning.Takes(pair.Index)).Select(pair => (pair.Index, Math.Abs(pair.Baseline.Clean - pair.Baseline.Corrupted)))];
+        return new AdaptivePopulation([.. taken.Select(pair => pair.Index)], heads)
+        {
+            Certain = [.. taken.Index().Where(pair => pair.Item.Difference < CertainBelow * conditioning.MedianDifference).Select(pair => pair.Index)],
+        };
+    }
+}
+
+/// <summary>What the estimates of a head are over the pairs that are drawn from.</summary>
+/// <param name="Mean">Their mean.</param>
+/// <param name="Variance">The mean of the squares of what they are apart from it.</param>
+public readonly record struct EstimateSpread(double Mean, double Variance)
+{
+    /// <summary>Of these estimates.</summary>
+    public static EstimateSpread Of(IReadOnlyCollection<double> estimates)
+    {
+        double mean = estimates.Average();
+        return new EstimateSpread(mean, estimates.Average(estimate => (estimate - mean) * (estimate - mean)));
     }
 }
 

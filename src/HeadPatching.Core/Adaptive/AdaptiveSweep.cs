@@ -33,7 +33,7 @@ public sealed class AdaptiveSweep
         ArgumentOutOfRangeException.ThrowIfLessThan(population.Pairs, 1, nameof(population));
         ArgumentOutOfRangeException.ThrowIfLessThan(population.Heads, 1, nameof(population));
         ArgumentOutOfRangeException.ThrowIfNegative(options.Threshold, nameof(options));
-        ArgumentOutOfRangeException.ThrowIfLessThan(options.FirstPairs, LeastPairs, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.First(population.Pairs), LeastPairs, nameof(options));
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(options.Growth, 1, nameof(options));
         if (options.Confidence is not (> 0 and < 1))
         {
@@ -47,7 +47,7 @@ public sealed class AdaptiveSweep
         new Random(options.Seed).Shuffle(_order);
         _means = new AdjustedMean[population.Heads];
         _heads = [.. Enumerable.Repeat(new AdaptiveHead(Decision.Undecided, 0, null, 0, IsFinished: false), population.Heads)];
-        Next = new AdaptiveRound(0, [.. population.Certain, .. _order.Take(options.FirstPairs)], [.. Enumerable.Range(0, population.Heads)]);
+        Next = new AdaptiveRound(0, [.. population.Certain, .. _order.Take(options.First(population.Pairs))], [.. Enumerable.Range(0, population.Heads)]);
     }
 
     /// <summary>The fewest pairs of a first round: over fewer there is no interval.</summary>
@@ -74,7 +74,7 @@ public sealed class AdaptiveSweep
     public void Take(IReadOnlyList<PairEffects> effects)
     {
         AdaptiveRound round = Next ?? throw new InvalidOperationException("Every head is finished.");
-        bool estimated = _population.EstimateMeans is not null;
+        bool estimated = _population.Estimates is not null;
         if (effects.Count != round.Pairs.Count || effects.Any(pair => pair.Exact.Count != round.Heads.Count || (estimated && pair.Estimates?.Count != round.Heads.Count)))
         {
             throw new ArgumentException($"A round takes the effects of {round.Heads.Count} heads on {round.Pairs.Count} pairs{(estimated ? ", with their estimates" : "")}.", nameof(effects));
@@ -110,12 +110,13 @@ public sealed class AdaptiveSweep
 
     private AdaptiveHead Judged(int head)
     {
-        var (effect, interval) = _means[head].Over(_population, _population.EstimateMeans?[head], _bound);
+        var (effect, interval) = _means[head].Over(_population, _population.Estimates?[head], _bound);
         bool all = Drawn == _order.Length;
         Decision decision = all ? (Math.Abs(effect) > _options.Threshold ? Decision.Above : Decision.Below)
-            : interval.LeastSize > _options.Threshold ? Decision.Above
-            : Math.Max(interval.High, -interval.Low) < _options.Threshold ? Decision.Below
+            : interval is not { } within ? Decision.Undecided
+            : within.LeastSize > _options.Threshold ? Decision.Above
+            : Math.Max(within.High, -within.Low) < _options.Threshold ? Decision.Below
             : Decision.Undecided;
-        return new AdaptiveHead(decision, effect, interval, _means[head].Pairs, all || decision != Decision.Undecided || interval.High - interval.Low <= _options.Width);
+        return new AdaptiveHead(decision, effect, interval, _means[head].Pairs, all || decision != Decision.Undecided || interval?.High - interval?.Low <= _options.Width);
     }
 }

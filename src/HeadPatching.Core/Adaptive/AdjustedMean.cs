@@ -26,11 +26,14 @@ internal struct AdjustedMean
     /// <summary>Takes in the effect on a pair that was drawn.</summary>
     public void Add(double exact, double estimate) => _drawn.Add(exact, estimate);
 
-    /// <summary>The effect over all pairs, and the interval that holds it; over all pairs that interval is the effect.</summary>
+    /// <summary>
+    /// The effect over all pairs, and the interval that holds it; over all pairs that interval is the effect. There is none where estimates differ, but not on the pairs that were
+    /// drawn: those are not as the others.
+    /// </summary>
     /// <param name="population">All pairs.</param>
-    /// <param name="estimates">The mean of all estimates but those of certain pairs; null where there are none.</param>
+    /// <param name="estimates">The head's estimates; null where there are none.</param>
     /// <param name="bound">How far the mean may be off.</param>
-    public readonly (double Effect, ConfidenceInterval Interval) Over(AdaptivePopulation population, double? estimates, AnytimeBound bound)
+    public readonly (double Effect, ConfidenceInterval? Interval) Over(AdaptivePopulation population, EstimateSpread? estimates, AnytimeBound bound)
     {
         int rest = population.Pairs - population.Certain.Count, n = _drawn.Count;
         if (n == rest)
@@ -39,17 +42,24 @@ internal struct AdjustedMean
             return (whole, new ConfidenceInterval(whole, whole));
         }
 
-        double slope = estimates is null ? 0 : _drawn.Slope, away = (estimates ?? 0) - _drawn.MeanY;
+        double slope = estimates is null ? 0 : _drawn.Slope, away = (estimates?.Mean ?? 0) - _drawn.MeanY;
         int freedom = n - (slope == 0 ? 1 : 2);
         var (squares, cubes) = _drawn.OfResiduals(slope);
         double share = rest / (double)population.Pairs, effect = ((rest * (_drawn.MeanX + (slope * away))) + _certain) / population.Pairs;
+        double spread = estimates?.Variance ?? 0;
+        if (spread > 0 && _drawn.SquaresY == 0)
+        {
+            return (effect, null);
+        }
+
         if (squares == 0)
         {
             return (effect, new ConfidenceInterval(effect, effect));
         }
 
-        // The mean of the residuals, and the slope where these pairs' estimates are not as all pairs' are.
-        double variance = squares / freedom * (((1.0 / n) - (1.0 / rest)) + (slope == 0 ? 0 : away * away / _drawn.SquaresY));
+        // Of the residuals' mean, and of the slope where these pairs' estimates are not as all pairs' are. Where estimates spread further over all pairs than over these, so may what they leave.
+        double variance = squares / freedom * ((1.0 / n) - (1.0 / rest) + (slope == 0 ? 0 : away * away / _drawn.SquaresY));
+        variance *= spread > 0 ? Math.Max(1, spread * n / _drawn.SquaresY) : 1;
         return (effect, ConfidenceInterval.JointOf(effect, share * Math.Sqrt(variance), cubes / Math.Pow(squares, 1.5), freedom, bound.MissAt(n)));
     }
 }

@@ -14,7 +14,7 @@ public class AdaptiveSweepTests
     {
         var (effects, estimates) = Made(seed: 1, pairs: 300, head => head switch { 0 => 0.7, 1 => -0.3, 2 => 0.14, 3 => 0.07, _ => 0.01 }, spread: 0.06, agreement: 0.98);
         var population = new AdaptivePopulation([.. Enumerable.Range(0, 300)], Heads);
-        AdaptiveSweep with = Run(population with { EstimateMeans = Means(estimates) }, new AdaptiveOptions(), effects, estimates);
+        AdaptiveSweep with = Run(population with { Estimates = Spreads(estimates) }, new AdaptiveOptions(), effects, estimates);
         AdaptiveSweep without = Run(population, new AdaptiveOptions(), effects, null);
 
         Assert.Equal(Truth(effects), with.Heads.Select(head => head.Decision));
@@ -47,7 +47,7 @@ public class AdaptiveSweepTests
             double[] truth = [.. Enumerable.Range(0, Heads).Select(head => population.Indices.Average(pair => effects[pair][head]))];
             bool holds = true;
             AdaptiveSweep sweep = Run(
-                population with { EstimateMeans = [.. Enumerable.Range(0, Heads).Select(head => rest.Average(place => estimates[population.Indices[place]][head]))] },
+                population with { Estimates = [.. Enumerable.Range(0, Heads).Select(head => EstimateSpread.Of([.. rest.Select(place => estimates[population.Indices[place]][head])]))] },
                 new AdaptiveOptions { Seed = seed + 20_000 }, // of its own: pairs and the order in which they are drawn are not made by one
                 effects,
                 estimates,
@@ -72,18 +72,31 @@ public class AdaptiveSweepTests
         var (effects, estimates) = Made(seed: 4, pairs: 200, head => head == 0 ? 0.15 : 0.02, spread: 0.1, agreement: 0.99);
         double[][] wrong = [.. estimates.Index().Select(pair => pair.Item.Select((estimate, head) => head == 0 ? estimates[(pair.Index + 1) % estimates.Length][1] : estimate).ToArray())];
         var population = new AdaptivePopulation([.. Enumerable.Range(0, 200)], Heads);
-        AdaptiveSweep right = Run(population with { EstimateMeans = Means(estimates) }, new AdaptiveOptions(), effects, estimates);
-        AdaptiveSweep misled = Run(population with { EstimateMeans = Means(wrong) }, new AdaptiveOptions(), effects, wrong);
+        AdaptiveSweep right = Run(population with { Estimates = Spreads(estimates) }, new AdaptiveOptions(), effects, estimates);
+        AdaptiveSweep misled = Run(population with { Estimates = Spreads(wrong) }, new AdaptiveOptions(), effects, wrong);
         Assert.Equal(right.Heads.Select(head => head.Decision), misled.Heads.Select(head => head.Decision));
         Assert.True(misled.Heads[0].Pairs > 2 * right.Heads[0].Pairs);
         Assert.Equal(right.Heads[1], misled.Heads[1]);
     }
 
     [Fact]
+    public void Of_pairs_whose_estimates_are_not_as_the_others_nothing_is_said()
+    {
+        // One pair in twenty has all of the effect, and the estimate knows.
+        double[][] effects = [.. Enumerable.Range(0, 200).Select(pair => Enumerable.Repeat(pair % 20 == 0 ? 4.0 : 0, Heads).ToArray())];
+        var population = new AdaptivePopulation([.. Enumerable.Range(0, 200)], Heads) { Estimates = Spreads(effects) };
+        for (int seed = 0; seed < 20; seed++)
+        {
+            AdaptiveSweep sweep = Run(population, new AdaptiveOptions { Seed = seed }, effects, effects);
+            Assert.All(sweep.Heads, head => Assert.Equal(Decision.Above, head.Decision));
+        }
+    }
+
+    [Fact]
     public void The_same_seed_makes_the_same_rounds_and_no_pair_is_run_twice()
     {
         var (effects, estimates) = Made(seed: 2, pairs: 100, head => 0.005 * head, spread: 0.1, agreement: 0.5);
-        var population = new AdaptivePopulation([.. Enumerable.Range(0, 100)], Heads) { EstimateMeans = Means(estimates) };
+        var population = new AdaptivePopulation([.. Enumerable.Range(0, 100)], Heads) { Estimates = Spreads(estimates) };
         List<AdaptiveRound> Rounds(int seed)
         {
             var rounds = new List<AdaptiveRound>();
@@ -120,12 +133,12 @@ public class AdaptiveSweepTests
     public void A_head_whose_interval_is_narrow_enough_is_run_no_more_and_stays_undecided()
     {
         var (effects, estimates) = Made(seed: 5, pairs: 500, head => head == 0 ? 0.1 : 0.5, spread: 0.1, agreement: 0.9);
-        var population = new AdaptivePopulation([.. Enumerable.Range(0, 500)], Heads) { EstimateMeans = Means(estimates) };
+        var population = new AdaptivePopulation([.. Enumerable.Range(0, 500)], Heads) { Estimates = Spreads(estimates) };
         AdaptiveSweep sweep = Run(population, new AdaptiveOptions { Width = 0.1 }, effects, estimates);
         AdaptiveHead head = sweep.Heads[0];
         Assert.Equal((Decision.Undecided, true), (head.Decision, head.IsFinished));
         Assert.InRange(head.Interval!.Value.High - head.Interval.Value.Low, 0, 0.1);
-        Assert.InRange(head.Pairs, 12, 200);
+        Assert.InRange(head.Pairs, 20, 200);
     }
 
     [Fact]
@@ -136,7 +149,7 @@ public class AdaptiveSweepTests
         Assert.Equal([4, 20], population.Certain);
         var sweep = new AdaptiveSweep(population, new AdaptiveOptions());
         Assert.Equal([4, 20], sweep.Next!.Pairs.Take(2));
-        Assert.Equal(14, sweep.Next.Pairs.Count);
+        Assert.Equal(2 + 14, sweep.Next.Pairs.Count);
         Assert.Throws<ArgumentException>(() => sweep.Take([new PairEffects(new double[Heads], null)]));
         Assert.Equal(28, AdaptivePopulation.Of(Aggregation.WellConditionedMean, baselines, Heads).Pairs);
         Assert.Throws<ArgumentException>(() => AdaptivePopulation.Of(Aggregation.RatioOfMeans, baselines, Heads));
@@ -162,7 +175,7 @@ public class AdaptiveSweepTests
     private static IEnumerable<Decision> Truth(double[][] effects) =>
         Enumerable.Range(0, Heads).Select(head => Math.Abs(effects.Average(pair => pair[head])) > 0.1 ? Decision.Above : Decision.Below);
 
-    private static double[] Means(double[][] estimates) => [.. Enumerable.Range(0, Heads).Select(head => estimates.Average(pair => pair[head]))];
+    private static EstimateSpread[] Spreads(double[][] estimates) => [.. Enumerable.Range(0, Heads).Select(head => EstimateSpread.Of([.. estimates.Select(pair => pair[head])]))];
 
     /// <summary>Effects [pair][head] that spread normally, and estimates that correlate with them as much as said and are a quarter too large.</summary>
     private static (double[][] Effects, double[][] Estimates) Made(int seed, int pairs, Func<int, double> effect, double spread, double agreement)

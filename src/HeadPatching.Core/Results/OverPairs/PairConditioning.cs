@@ -35,7 +35,6 @@ public sealed class PairConditioning
 
     private readonly Aggregation _aggregation;
     private readonly (int Index, double Difference)[] _pairs;                 // clean - corrupted
-    private readonly double _median;                                          // of |clean - corrupted|, the degenerate left out
     private readonly HashSet<int> _excluded;
 
     /// <summary>Looks at the pairs of a sweep.</summary>
@@ -45,7 +44,7 @@ public sealed class PairConditioning
     {
         _aggregation = aggregation;
         _pairs = [.. pairs.Select(pair => (pair.Index, pair.Baseline.Clean - pair.Baseline.Corrupted))];
-        _median = Median([.. _pairs.Where(pair => !IsDegenerate(pair.Difference)).Select(pair => Math.Abs(pair.Difference))]);
+        MedianDifference = Median([.. _pairs.Where(pair => !IsDegenerate(pair.Difference)).Select(pair => Math.Abs(pair.Difference))]);
         Excluded =
         [
             .. from pair in _pairs
@@ -55,6 +54,9 @@ public sealed class PairConditioning
         ];
         _excluded = [.. Excluded.Select(pair => pair.Index)];
     }
+
+    /// <summary>The median of the pairs' |clean - corrupted|, the degenerate left out.</summary>
+    internal double MedianDifference { get; }
 
     /// <summary>
     /// The pairs that are left out, in the order in which they were given: of a mean of ratios the degenerate ones, of the well-conditioned
@@ -99,7 +101,7 @@ public sealed class PairConditioning
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"Pair {index}: clean and corrupted are {Math.Abs(difference):G3} apart, the median pair's {_median:G3}: {Consequence()}.");
+                $"Pair {index}: clean and corrupted are {Math.Abs(difference):G3} apart, the median pair's {MedianDifference:G3}: {Consequence()}.");
         }
 
         if (illConditioned.Length > MostNamed)
@@ -126,7 +128,7 @@ public sealed class PairConditioning
         _ => null,
     };
 
-    private bool IsIllConditioned(double difference) => Math.Abs(difference) < IllConditionedBelow * _median;
+    private bool IsIllConditioned(double difference) => Math.Abs(difference) < IllConditionedBelow * MedianDifference;
 
     private string Consequence() => _aggregation == Aggregation.WellConditionedMean
         ? "left out of the mean"
