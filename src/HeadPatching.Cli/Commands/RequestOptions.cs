@@ -57,6 +57,10 @@ internal sealed class RequestOptions
                 reference = BuiltInDatasets.Find((string)value) is null ? DatasetCommand.ReadFile((string)value, option.Flag!) : null;
                 request = request with { Reference = reference is null ? ReferencePrompts.Of((string)value) : ReferencePrompts.Of(reference.Pairs) };
             }
+            else if (option.Type is OptionType.NodeSet)
+            {
+                request = option.Set(request, NodeSetsFile.ReadOne((string)value, option.Flag!));
+            }
             else if (option.Type is OptionType.NodeSets)
             {
                 request = option.Set(request, NodeSetsFile.Read((string)value, option.Flag!));

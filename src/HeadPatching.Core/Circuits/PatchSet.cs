@@ -77,6 +77,12 @@ public sealed record PatchSet(IReadOnlyList<PatchedNode> Nodes)
         }
     }
 
+    /// <summary>The nodes that an ablation cannot be put into.</summary>
+    /// <param name="where">Where it was given, for the faults.</param>
+    public IEnumerable<Fault> FaultsOfAblation(string where) => Nodes
+        .Where(patched => patched.Node.Kind != NodeKind.Head)
+        .Select(patched => new Fault(FaultKinds.InvalidOption, where, $"{patched.Node}: an ablation is put into heads' z, and into nothing else. Leave it out, or the ablation."));
+
     /// <inheritdoc/>
     public override string ToString() => string.Join(',', Nodes);
 }

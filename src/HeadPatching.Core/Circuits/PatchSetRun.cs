@@ -18,10 +18,12 @@ namespace HeadPatching.Core.Circuits;
 /// <param name="pairs">The chunk's pairs, all of one length.</param>
 /// <param name="activations">Both runs' activations of every layer.</param>
 /// <param name="direction">Which run is patched with which.</param>
-internal sealed class PatchSetRun(Transformer model, IReadOnlyList<TokenPair> pairs, ChunkActivations activations, Direction direction) : IDisposable
+/// <param name="putIn">What heads take instead of the source run's z; null: that. Activations are from the first position on then.</param>
+internal sealed class PatchSetRun(Transformer model, IReadOnlyList<TokenPair> pairs, ChunkActivations activations, Direction direction, PutIn? putIn = null) : IDisposable
 {
     private readonly PatchedAndSource _runs = new(model, activations, direction);
     private readonly int _start = activations.Start;
+    private IReadOnlyList<Tensor>? _putIn;                                    // by layer, [pairs, heads, position, d_head]
 
     /// <summary>Runs some sets.</summary>
     /// <param name="sets">The sets; each patches something.</param>
@@ -37,6 +39,8 @@ internal sealed class PatchSetRun(Transformer model, IReadOnlyList<TokenPair> pa
         // Made before the threads begin: what follows from the cached activations is made when it is first asked for.
         HeadActivations[] patched = [.. Enumerable.Range(0, last + 1).Select(_runs.Patched)];
         HeadActivations[] source = [.. Enumerable.Range(0, last + 1).Select(_runs.Source)];
+        _putIn ??= putIn?.Z(model, pairs, layer => _runs.Patched(layer).Z(_start));
+        Tensor[] sourceZ = [.. Enumerable.Range(0, last + 1).Select(layer => _putIn?[layer] ?? source[layer].Z(_start))];
         Tensor?[] sourceMlp = [.. Enumerable.Range(0, last + 1).Select(layer => masks.Mlps[layer] is null ? null : MlpOut(layer, source[layer]))];
 
         Tensor final = empty([sets.Count, pairs.Count, model.Config.Width], dtype: model.Dtype, device: model.Device);
@@ -63,7 +67,7 @@ internal sealed class PatchSetRun(Transformer model, IReadOnlyList<TokenPair> pa
                 KeysValues? earlier = _start == 0 ? null : patched[layer].KeysValuesBefore(_start);
                 Tensor z = model.Attend(                                      // [sets * pairs, heads, positions or 1, d_head]
                     layer, q, PromptTiles.WithEarlier(earlier is null ? null : Pairs(earlier.K), k, count), PromptTiles.WithEarlier(earlier is null ? null : Pairs(earlier.V), v, count));
-                z = Replaced(masks.Heads[layer], source[layer].Z(_start), z.unflatten(0, [count, pairCount]), positions: 3).flatten(0, 1);
+                z = Replaced(masks.Heads[layer], sourceZ[layer], z.unflatten(0, [count, pairCount]), positions: 3).flatten(0, 1);
                 Tensor mid = model.ResidMid(layer, end.Plus(model.AttentionOut(layer, z)));
                 Tensor mlp = model.MlpOut(layer, model.Config.ParallelResidual ? end : mid);
                 if (sourceMlp[layer] is Tensor given)
@@ -98,7 +102,14 @@ internal sealed class PatchSetRun(Transformer model, IReadOnlyList<TokenPair> pa
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _runs.Dispose();
+    public void Dispose()
+    {
+        _runs.Dispose();
+        foreach (Tensor z in _putIn ?? [])
+        {
+            z.Dispose();
+        }
+    }
 
     /// <summary>mlp_out of a run, [pairs, positions, d_model].</summary>
     private Tensor MlpOut(int layer, HeadActivations run) =>

@@ -27,6 +27,7 @@ public static class PatchSets
     /// <param name="budget">How much memory it may take beside the weights.</param>
     /// <param name="progress">Told after each batch how many patched runs it made.</param>
     /// <param name="cancellation">Looked at before each step of a batch.</param>
+    /// <param name="putIn">What heads take instead of the other run's z; null: that.</param>
     /// <exception cref="InvalidInputException">The model has no such node, or a pair no such position; or a metric is not finite.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="InsufficientMemoryException">Not even one set on one pair fits into the device's memory.</exception>
@@ -38,9 +39,10 @@ public static class PatchSets
         IMetric metric,
         MemoryBudget budget,
         Action<long>? progress = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default,
+        PutIn? putIn = null)
     {
-        Fault[] faults = [.. sets.SelectMany((set, index) => set.Faults(model.Config, pairs, $"sets[{index}]"))];
+        Fault[] faults = [.. sets.SelectMany((set, index) => set.Faults(model.Config, pairs, $"sets[{index}]").Concat(putIn is null ? [] : set.FaultsOfAblation($"sets[{index}]")))];
         if (faults.Length > 0)
         {
             throw new InvalidInputException(faults);
@@ -49,7 +51,7 @@ public static class PatchSets
         Dictionary<int, int> places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
         double[][] patched = [.. sets.Select(_ => new double[pairs.Count])];
         int[] patching = [.. Enumerable.Range(0, sets.Count).Where(set => sets[set].Nodes.Count > 0)];
-        InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: false, Patch, cancellation, attribute: false);
+        InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: putIn is not null, Patch, cancellation, attribute: false);
         return new PatchSetRuns([.. pairs.Select(pair => chunked.Baselines[pair.Index])], patched);
 
         void Patch(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
@@ -70,7 +72,7 @@ public static class PatchSets
                 return;
             }
 
-            using var run = new PatchSetRun(model, chunk, activations, direction);
+            using var run = new PatchSetRun(model, chunk, activations, direction, putIn);
             HalvingBatches.Run(
                 model,
                 patching.Length,

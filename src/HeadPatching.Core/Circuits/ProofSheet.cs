@@ -12,6 +12,10 @@ public sealed record ProofSheet
     /// <summary>The sweeps that ranked the nodes, and what they were of; empty where none is known.</summary>
     public IReadOnlyList<string> Sweeps { get; init; } = [];
 
+    /// <summary>What stands for z outside the circuit, in words, where that is an ablation; absent where it is as in the pairs' own corrupted runs.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Outside { get; init; }
+
     /// <summary>What is shown, and what is not, in words.</summary>
     public IReadOnlyList<string> Verdict => ProofWords.Of(this);
 

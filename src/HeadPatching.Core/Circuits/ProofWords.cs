@@ -51,7 +51,7 @@ public static class ProofWords
             ? $"Each is needed: left out alone, it loses {Number(circuit.Nodes.Min(node => node.Loss.Effect))} or more."
             : $"Not shown to be needed: {string.Join(", ", spare.Select(node => node.Node))} (left out alone, each loses what cannot be told from nothing).");
         bool mlps = sheet.Ranking.Any(ranked => ranked.Node.Kind == NodeKind.Mlp);
-        said.Add($"Everything that was not ranked ({(mlps ? "the embedding" : "MLPs and the embedding")}) was left to itself; outside the circuit, nodes are as in these pairs' own corrupted runs.");
+        said.Add($"Everything that was not ranked ({(mlps ? "the embedding" : "MLPs and the embedding")}) was left to itself; outside the circuit, {(sheet.Outside is string outside ? $"a head's z is {outside}" : "nodes are as in these pairs' own corrupted runs")}.");
         return said;
     }
 

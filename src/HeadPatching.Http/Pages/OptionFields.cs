@@ -48,7 +48,7 @@ internal static class OptionFields
                 + "<input type=\"text\" id=\"role\" name=\"role\" spellcheck=\"false\" placeholder=\"S2\" aria-label=\"Role that the pairs name\" hidden></div>",
             OptionType.PromptReference => $"{label}<select {named} data-type=\"word\"><option value=\"\">{Encoded(option.NoneLabel!)}</option>"
                 + string.Concat(BuiltInDatasets.All.Select(dataset => $"<option value=\"{dataset.Name}\">{dataset.Name}</option>")) + "</select>",
-            OptionType.ShortText => $"{label}<input type=\"text\" {named} data-type=\"text\" spellcheck=\"false\"{value}{(option.NoneLabel is string none ? $" placeholder=\"{Encoded(none)}\"" : "")}>",
+            OptionType.ShortText or OptionType.NodeSet => $"{label}<input type=\"text\" {named} data-type=\"text\" spellcheck=\"false\"{value}{(option.NoneLabel is string none ? $" placeholder=\"{Encoded(none)}\"" : "")}>",
             _ => throw new InvalidOperationException($"The form has no field for an option such as {option.Name}."),
         };
     }

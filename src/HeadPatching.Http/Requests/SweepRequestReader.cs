@@ -142,6 +142,7 @@ internal sealed class SweepRequestReader
         OptionType.Flag => Flag(value, option.Name),
         OptionType.ShortText text => Text(value, option.Name, text.Most ?? _limits.ShortTextCharacters),
         OptionType.Indices { Most: var most, Named: var named } => Indices(value, option.Name, most ?? _limits.Pairs, named),
+        OptionType.NodeSet => Text(value, option.Name, OptionType.NodeSets.LongestSet),
         OptionType.NodeSets => NodeSets(value, option.Name),
         OptionType.PathReceivers => Receivers(value, option.Name),
         OptionType.TokenWeights => OptionType.TokenWeights.Read(value, message => _faults.Add(FaultKinds.Malformed, option.Name, message)),

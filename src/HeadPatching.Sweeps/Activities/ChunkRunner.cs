@@ -171,9 +171,9 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
             return ByLayer(lease.Use(model => ablation.Resampled(model, part.FirstLayer, layers)));
         }
 
-        _sums ??= await SumsAsync(work, cancellationToken);
+        IReadOnlyList<Tensor> sums = await AllSumsAsync(work, cancellationToken);
         return ByLayer(lease.Use(_ => (IReadOnlyList<Tensor>)[.. Enumerable.Range(part.FirstLayer, layers).Select(layer =>
-            ablation.Mean(_sums[layer], activations.Layers[layer].Base(work.Options.Direction).Z!))]));
+            ablation.Mean(sums[layer], activations.Layers[layer].Base(work.Options.Direction).Z!))]));
 
         Dictionary<int, Tensor> ByLayer(IReadOnlyList<Tensor> z) => z.Index().ToDictionary(one => part.FirstLayer + one.Index, one => one.Item);
     }
@@ -187,6 +187,9 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
             Free(await MakeSumsAsync(work, slice, cancellationToken));
         }
     }
+
+    /// <summary>The sums of all layers over all pairs that means are taken from; they are this runner's.</summary>
+    public async Task<IReadOnlyList<Tensor>> AllSumsAsync(ChunkWork.Heads work, CancellationToken cancellationToken) => _sums ??= await SumsAsync(work, cancellationToken);
 
     /// <summary>The sums of all layers over all pairs, put together of the slices; what of them is not there is made.</summary>
     private async Task<IReadOnlyList<Tensor>> SumsAsync(ChunkWork.Heads work, CancellationToken cancellationToken)

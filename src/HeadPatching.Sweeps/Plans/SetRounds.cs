@@ -23,7 +23,7 @@ public sealed record SetRound(Direction Direction, IReadOnlyList<string> Sets, I
 public sealed record SetRoundPart(IReadOnlyList<TokenPair> Pairs, int FirstSet, int SetCount)
 {
     /// <summary>The key of its runs.</summary>
-    public string Key(SetRound round, SweepPlan plan) => WorkKeys.Sets(plan.Source, Pairs, [.. SetsOf(round)], round.Direction, plan.Metric());
+    public string Key(SetRound round, SweepPlan plan) => WorkKeys.Sets(plan.Source, Pairs, [.. SetsOf(round)], round.Direction, plan.Metric(), plan.Request.Ablation is null ? null : plan.ExactWork().Text);
 
     /// <summary>Its sets.</summary>
     public IEnumerable<string> SetsOf(SetRound round) => round.Sets.Skip(FirstSet).Take(SetCount);

@@ -221,6 +221,7 @@ public static class SweepPlanner
         foreach (var (set, where) in Sets(request, places, faults))
         {
             faults.AddRange(set.Faults(config, pairs, where));
+            faults.AddRange(request.Ablation is null ? [] : set.FaultsOfAblation(where));
         }
 
         faults.AddRange(GivenCircuit(request, places, faults)?.Faults(config, pairs, places.Option("circuitGiven")) ?? []);

@@ -55,9 +55,10 @@ public static class WorkKeys
     /// <param name="sets">The sets, in order.</param>
     /// <param name="direction">Which run is patched.</param>
     /// <param name="metric">What is measured.</param>
-    public static string Sets(ModelSource model, IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction, PlannedMetric metric) =>
+    /// <param name="ablation">What an ablation that is put in depends on (<see cref="ChunkWork.Text"/>); null where there is none.</param>
+    public static string Sets(ModelSource model, IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction, PlannedMetric metric, string? ablation) =>
         Hash(new StringBuilder()
-            .Append(CultureInfo.InvariantCulture, $"sets\n{Numerics.Version}\n{Of(model)}\n{Pairs(pairs)}\n{direction} {metric.Text()}\n")
+            .Append(CultureInfo.InvariantCulture, $"sets\n{Numerics.Version}\n{Of(model)}\n{Pairs(pairs)}\n{direction} {metric.Text()} {ablation}\n")
             .AppendJoin('\n', sets));
 
     /// <summary>The key of the direct logit attribution of a chunk.</summary>

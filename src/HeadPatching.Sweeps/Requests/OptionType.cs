@@ -152,6 +152,16 @@ public abstract record OptionType
         public override object? Parse(string text, Action<string> fault) => text;
     }
 
+    /// <summary>A set of nodes; on the command line also a file that another program has written.</summary>
+    public sealed record NodeSet : OptionType
+    {
+        /// <inheritdoc/>
+        public override string Form => "L9H6,L9H9|FILE";
+
+        /// <summary>A file is read by who asks for it.</summary>
+        public override object? Parse(string text, Action<string> fault) => text;
+    }
+
     /// <summary>Sets of nodes; on the command line with semicolons between them, or a file with one a line.</summary>
     public sealed record NodeSets : OptionType
     {

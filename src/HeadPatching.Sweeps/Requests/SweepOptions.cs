@@ -192,7 +192,6 @@ public static class SweepOptions
             Place = FormPlace.Advanced,
             Label = "Sets of nodes patched together",
             NoneLabel = "L9H6,L9H9; M8",
-            Rules = [r => r.PatchSets is null || r.Ablation is null ? null : "A set takes what its nodes are in the other run, an ablation puts in something else. Leave one of the two out."],
         },
         ChoiceOrNone("circuit", OptionType.Words.Of<CircuitOf>(of => of == CircuitOf.Heads ? "of heads" : "of heads and MLPs"),
             "When the heads are ranked, find the fewest nodes that do the task together, and prove it on pairs they were not chosen on",
@@ -203,14 +202,17 @@ public static class SweepOptions
             NoneLabel = "no",
             Rules =
             [
-                r => r.Circuit is null || (r.Patch == Patch.Z && r.Positions == Positions.All && r.Ablation is null && r.Receivers is null)
+                r => r.Circuit is null || (r.Patch == Patch.Z && r.Positions == Positions.All && r.Receivers is null)
                     ? null
-                    : "A circuit is made of heads that are ranked by a sweep of z at all positions, without ablation and receivers. Leave those out, or the circuit.",
+                    : "A circuit is made of heads that are ranked by a sweep of z at all positions, without receivers. Leave those out, or the circuit.",
+                r => r.Circuit is null || r.Ablation is null || (r.Circuit == CircuitOf.Heads && r.RunPatched() == Direction.Noise)
+                    ? null
+                    : "With an ablation a circuit is made of heads, of whose clean run all others are ablated: make it of heads, and leave the direction out (noise).",
             ],
         },
-        OfCircuit(Text("circuitGiven", "L9H6,L9H9", "With a circuit: prove these nodes, instead of looking for some", r => r.CircuitGiven, (r, value) => r with { CircuitGiven = value }) with
+        OfCircuit(Of<string?>("circuitGiven", new OptionType.NodeSet(), "With a circuit: prove these nodes, instead of looking for some; on the command line also a file with EAP-IG's graph",
+            r => r.CircuitGiven, (r, value) => r with { CircuitGiven = value }) with
         {
-            Type = new OptionType.ShortText("L9H6,L9H9", OptionType.NodeSets.LongestSet),
             Place = FormPlace.Advanced,
             Label = "Nodes to prove",
             NoneLabel = "those that are found",

@@ -134,6 +134,29 @@ public sealed class SetsTests : IDisposable
         Assert.True(view.Progress.Rounds > 3);
     }
 
+    [Theory]
+    [InlineData(Ablation.Zero)]
+    [InlineData(Ablation.ValueBias)]
+    [InlineData(Ablation.Mean)]
+    [InlineData(Ablation.Resample)]
+    public async Task A_set_that_is_ablated_takes_what_each_of_its_heads_takes_alone(Ablation ablation)
+    {
+        SweepRequest request = Asked with { Count = 20, Ablation = ablation, Circuit = CircuitOf.Heads, PatchSets = ["L2H6", "L0H3", "L2H6@-1", "L2H6,L0H3", ""] };
+        SweepResult result = await SweepAsync(request);
+        Dictionary<string, double> alone = result.Heads.ToDictionary(head => head.Name, head => head.PatchingEffect);
+        Assert.Equal(alone["L2H6"], result.PatchSets![0].PatchingEffect, 1e-9);
+        Assert.Equal(alone["L0H3"], result.PatchSets[1].PatchingEffect, 1e-9);
+        Assert.Equal(0, result.PatchSets[4].PatchingEffect, 1e-12);
+        Assert.NotEqual(alone["L2H6"], result.PatchSets[3].PatchingEffect);
+        SweepResult atEnd = await SweepAsync(request with { PatchSets = null, Circuit = null, CircuitRandom = null, CircuitSeed = null, Positions = Positions.One(-1) });
+        Assert.Equal(atEnd.Heads.Single(head => head.Name == "L2H6").PatchingEffect, result.PatchSets[2].PatchingEffect, 1e-9);
+
+        // Of a circuit of all heads nothing is ablated, of one of none all are.
+        ProvedSize all = result.Circuit!.Sizes[^1];
+        Assert.Equal((24, 1.0, 0.0), (all.Nodes, Math.Round(all.Faithfulness.Effect, 9), Math.Round(all.Without.Effect, 9)));
+        Assert.Contains("a head's z is", result.Circuit.Verdict[^1], StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Pruning_leaves_what_a_circuit_was_proved_with()
     {
@@ -153,6 +176,8 @@ public sealed class SetsTests : IDisposable
         { Asked with { CircuitGiven = "L2H6,L2H6" }, "circuitGiven: A node is there twice." },
         { Asked with { CircuitSizes = [1, 28] }, "circuitSizes: There are 27 nodes" },
         { Asked with { CircuitHoldout = 1 }, "circuitHoldout: " },
+        { Asked with { Ablation = Ablation.Zero }, "circuit: With an ablation a circuit is made of heads" },
+        { Asked with { Ablation = Ablation.Zero, Circuit = CircuitOf.Heads }, "patchSets[1]: M1: an ablation is put into heads' z" },
     };
 
     [Theory]

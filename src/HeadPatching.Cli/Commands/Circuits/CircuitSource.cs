@@ -2,6 +2,7 @@ using HeadPatching.Azure;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.Comparing;
 using HeadPatching.Sweeps.Requests;
@@ -33,6 +34,12 @@ internal sealed record CircuitSource(SweepResult Result, SweepRequest Request)
                 FaultKinds.InvalidOption, given, $"Its pairs are neither in the store nor in results.json, which holds up to {SweepResult.MostPairs}. Name the store that it was run in with --store.");
         }
 
+        if (result.Reference is { Name: string reference } && BuiltInDatasets.Find(reference) is null)
+        {
+            throw new InvalidInputException(
+                FaultKinds.InvalidOption, given, $"The prompts of its reference {reference} are in the store that it was run in alone. Name that with --store.");
+        }
+
         Metric metric = Enum.GetValues<Metric>().FirstOrDefault(one => one.NameOf() == result.Metric, Metric.TokenWeights);
         if (metric == Metric.TokenWeights)
         {
@@ -52,6 +59,7 @@ internal sealed record CircuitSource(SweepResult Result, SweepRequest Request)
             Seed = result.Seed,
             Patch = result.Patch,
             Ablation = result.Ablation,
+            Reference = result.Reference is null ? null : ReferencePrompts.Of(result.Reference.Name),
             Method = result.Method,
             Gradient = result.Gradient,
             ScreenTop = result.ScreenTop,

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
@@ -83,12 +84,30 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
         using var lease = await models.LendAsync(plan.Source, cancellationToken);
         using GpuTurn turn = await GpuTurn.TakeAsync(plan.Source, cancellationToken);
         long started = Stopwatch.GetTimestamp();
-        PatchSetRuns runs = lease.Use(model => PatchSets.Run(
-            model, part.Pairs, sets, round.Direction, plan.Metric().Make(), SweepPlanner.Budget(plan.Request), cancellation: cancellationToken));
-        long patched = (long)sets.Length * part.Pairs.Count;
         var traffic = new Traffic();
+        using var runner = new ChunkRunner(store, plans, plan, input.SweepId, lease, cache: null, traffic);
+        PutIn? putIn = await PutInAsync(input.SweepId, plan, runner, cancellationToken);
+        PatchSetRuns runs = lease.Use(model => PatchSets.Run(
+            model, part.Pairs, sets, round.Direction, plan.Metric().Make(), SweepPlanner.Budget(plan.Request), cancellation: cancellationToken, putIn: putIn));
+        long patched = (long)sets.Length * part.Pairs.Count;
         await RunArtifact.WriteAsync(store, key, StoredRound.Stored(part, runs, patched, Stopwatch.GetElapsedTime(started).TotalSeconds), traffic, cancellationToken);
         return new WorkReport(Activities: 1, Runs: 1, PatchedRuns: patched, ForwardPasses: 2 * part.Pairs.Count, BytesWritten: traffic.BytesWritten);
+    }
+
+    /// <summary>What an ablation puts into the heads of a set, which depends on all pairs of the sweep; null where there is none.</summary>
+    private async Task<PutIn?> PutInAsync(string sweepId, SweepPlan plan, ChunkRunner runner, CancellationToken cancellationToken)
+    {
+        if (plan.Request.Ablation is not Ablation ablation)
+        {
+            return null;
+        }
+
+        var work = (ChunkWork.Heads)plan.ExactWork();
+        return new PutIn(ablation)
+        {
+            Plan = work.NeedsAllPairs ? AblationPlan.Of(await plans.PairsAsync(sweepId, plan, cancellationToken), plan.PatchOptions()) : null,
+            Sums = ablation == Ablation.Mean ? await runner.AllSumsAsync(work, cancellationToken) : [],
+        };
     }
 
     /// <summary>What the rounds came to; null where they are not at an end.</summary>
@@ -129,7 +148,8 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
 
         ProofSheet sheet = CircuitProof.Prove(
             ranked, split.LookedAt, split.HeldOut, options, (some, sets) => replay.Run(some, sets, Direction.Noise));
-        return new SetFindings(patched, sheet with { Sweeps = [$"{sweepId}: {request.Patch.NameOf()} of {plan.Model.Name} on {plan.Dataset}, {plan.Metric().Kind.NameOf()}"] });
+        string? outside = request.Ablation is Ablation ablation ? AblationDetails.InShort(ablation, plan.ReferenceTitle) : null;
+        return new SetFindings(patched, sheet with { Outside = outside, Sweeps = [$"{sweepId}: {request.Patch.NameOf()} of {plan.Model.Name} on {plan.Dataset}, {plan.Metric().Kind.NameOf()}"] });
     }
 
     /// <summary>The heads, ranked by the sweep's runs over the pairs that the circuit is looked for on.</summary>
