@@ -187,6 +187,14 @@ public static class SweepApi
                     StatusCodes.Status200OK, typeof(Stream), path.EndsWith('t') ? ["text/html"] : ["application/json", "image/svg+xml", "text/plain", "text/html"]) { Description = summary });
         }
 
+        api.MapGet("/sweeps/{id}/edges/{file}", (string id, string file, HttpRequest request, SweepHandlers handlers) => handlers.EdgesAsync(request, id, file))
+            .WithName("getEdgesFile")
+            .WithSummary("A file of the sweep's edges: edges.csv, all of them; edges.eap-ig.json and edges.dot, those above the threshold as a graph")
+            .Refuses(StatusCodes.Status404NotFound, ProblemTypes.UnknownSweep, ProblemTypes.NoEdges, ProblemTypes.UnknownRoute)
+            .Refuses(StatusCodes.Status409Conflict, ProblemTypes.SweepNotCompleted, ProblemTypes.SweepFailed, ProblemTypes.SweepCancelled, ProblemTypes.SweepDamaged)
+            .MayFail()
+            .WithMetadata(new ProducesResponseTypeMetadata(StatusCodes.Status200OK, typeof(Stream), ["text/csv", "application/json", "text/plain"]) { Description = "The file." });
+
         api.MapGet("/sweeps/{id}/patterns", (string id, HttpRequest request, SweepHandlers handlers) => handlers.PatternsAsync(request, id))
             .WithName("getPatterns")
             .WithSummary("Says where a head looks in both runs of a pair")

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Patching.Patterns;
 using HeadPatching.Core.Prompts.Datasets;
@@ -245,7 +246,17 @@ public sealed class SweepHandlers
     /// <param name="request">The request.</param>
     /// <param name="id">The sweep.</param>
     /// <param name="name">The file.</param>
-    public Task<IResult> CircuitAsync(HttpRequest request, string id, string name) => GuardedAsync(request, async stop =>
+    public Task<IResult> CircuitAsync(HttpRequest request, string id, string name) =>
+        MadeFileAsync(request, id, name, result => result.Circuit is ProofSheet sheet ? CircuitFiles.Of(sheet, result) : null, Problem.NoCircuit);
+
+    /// <summary>GET /api/sweeps/{id}/edges/{file}, the files of a sweep's edges.</summary>
+    /// <inheritdoc cref="CircuitAsync"/>
+    public Task<IResult> EdgesAsync(HttpRequest request, string id, string name) =>
+        MadeFileAsync(request, id, name, result => result.Edges is null ? null : EdgeFiles.Of(result), Problem.NoEdges);
+
+    /// <summary>A file that is made of results.json when it is asked for.</summary>
+    private Task<IResult> MadeFileAsync(
+        HttpRequest request, string id, string name, Func<SweepResult, IReadOnlyList<(string Name, Action<Stream> Write)>?> files, Func<IResult> none) => GuardedAsync(request, async stop =>
     {
         if (await _host.FindAsync(id, stop) is not SweepStatus status)
         {
@@ -266,12 +277,12 @@ public sealed class SweepHandlers
                 return Problem.UnknownSweep(); // it was deleted at this moment
             }
 
-            if (result.Circuit is null)
+            if (files(result) is not { } made)
             {
-                return Problem.NoCircuit();
+                return none();
             }
 
-            if (CircuitFiles.Of(result.Circuit, result).FirstOrDefault(file => file.Name == name).Write is not Action<Stream> write)
+            if (made.FirstOrDefault(file => file.Name == name).Write is not Action<Stream> write)
             {
                 return Problem.OfStatus(StatusCodes.Status404NotFound);
             }

@@ -24,6 +24,9 @@ public static class ReportPage
     /// <summary>Sets of nodes are shown up to so many.</summary>
     private const int MostSets = 200;
 
+    /// <summary>The strongest edges are shown up to so many.</summary>
+    private const int MostEdges = 50;
+
     /// <summary>
     /// The page holds at most so many numbers of pairs and positions (about 20 bytes each), so that the sweep of a large model still opens.
     /// </summary>
@@ -198,7 +201,7 @@ public static class ReportPage
             notes.Add($"The effects of single pairs are in this page for the first {withNumbers} pairs; {all} has all.");
         }
 
-        var shown = result with { Pairs = pairs, HeatmapByPosition = byPosition, PatchSets = null, Circuit = null };
+        var shown = result with { Pairs = pairs, HeatmapByPosition = byPosition, PatchSets = null, Edges = null, Circuit = null };
         var data = new
         {
             result = shown,
@@ -213,6 +216,8 @@ public static class ReportPage
             sets = (result.PatchSets ?? []).Take(MostSets).Select(set => set with { PatchedMetric = null }),
             setCount = result.PatchSets?.Count ?? 0,
             circuit = result.Circuit?.Verdict,
+            edges = (result.Edges?.Strongest() ?? []).Take(MostEdges).Select(edge => new { name = edge.Edge.ToString(), effect = edge.PatchingEffect, interval = edge.ConfidenceInterval }),
+            edgeCount = result.Edges?.Edges.Count ?? 0,
             patterns = patterns.Select(one => Patterns(one, result)),
             files = new[] { ResultJson.File.Name }.Concat(ReportFiles.All.Select(file => file.Name)).Select(name => new { name, route = RouteOf(name) }),
         };

@@ -98,14 +98,15 @@ internal sealed class CommandedSweeps : IAsyncDisposable
         }
     }
 
-    /// <summary>Copies the files of one that completed, and writes what is made of its circuit beside them.</summary>
+    /// <summary>Copies the files of one that completed, and writes what is made of its edges and its circuit beside them.</summary>
     /// <returns>The result, and the paths, results.json first.</returns>
     public async Task<(SweepResult Result, IReadOnlyList<string> Files)> TakeAsync(CommandedSweep sweep, CancellationToken cancellation)
     {
         IReadOnlyList<string> files = await sweep.Folder.TakeAsync(_store, cancellation);
         await using FileStream results = File.OpenRead(files[0]);
         SweepResult result = await ResultJson.ReadAsync(results, files[0], cancellation);
-        return (result, result.Circuit is ProofSheet sheet ? [.. files, .. sweep.Folder.Write(CircuitFiles.Of(sheet, result))] : files);
+        IEnumerable<(string Name, Action<Stream> Write)> made = EdgeFiles.Of(result).Concat(result.Circuit is ProofSheet sheet ? CircuitFiles.Of(sheet, result) : []);
+        return (result, [.. files, .. sweep.Folder.Write(made)]);
     }
 
     /// <summary>Says why one did not complete.</summary>

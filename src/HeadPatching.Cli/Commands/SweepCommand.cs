@@ -124,6 +124,11 @@ internal static class SweepCommand
             AnsiConsole.Write(SetsTable.Of(result.PatchSets));
         }
 
+        if (result.Edges is not null)
+        {
+            AnsiConsole.Write(EdgesTable.Of(result.Edges, top));
+        }
+
         if (result.Circuit is not null)
         {
             ProofDisplay.Write(result.Circuit);

@@ -95,7 +95,7 @@ public sealed class CircuitProof
         MemoryBudget budget,
         Action<long>? progress = null,
         CancellationToken cancellation = default) =>
-        Prove(ranking, lookedAt, heldOut, options, (pairs, sets) => PatchSets.Run(model, pairs, sets, Direction.Noise, metric, budget, progress, cancellation));
+        Prove(ranking, lookedAt, heldOut, options, (pairs, sets) => PatchSets.Run(model, pairs, sets, Direction.Noise, metric, budget, progress, cancellation: cancellation));
 
     private ProofSheet Prove(IReadOnlyList<TokenPair> lookedAt, IReadOnlyList<TokenPair> heldOut)
     {

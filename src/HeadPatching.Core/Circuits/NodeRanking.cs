@@ -12,7 +12,7 @@ namespace HeadPatching.Core.Circuits;
 public sealed class NodeRanking
 {
     private readonly EffectOverPairs _over;
-    private readonly List<(Node Node, EffectMoments Moments)> _nodes = [];
+    private readonly List<RankedNode> _nodes = [];
     private EffectMoments[][]? _heads;                                        // [layer][head]
 
     /// <summary>For runs over some pairs.</summary>
@@ -48,18 +48,10 @@ public sealed class NodeRanking
     /// <param name="runs">A set for each node, on these pairs.</param>
     public void Add(IReadOnlyList<Node> nodes, IReadOnlyList<TokenPair> pairs, PatchSetRuns runs)
     {
+        int[] indices = [.. pairs.Select(pair => pair.Index)];
         foreach (var (node, patched) in nodes.Zip(runs.Patched))
         {
-            var moments = new EffectMoments();
-            for (int pair = 0; pair < pairs.Count; pair++)
-            {
-                if (_over.Conditioning.Takes(pairs[pair].Index))
-                {
-                    _over.Add(ref moments, runs.Baselines[pair], patched[pair]);
-                }
-            }
-
-            _nodes.Add((node, moments));
+            _nodes.Add(new RankedNode(node, PatchedSet.Pooled(_over, runs.Baselines, indices, patched).Effect));
         }
     }
 
@@ -67,6 +59,6 @@ public sealed class NodeRanking
     public IReadOnlyList<RankedNode> Ranked() =>
     [
         .. (_heads ?? []).SelectMany((heads, layer) => heads.Select((moments, head) => new RankedNode(Node.OfHead(layer, head), EffectOverPairs.Pooled(moments).Effect))),
-        .. _nodes.Select(one => new RankedNode(one.Node, EffectOverPairs.Pooled(one.Moments).Effect)),
+        .. _nodes,
     ];
 }

@@ -26,8 +26,8 @@ public static class PatchSets
     /// <param name="metric">What is measured.</param>
     /// <param name="budget">How much memory it may take beside the weights.</param>
     /// <param name="progress">Told after each batch how many patched runs it made.</param>
-    /// <param name="cancellation">Looked at before each step of a batch.</param>
     /// <param name="putIn">What heads take instead of the other run's z; null: that.</param>
+    /// <param name="cancellation">Looked at before each step of a batch.</param>
     /// <exception cref="InvalidInputException">The model has no such node, or a pair no such position; or a metric is not finite.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="InsufficientMemoryException">Not even one set on one pair fits into the device's memory.</exception>
@@ -39,8 +39,8 @@ public static class PatchSets
         IMetric metric,
         MemoryBudget budget,
         Action<long>? progress = null,
-        CancellationToken cancellation = default,
-        PutIn? putIn = null)
+        PutIn? putIn = null,
+        CancellationToken cancellation = default)
     {
         Fault[] faults = [.. sets.SelectMany((set, index) => set.Faults(model.Config, pairs, $"sets[{index}]").Concat(putIn is null ? [] : set.FaultsOfAblation($"sets[{index}]")))];
         if (faults.Length > 0)

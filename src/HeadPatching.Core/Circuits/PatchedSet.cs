@@ -27,24 +27,30 @@ public sealed record PatchedSet(string Set, double PatchingEffect, double? Stand
         IReadOnlyList<PatchSet> sets, PatchSetRuns runs, IReadOnlyList<int> indices, Aggregation aggregation, Direction direction)
     {
         var over = new EffectOverPairs(aggregation, direction, indices.Zip(runs.Baselines));
-        return [.. sets.Zip(runs.Patched, Pooled)];
+        return [.. sets.Zip(runs.Patched, Set)];
 
-        PatchedSet Pooled(PatchSet set, double[] metric)
+        PatchedSet Set(PatchSet set, double[] metric)
         {
-            var moments = new EffectMoments();
-            for (int pair = 0; pair < indices.Count; pair++)
-            {
-                if (over.Conditioning.Takes(indices[pair]))
-                {
-                    over.Add(ref moments, runs.Baselines[pair], metric[pair]);
-                }
-            }
-
-            PooledEffect pooled = EffectOverPairs.Pooled(moments);
+            PooledEffect pooled = Pooled(over, runs.Baselines, indices, metric);
             return new PatchedSet(set.ToString(), pooled.Effect, pooled.StandardError, pooled.Interval, metric.Average())
             {
                 PatchedMetric = metric.Length > SweepResult.MostPairs ? null : metric,
             };
         }
+    }
+
+    /// <summary>The effect of one patch over pairs.</summary>
+    internal static PooledEffect Pooled(EffectOverPairs over, IReadOnlyList<Baseline> baselines, IReadOnlyList<int> indices, double[] metric)
+    {
+        var moments = new EffectMoments();
+        for (int pair = 0; pair < indices.Count; pair++)
+        {
+            if (over.Conditioning.Takes(indices[pair]))
+            {
+                over.Add(ref moments, baselines[pair], metric[pair]);
+            }
+        }
+
+        return EffectOverPairs.Pooled(moments);
     }
 }

@@ -150,6 +150,10 @@ public sealed record SweepResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<PatchedSet>? PatchSets { get; init; }
 
+    /// <summary>With edges: the effect of every one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public EdgeEffects? Edges { get; init; }
+
     /// <summary>With a circuit: whether some of the nodes together do the task, and the proof of it.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ProofSheet? Circuit { get; init; }

@@ -88,6 +88,15 @@ public sealed class SweepTriggers
         [DurableClient] DurableTaskClient client) =>
         _handlers.Over(client).CircuitAsync(request, id, file);
 
+    /// <summary>GET /api/sweeps/{id}/edges/edges.csv and the other files of edges</summary>
+    [Function("GetEdgesFile")]
+    public Task<IResult> EdgesFileAsync(
+        [HttpTrigger(AuthorizationLevel.Function, "get", "head", Route = "api/sweeps/{id}/edges/{file}")] HttpRequest request,
+        string id,
+        string file,
+        [DurableClient] DurableTaskClient client) =>
+        _handlers.Over(client).EdgesAsync(request, id, file);
+
     /// <summary>GET /api/compare</summary>
     [Function("CompareSweeps")]
     public Task<IResult> CompareAsync(
@@ -178,7 +187,7 @@ public sealed class SweepTriggers
             ["sweeps"] => ["GET", "HEAD", "POST"],
             ["sweeps", "delete"] => ["GET", "HEAD", "POST", "DELETE"], // an id like any other, but for POST
             ["sweeps", _] => ["GET", "HEAD", "DELETE"],
-            ["sweeps", _, "request" or "events" or "patterns" or "circuit"] or ["sweeps", _, "circuit", _] => ["GET", "HEAD"],
+            ["sweeps", _, "request" or "events" or "patterns" or "circuit"] or ["sweeps", _, "circuit" or "edges", _] => ["GET", "HEAD"],
             ["sweeps", _, var part] when SweepPart.All.Any(known => known.Route == part) => ["GET", "HEAD"],
             ["series"] => ["GET", "HEAD", "POST"],
             ["series", _] => ["GET", "HEAD", "DELETE"],

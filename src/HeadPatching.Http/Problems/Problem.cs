@@ -29,6 +29,9 @@ internal static class Problem
     public static IResult NoCircuit() => Of(
         StatusCodes.Status404NotFound, ProblemTypes.NoCircuit, "The sweep has no circuit.", "It was not asked for one: post its request again with \"circuit\": \"heads\"; what was run of it is found again.");
 
+    public static IResult NoEdges() => Of(
+        StatusCodes.Status404NotFound, ProblemTypes.NoEdges, "The sweep has no edges.", "It was not asked for them: post its request again with \"edges\": \"exact\"; what was run of it is found again.");
+
     public static IResult UnknownSeries() =>
         Of(StatusCodes.Status404NotFound, ProblemTypes.UnknownSeries, "There is no such series.", "GET /api/series lists those that there are.");
 

@@ -23,6 +23,9 @@ public static class ProblemTypes
     /// <summary>404: the sweep was not asked for a circuit.</summary>
     public const string NoCircuit = Prefix + "no-circuit";
 
+    /// <summary>404: the sweep was not asked for edges.</summary>
+    public const string NoEdges = Prefix + "no-edges";
+
     /// <summary>404: there is no such series.</summary>
     public const string UnknownSeries = Prefix + "unknown-series";
 

@@ -45,6 +45,7 @@ public static class CircuitFiles
         ".html" => "text/html; charset=utf-8",
         ".svg" => "image/svg+xml",
         ".json" => "application/json",
+        ".csv" => "text/csv; charset=utf-8",
         _ => "text/plain; charset=utf-8",
     };
 }

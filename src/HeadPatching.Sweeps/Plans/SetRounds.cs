@@ -5,15 +5,19 @@ using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Sweeps.Plans;
 
-/// <summary>Sets of nodes that are run on some pairs before anything else can be decided: a round, cut into parts.</summary>
+/// <summary>Sets of nodes, or edges, that are run on some pairs before anything else can be decided: a round, cut into parts.</summary>
 /// <param name="Direction">Which run is patched.</param>
 /// <param name="Sets">The sets.</param>
 /// <param name="Parts">The parts, one activity each: together every set on every pair.</param>
 public sealed record SetRound(Direction Direction, IReadOnlyList<string> Sets, IReadOnlyList<SetRoundPart> Parts)
 {
+    /// <summary>Where its sets are edges, how these are found; null where they are sets of nodes.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public EdgeWork? Edges { get; init; }
+
     /// <summary>Whether it is of these sets on these pairs.</summary>
-    public bool IsOf(IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction) =>
-        Direction == direction && Sets.SequenceEqual(sets) && Parts.SelectMany(part => part.Pairs).Select(pair => pair.Index).ToHashSet().SetEquals(pairs.Select(pair => pair.Index));
+    public bool IsOf(IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction, EdgeWork? edges) =>
+        Direction == direction && Edges == edges && Sets.SequenceEqual(sets) && Parts.SelectMany(part => part.Pairs).Select(pair => pair.Index).ToHashSet().SetEquals(pairs.Select(pair => pair.Index));
 }
 
 /// <summary>Some sets on some pairs.</summary>
@@ -23,7 +27,7 @@ public sealed record SetRound(Direction Direction, IReadOnlyList<string> Sets, I
 public sealed record SetRoundPart(IReadOnlyList<TokenPair> Pairs, int FirstSet, int SetCount)
 {
     /// <summary>The key of its runs.</summary>
-    public string Key(SetRound round, SweepPlan plan) => WorkKeys.Sets(plan.Source, Pairs, [.. SetsOf(round)], round.Direction, plan.Metric(), plan.Request.Ablation is null ? null : plan.ExactWork().Text);
+    public string Key(SetRound round, SweepPlan plan) => WorkKeys.Sets(plan.Source, Pairs, [.. SetsOf(round)], round.Direction, plan.Metric(), round.Edges?.ToString() ?? (plan.Request.Ablation is null ? null : plan.ExactWork().Text));
 
     /// <summary>Its sets.</summary>
     public IEnumerable<string> SetsOf(SetRound round) => round.Sets.Skip(FirstSet).Take(SetCount);
@@ -42,13 +46,23 @@ public sealed record NextRound(int Round, IReadOnlyList<int> Parts)
 /// <summary>What the rounds of sets came to.</summary>
 /// <param name="PatchSets">Of the sets that were asked for; null where none were.</param>
 /// <param name="Circuit">The circuit and its proof; null where none was asked for.</param>
-public sealed record SetFindings(IReadOnlyList<PatchedSet>? PatchSets, ProofSheet? Circuit);
+public sealed record SetFindings(IReadOnlyList<PatchedSet>? PatchSets, ProofSheet? Circuit)
+{
+    /// <summary>The edges; null where none were asked for.</summary>
+    public EdgeEffects? Edges { get; init; }
+}
 
 /// <summary>Cuts rounds.</summary>
 public static class SetRounds
 {
     /// <summary>The most pairs that sets are run on: their metrics are in memory together.</summary>
     public const int MostPairs = 10_000;
+
+    /// <summary>The most edges: results.json has a line of numbers for each.</summary>
+    public const int MostEdges = 100_000;
+
+    /// <summary>The most runs of edges, over all pairs: their metrics are in memory together.</summary>
+    public const long MostEdgeRuns = 20_000_000;
 
     /// <summary>More rounds than this no search takes.</summary>
     public const int Most = 100;
@@ -61,9 +75,10 @@ public static class SetRounds
     /// <param name="pairs">The pairs.</param>
     /// <param name="sets">The sets.</param>
     /// <param name="direction">Which run is patched.</param>
-    public static SetRound Cut(SweepPlan plan, IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction)
+    /// <param name="edges">Where the sets are edges, how these are found.</param>
+    public static SetRound Cut(SweepPlan plan, IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction, EdgeWork? edges)
     {
-        double secondsOfPair = sets.Count * plan.SecondsOfRun;
+        double secondsOfPair = sets.Count * (edges is null ? plan.SecondsOfRun : plan.SecondsOfEdge);
         int parts = (int)Math.Clamp(Math.Ceiling(pairs.Count * secondsOfPair / PartSeconds), 1, pairs.Count);
         int slices = (int)Math.Clamp(Math.Ceiling(secondsOfPair / PartSeconds), 1, sets.Count);
         int pairsOfPart = (pairs.Count + parts - 1) / parts, setsOfPart = (sets.Count + slices - 1) / slices;
@@ -76,7 +91,10 @@ public static class SetRounds
                         .Select(slice => (First: slice * setsOfPart, Count: Math.Min(setsOfPart, sets.Count - (slice * setsOfPart))))
                         .Where(slice => slice.Count > 0)
                         .Select(slice => new SetRoundPart(some, slice.First, slice.Count))),
-            ]);
+            ])
+        {
+            Edges = edges,
+        };
     }
 
     /// <summary>

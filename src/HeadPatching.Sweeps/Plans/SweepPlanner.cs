@@ -78,9 +78,8 @@ public static class SweepPlanner
             ReferenceTitle = request.Reference?.Title,
             SumCount = ablation?.SumCount ?? 0,
             SummedReferences = ablation?.SummedReferences,
-            SecondsOfRun = request.RunsSets()
-                ? Cost.OfCaching(model.Config, 1, (int)Math.Ceiling(pairs.Average(pair => pair.Length)), start: 0) / 2 / DeviceRates.OfThisHost().Of(source, model.Config)
-                : 0,
+            SecondsOfRun = request.RunsSets() ? MeanForward(model.Config, pairs) / DeviceRates.OfThisHost().Of(source, model.Config) : 0,
+            SecondsOfEdge = request.EdgeWork() is EdgeWork edges ? OperationsOfEdge(model.Config, pairs, edges) / DeviceRates.OfThisHost().Of(source, model.Config) : 0,
             AblationWarnings = [.. ablation?.Warnings() ?? []],
             LeftOutCount = tokenized.LeftOutCount,
             LeftOut = tokenized.LeftOut,
@@ -159,6 +158,19 @@ public static class SweepPlanner
             pairs, config, tokenizer, null, reference.Pairs is null ? PairTokenizer.PathUnder(reference.Dataset!) : places.ReferencePair, where, cancellationToken);
     }
 
+    // Of a prompt of mean length.
+    private static double MeanForward(ModelConfig config, IReadOnlyList<TokenPair> pairs) => Cost.OfCaching(config, 1, (int)Math.Ceiling(pairs.Average(pair => pair.Length)), start: 0) / 2;
+
+    // Of an edge on a pair, the mean over all edges: patched on a pair of mean length from the first position on, or its share of forward and backward passes.
+    private static double OperationsOfEdge(ModelConfig config, IReadOnlyList<TokenPair> pairs, EdgeWork edges)
+    {
+        Edge[] all = [.. Edge.All(config, edges.Ungrouped)];
+        TokenPair typical = pairs.OrderBy(pair => pair.Length).ElementAt(pairs.Count / 2);
+        return edges.Method == EdgeMethod.Exact
+            ? Cost.OfEdges(config, all, edges.Ungrouped, [typical], typical.FirstDifference) / all.Length
+            : 3 * edges.Steps * MeanForward(config, pairs) / all.Length;
+    }
+
     /// <summary>The sets of nodes that a request names, each with the place of its text; what is wrong with one is added to the faults.</summary>
     private static List<(PatchSet Set, string Where)> Sets(SweepRequest request, FaultPlaces places, List<Fault> faults) =>
     [
@@ -231,10 +243,20 @@ public static class SweepPlanner
             faults.Add(new Fault(FaultKinds.OutOfRange, places.Option("circuitSizes"), $"There are {nodes} nodes to make circuits of, so none of {larger}."));
         }
 
+        if (request.EdgeWork() is EdgeWork work && Edge.All(config, work.Ungrouped).Count() is var edges && (edges > SetRounds.MostEdges || (long)edges * pairs.Count > SetRounds.MostEdgeRuns))
+        {
+            faults.Add(new Fault(
+                FaultKinds.TooLarge,
+                places.Option("edges"),
+                edges > SetRounds.MostEdges
+                    ? $"The model has {edges:N0} edges; up to {SetRounds.MostEdges:N0} are looked at. Patch paths to the receivers that matter (receivers)."
+                    : $"{edges:N0} edges on {pairs.Count:N0} pairs are more than {SetRounds.MostEdgeRuns:N0} runs: choose {SetRounds.MostEdgeRuns / edges:N0} pairs (count, pairIndices)."));
+        }
+
         if (request.RunsSets() && pairs.Count > SetRounds.MostPairs)
         {
             faults.Add(new Fault(
-                FaultKinds.TooLarge, places.Option(request.Circuit is null ? "patchSets" : "circuit"), $"Sets of nodes are run on up to {SetRounds.MostPairs} pairs; these are {pairs.Count}. Choose some (count, pairIndices)."));
+                FaultKinds.TooLarge, places.Option(request.Circuit is not null ? "circuit" : request.PatchSets is not null ? "patchSets" : "edges"), $"Sets of nodes are run on up to {SetRounds.MostPairs} pairs; these are {pairs.Count}. Choose some (count, pairIndices)."));
         }
 
         if (faults.Count > 0)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
@@ -193,6 +194,35 @@ public static class SweepOptions
             Label = "Sets of nodes patched together",
             NoneLabel = "L9H6,L9H9; M8",
         },
+        ChoiceOrNone("edges", OptionType.Words.Of<EdgeMethod>(LabelOf),
+            "The effect of every edge too, from what one part of the model writes to what another reads: every one patched, or estimated from one gradient (EAP) or from several between the runs (EAP-IG)",
+            r => r.Edges, (r, value) => r with { Edges = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Edges",
+            NoneLabel = "no",
+            Rules =
+            [
+                r => r.Edges is null || r.Ablation is null ? null : "An edge carries what the other run's sender writes, an ablation puts in something else. Leave one of the two out.",
+                r => r.Edges is null or EdgeMethod.Exact || r.Measured() != Metric.Rank ? null : "A rank has no gradient, so there is no estimate of edges. Use exact.",
+            ],
+        },
+        WholeOrNone("edgeSteps", new(1, 1000), "With edges attribution-ig: how many gradients between the two runs", r => r.EdgeSteps, (r, value) => r with { EdgeSteps = value }) with
+        {
+            DefaultText = $"{SweepRequest.DefaultEdgeSteps}",
+            Place = FormPlace.Advanced,
+            Label = "Gradients between the runs",
+            ShownWhen = "edges=attribution-ig",
+            Rules = [r => r.EdgeSteps is null || r.Edges == EdgeMethod.AttributionIg ? null : "Only edges attribution-ig have steps. Name them, or leave the steps out."],
+        },
+        Of("edgesUngrouped", new OptionType.Flag(), "With edges: keys and values are those of query heads, also where these share them, as EAP-IG counts (otherwise those of key/value heads)",
+            r => r.EdgesUngrouped, (r, value) => r with { EdgesUngrouped = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Keys and values of each query head by themselves",
+            ShownWhen = "edges",
+            Rules = [r => !r.EdgesUngrouped || r.Edges is not null ? null : "Only edges are counted so: name them, or leave it out."],
+        },
         ChoiceOrNone("circuit", OptionType.Words.Of<CircuitOf>(of => of == CircuitOf.Heads ? "of heads" : "of heads and MLPs"),
             "When the heads are ranked, find the fewest nodes that do the task together, and prove it on pairs they were not chosen on",
             r => r.Circuit, (r, value) => r with { Circuit = value }) with
@@ -301,6 +331,14 @@ public static class SweepOptions
         Ablation.ValueBias => "its value bias",
         Ablation.Mean => "its mean over others",
         Ablation.Resample => "another pair's",
+        _ => null,
+    };
+
+    private static string? LabelOf(EdgeMethod method) => method switch
+    {
+        EdgeMethod.Exact => "patch every one",
+        EdgeMethod.Attribution => "estimate all from one gradient (EAP)",
+        EdgeMethod.AttributionIg => "estimate all from several (EAP-IG)",
         _ => null,
     };
 

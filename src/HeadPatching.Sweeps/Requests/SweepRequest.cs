@@ -14,6 +14,9 @@ public sealed record SweepRequest
     /// <summary>The share of pairs that are held out where nothing else is said.</summary>
     internal const double DefaultHoldout = 0.3;
 
+    /// <summary>The steps of EAP-IG where nothing else is said, as its authors take.</summary>
+    internal const int DefaultEdgeSteps = 5;
+
     internal static ProofOptions DefaultProof { get; } = new();
 
     /// <summary>The model's name as the host knows it (<c>ioi-demo</c>), or on the command line a folder. Default: the demo model.</summary>
@@ -84,6 +87,18 @@ public sealed record SweepRequest
     /// <summary>Sets of nodes to be patched together, beside the heads one at a time, such as <c>L9H6,L9H9,M8</c>; null: none.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<string>? PatchSets { get; init; }
+
+    /// <summary>How the effect of every edge is found, beside the heads'; null: edges are not looked at.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public EdgeMethod? Edges { get; init; }
+
+    /// <summary>With edges <c>attribution-ig</c>: how many gradients between the runs. Default: 5.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? EdgeSteps { get; init; }
+
+    /// <summary>With edges: whether keys and values are those of query heads, also where these share them, as EAP-IG counts.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool EdgesUngrouped { get; init; }
 
     /// <summary>Whether the fewest nodes that do the task together are looked for when the heads are ranked, and proved; null: no.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -168,8 +183,11 @@ public sealed record SweepRequest
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate; null otherwise.</summary>
     public int? HeadsRunAfterScreen() => Method == Method.Screen ? ScreenTop ?? 10 : null;
 
-    /// <summary>Whether sets of nodes are patched after the heads.</summary>
-    public bool RunsSets() => PatchSets is not null || Circuit is not null;
+    /// <summary>Whether sets of nodes, or edges, are patched after the heads.</summary>
+    public bool RunsSets() => PatchSets is not null || Edges is not null || Circuit is not null;
+
+    /// <summary>With edges, how they are found; null otherwise.</summary>
+    public EdgeWork? EdgeWork() => Edges is EdgeMethod method ? new EdgeWork(method, method == EdgeMethod.AttributionIg ? EdgeSteps ?? DefaultEdgeSteps : 1, EdgesUngrouped) : null;
 
     /// <summary>With a circuit, how it is looked for and proved; null otherwise.</summary>
     public ProofOptions? ProofOptions() => Circuit is null ? null : new ProofOptions

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from . import _session
-from ._circuit import Circuit, CircuitNode, CircuitSize, SetEffect
+from ._circuit import Circuit, CircuitNode, CircuitSize, EdgeEffect, SetEffect
 from ._client import BoundModel, Client, ModelInfo, Plan
 from ._compare import Comparison, HeadDifference
 from ._findings import HeadEffect, PairEffect
@@ -59,6 +59,7 @@ __all__ = [
     "Client",
     "Comparison",
     "Conflict",
+    "EdgeEffect",
     "Fault",
     "HeadDifference",
     "HeadEffect",

@@ -76,6 +76,21 @@ class SetEffect:
     """The patched runs' metric, the mean over all pairs."""
 
 
+@dataclass(frozen=True)
+class EdgeEffect:
+    """The effect of an edge: one part of the model reads of one other what that wrote in the other run."""
+
+    edge: str
+    """Such as `L0H3->L9H6.q`."""
+    sender: str
+    receiver: str
+    effect: float
+    """0: the patch changed nothing; 1: it made the whole difference between the two runs."""
+    standard_error: float | None
+    low: float | None
+    high: float | None
+
+
 class Circuit:
     """The nodes that a sweep found to do the task together, and what was shown of them on pairs they were not chosen on.
 
@@ -190,6 +205,17 @@ def sets(results: dict[str, Any]) -> list[SetEffect]:
         )
         for one in results.get("patchSets") or []
     ]
+
+
+def edges(results: dict[str, Any]) -> list[EdgeEffect]:
+    """Every edge, by receivers in the order in which they read."""
+    found = results.get("edges")
+    if found is None:
+        return []
+    count = len(found["edges"])
+    none: list[None] = [None] * count
+    columns = (found["edges"], found["patchingEffect"], found.get("standardError") or none, found.get("low") or none, found.get("high") or none)
+    return [EdgeEffect(edge, *edge.split("->"), effect, error, low, high) for edge, effect, error, low, high in zip(*columns)]
 
 
 def _size(size: dict[str, Any]) -> CircuitSize:

@@ -32,6 +32,9 @@ class SweepOptions(TypedDict, total=False):
     receivers: Sequence[str] | str
     freeze_mlps: bool
     patch_sets: Sequence[str] | str
+    edges: Literal["exact", "attribution", "attribution-ig"]
+    edge_steps: int
+    edges_ungrouped: bool
     circuit: Literal["heads", "heads-and-mlps"]
     circuit_given: Sequence[str] | str
     circuit_sizes: Sequence[int]
@@ -77,6 +80,9 @@ OPTIONS_HELP = """
     - freeze_mlps (False): with receivers, MLPs do not react.
     - patch_sets: sets of nodes to patch together, beside the heads one at a time: `["L9H6,L9H9", "M8"]`, each node with `@` and
       a position or a role where it is not patched everywhere (`sets` has what they did).
+    - edges: the effect of every edge too, from what one part writes to what another reads: `"exact"`, or estimated from one
+      gradient (`"attribution"`, EAP) or several (`"attribution-ig"`, EAP-IG, edge_steps (5) of them). edges_ungrouped (False):
+      keys and values of each query head by themselves, where heads share them. `Sweep.edges` has them.
     - circuit: when the heads are ranked, find the fewest nodes that do the task together, of `"heads"` or `"heads-and-mlps"`, and
       prove it on pairs they were not chosen on (`proof` has it; `find_circuit()` does it to a sweep that there is).
     - circuit_given: prove these nodes instead, `["L9H6", "L9H9"]`. circuit_sizes (0.1 to 100 % of all nodes), circuit_random

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _circuit, _findings, _numbers, _options, _progress, _show
-from ._circuit import Circuit, SetEffect
+from ._circuit import Circuit, EdgeEffect, SetEffect
 from ._findings import HeadEffect, PairEffect
 from ._http import faults_of
 from ._progress import Progress
@@ -236,6 +236,11 @@ class Sweep:
     def sets(self) -> Any:
         """With `patch_sets`, a row for each with the columns of SetEffect: a DataFrame, without pandas a list of SetEffect."""
         return _numbers.table(_circuit.sets(self.results), SetEffect)
+
+    @property
+    def edges(self) -> Any:
+        """With `edges`, a row for each with the columns of EdgeEffect: a DataFrame, without pandas a list of EdgeEffect."""
+        return _numbers.table(_circuit.edges(self.results), EdgeEffect)
 
     @property
     def proof(self) -> Circuit:

@@ -28,6 +28,10 @@ public sealed record CircuitModel(string Name, int Layers, int Heads)
     /// </summary>
     public IEnumerable<Edge> Edges => Edge.All(Shape, ungrouped: true);
 
+    /// <summary>Every edge as a sweep runs them: keys and values are those of key/value heads, or ungrouped those of query heads.</summary>
+    /// <param name="ungrouped">Which.</param>
+    public IEnumerable<Edge> EdgesOf(bool ungrouped) => Edge.All(Shape with { KeyValueHeads = KeyValueHeads ?? Heads }, ungrouped);
+
     // As much of a model's configuration as its nodes and edges follow from; nothing is run with it.
     private ModelConfig Shape => new()
     {

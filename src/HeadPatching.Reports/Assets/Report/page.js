@@ -88,6 +88,7 @@ setUpChoices();
 setUpRanking();
 setUpScreen();
 setUpCircuit();
+setUpEdges();
 setUpSets();
 byId("pairs-note").textContent = data.notes.join(" ");
 byId("more-pairs").addEventListener("click", showMorePairs);

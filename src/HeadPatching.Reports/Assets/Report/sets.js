@@ -1,4 +1,4 @@
-// ---- Sets of nodes that were patched together, and the circuit
+// ---- Sets of nodes that were patched together, edges, and the circuit
 
 function setUpSets() {
   if (data.sets.length === 0) return;
@@ -18,5 +18,18 @@ function setUpCircuit() {
   const beside = /\/report\.html$/.test(location.pathname);
   byId("circuit-link").hidden = !served && !beside;
   byId("circuit-link").href = served ? "circuit" : "circuit.html";
+}
+
+function setUpEdges() {
+  if (data.edges.length === 0) return;
+  byId("edges").hidden = false;
+  byId("edges-note").textContent = `The strongest ${data.edges.length} of ${data.edgeCount.toLocaleString("en")}: what changes when one part reads of one other what that wrote in the other run.`;
+  byId("edges-table").tBodies[0].append(...data.edges.map(edge => element("tr", "",
+    element("td", "set-nodes", edge.name),
+    element("td", "number", number(edge.effect, 4)),
+    element("td", "number", edge.interval ? edge.interval.map(end => number(end, 4)).join(" to ") : "–"))));
+  const beside = /\/report\.html$/.test(location.pathname);
+  byId("edges-link").hidden = !served && !beside;
+  byId("edges-link").href = served ? "edges/edges.csv" : "edges.csv";
 }
 

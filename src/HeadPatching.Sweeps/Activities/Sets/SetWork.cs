@@ -1,7 +1,11 @@
 using System.Diagnostics;
 using HeadPatching.Core.Circuits;
+using HeadPatching.Core.Circuits.Exchange;
+using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Ablations;
+using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Edges;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
@@ -44,9 +48,9 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
             {
                 // A round that is stored and is another's, of an earlier version, is written over.
                 SetRound? round = await plans.RoundAsync(sweepId, known.Count, cancellationToken);
-                if (round is null || !round.IsOf(wanted.Pairs, wanted.Sets, wanted.Direction))
+                if (round is null || !round.IsOf(wanted.Pairs, wanted.Sets, wanted.Direction, wanted.Edges))
                 {
-                    round = SetRounds.Cut(plan, wanted.Pairs, wanted.Sets, wanted.Direction);
+                    round = SetRounds.Cut(plan, wanted.Pairs, wanted.Sets, wanted.Direction, wanted.Edges);
                     await store.WriteDerivedJsonAsync(SweepArtifacts.Round(sweepId, known.Count), round, cancellationToken);
                 }
 
@@ -80,18 +84,29 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
             return new WorkReport(Activities: 1, Runs: 1, Reused: 1);
         }
 
-        PatchSet[] sets = [.. part.SetsOf(round).Select(Parsed)];
         using var lease = await models.LendAsync(plan.Source, cancellationToken);
         using GpuTurn turn = await GpuTurn.TakeAsync(plan.Source, cancellationToken);
         long started = Stopwatch.GetTimestamp();
         var traffic = new Traffic();
         using var runner = new ChunkRunner(store, plans, plan, input.SweepId, lease, cache: null, traffic);
         PutIn? putIn = await PutInAsync(input.SweepId, plan, runner, cancellationToken);
-        PatchSetRuns runs = lease.Use(model => PatchSets.Run(
-            model, part.Pairs, sets, round.Direction, plan.Metric().Make(), SweepPlanner.Budget(plan.Request), cancellation: cancellationToken, putIn: putIn));
-        long patched = (long)sets.Length * part.Pairs.Count;
+        PatchSetRuns runs = lease.Use(model => round.Edges is null
+            ? PatchSets.Run(
+                model, part.Pairs, [.. part.SetsOf(round).Select(Parsed)], round.Direction, plan.Metric().Make(), SweepPlanner.Budget(plan.Request), cancellation: cancellationToken, putIn: putIn)
+            : Edges(model, plan, round, part, cancellationToken));
+        long patched = (long)part.SetCount * part.Pairs.Count;
         await RunArtifact.WriteAsync(store, key, StoredRound.Stored(part, runs, patched, Stopwatch.GetElapsedTime(started).TotalSeconds), traffic, cancellationToken);
         return new WorkReport(Activities: 1, Runs: 1, PatchedRuns: patched, ForwardPasses: 2 * part.Pairs.Count, BytesWritten: traffic.BytesWritten);
+    }
+
+    private static PatchSetRuns Edges(Transformer model, SweepPlan plan, SetRound round, SetRoundPart part, CancellationToken cancellation)
+    {
+        Edge[] edges = [.. part.SetsOf(round).Select(text => Edge.TryParse(text, out Edge edge) ? edge : throw new InvalidOperationException($"{text} is no edge."))];
+        var options = new EdgeOptions { Direction = round.Direction, Ungrouped = round.Edges!.Ungrouped };
+        EdgeRuns runs = round.Edges.Method == EdgeMethod.Exact
+            ? EdgeSweep.Run(model, part.Pairs, options, plan.Metric().Make(), SweepPlanner.Budget(plan.Request), edges, cancellation: cancellation)
+            : EdgeSweep.Estimate(model, part.Pairs, options, plan.Metric().Make(), SweepPlanner.Budget(plan.Request), round.Edges.Steps, Gradient.Plain, edges, cancellation);
+        return new PatchSetRuns(runs.Baselines, runs.Patched);
     }
 
     /// <summary>What an ablation puts into the heads of a set, which depends on all pairs of the sweep; null where there is none.</summary>
@@ -131,9 +146,17 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
                 sets, replay.Run(pairs, sets, request.RunPatched()), [.. pairs.Select(pair => pair.Index)], request.Aggregation, request.RunPatched());
         }
 
+        EdgeEffects? edges = null;
+        if (request.EdgeWork() is EdgeWork work)
+        {
+            Edge[] all = [.. CircuitModel.Of(plan.Model).EdgesOf(work.Ungrouped)];
+            edges = EdgeEffects.Of(
+                work, all, replay.Run(pairs, all, request.RunPatched(), work), [.. pairs.Select(pair => pair.Index)], request.Aggregation, request.RunPatched());
+        }
+
         if (request.ProofOptions() is not ProofOptions options)
         {
-            return new SetFindings(patched, null);
+            return new SetFindings(patched, null) { Edges = edges };
         }
 
         IReadOnlyList<RankedNode> ranked = heads;
@@ -149,7 +172,7 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
         ProofSheet sheet = CircuitProof.Prove(
             ranked, split.LookedAt, split.HeldOut, options, (some, sets) => replay.Run(some, sets, Direction.Noise));
         string? outside = request.Ablation is Ablation ablation ? AblationDetails.InShort(ablation, plan.ReferenceTitle) : null;
-        return new SetFindings(patched, sheet with { Outside = outside, Sweeps = [$"{sweepId}: {request.Patch.NameOf()} of {plan.Model.Name} on {plan.Dataset}, {plan.Metric().Kind.NameOf()}"] });
+        return new SetFindings(patched, sheet with { Outside = outside, Sweeps = [$"{sweepId}: {request.Patch.NameOf()} of {plan.Model.Name} on {plan.Dataset}, {plan.Metric().Kind.NameOf()}"] }) { Edges = edges };
     }
 
     /// <summary>The heads, ranked by the sweep's runs over the pairs that the circuit is looked for on.</summary>

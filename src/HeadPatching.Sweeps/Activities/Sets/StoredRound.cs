@@ -70,18 +70,25 @@ internal sealed class Replay(IReadOnlyList<StoredRound> rounds)
 
     /// <summary>The runs of some sets on some pairs.</summary>
     /// <exception cref="RoundWantedException">They are not stored: they are the next round.</exception>
-    public PatchSetRuns Run(IReadOnlyList<TokenPair> pairs, IReadOnlyList<PatchSet> sets, Direction direction)
-    {
-        string[] texts = [.. sets.Select(set => set.ToString())];
-        return _next < rounds.Count && rounds[_next].Round.IsOf(pairs, texts, direction)
+    public PatchSetRuns Run(IReadOnlyList<TokenPair> pairs, IReadOnlyList<PatchSet> sets, Direction direction) =>
+        Run(pairs, [.. sets.Select(set => set.ToString())], direction, edges: null);
+
+    /// <summary>The runs, or estimates, of some edges on some pairs.</summary>
+    /// <inheritdoc cref="Run(IReadOnlyList{TokenPair}, IReadOnlyList{PatchSet}, Direction)"/>
+    public PatchSetRuns Run(IReadOnlyList<TokenPair> pairs, IReadOnlyList<Edge> edges, Direction direction, EdgeWork work) =>
+        Run(pairs, [.. edges.Select(edge => edge.ToString())], direction, work);
+
+    private PatchSetRuns Run(IReadOnlyList<TokenPair> pairs, string[] texts, Direction direction, EdgeWork? edges) =>
+        _next < rounds.Count && rounds[_next].Round.IsOf(pairs, texts, direction, edges)
             ? rounds[_next++].Of(pairs)
-            : throw new RoundWantedException(pairs, texts, direction);
-    }
+            : throw new RoundWantedException(pairs, texts, direction, edges);
 }
 
 /// <summary>A search has come to runs that are not there.</summary>
-internal sealed class RoundWantedException(IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction) : Exception
+internal sealed class RoundWantedException(IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction, EdgeWork? edges) : Exception
 {
+    public EdgeWork? Edges { get; } = edges;
+
     public IReadOnlyList<TokenPair> Pairs { get; } = pairs;
 
     public IReadOnlyList<string> Sets { get; } = sets;
