@@ -38,6 +38,24 @@ public sealed class CircuitTests(ApiFixture api)
     }
 
     [Fact]
+    public async Task A_sweep_with_edges_has_them_in_its_results_and_as_files()
+    {
+        string id = await api.Client.StartAsync("""{"edges": "attribution-ig", "edgeSteps": 2, "threshold": 0.2}""");
+        Assert.Equal("completed", (await api.Client.WaitForEndAsync(id)).GetProperty("status").GetString());
+        JsonElement edges = (await api.Client.GetAsync($"/api/sweeps/{id}/results")).GetProperty("edges");
+        Assert.Equal((802, 802, 2), (edges.GetProperty("edges").GetArrayLength(), edges.GetProperty("patchingEffect").GetArrayLength(), edges.GetProperty("found").GetProperty("steps").GetInt32()));
+        using HttpResponseMessage table = await api.Client.Http.GetAsync($"/api/sweeps/{id}/edges/edges.csv");
+        Assert.Equal("text/csv", table.Content.Headers.ContentType!.MediaType);
+        string[] lines = (await table.Content.ReadAsStringAsync()).TrimEnd().Split('\n');
+        Assert.Equal((803, "edge,sender,receiver,patchingEffect,standardError,confidenceLow,confidenceHigh"), (lines.Length, lines[0]));
+        Assert.StartsWith("embed->L0H0.q,embed,L0H0.q,", lines[1], StringComparison.Ordinal);
+        JsonElement graph = await api.Client.GetAsync($"/api/sweeps/{id}/edges/edges.eap-ig.json");
+        Assert.True(graph.GetProperty("edges").EnumerateObject().Any(edge => edge.Value.GetProperty("in_graph").GetBoolean()));
+        using HttpResponseMessage circuit = await api.Client.Http.GetAsync($"/api/sweeps/{id}/circuit");
+        await circuit.ReadProblemAsync(HttpStatusCode.NotFound, "no-circuit");
+    }
+
+    [Fact]
     public async Task A_sweep_without_one_says_so_and_what_cannot_be_is_refused_with_every_fault()
     {
         string id = await api.Client.StartAsync("{}");

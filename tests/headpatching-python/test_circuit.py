@@ -56,6 +56,15 @@ class Circuits(unittest.TestCase):
             hp.sweep("ioi-demo", **PAIRS, patch="v").find_circuit()
 
     @with_pandas
+    def test_edges_are_those_of_results_json(self) -> None:
+        s = hp.sweep("ioi-demo", pairs="ioi-generated", count=10, edges="exact")
+        self.assertEqual(len(s.edges), 802)
+        strongest = s.edges.loc[s.edges.effect.abs().idxmax()]
+        self.assertEqual((strongest.sender, strongest.receiver), ("L2H6", "logits"))
+        self.assertTrue(strongest.low < strongest.effect < strongest.high)
+        self.assertEqual(list(s.edges.edge), s.results["edges"]["edges"])
+
+    @with_pandas
     def test_sets_are_patched_together_in_the_order_in_which_they_were_asked_for(self) -> None:
         s = hp.sweep("ioi-demo", **PAIRS, patch_sets=["L2H6", "L2H6,L2H0", "embed"])
         self.assertEqual(list(s.sets.set), ["L2H6", "L2H6,L2H0", "embed"])

@@ -3,6 +3,7 @@ using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Edges;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
@@ -157,6 +158,33 @@ public sealed class SetsTests : IDisposable
         Assert.Contains("a head's z is", result.Circuit.Verdict[^1], StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(EdgeMethod.Exact, 1)]
+    [InlineData(EdgeMethod.Attribution, 1)]
+    [InlineData(EdgeMethod.AttributionIg, 3)]
+    public async Task Edges_are_those_of_one_call_in_memory_and_another_aggregation_runs_nothing(EdgeMethod method, int steps)
+    {
+        SweepRequest request = new() { Dataset = "ioi-generated", Count = 8, Dtype = "float64", Edges = method, EdgeSteps = method == EdgeMethod.AttributionIg ? steps : null };
+        SweepResult result = await SweepAsync(request);
+        TokenPair[] pairs = [.. result.Pairs.Select(pair => new TokenPair(pair.Index, pair.CleanTokens, pair.CorruptedTokens, pair.Correct, pair.Incorrect))];
+        using LocatedModel located = await new ModelCatalog().LocateAsync("ioi-demo", "model", Stop);
+        using Transformer model = ModelFolder.Load(located.Folder, ScalarType.Float64, CPU);
+        EdgeRuns runs = method == EdgeMethod.Exact
+            ? EdgeSweep.Run(model, pairs, new EdgeOptions(), new LogitDifference(), MemoryBudget.Default)
+            : EdgeSweep.Estimate(model, pairs, new EdgeOptions(), new LogitDifference(), MemoryBudget.Default, steps);
+        Assert.Equal(runs.Edges, result.Edges!.Edges);
+        Assert.Equal(802, result.Edges.Edges.Count);
+        foreach (var (effect, metric) in result.Edges.PatchingEffect.Zip(runs.Patched))
+        {
+            double expected = metric.Zip(runs.Baselines, (patched, baseline) => (patched - baseline.Corrupted) / (baseline.Clean - baseline.Corrupted)).Average();
+            Assert.Equal(expected, effect, 1e-9);
+        }
+
+        await using InProcessEngine engine = Engine("store");
+        SweepStatus view = await engine.RunAsync(SweepIds.New(), request with { Aggregation = Aggregation.RatioOfMeans }, Stop);
+        Assert.Equal((SweepState.Completed, 0L, 0), (view.Status, view.Progress.PatchedRuns, view.Progress.ForwardPasses));
+    }
+
     [Fact]
     public async Task Pruning_leaves_what_a_circuit_was_proved_with()
     {
@@ -176,6 +204,9 @@ public sealed class SetsTests : IDisposable
         { Asked with { CircuitGiven = "L2H6,L2H6" }, "circuitGiven: A node is there twice." },
         { Asked with { CircuitSizes = [1, 28] }, "circuitSizes: There are 27 nodes" },
         { Asked with { CircuitHoldout = 1 }, "circuitHoldout: " },
+        { Asked with { EdgeSteps = 3 }, "edgeSteps: Only edges attribution-ig have steps" },
+        { Asked with { Edges = EdgeMethod.Attribution, Metric = Metric.Rank }, "edges: A rank has no gradient" },
+        { new SweepRequest { Dataset = "ioi-generated", Count = 30_000, Edges = EdgeMethod.Exact }, "edges: 802 edges on 30,000 pairs are more than" },
         { Asked with { Ablation = Ablation.Zero }, "circuit: With an ablation a circuit is made of heads" },
         { Asked with { Ablation = Ablation.Zero, Circuit = CircuitOf.Heads }, "patchSets[1]: M1: an ablation is put into heads' z" },
     };
