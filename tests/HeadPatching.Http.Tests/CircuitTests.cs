@@ -50,7 +50,7 @@ public sealed class CircuitTests(ApiFixture api)
         Assert.Equal((803, "edge,sender,receiver,patchingEffect,standardError,confidenceLow,confidenceHigh"), (lines.Length, lines[0]));
         Assert.StartsWith("embed->L0H0.q,embed,L0H0.q,", lines[1], StringComparison.Ordinal);
         JsonElement graph = await api.Client.GetAsync($"/api/sweeps/{id}/edges/edges.eap-ig.json");
-        Assert.True(graph.GetProperty("edges").EnumerateObject().Any(edge => edge.Value.GetProperty("in_graph").GetBoolean()));
+        Assert.Contains(graph.GetProperty("edges").EnumerateObject(), edge => edge.Value.GetProperty("in_graph").GetBoolean());
         using HttpResponseMessage circuit = await api.Client.Http.GetAsync($"/api/sweeps/{id}/circuit");
         await circuit.ReadProblemAsync(HttpStatusCode.NotFound, "no-circuit");
     }
