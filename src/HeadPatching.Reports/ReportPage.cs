@@ -25,7 +25,7 @@ public static class ReportPage
     private const int MostSets = 200;
 
     /// <summary>The strongest edges are shown up to so many.</summary>
-    private const int MostEdges = 50;
+    private const int MostEdges = 20;
 
     /// <summary>
     /// The page holds at most so many numbers of pairs and positions (about 20 bytes each), so that the sweep of a large model still opens.
