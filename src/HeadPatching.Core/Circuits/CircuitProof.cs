@@ -103,6 +103,7 @@ public sealed class CircuitProof
         int[] sizes = [.. (_options.Sizes ?? [.. ProofOptions.DefaultShares.Select(share => Math.Max(1, (int)Math.Round(share * all)))]).Where(size => size <= all).Distinct().Order()];
         Node[] circuit = _options.Circuit is { } given ? [.. given.OrderBy(node => Place(node))] : Find(lookedAt, all <= MostSizesTried ? [.. Enumerable.Range(1, all)] : sizes);
         var random = new Random(_options.Seed);
+        var drawn = new Dictionary<int, List<(HashSet<Node> Nodes, int Set)>>();
         var sets = new List<PatchSet>();
         int none = Add(OnlyClean([]));
         var bySize = sizes.Select(size => (Size: size, Circuit: Add(OnlyClean(Strongest(size))), Without: Add(PatchSet.Of(Strongest(size))), Random: AddRandom(Strongest(size)))).ToList();
@@ -143,21 +144,21 @@ public sealed class CircuitProof
             return sets.Count - 1;
         }
 
-        // Others of as many nodes; of so few nodes that chance would often draw the same, fewer.
+        // Others of as many nodes, drawn once for each number; of so few nodes that chance draws the same, fewer.
         int[] AddRandom(Node[] other)
         {
-            var drawn = new List<int>();
-            for (int one = 0; one < _options.Random; one++)
+            if (!drawn.TryGetValue(other.Length, out var some))
             {
-                Node[] shuffled = [.. _ranking.Select(ranked => ranked.Node)];
-                random.Shuffle(shuffled);
-                if (!other.ToHashSet().SetEquals(shuffled[..other.Length]))
+                drawn[other.Length] = some = [];
+                for (int one = 0; one < _options.Random; one++)
                 {
-                    drawn.Add(Add(OnlyClean(shuffled[..other.Length])));
+                    Node[] shuffled = [.. _ranking.Select(ranked => ranked.Node)];
+                    random.Shuffle(shuffled);
+                    some.Add(([.. shuffled[..other.Length]], Add(OnlyClean(shuffled[..other.Length]))));
                 }
             }
 
-            return [.. drawn];
+            return [.. some.Where(one => !one.Nodes.SetEquals(other)).Select(one => one.Set)];
         }
 
         PooledEffect Of(int set) => Pooled(runs.Patched[set], runs.Patched[none]);
