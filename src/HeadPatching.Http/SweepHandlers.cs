@@ -188,28 +188,33 @@ public sealed class SweepHandlers
             ? TaggedJson.Of(RequestAnswer.Of(stored.Request)).Result(request)
             : Problem.UnknownSweep());
 
-    /// <summary>GET /api/sweeps/{id}/results and the other parts of a completed sweep.</summary>
-    /// <param name="request">The request.</param>
-    /// <param name="id">The sweep.</param>
-    /// <param name="part">Which part.</param>
-    public Task<IResult> PartAsync(HttpRequest request, string id, SweepPart part) => GuardedAsync(request, async stop =>
+    /// <summary>Answers what is there of a completed sweep alone.</summary>
+    private Task<IResult> OfCompletedAsync(HttpRequest request, string id, Func<SweepStatus, CancellationToken, Task<IResult>> answer) => GuardedAsync(request, async stop =>
     {
         if (await _host.FindAsync(id, stop) is not SweepStatus status)
         {
             return Problem.UnknownSweep();
         }
 
-        IHeaderDictionary headers = request.HttpContext.Response.Headers;
-        if (status.Status != SweepState.Completed)
+        if (status.Status == SweepState.Completed)
         {
-            if (!status.HasEnded)
-            {
-                headers.RetryAfter = GuardedCall.SecondsToNextLook;
-            }
-
-            return Problem.NoResult(status);
+            return await answer(status, stop);
         }
 
+        if (!status.HasEnded)
+        {
+            request.HttpContext.Response.Headers.RetryAfter = GuardedCall.SecondsToNextLook;
+        }
+
+        return Problem.NoResult(status);
+    });
+
+    /// <summary>GET /api/sweeps/{id}/results and the other parts of a completed sweep.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="id">The sweep.</param>
+    /// <param name="part">Which part.</param>
+    public Task<IResult> PartAsync(HttpRequest request, string id, SweepPart part) => OfCompletedAsync(request, id, async (status, stop) =>
+    {
         Stream? content = await _host.Store.OpenReadAsync(SweepArtifacts.Result(id, part.File.Name), stop);
         if (content is null)
         {
@@ -217,6 +222,7 @@ public sealed class SweepHandlers
         }
 
         // A part never changes, but a deleted sweep's key may be used again: then it ends at another time.
+        IHeaderDictionary headers = request.HttpContext.Response.Headers;
         headers.CacheControl = "no-cache";
         headers.ContentSecurityPolicy = part.ContentSecurityPolicy;
         var etag = new EntityTagHeaderValue($"\"{id}-{status.FinishedAt?.Ticks:x}\"");
@@ -224,20 +230,9 @@ public sealed class SweepHandlers
     });
 
     /// <summary>GET /api/sweeps/{id}/patterns?head=L9H6&amp;pair=3</summary>
-    public Task<IResult> PatternsAsync(HttpRequest request, string id) => GuardedAsync(request, async stop =>
+    public Task<IResult> PatternsAsync(HttpRequest request, string id) => OfCompletedAsync(request, id, async (_, stop) =>
     {
         PatternQuery query = PatternQuery.Read(request.Query);
-        if (await _host.FindAsync(id, stop) is not SweepStatus status)
-        {
-            return Problem.UnknownSweep();
-        }
-
-        if (status.Status != SweepState.Completed)
-        {
-            request.HttpContext.Response.Headers.RetryAfter = status.HasEnded ? default : GuardedCall.SecondsToNextLook;
-            return Problem.NoResult(status);
-        }
-
         PairPatterns patterns = await _patterns.FindAsync(id, query.Head, query.Pair, stop);
         return Json(PatternAnswer.Of(patterns, await new StoredPlans(_host.Store, _catalog).TokenTextsAsync(id, stop)));
     });
@@ -256,19 +251,8 @@ public sealed class SweepHandlers
 
     /// <summary>A file that is made of results.json when it is asked for.</summary>
     private Task<IResult> MadeFileAsync(
-        HttpRequest request, string id, string name, Func<SweepResult, IReadOnlyList<(string Name, Action<Stream> Write)>?> files, Func<IResult> none) => GuardedAsync(request, async stop =>
+        HttpRequest request, string id, string name, Func<SweepResult, IReadOnlyList<(string Name, Action<Stream> Write)>?> files, Func<IResult> none) => OfCompletedAsync(request, id, async (status, stop) =>
     {
-        if (await _host.FindAsync(id, stop) is not SweepStatus status)
-        {
-            return Problem.UnknownSweep();
-        }
-
-        if (status.Status != SweepState.Completed)
-        {
-            request.HttpContext.Response.Headers.RetryAfter = status.HasEnded ? default : GuardedCall.SecondsToNextLook;
-            return Problem.NoResult(status);
-        }
-
         await OneResultAtATime.WaitAsync(stop);
         try
         {

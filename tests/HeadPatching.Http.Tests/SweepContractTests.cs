@@ -264,7 +264,7 @@ public sealed class SweepContractTests(ApiFixture api)
         Assert.Equal(
             [
                 "/api/compare", "/api/compare/page", "/api/health", "/api/health/live", "/api/models", "/api/series", "/api/series/{id}", "/api/series/{id}/report", "/api/series/{id}/results",
-                "/api/sweeps", "/api/sweeps/delete", "/api/sweeps/{id}", "/api/sweeps/{id}/effects.parquet", "/api/sweeps/{id}/events",
+                "/api/sweeps", "/api/sweeps/delete", "/api/sweeps/{id}", "/api/sweeps/{id}/circuit", "/api/sweeps/{id}/circuit/{file}", "/api/sweeps/{id}/edges/{file}", "/api/sweeps/{id}/effects.parquet", "/api/sweeps/{id}/events",
                 "/api/sweeps/{id}/heads.csv", "/api/sweeps/{id}/heatmap.csv", "/api/sweeps/{id}/heatmap.png", "/api/sweeps/{id}/heatmap.svg", "/api/sweeps/{id}/patterns", "/api/sweeps/{id}/report",
                 "/api/sweeps/{id}/request", "/api/sweeps/{id}/results",
             ],

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Testing;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
@@ -69,7 +70,7 @@ public sealed class SweepsPageTests(Chromium chromium)
         using var server = await PageServer.StartAsync();
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
-        await Expect(page.Locator("#dataset option")).ToHaveCountAsync(7); // six datasets and one's own pairs
+        await Expect(page.Locator("#dataset option")).ToHaveCountAsync(BuiltInDatasets.All.Count + 1); // and one's own pairs
         await Expect(page.Locator("#generated-fields")).ToBeHiddenAsync();
 
         await page.SelectOptionAsync("#dataset", "ioi-generated");

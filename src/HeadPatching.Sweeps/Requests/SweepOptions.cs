@@ -165,7 +165,7 @@ public static class SweepOptions
             ShownWhen = "method=screen",
             Rules = [r => r.ScreenTop is null || r.Method == Method.Screen ? null : "Only the method screen runs some heads after the estimate."],
         },
-        Of<IReadOnlyList<Receiver>?>("receivers", new OptionType.PathReceivers(), "Path patching: only the paths from each head to these, the logits or heads' inputs",
+        Of<IReadOnlyList<Receiver>?>("receivers", new OptionType.PathReceivers(), "Path patching: only the paths from each head to these: the logits, inputs of heads (L9H6.q) or MLPs (L8.mlp)",
             r => r.Receivers, (r, value) => r with { Receivers = value }) with
         {
             Place = FormPlace.Advanced,
