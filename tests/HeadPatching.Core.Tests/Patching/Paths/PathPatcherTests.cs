@@ -68,8 +68,8 @@ public class PathPatcherTests
     [InlineData("opt350-golden", "L1H1.v L2H0.q", true, "each")]
     [InlineData("gpt_oss-golden", "L1H1.k L3H0.q", false, "all")]
     [InlineData("gpt-neox-golden", "L2.mlp", false, "all")]
-    [InlineData("gptj-golden", "L1.mlp L2H0.q", true, "each")]
-    [InlineData("gemma2-golden", "L1.mlp L3H0.v", false, "each")]
+    [InlineData("gptj-golden", "L1.mlp L2H0.q", true, "all")]
+    [InlineData("gemma2-golden", "L1.mlp L3H0.v", false, "all")]
     [InlineData("olmo2-golden", "L0.mlp L2.mlp", true, "all")]
     [InlineData("opt350-golden", "L1.mlp", false, "each")]
     public void In_the_other_families_too(string model, string receivers, bool freezeMlps, string positions)
