@@ -184,7 +184,8 @@ public static class SweepApi
                 .Refuses(StatusCodes.Status409Conflict, ProblemTypes.SweepNotCompleted, ProblemTypes.SweepFailed, ProblemTypes.SweepCancelled, ProblemTypes.SweepDamaged)
                 .MayFail()
                 .WithMetadata(new ProducesResponseTypeMetadata(
-                    StatusCodes.Status200OK, typeof(Stream), path.EndsWith('t') ? ["text/html"] : ["application/json", "image/svg+xml", "text/plain", "text/html"]) { Description = summary });
+                    StatusCodes.Status200OK, typeof(Stream), path.EndsWith('t') ? ["text/html"] : ["application/json", "image/svg+xml", "text/plain", "text/html"])
+                { Description = summary });
         }
 
         api.MapGet("/sweeps/{id}/edges/{file}", (string id, string file, HttpRequest request, SweepHandlers handlers) => handlers.EdgesAsync(request, id, file))

@@ -16,8 +16,12 @@ internal static class CircuitCommand
     // What the sweep's options are called here.
     private static readonly Dictionary<string, string> Flags = new()
     {
-        ["circuitGiven"] = "--given", ["circuitSizes"] = "--sizes", ["circuitRandom"] = "--random", ["circuitHoldout"] = "--holdout",
-        ["circuitTolerance"] = "--tolerance", ["circuitSeed"] = "--seed",
+        ["circuitGiven"] = "--given",
+        ["circuitSizes"] = "--sizes",
+        ["circuitRandom"] = "--random",
+        ["circuitHoldout"] = "--holdout",
+        ["circuitTolerance"] = "--tolerance",
+        ["circuitSeed"] = "--seed",
     };
 
     /// <summary>Makes the command.</summary>
