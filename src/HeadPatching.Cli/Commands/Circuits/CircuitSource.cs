@@ -4,7 +4,6 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
-using HeadPatching.Core.Results.Comparing;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 
@@ -19,7 +18,7 @@ internal sealed record CircuitSource(SweepResult Result, SweepRequest Request)
     /// <exception cref="InvalidInputException">It is none of these, or nothing that can be gone on from.</exception>
     public static async Task<CircuitSource> ReadAsync(string given, string location, CancellationToken cancellationToken)
     {
-        SweepResult result = ((ComparedSweep)(await ComparedSource.ReadAsync([given], location, cancellationToken))[0]).Result;
+        SweepResult result = (await ComparedSource.ReadAsync([given], location, cancellationToken))[0].Result;
         IArtifactStore store = ArtifactStores.Open(location);
         StoredRequest? stored = await store.ReadJsonAsync<StoredRequest>(SweepArtifacts.Request(result.SweepId), cancellationToken);
         return new CircuitSource(result, stored?.Request ?? Again(result, given));
