@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Faults;
-using HeadPatching.Core.Patching.Patterns;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.Comparing;
@@ -189,16 +188,19 @@ public sealed class SweepHandlers
             : Problem.UnknownSweep());
 
     /// <summary>Answers what is there of a completed sweep alone.</summary>
-    private Task<IResult> OfCompletedAsync(HttpRequest request, string id, Func<SweepStatus, CancellationToken, Task<IResult>> answer) => GuardedAsync(request, async stop =>
+    private Task<IResult> OfCompletedAsync(HttpRequest request, string id, Func<SweepStatus, CancellationToken, Task<IResult>> answer) =>
+        GuardedAsync(request, stop => OfCompletedAsync(request, id, answer, stop));
+
+    private async Task<IResult> OfCompletedAsync(HttpRequest request, string id, Func<SweepStatus, CancellationToken, Task<IResult>> answer, CancellationToken cancellationToken)
     {
-        if (await _host.FindAsync(id, stop) is not SweepStatus status)
+        if (await _host.FindAsync(id, cancellationToken) is not SweepStatus status)
         {
             return Problem.UnknownSweep();
         }
 
         if (status.Status == SweepState.Completed)
         {
-            return await answer(status, stop);
+            return await answer(status, cancellationToken);
         }
 
         if (!status.HasEnded)
@@ -207,7 +209,7 @@ public sealed class SweepHandlers
         }
 
         return Problem.NoResult(status);
-    });
+    }
 
     /// <summary>GET /api/sweeps/{id}/results and the other parts of a completed sweep.</summary>
     /// <param name="request">The request.</param>
@@ -230,11 +232,14 @@ public sealed class SweepHandlers
     });
 
     /// <summary>GET /api/sweeps/{id}/patterns?head=L9H6&amp;pair=3</summary>
-    public Task<IResult> PatternsAsync(HttpRequest request, string id) => OfCompletedAsync(request, id, async (_, stop) =>
+    public Task<IResult> PatternsAsync(HttpRequest request, string id) => GuardedAsync(request, stop =>
     {
-        PatternQuery query = PatternQuery.Read(request.Query);
-        PairPatterns patterns = await _patterns.FindAsync(id, query.Head, query.Pair, stop);
-        return Json(PatternAnswer.Of(patterns, await new StoredPlans(_host.Store, _catalog).TokenTextsAsync(id, stop)));
+        PatternQuery query = PatternQuery.Read(request.Query); // what is wrong with it is said whatever the sweep is
+        return OfCompletedAsync(
+            request,
+            id,
+            async (_, cancel) => Json(PatternAnswer.Of(await _patterns.FindAsync(id, query.Head, query.Pair, cancel), await new StoredPlans(_host.Store, _catalog).TokenTextsAsync(id, cancel))),
+            stop);
     });
 
     /// <summary>GET /api/sweeps/{id}/circuit, its page, and /circuit/{file}, the files of it.</summary>
