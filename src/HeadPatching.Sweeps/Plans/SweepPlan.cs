@@ -72,8 +72,11 @@ public sealed record SweepPlan(
     /// <summary>Seconds that a run with a set of nodes patched takes on one worker at the most, on a pair of mean length, estimated as <see cref="PlanSize.Seconds"/>; 0 where no sets are run.</summary>
     public double SecondsOfRun { get; init; }
 
-    /// <summary>The same of an edge, patched or estimated; 0 where none is.</summary>
+    /// <summary>The same of an edge that is patched; 0 where no edges are looked at.</summary>
     public double SecondsOfEdge { get; init; }
+
+    /// <summary>The same of an edge that is estimated.</summary>
+    public double SecondsOfEstimatedEdge { get; init; }
 
     /// <summary>What is measured.</summary>
     public PlannedMetric Metric() => new(Request.Measured(), TokenWeights);
