@@ -24,6 +24,7 @@ public static class LibTorch
     /// </exception>
     public static void Load()
     {
+        FreedMemory.Keep();
         string? folder = Environment.GetEnvironmentVariable(FolderVariable);
         bool carried = Find("torch_cpu") is not null;
         if (!string.IsNullOrEmpty(folder))
