@@ -72,7 +72,9 @@ public sealed record PatchSet(IReadOnlyList<PatchedNode> Nodes)
 
             if (patched.Positions.Role is string role && pairs.FirstOrDefault(one => one.PositionOf(role) is null) is TokenPair without)
             {
-                yield return new Fault(FaultKinds.OutOfRange, where, $"{patched}: pair {without.Index} names no role {role}.");
+                string[] known = [.. PairShapes.Of(pairs).Roles.Select(one => one.Name)];
+                string roles = known.Length > 0 ? $" Roles that pairs name: {string.Join(", ", known)}." : "";
+                yield return new Fault(FaultKinds.OutOfRange, where, $"{patched}: pair {without.Index} names no role {role}.{Suggestion.DidYouMean(role, known)}{roles}");
             }
         }
     }

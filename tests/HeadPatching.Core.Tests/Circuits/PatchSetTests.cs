@@ -85,6 +85,8 @@ public class PatchSetTests
         Assert.Contains("names no role turn", messages[0], StringComparison.Ordinal);
         Assert.Contains("no L99H0", messages[1], StringComparison.Ordinal);
         Assert.Contains("no position 40", messages[2], StringComparison.Ordinal);
+        TokenPair[] withRoles = [.. golden.Pairs.Select(pair => pair with { Roles = new Dictionary<string, int> { ["TURN"] = 1, ["END"] = -1 } })];
+        Assert.Contains("names no role turn. Did you mean 'TURN'? Roles that pairs name: ", set.Faults(golden.Model.Config, withRoles, "--patch-set").First().Message, StringComparison.Ordinal);
         Assert.Throws<InvalidInputException>(() =>
             PatchSets.Run(golden.Model, golden.Pairs, [set], Direction.Denoise, new LogitDifference(), MemoryBudget.Default));
     }
