@@ -88,7 +88,7 @@ public static class DirectAttribution
                 return after;
             }
 
-            Tensor scale = Centred(at.to(wide)).square().mean([-1], keepdim: true).AddInPlace(tensor(model.Config.NormEpsilon)).rsqrt_(); // [pairs, 1]
+            Tensor scale = Centred(at.to(wide)).Squared().mean([-1], keepdim: true).AddInPlace(tensor(model.Config.NormEpsilon)).rsqrt_(); // [pairs, 1]
             return Centred(after * weight.to(wide)) * scale;
 
             Tensor Centred(Tensor x) => model.Config.Norm == NormKind.Layer ? x - x.mean([-1], keepdim: true) : x;
