@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Text.Json.Serialization;
+
 namespace HeadPatching.Core.Adaptive;
 
 /// <summary>What an adaptive sweep came to.</summary>
@@ -12,6 +15,12 @@ public sealed record AdaptiveFindings(double Confidence, double? Width, IReadOnl
     /// <summary>Of a sweep as far as it is.</summary>
     public static AdaptiveFindings Of(AdaptiveSweep sweep, AdaptiveOptions options) =>
         new(options.Confidence, options.Width, [.. sweep.Heads], sweep.Pairs, sweep.Rounds, sweep.Runs);
+
+    /// <summary>What kind of interval a head's is, in words.</summary>
+    [JsonIgnore]
+    public string Kind => string.Create(
+        CultureInfo.InvariantCulture,
+        $"of the effect over these pairs, {100 * Confidence:0.##} % for all heads and rounds together (asymptotic confidence sequence, Waudby-Smith et al. 2024, Bonferroni over heads); other pairs may have another");
 
     /// <summary>The same in a few numbers.</summary>
     public AdaptiveSummary Summary() => new(

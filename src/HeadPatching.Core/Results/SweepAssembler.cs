@@ -216,7 +216,7 @@ public sealed class SweepAssembler
             Threshold = description.Threshold,
             Seed = description.Seed,
             Bos = description.Bos,
-            Intervals = ConfidenceInterval.Kind,
+            Intervals = adaptive?.Kind ?? ConfidenceInterval.Kind,
             JointIntervals = together?.Intervals,
             CleanMetric = _overview.Baselines.Average(pair => pair.Baseline.Clean),
             CorruptedMetric = _overview.Baselines.Average(pair => pair.Baseline.Corrupted),
