@@ -202,7 +202,7 @@ public static class ReportPage
             notes.Add($"The effects of single pairs are in this page for the first {withNumbers} pairs; {all} has all.");
         }
 
-        var shown = result with { Pairs = pairs, HeatmapByPosition = byPosition, PatchSets = null, Edges = null, Circuit = null };
+        var shown = result with { Pairs = pairs, HeatmapByPosition = byPosition, Senders = null, PatchSets = null, Edges = null, Circuit = null };
         var data = new
         {
             result = shown,
@@ -214,10 +214,12 @@ public static class ReportPage
             directLimit = result.DirectLogitAttribution is { Heads: { } direct, Mlps: { } mlps } ? DivergingColours.LimitOf([.. direct, mlps]) : 1,
             reach = Enumerable.Range(0, result.Model.Layers).Select(result.ReachOf),
             changesBeforeDifference = BlankCells.ChangesBeforeDifference(result),
+            senders = (result.Senders ?? []).Select(sender => sender with { PatchedMetric = null }),
             sets = (result.PatchSets ?? []).Take(MostSets).Select(set => set with { PatchedMetric = null }),
             setCount = result.PatchSets?.Count ?? 0,
             circuit = result.Circuit?.Verdict,
-            edges = (result.Edges?.Strongest() ?? []).Take(MostEdges).Select(edge => new { name = edge.Edge.ToString(), effect = edge.PatchingEffect, interval = edge.ConfidenceInterval }),
+            edges = (result.Edges?.Strongest() ?? []).Take(MostEdges).Select(edge => new { name = edge.Edge.ToString(), effect = edge.PatchingEffect, interval = edge.ConfidenceInterval, estimate = edge.EstimatedEffect, pairs = edge.Pairs, decision = edge.Decision?.NameOf() }),
+            edgeWords = result.Edges?.Words(),
             edgeCount = result.Edges?.Edges.Count ?? 0,
             patterns = patterns.Select(one => Patterns(one, result)),
             files = new[] { ResultJson.File.Name }.Concat(ReportFiles.All.Select(file => file.Name)).Select(name => new { name, route = RouteOf(name) }),

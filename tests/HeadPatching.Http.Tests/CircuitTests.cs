@@ -47,12 +47,29 @@ public sealed class CircuitTests(ApiFixture api)
         using HttpResponseMessage table = await api.Client.Http.GetAsync($"/api/sweeps/{id}/edges/edges.csv");
         Assert.Equal("text/csv", table.Content.Headers.ContentType!.MediaType);
         string[] lines = (await table.Content.ReadAsStringAsync()).TrimEnd().Split('\n');
-        Assert.Equal((803, "edge,sender,receiver,patchingEffect,standardError,confidenceLow,confidenceHigh"), (lines.Length, lines[0]));
+        Assert.Equal((803, "edge,sender,receiver,patchingEffect,standardError,confidenceLow,confidenceHigh,pairs,estimatedEffect,decision"), (lines.Length, lines[0]));
         Assert.StartsWith("embed->L0H0.q,embed,L0H0.q,", lines[1], StringComparison.Ordinal);
+        Assert.EndsWith(",0,,", lines[1], StringComparison.Ordinal);
         JsonElement graph = await api.Client.GetAsync($"/api/sweeps/{id}/edges/edges.eap-ig.json");
         Assert.Contains(graph.GetProperty("edges").EnumerateObject(), edge => edge.Value.GetProperty("in_graph").GetBoolean());
         using HttpResponseMessage circuit = await api.Client.Http.GetAsync($"/api/sweeps/{id}/circuit");
         await circuit.ReadProblemAsync(HttpStatusCode.NotFound, "no-circuit");
+    }
+
+    [Fact]
+    public async Task Adaptive_edges_say_in_every_file_on_how_many_pairs_they_were_patched_and_what_was_decided()
+    {
+        string id = await api.Client.StartAsync("""{"dataset": "ioi-generated", "count": 40, "edges": "adaptive", "edgeSteps": 1, "threshold": 0.1}""");
+        Assert.Equal("completed", (await api.Client.WaitForEndAsync(id)).GetProperty("status").GetString());
+        JsonElement edges = (await api.Client.GetAsync($"/api/sweeps/{id}/results")).GetProperty("edges");
+        Assert.Equal((0.1, 0.95), (edges.GetProperty("found").GetProperty("threshold").GetDouble(), edges.GetProperty("found").GetProperty("confidence").GetDouble()));
+        int strong = edges.GetProperty("edges").EnumerateArray().Index().Single(edge => edge.Item.GetString() == "L2H6->logits").Index, on = edges.GetProperty("pairs")[strong].GetInt32();
+        Assert.InRange(on, 14, 40);
+        Assert.Equal("above", edges.GetProperty("decision")[strong].GetString());
+        string table = await api.Client.Http.GetStringAsync($"/api/sweeps/{id}/edges/edges.csv");
+        Assert.EndsWith(",above", table.Split('\n')[strong + 1], StringComparison.Ordinal);
+        JsonElement edge = (await api.Client.GetAsync($"/api/sweeps/{id}/edges/edges.eap-ig.json")).GetProperty("edges").GetProperty("a2.h6->logits");
+        Assert.Equal((on, "above"), (edge.GetProperty("pairs").GetInt32(), edge.GetProperty("decision").GetString()));
     }
 
     [Fact]

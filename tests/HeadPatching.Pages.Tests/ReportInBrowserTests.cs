@@ -1,6 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Circuits;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Reports;
@@ -218,6 +220,29 @@ public sealed class ReportInBrowserTests(Chromium chromium)
         });
         await Expect(page.Locator("#sets-table tbody tr")).ToHaveTextAsync(["L2H1,M0@-10.75000.5000 to 1.00002.5000", "(none)0.0000–−1.0000"]);
         await Expect(page.Locator("#circuit-verdict li")).ToHaveTextAsync([.. sheet.Verdict]);
+        await Expect(page.Locator("#senders")).ToBeHiddenAsync();
+        await Expect(page.Locator("#edges")).ToBeHiddenAsync();
+
+        await OpenAsync(page, plain with
+        {
+            Receivers = [Receiver.Logits],
+            Senders = [new PatchedSet("embed", 0.25, 0.1, new ConfidenceInterval(0.2, 0.3), 1.5)],
+            Edges = new EdgeEffects
+            {
+                Found = new EdgeWork(EdgeMethod.Adaptive, 5, Ungrouped: false) { Threshold = 0.1, Confidence = 0.95 },
+                Edges = [new Edge(Node.Embedding, Receiver.Logits), new Edge(Node.OfMlp(0), Receiver.Logits)],
+                PatchingEffect = [0.05, -0.5],
+                Low = [0.01, null],
+                High = [0.08, null],
+                Pairs = [14, 1],
+                EstimatedEffect = [0.25, -0.75],
+                Decision = [Decision.Below, Decision.Above],
+            },
+        });
+        await Expect(page.Locator("#senders-table tbody tr")).ToHaveTextAsync(["embed0.25000.2000 to 0.30001.5000"]);
+        await Expect(page.Locator("#edges-table th")).ToHaveTextAsync(["Edge", "Effect", "95\u00a0% interval", "Estimate", "Patched on", "Decision"]);
+        await Expect(page.Locator("#edges-table tbody tr")).ToHaveTextAsync(["M0->logits−0.5000–−0.75001 pairabove", "embed->logits0.05000.0100 to 0.08000.250014 pairsbelow"]);
+        await Expect(page.Locator("#edges-note")).ToContainTextAsync("each patched until it is decided: 1 above 0.1, 1 not, 0 undecided");
         Assert.Empty(watched.Errors);
     }
 

@@ -65,6 +65,24 @@ class Circuits(unittest.TestCase):
         self.assertEqual(list(s.edges.edge), s.results["edges"]["edges"])
 
     @with_pandas
+    def test_edges_that_are_screened_or_adaptive_say_on_how_many_pairs_they_were_patched(self) -> None:
+        screened = hp.sweep("ioi-demo", pairs="ioi-generated", count=10, edges="screen", edge_top=7).edges
+        self.assertEqual(sorted(set(screened.pairs)), [0, 10])
+        self.assertEqual((screened.pairs == 10).sum(), 7)
+        self.assertTrue((screened.effect == screened.estimated_effect)[screened.pairs == 0].all())
+        adaptive = hp.sweep("ioi-demo", **PAIRS, edges="adaptive").edges.set_index("edge")
+        self.assertEqual(adaptive.decision["L2H6->logits"], "above")
+        self.assertEqual(set(adaptive.decision), {"above", "below"})
+        self.assertTrue((adaptive.low <= adaptive.effect).all())
+
+    @with_pandas
+    def test_the_embedding_and_mlps_are_senders_beside_the_heads(self) -> None:
+        s = hp.sweep("ioi-demo", **PAIRS, receivers="L2H6.v", senders="all")
+        self.assertEqual(list(s.senders.set), ["embed", "M0", "M1", "M2"])
+        self.assertGreater(s.senders.effect[0], 0.4)
+        self.assertEqual(s.senders.effect[3], 0)
+
+    @with_pandas
     def test_sets_are_patched_together_in_the_order_in_which_they_were_asked_for(self) -> None:
         s = hp.sweep("ioi-demo", **PAIRS, patch_sets=["L2H6", "L2H6,L2H0", "embed"])
         self.assertEqual(list(s.sets.set), ["L2H6", "L2H6,L2H0", "embed"])

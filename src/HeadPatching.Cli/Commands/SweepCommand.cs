@@ -125,6 +125,11 @@ internal static class SweepCommand
             $"Clean metric {clean:G4}, corrupted {corrupted:G4} ({result.Metric}, mean of {result.Dataset.Pairs} pairs)"));
         AnsiConsole.WriteLine($"Effect = {result.Normalisation}");
         AnsiConsole.WriteLine();
+        if (result is { Senders: not null, Receivers: not null })
+        {
+            AnsiConsole.Write(SetsTable.OfSenders(result.Senders, result.Receivers));
+        }
+
         if (result.PatchSets is not null)
         {
             AnsiConsole.Write(SetsTable.Of(result.PatchSets));

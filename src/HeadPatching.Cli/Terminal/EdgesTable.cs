@@ -1,4 +1,5 @@
 using System.Globalization;
+using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Circuits;
 using Spectre.Console;
 
@@ -12,22 +13,32 @@ internal static class EdgesTable
     /// <param name="top">How many rows.</param>
     public static Table Of(EdgeEffects edges, int top)
     {
-        string how = edges.Found.Method switch
-        {
-            EdgeMethod.Exact => "each patched",
-            EdgeMethod.Attribution => "estimated from one gradient (EAP)",
-            _ => string.Create(CultureInfo.InvariantCulture, $"estimated from {edges.Found.Steps} gradients (EAP-IG)"),
-        };
-        var table = new Table().Border(TableBorder.Simple).Title(string.Create(CultureInfo.InvariantCulture, $"The strongest of {edges.Edges.Count:N0} edges, {how}"));
+        var table = new Table().Border(TableBorder.Simple).Title(string.Create(CultureInfo.InvariantCulture, $"The strongest of {edges.Edges.Count:N0} edges, {edges.Words()}"));
         table.AddColumn(new TableColumn("edge").NoWrap());
         table.AddColumn(new TableColumn("effect").RightAligned().NoWrap());
-        table.AddColumn(new TableColumn("95 % interval").RightAligned().NoWrap());
+        table.AddColumn(new TableColumn(edges.Decision is null ? "95 % interval" : "interval for all").RightAligned().NoWrap());
+        if (edges.Pairs is not null)
+        {
+            table.AddColumn(new TableColumn("estimate").RightAligned().NoWrap());
+            table.AddColumn(new TableColumn("patched on").RightAligned().NoWrap());
+        }
+
+        if (edges.Decision is not null)
+        {
+            table.AddColumn(new TableColumn($"above {edges.Found.Threshold?.ToString(CultureInfo.InvariantCulture)}").NoWrap());
+        }
+
         foreach (EdgeEffect edge in edges.Strongest().Take(top))
         {
-            table.AddRow(
+            string[] cells =
+            [
                 Markup.Escape(edge.Edge.ToString()),
                 Number(edge.PatchingEffect),
-                edge.ConfidenceInterval is { } interval ? $"{Number(interval.Low)} to {Number(interval.High)}" : "-");
+                edge.ConfidenceInterval is { } interval ? $"{Number(interval.Low)} to {Number(interval.High)}" : "-",
+                .. edge.Pairs is int pairs ? [Number(edge.EstimatedEffect ?? 0), pairs == 0 ? "-" : string.Create(CultureInfo.InvariantCulture, $"{pairs:N0} {(pairs == 1 ? "pair" : "pairs")}")] : Array.Empty<string>(),
+                .. edge.Decision is { } decision ? [decision switch { Decision.Above => "yes", Decision.Below => "no", _ => "undecided" }] : Array.Empty<string>(),
+            ];
+            table.AddRow(cells);
         }
 
         return table;

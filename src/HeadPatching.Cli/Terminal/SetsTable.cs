@@ -1,19 +1,27 @@
 using System.Globalization;
 using HeadPatching.Core.Circuits;
+using HeadPatching.Core.Patching.Paths;
 using Spectre.Console;
 
 namespace HeadPatching.Cli.Terminal;
 
-/// <summary>Sets of nodes that were patched together, in the order in which they were asked for.</summary>
+/// <summary>Sets of nodes that were patched together, or the senders of paths that are no heads, in their order.</summary>
 internal static class SetsTable
 {
     private const int Most = 100, Longest = 44;
 
-    /// <summary>The table; of many sets the first.</summary>
-    public static Table Of(IReadOnlyList<PatchedSet> sets)
+    /// <summary>The table of sets; of many the first.</summary>
+    public static Table Of(IReadOnlyList<PatchedSet> sets) => Of(sets, "Sets patched together", "set");
+
+    /// <summary>The table of the embedding and MLPs as senders.</summary>
+    /// <param name="senders">The senders.</param>
+    /// <param name="receivers">Where their paths end.</param>
+    public static Table OfSenders(IReadOnlyList<PatchedSet> senders, IReadOnlyList<Receiver> receivers) => Of(senders, $"Paths to {string.Join(", ", receivers)} from other senders", "sender");
+
+    private static Table Of(IReadOnlyList<PatchedSet> sets, string title, string what)
     {
-        var table = new Table().Border(TableBorder.Simple).Title(sets.Count > Most ? $"Sets patched together, the first {Most} of {sets.Count}" : "Sets patched together");
-        table.AddColumn(new TableColumn("set"));
+        var table = new Table().Border(TableBorder.Simple).Title(sets.Count > Most ? $"{title}, the first {Most} of {sets.Count}" : title);
+        table.AddColumn(new TableColumn(what));
         table.AddColumn(new TableColumn("effect").RightAligned().NoWrap());
         table.AddColumn(new TableColumn("95 % interval").RightAligned().NoWrap());
         foreach (PatchedSet set in sets.Take(Most))

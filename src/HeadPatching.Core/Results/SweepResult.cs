@@ -151,6 +151,10 @@ public sealed record SweepResult
     /// </summary>
     public required IReadOnlyList<HeadResult> ImportantHeads { get; init; }
 
+    /// <summary>With path patching from all senders: of the embedding and every layer's MLP, each as a set of one node, the paths to the receivers.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<PatchedSet>? Senders { get; init; }
+
     /// <summary>With patch sets: what each set of nodes, patched together, did.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<PatchedSet>? PatchSets { get; init; }

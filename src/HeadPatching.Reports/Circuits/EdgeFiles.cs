@@ -24,10 +24,10 @@ public static class EdgeFiles
 
         CircuitGraph graph = CircuitGraph.Of(
             CircuitModel.Of(result.Model),
-            [.. edges.All().Select(edge => (edge.Edge, edge.PatchingEffect))],
+            [.. edges.All()],
             edges.PatchingEffect.Count(effect => Math.Abs(effect) > result.Threshold),
             edges.Found.Ungrouped);
-        var files = new List<(string Name, Action<Stream> Write)> { (TableName, to => WriteTable(edges, to)), ("edges.dot", to => CircuitDot.Write(graph, to)) };
+        var files = new List<(string Name, Action<Stream> Write)> { (TableName, to => WriteTable(edges, result.Dataset.Pairs, to)), ("edges.dot", to => CircuitDot.Write(graph, to)) };
         if (EapIgFile.CanHold(graph))
         {
             files.Add(("edges.eap-ig.json", to => EapIgFile.Write(graph, to)));
@@ -36,15 +36,17 @@ public static class EdgeFiles
         return files;
     }
 
-    private static void WriteTable(EdgeEffects edges, Stream to)
+    // On how many pairs each was patched, 0 where its effect is an estimate.
+    private static void WriteTable(EdgeEffects edges, int pairs, Stream to)
     {
         using var text = new StreamWriter(to, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true) { NewLine = "\n" };
-        text.WriteLine("edge,sender,receiver,patchingEffect,standardError,confidenceLow,confidenceHigh");
+        text.WriteLine("edge,sender,receiver,patchingEffect,standardError,confidenceLow,confidenceHigh,pairs,estimatedEffect,decision");
+        int? patched = edges.Found.Method switch { EdgeMethod.Exact => pairs, EdgeMethod.Attribution or EdgeMethod.AttributionIg => 0, _ => null };
         foreach (EdgeEffect edge in edges.All())
         {
             text.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{edge.Edge},{edge.Edge.Sender},{edge.Edge.Receiver},{edge.PatchingEffect:R},{edge.StandardError:R},{edge.ConfidenceInterval?.Low:R},{edge.ConfidenceInterval?.High:R}"));
+                $"{edge.Edge},{edge.Edge.Sender},{edge.Edge.Receiver},{edge.PatchingEffect:R},{edge.StandardError:R},{edge.ConfidenceInterval?.Low:R},{edge.ConfidenceInterval?.High:R},{patched ?? edge.Pairs},{edge.EstimatedEffect:R},{edge.Decision?.NameOf()}"));
         }
     }
 }

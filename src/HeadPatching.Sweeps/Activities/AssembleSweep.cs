@@ -84,7 +84,7 @@ public sealed class AssembleSweep
                         return new AssembleReport(null, [], []) { WantsSets = true };
                     }
 
-                    result = (await AssembleAsync(input, plan, adaptive?.Findings, runs, overview, traffic, cancellationToken)) with { PatchSets = sets.PatchSets, Edges = sets.Edges, Circuit = sets.Circuit };
+                    result = (await AssembleAsync(input, plan, adaptive?.Findings, runs, overview, traffic, cancellationToken)) with { PatchSets = sets.PatchSets, Senders = sets.Senders, Edges = sets.Edges, Circuit = sets.Circuit };
                 }
 
                 IReadOnlyList<PairPatterns>? patterns = missing.Exists(file => file.ShowsPatterns) && SweepPatterns.AreShown(result)

@@ -5,19 +5,37 @@ using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Sweeps.Plans;
 
-/// <summary>Sets of nodes, or edges, that are run on some pairs before anything else can be decided: a round, cut into parts.</summary>
+/// <summary>What a round runs: one of the records below and no other.</summary>
+[JsonDerivedType(typeof(Nodes), "nodes")]
+[JsonDerivedType(typeof(Paths), "paths")]
+[JsonDerivedType(typeof(Edges), "edges")]
+public abstract record RoundWork
+{
+    private RoundWork()
+    {
+    }
+
+    /// <summary>Sets of nodes, each patched together.</summary>
+    public sealed record Nodes : RoundWork;
+
+    /// <summary>The sweep's paths, each from one node.</summary>
+    public sealed record Paths : RoundWork;
+
+    /// <summary>Edges.</summary>
+    /// <param name="How">Patched, or estimated from how many gradients.</param>
+    public sealed record Edges(EdgeWork How) : RoundWork;
+}
+
+/// <summary>Sets of nodes, senders of paths or edges that are run on some pairs before anything else can be decided: a round, cut into parts.</summary>
+/// <param name="Work">Which of these its sets are.</param>
 /// <param name="Direction">Which run is patched.</param>
 /// <param name="Sets">The sets.</param>
 /// <param name="Parts">The parts, one activity each: together every set on every pair.</param>
-public sealed record SetRound(Direction Direction, IReadOnlyList<string> Sets, IReadOnlyList<SetRoundPart> Parts)
+public sealed record SetRound(RoundWork? Work, Direction Direction, IReadOnlyList<string> Sets, IReadOnlyList<SetRoundPart> Parts)
 {
-    /// <summary>Where its sets are edges, how these are found; null where they are sets of nodes.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public EdgeWork? Edges { get; init; }
-
     /// <summary>Whether it is of these sets on these pairs.</summary>
-    public bool IsOf(IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction, EdgeWork? edges) =>
-        Direction == direction && Edges == edges && Sets.SequenceEqual(sets) && Parts.SelectMany(part => part.Pairs).Select(pair => pair.Index).ToHashSet().SetEquals(pairs.Select(pair => pair.Index));
+    public bool IsOf(RoundWork work, IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction) =>
+        Direction == direction && Work == work && Sets.SequenceEqual(sets) && Parts.SelectMany(part => part.Pairs).Select(pair => pair.Index).ToHashSet().SetEquals(pairs.Select(pair => pair.Index));
 }
 
 /// <summary>Some sets on some pairs.</summary>
@@ -27,7 +45,12 @@ public sealed record SetRound(Direction Direction, IReadOnlyList<string> Sets, I
 public sealed record SetRoundPart(IReadOnlyList<TokenPair> Pairs, int FirstSet, int SetCount)
 {
     /// <summary>The key of its runs.</summary>
-    public string Key(SetRound round, SweepPlan plan) => WorkKeys.Sets(plan.Source, Pairs, [.. SetsOf(round)], round.Direction, plan.Metric(), round.Edges?.ToString() ?? (plan.Request.Ablation is null ? null : plan.ExactWork().Text));
+    public string Key(SetRound round, SweepPlan plan) => WorkKeys.Sets(plan.Source, Pairs, [.. SetsOf(round)], round.Direction, plan.Metric(), round.Work switch
+    {
+        RoundWork.Edges edges => edges.How.ToString(),
+        RoundWork.Paths => plan.ExactWork().Text,
+        _ => plan.Request.Ablation is null ? null : plan.ExactWork().Text,
+    });
 
     /// <summary>Its sets.</summary>
     public IEnumerable<string> SetsOf(SetRound round) => round.Sets.Skip(FirstSet).Take(SetCount);
@@ -48,6 +71,9 @@ public sealed record NextRound(int Round, IReadOnlyList<int> Parts)
 /// <param name="Circuit">The circuit and its proof; null where none was asked for.</param>
 public sealed record SetFindings(IReadOnlyList<PatchedSet>? PatchSets, ProofSheet? Circuit)
 {
+    /// <summary>Of the senders of paths that are no heads; null where none were asked for.</summary>
+    public IReadOnlyList<PatchedSet>? Senders { get; init; }
+
     /// <summary>The edges; null where none were asked for.</summary>
     public EdgeEffects? Edges { get; init; }
 }
@@ -72,17 +98,23 @@ public static class SetRounds
 
     /// <summary>Cuts a round into parts of about the same work: by pairs, of like lengths together, and where a pair alone takes longer by sets.</summary>
     /// <param name="plan">The sweep's plan.</param>
+    /// <param name="work">What is run.</param>
     /// <param name="pairs">The pairs.</param>
     /// <param name="sets">The sets.</param>
     /// <param name="direction">Which run is patched.</param>
-    /// <param name="edges">Where the sets are edges, how these are found.</param>
-    public static SetRound Cut(SweepPlan plan, IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction, EdgeWork? edges)
+    public static SetRound Cut(SweepPlan plan, RoundWork work, IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction)
     {
-        double secondsOfPair = sets.Count * (edges is null ? plan.SecondsOfRun : plan.SecondsOfEdge);
+        double secondsOfPair = sets.Count * work switch
+        {
+            RoundWork.Edges { How.Method: EdgeMethod.Exact } => plan.SecondsOfEdge,
+            RoundWork.Edges => plan.SecondsOfEstimatedEdge,
+            _ => plan.SecondsOfRun,
+        };
         int parts = (int)Math.Clamp(Math.Ceiling(pairs.Count * secondsOfPair / PartSeconds), 1, pairs.Count);
         int slices = (int)Math.Clamp(Math.Ceiling(secondsOfPair / PartSeconds), 1, sets.Count);
         int pairsOfPart = (pairs.Count + parts - 1) / parts, setsOfPart = (sets.Count + slices - 1) / slices;
         return new SetRound(
+            work,
             direction,
             sets,
             [
@@ -91,10 +123,7 @@ public static class SetRounds
                         .Select(slice => (First: slice * setsOfPart, Count: Math.Min(setsOfPart, sets.Count - (slice * setsOfPart))))
                         .Where(slice => slice.Count > 0)
                         .Select(slice => new SetRoundPart(some, slice.First, slice.Count))),
-            ])
-        {
-            Edges = edges,
-        };
+            ]);
     }
 
     /// <summary>

@@ -72,8 +72,11 @@ public sealed record SweepPlan(
     /// <summary>Seconds that a patched run takes on one worker at the most, on a pair of mean length, estimated as <see cref="PlanSize.Seconds"/>: what rounds are cut by. 0 where there are none.</summary>
     public double SecondsOfRun { get; init; }
 
-    /// <summary>The same of an edge, patched or estimated; 0 where none is.</summary>
+    /// <summary>The same of an edge that is patched; 0 where no edges are looked at.</summary>
     public double SecondsOfEdge { get; init; }
+
+    /// <summary>The same of an edge that is estimated.</summary>
+    public double SecondsOfEstimatedEdge { get; init; }
 
     /// <summary>How many heads (or what else is patched one at a time) a layer has.</summary>
     [JsonIgnore]

@@ -79,7 +79,8 @@ public static class SweepPlanner
             SumCount = ablation?.SumCount ?? 0,
             SummedReferences = ablation?.SummedReferences,
             SecondsOfRun = request.RunsSets() || request.Method == Method.Adaptive ? MeanForward(model.Config, pairs) / DeviceRates.OfThisHost().Of(source, model.Config) : 0,
-            SecondsOfEdge = request.EdgeWork() is EdgeWork edges ? OperationsOfEdge(model.Config, pairs, edges) / DeviceRates.OfThisHost().Of(source, model.Config) : 0,
+            SecondsOfEdge = request.EdgeWork() is EdgeWork edges ? OperationsOfEdge(model.Config, pairs, edges.Patched()) / DeviceRates.OfThisHost().Of(source, model.Config) : 0,
+            SecondsOfEstimatedEdge = request.EdgeWork() is EdgeWork some ? OperationsOfEdge(model.Config, pairs, some.Estimated()) / DeviceRates.OfThisHost().Of(source, model.Config) : 0,
             AblationWarnings = [.. ablation?.Warnings() ?? []],
             LeftOutCount = tokenized.LeftOutCount,
             LeftOut = tokenized.LeftOut,
@@ -256,7 +257,7 @@ public static class SweepPlanner
         if (request.RunsSets() && pairs.Count > SetRounds.MostPairs)
         {
             faults.Add(new Fault(
-                FaultKinds.TooLarge, places.Option(request.Circuit is not null ? "circuit" : request.PatchSets is not null ? "patchSets" : "edges"), $"Sets of nodes are run on up to {SetRounds.MostPairs} pairs; these are {pairs.Count}. Choose some (count, pairIndices)."));
+                FaultKinds.TooLarge, places.Option(request.Circuit is not null ? "circuit" : request.PatchSets is not null ? "patchSets" : request.Edges is not null ? "edges" : "senders"), $"Sets of nodes are run on up to {SetRounds.MostPairs} pairs; these are {pairs.Count}. Choose some (count, pairIndices)."));
         }
 
         if (faults.Count > 0)

@@ -178,15 +178,14 @@ public static class SweepOptions
             ShownWhen = "method=screen",
             Rules = [r => r.ScreenTop is null || r.Method == Method.Screen ? null : "Only the method screen runs some heads after the estimate."],
         },
-        Of<double?>("confidence", new OptionType.Number(0), "With method adaptive: the share of sweeps in which the intervals of all heads hold, between 0 and 1", r => r.Confidence, (r, value) => r with { Confidence = value }) with
+        Of<double?>("confidence", new OptionType.Number(0), "With method or edges adaptive: the share of sweeps in which the intervals of all heads, or edges, hold, between 0 and 1", r => r.Confidence, (r, value) => r with { Confidence = value }) with
         {
             DefaultText = string.Create(CultureInfo.InvariantCulture, $"{SweepRequest.DefaultAdaptive.Confidence}"),
             Place = FormPlace.Advanced,
-            Label = "Confidence, over all heads",
-            ShownWhen = "method=adaptive",
+            Label = "Confidence, over all heads or edges",
             Rules =
             [
-                r => r.Confidence is null || r.Method == Method.Adaptive ? null : "Only the method adaptive decides with a confidence. Name it, or leave this out.",
+                r => r.Confidence is null || r.Method == Method.Adaptive || r.Edges == EdgeMethod.Adaptive ? null : "Only the method adaptive, and edges adaptive, decide with a confidence. Name one of them, or leave this out.",
                 r => r.Confidence is null or (> 0 and < 1) ? null : "A confidence is between 0 and 1.",
             ],
         },
@@ -218,6 +217,20 @@ public static class SweepOptions
             ShownWhen = "receivers",
             Rules = [r => !r.FreezeMlps || r.Receivers is not null ? null : "Only paths can have their MLPs frozen: name receivers, or leave it out."],
         },
+        Choice("senders", OptionType.Words.Of<Senders>(senders => senders == Senders.Heads ? "heads" : "heads, MLPs and the embedding"),
+            "With receivers: where paths start, at heads alone, or at MLPs (M8) and the embedding (embed) as well", r => r.Senders, (r, value) => r with { Senders = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Paths from",
+            ShownWhen = "receivers",
+            Rules =
+            [
+                r => r.Senders == Senders.Heads || r.Receivers is not null ? null : "Only paths have senders: name receivers, or leave it out.",
+                r => r.Senders == Senders.Heads || r.Receivers is null || !(r.Positions.IsEach || r.Positions.IsEachRole)
+                    ? null
+                    : $"MLPs and the embedding send at all positions, at one or at a role; positions are {r.Positions}. Choose one of those, or senders heads.",
+            ],
+        },
         Of<IReadOnlyList<string>?>("patchSets", new OptionType.NodeSets(),
             "Sets of nodes that are patched together, beside the heads one at a time: heads, MLPs (M8), the embedding (embed), each with @ and a position or a role where it is not patched everywhere",
             r => r.PatchSets, (r, value) => r with { PatchSets = value }) with
@@ -228,7 +241,8 @@ public static class SweepOptions
             NoneLabel = "L9H6,L9H9; M8",
         },
         ChoiceOrNone("edges", OptionType.Words.Of<EdgeMethod>(LabelOf),
-            "The effect of every edge too, from what one part of the model writes to what another reads: every one patched, or estimated from one gradient (EAP) or from several between the runs (EAP-IG)",
+            "The effect of every edge too, from what one part of the model writes to what another reads: every one patched; estimated from one gradient (EAP) or from several between the runs (EAP-IG); "
+            + "estimated and the strongest patched; or each patched on as many pairs as it takes to say whether it is above the threshold",
             r => r.Edges, (r, value) => r with { Edges = value }) with
         {
             Place = FormPlace.Advanced,
@@ -238,15 +252,26 @@ public static class SweepOptions
             [
                 r => r.Edges is null || r.Ablation is null ? null : "An edge carries what the other run's sender writes, an ablation puts in something else. Leave one of the two out.",
                 r => r.Edges is null or EdgeMethod.Exact || r.Measured() != Metric.Rank ? null : "A rank has no gradient, so there is no estimate of edges. Use exact.",
+                r => r.Edges != EdgeMethod.Adaptive || r.Aggregation != Aggregation.RatioOfMeans
+                    ? null
+                    : $"Whether an edge is above the threshold is decided by its mean effect; aggregation is {r.Aggregation.NameOf()}. Use {Aggregation.WellConditionedMean.NameOf()} or {Aggregation.MeanOfRatios.NameOf()}, or edges exact.",
             ],
         },
-        WholeOrNone("edgeSteps", new(1, 1000), "With edges attribution-ig: how many gradients between the two runs", r => r.EdgeSteps, (r, value) => r with { EdgeSteps = value }) with
+        WholeOrNone("edgeSteps", new(1, 1000), "With edges attribution-ig, screen and adaptive: how many gradients between the two runs the estimates are of", r => r.EdgeSteps, (r, value) => r with { EdgeSteps = value }) with
         {
             DefaultText = $"{SweepRequest.DefaultEdgeSteps}",
             Place = FormPlace.Advanced,
             Label = "Gradients between the runs",
-            ShownWhen = "edges=attribution-ig",
-            Rules = [r => r.EdgeSteps is null || r.Edges == EdgeMethod.AttributionIg ? null : "Only edges attribution-ig have steps. Name them, or leave the steps out."],
+            ShownWhen = "edges=attribution-ig|screen|adaptive",
+            Rules = [r => r.EdgeSteps is null || r.Edges?.HasSteps() == true ? null : "Only edges attribution-ig, screen and adaptive have steps. Name one of them, or leave the steps out."],
+        },
+        WholeOrNone("edgeTop", new(1), "With edges screen: how many edges are patched after the estimate", r => r.EdgeTop, (r, value) => r with { EdgeTop = value }) with
+        {
+            DefaultText = $"{SweepRequest.DefaultEdgeTop}",
+            Place = FormPlace.Advanced,
+            Label = "Edges to patch after the estimate",
+            ShownWhen = "edges=screen",
+            Rules = [r => r.EdgeTop is null || r.Edges == EdgeMethod.Screen ? null : "Only edges screen patch some after the estimate. Name it, or leave the number out."],
         },
         Of("edgesUngrouped", new OptionType.Flag(), "With edges: keys and values are those of query heads, also where these share them, as EAP-IG counts (otherwise those of key/value heads)",
             r => r.EdgesUngrouped, (r, value) => r with { EdgesUngrouped = value }) with
@@ -372,6 +397,8 @@ public static class SweepOptions
         EdgeMethod.Exact => "patch every one",
         EdgeMethod.Attribution => "estimate all from one gradient (EAP)",
         EdgeMethod.AttributionIg => "estimate all from several (EAP-IG)",
+        EdgeMethod.Screen => "estimate all, patch the strongest",
+        EdgeMethod.Adaptive => "estimate all, patch each until it is decided",
         _ => null,
     };
 

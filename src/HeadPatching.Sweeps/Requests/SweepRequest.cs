@@ -18,6 +18,9 @@ public sealed record SweepRequest
     /// <summary>The steps of EAP-IG where nothing else is said, as its authors take.</summary>
     internal const int DefaultEdgeSteps = 5;
 
+    /// <summary>The edges that are patched after the estimate where nothing else is said.</summary>
+    internal const int DefaultEdgeTop = 200;
+
     internal static ProofOptions DefaultProof { get; } = new();
 
     internal static AdaptiveOptions DefaultAdaptive { get; } = new();
@@ -79,7 +82,7 @@ public sealed record SweepRequest
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate. At least 1. Default: 10.</summary>
     public int? ScreenTop { get; init; }
 
-    /// <summary>With method <c>adaptive</c>, the share of sweeps in which the intervals of all heads hold; between 0 and 1. Default: 0.95.</summary>
+    /// <summary>With method or edges <c>adaptive</c>, the share of sweeps in which the intervals of all heads, or of all edges, hold; between 0 and 1. Default: 0.95.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? Confidence { get; init; }
 
@@ -96,6 +99,10 @@ public sealed record SweepRequest
     /// <summary>With receivers: whether MLPs stay as they are in the run that is patched; otherwise they are recomputed.</summary>
     public bool FreezeMlps { get; init; }
 
+    /// <summary>With receivers: whether MLPs and the embedding send as well as heads.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public Senders Senders { get; init; }
+
     /// <summary>Sets of nodes to be patched together, beside the heads one at a time, such as <c>L9H6,L9H9,M8</c>; null: none.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<string>? PatchSets { get; init; }
@@ -104,9 +111,13 @@ public sealed record SweepRequest
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public EdgeMethod? Edges { get; init; }
 
-    /// <summary>With edges <c>attribution-ig</c>: how many gradients between the runs. Default: 5.</summary>
+    /// <summary>With edges <c>attribution-ig</c>, <c>screen</c> and <c>adaptive</c>: how many gradients between the runs. Default: 5.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? EdgeSteps { get; init; }
+
+    /// <summary>With edges <c>screen</c>: how many are patched after the estimate. At least 1. Default: 200.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? EdgeTop { get; init; }
 
     /// <summary>With edges: whether keys and values are those of query heads, also where these share them, as EAP-IG counts.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
@@ -210,11 +221,16 @@ public sealed record SweepRequest
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate; null otherwise.</summary>
     public int? HeadsRunAfterScreen() => Method == Method.Screen ? ScreenTop ?? 10 : null;
 
-    /// <summary>Whether sets of nodes, or edges, are patched after the heads.</summary>
-    public bool RunsSets() => PatchSets is not null || Edges is not null || Circuit is not null;
+    /// <summary>Whether sets of nodes, paths from other senders or edges are patched after the heads.</summary>
+    public bool RunsSets() => PatchSets is not null || Senders == Senders.All || Edges is not null || Circuit is not null;
 
     /// <summary>With edges, how they are found; null otherwise.</summary>
-    public EdgeWork? EdgeWork() => Edges is EdgeMethod method ? new EdgeWork(method, method == EdgeMethod.AttributionIg ? EdgeSteps ?? DefaultEdgeSteps : 1, EdgesUngrouped) : null;
+    public EdgeWork? EdgeWork() => Edges is not EdgeMethod method ? null : new EdgeWork(method, method.HasSteps() ? EdgeSteps ?? DefaultEdgeSteps : 1, EdgesUngrouped)
+    {
+        Top = method == EdgeMethod.Screen ? EdgeTop ?? DefaultEdgeTop : null,
+        Threshold = method == EdgeMethod.Adaptive ? Threshold : null,
+        Confidence = method == EdgeMethod.Adaptive ? Confidence ?? DefaultAdaptive.Confidence : null,
+    };
 
     /// <summary>With a circuit, how it is looked for and proved; null otherwise.</summary>
     public ProofOptions? ProofOptions() => Circuit is null ? null : new ProofOptions

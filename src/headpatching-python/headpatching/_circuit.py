@@ -89,6 +89,13 @@ class EdgeEffect:
     standard_error: float | None
     low: float | None
     high: float | None
+    """Ends of the 95 % interval; of adaptive edges of that which holds with those of all others."""
+    pairs: int | None = None
+    """On how many pairs it was patched: 0, and the effect is an estimate. None where all or none were, on all."""
+    estimated_effect: float | None = None
+    """Its estimate, of edges that were screened or are adaptive."""
+    decision: str | None = None
+    """Of adaptive edges whether it is `above` the threshold, `below` it, or `undecided`."""
 
 
 class Circuit:
@@ -197,13 +204,13 @@ class Circuit:
         return [CircuitNode(node["node"], node["effect"], node["loss"]["effect"], *_interval(node["loss"])) for node in self.sheet["circuit"]["nodes"]]
 
 
-def sets(results: dict[str, Any]) -> list[SetEffect]:
-    """The sets that a sweep patched, in the order in which they were asked for."""
+def sets(results: dict[str, Any], member: str = "patchSets") -> list[SetEffect]:
+    """The sets that a sweep patched, in the order in which they were asked for, or the senders of paths that are no heads."""
     return [
         SetEffect(
             one["set"], one["patchingEffect"], one["standardError"], *(one["confidenceInterval"] or (None, None)), one["meanPatchedMetric"]
         )
-        for one in results.get("patchSets") or []
+        for one in results.get(member) or []
     ]
 
 
@@ -214,8 +221,8 @@ def edges(results: dict[str, Any]) -> list[EdgeEffect]:
         return []
     count = len(found["edges"])
     none: list[None] = [None] * count
-    columns = (found["edges"], found["patchingEffect"], found.get("standardError") or none, found.get("low") or none, found.get("high") or none)
-    return [EdgeEffect(edge, *edge.split("->"), effect, error, low, high) for edge, effect, error, low, high in zip(*columns)]
+    further = (found.get(name) or none for name in ("standardError", "low", "high", "pairs", "estimatedEffect", "decision"))
+    return [EdgeEffect(edge, *edge.split("->"), *numbers) for edge, *numbers in zip(found["edges"], found["patchingEffect"], *further)]
 
 
 def _size(size: dict[str, Any]) -> CircuitSize:

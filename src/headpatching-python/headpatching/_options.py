@@ -33,9 +33,11 @@ class SweepOptions(TypedDict, total=False):
     width: float
     receivers: Sequence[str] | str
     freeze_mlps: bool
+    senders: Literal["heads", "all"]
     patch_sets: Sequence[str] | str
-    edges: Literal["exact", "attribution", "attribution-ig"]
+    edges: Literal["exact", "attribution", "attribution-ig", "screen", "adaptive"]
     edge_steps: int
+    edge_top: int
     edges_ungrouped: bool
     circuit: Literal["heads", "heads-and-mlps"]
     circuit_given: Sequence[str] | str
@@ -78,15 +80,18 @@ OPTIONS_HELP = """
       the largest run), or `adaptive` (heads run on pair after pair until it is decided which are above the threshold).
     - gradient ("frozen-norms"): of an estimate; `plain` is the textbook's.
     - screen_top (10): heads that a screen runs.
-    - confidence (0.95), width: of an adaptive sweep, the share of sweeps in which the intervals of all heads hold, and the
+    - confidence (0.95), width: of an adaptive sweep (confidence of edges as well), the share of sweeps in which the intervals of all heads hold, and the
       width of a head's interval that ends its runs, decided or not.
     - receivers: path patching, only the paths from each head to these: `"logits"`, or `["L9H6.q", "L9H9.q"]`.
     - freeze_mlps (False): with receivers, MLPs do not react.
+    - senders ("heads"): with receivers, where paths start; `"all"`: MLPs and the embedding too (`Sweep.senders` has them).
     - patch_sets: sets of nodes to patch together, beside the heads one at a time: `["L9H6,L9H9", "M8"]`, each node with `@` and
       a position or a role where it is not patched everywhere (`sets` has what they did).
-    - edges: the effect of every edge too, from what one part writes to what another reads: `"exact"`, or estimated from one
-      gradient (`"attribution"`, EAP) or several (`"attribution-ig"`, EAP-IG, edge_steps (5) of them). edges_ungrouped (False):
-      keys and values of each query head by themselves, where heads share them. `Sweep.edges` has them.
+    - edges: the effect of every edge too, from what one part writes to what another reads: `"exact"`, every one patched;
+      estimated from one gradient (`"attribution"`, EAP) or several (`"attribution-ig"`, EAP-IG, edge_steps (5) of them);
+      `"screen"`, estimated and the edge_top (200) strongest patched; `"adaptive"`, each patched on as many pairs as it takes to
+      say whether it is above `threshold`. edges_ungrouped (False): keys and values of each query head by themselves, where
+      heads share them. `Sweep.edges` has them.
     - circuit: when the heads are ranked, find the fewest nodes that do the task together, of `"heads"` or `"heads-and-mlps"`, and
       prove it on pairs they were not chosen on (`proof` has it; `find_circuit()` does it to a sweep that there is).
     - circuit_given: prove these nodes instead, `["L9H6", "L9H9"]`. circuit_sizes (0.1 to 100 % of all nodes), circuit_random

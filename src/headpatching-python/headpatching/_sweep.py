@@ -238,6 +238,11 @@ class Sweep:
         return _numbers.table(_circuit.sets(self.results), SetEffect)
 
     @property
+    def senders(self) -> Any:
+        """With `receivers` and `senders="all"`, a row for the embedding and every MLP, in `set`, as those of `sets`: what its paths do."""
+        return _numbers.table(_circuit.sets(self.results, "senders"), SetEffect)
+
+    @property
     def edges(self) -> Any:
         """With `edges`, a row for each with the columns of EdgeEffect: a DataFrame, without pandas a list of EdgeEffect."""
         return _numbers.table(_circuit.edges(self.results), EdgeEffect)

@@ -4,6 +4,7 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Edges;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Engine;
@@ -70,10 +71,13 @@ public sealed class SetsTests : IDisposable
         Assert.Equal((inMemory.Cpr, inMemory.Cmd, inMemory.RandomCpr!.Value), (sheet.Cpr, sheet.Cmd, sheet.RandomCpr!.Value), new Within(1e-9));
     }
 
-    [Fact]
-    public async Task Whenever_it_is_stopped_it_goes_on_where_it_was_and_comes_to_the_same()
+    public static TheoryData<SweepRequest> InRounds { get; } = [Asked, new SweepRequest { Dataset = "ioi-generated", Count = 60, Edges = EdgeMethod.Adaptive, Threshold = 0.05 }];
+
+    [Theory]
+    [MemberData(nameof(InRounds))]
+    public async Task Whenever_it_is_stopped_it_goes_on_where_it_was_and_comes_to_the_same(SweepRequest request)
     {
-        SweepResult whole = await SweepAsync(Asked);
+        SweepResult whole = await SweepAsync(request);
         long runs = 0;
         for (int round = 0; ; round++)
         {
@@ -92,7 +96,7 @@ public sealed class SetsTests : IDisposable
                 };
                 try
                 {
-                    SweepStatus ended = await engine.RunAsync(id, Asked, stop.Token);
+                    SweepStatus ended = await engine.RunAsync(id, request, stop.Token);
                     if (!stopped)
                     {
                         Assert.True(round > 3, $"It took {round} rounds.");
@@ -106,7 +110,7 @@ public sealed class SetsTests : IDisposable
             }
 
             await using InProcessEngine next = Engine(store);
-            SweepStatus status = await next.RunAsync(id, Asked, Stop);
+            SweepStatus status = await next.RunAsync(id, request, Stop);
             Assert.Equal(SweepState.Completed, status.Status);
             SweepResult result = await ResultAsync(store, id);
             Assert.Equal(Comparable(whole), Comparable(result));
@@ -185,6 +189,57 @@ public sealed class SetsTests : IDisposable
         Assert.Equal((SweepState.Completed, 0L, 0), (view.Status, view.Progress.PatchedRuns, view.Progress.ForwardPasses));
     }
 
+    [Theory]
+    [InlineData(EdgeMethod.Screen)]
+    [InlineData(EdgeMethod.Adaptive)]
+    public async Task Edges_that_are_estimated_first_are_those_of_one_call_in_memory_and_are_found_again(EdgeMethod method)
+    {
+        SweepRequest request = new() { Dataset = "ioi-generated", Count = 50, Seed = 2, Dtype = "float64", Edges = method, EdgeSteps = 2, EdgeTop = method == EdgeMethod.Screen ? 9 : null, Threshold = 0.05 };
+        SweepResult result = await SweepAsync(request);
+        TokenPair[] pairs = [.. result.Pairs.Select(pair => new TokenPair(pair.Index, pair.CleanTokens, pair.CorruptedTokens, pair.Correct, pair.Incorrect))];
+        using LocatedModel located = await new ModelCatalog().LocateAsync("ioi-demo", "model", Stop);
+        using Transformer model = ModelFolder.Load(located.Folder, ScalarType.Float64, CPU);
+        EdgeEffects inMemory = EdgeSearch.Find(
+            request.EdgeWork()!, result.Edges!.Edges, pairs, request.Aggregation, Direction.Denoise, seed: 2, (some, edges, how) =>
+            {
+                EdgeRuns runs = how.Method == EdgeMethod.Exact
+                    ? EdgeSweep.Run(model, some, new EdgeOptions(), new LogitDifference(), MemoryBudget.Default, edges)
+                    : EdgeSweep.Estimate(model, some, new EdgeOptions(), new LogitDifference(), MemoryBudget.Default, how.Steps, edges: edges);
+                return new PatchSetRuns(runs.Baselines, runs.Patched);
+            });
+        Assert.Equal(inMemory.Pairs, result.Edges.Pairs);
+        Assert.Equal(inMemory.Decision, result.Edges.Decision);
+        Assert.All(inMemory.PatchingEffect.Zip(result.Edges.PatchingEffect), one => Assert.Equal(one.First, one.Second, 1e-9));
+        Assert.Equal(method == EdgeMethod.Screen ? 9 * 50 : inMemory.Pairs!.Sum(), result.Edges.Pairs!.Sum());
+        Assert.True(result.Edges.Pairs!.Sum() < 0.7 * 802 * 50);
+
+        await using InProcessEngine engine = Engine("store");
+        SweepStatus view = await engine.RunAsync(SweepIds.New(), request, Stop);
+        Assert.Equal((SweepState.Completed, 0L, 0), (view.Status, view.Progress.PatchedRuns, view.Progress.ForwardPasses));
+    }
+
+    [Theory]
+    [InlineData("all", false)]
+    [InlineData("S2", true)]
+    public async Task The_embedding_and_MLPs_send_as_in_one_call_in_memory(string positions, bool freezeMlps)
+    {
+        Assert.True(Positions.TryParse(positions, out Positions where));
+        SweepRequest request = new()
+        {
+            Dataset = "ioi-generated", Count = 8, Dtype = "float64", Senders = Senders.All, FreezeMlps = freezeMlps, Positions = where, Receivers = [Receiver.Of(2, 6, ReceiverInput.V), Receiver.OfMlp(2)],
+        };
+        SweepResult result = await SweepAsync(request);
+        TokenPair[] pairs = [.. result.Pairs.Select(pair => new TokenPair(pair.Index, pair.CleanTokens, pair.CorruptedTokens, pair.Correct, pair.Incorrect) { Roles = pair.Roles })];
+        using LocatedModel located = await new ModelCatalog().LocateAsync("ioi-demo", "model", Stop);
+        using Transformer model = ModelFolder.Load(located.Folder, ScalarType.Float64, CPU);
+        PatchSetRuns runs = PathSenders.Run(model, pairs, [.. PathSenders.BesideHeads(model.Config)], request.PathOptions()!, new LogitDifference(), MemoryBudget.Default);
+        Assert.Equal(["embed", "M0", "M1", "M2"], result.Senders!.Select(sender => sender.Set));
+        Assert.All(runs.Patched.Zip(result.Senders!), one => Assert.All(one.First.Zip(one.Second.PatchedMetric!), metric => Assert.Equal(metric.First, metric.Second, 1e-9)));
+        Assert.True(result.Senders![0].PatchingEffect > 0.3);
+        Assert.Equal(0, result.Senders[3].PatchingEffect);
+        Assert.Equal((await SweepAsync(request with { Senders = Senders.Heads })).Heatmap, result.Heatmap);
+    }
+
     [Fact]
     public async Task Pruning_leaves_what_a_circuit_was_proved_with()
     {
@@ -204,7 +259,11 @@ public sealed class SetsTests : IDisposable
         { Asked with { CircuitGiven = "L2H6,L2H6" }, "circuitGiven: A node is there twice." },
         { Asked with { CircuitSizes = [1, 28] }, "circuitSizes: There are 27 nodes" },
         { Asked with { CircuitHoldout = 1 }, "circuitHoldout: " },
-        { Asked with { EdgeSteps = 3 }, "edgeSteps: Only edges attribution-ig have steps" },
+        { Asked with { EdgeSteps = 3 }, "edgeSteps: Only edges attribution-ig, screen and adaptive have steps" },
+        { Asked with { Edges = EdgeMethod.Exact, EdgeTop = 3 }, "edgeTop: Only edges screen" },
+        { Asked with { Edges = EdgeMethod.Adaptive, Aggregation = Aggregation.RatioOfMeans }, "edges: Whether an edge is above the threshold is decided by its mean effect" },
+        { new SweepRequest { Senders = Senders.All }, "senders: Only paths have senders" },
+        { new SweepRequest { Senders = Senders.All, Receivers = [Receiver.Logits], Positions = Positions.EachRole }, "senders: MLPs and the embedding send at all positions" },
         { Asked with { Edges = EdgeMethod.Attribution, Metric = Metric.Rank }, "edges: A rank has no gradient" },
         { new SweepRequest { Dataset = "ioi-generated", Count = 30_000, Edges = EdgeMethod.Exact }, "edges: 802 edges on 30,000 pairs are more than" },
         { Asked with { Ablation = Ablation.Zero }, "circuit: With an ablation a circuit is made of heads" },
@@ -238,7 +297,7 @@ public sealed class SetsTests : IDisposable
 
     /// <summary>The findings, less the sweep's id.</summary>
     private static string Comparable(SweepResult result) => System.Text.Json.JsonSerializer.Serialize(
-        new SetFindings(result.PatchSets, result.Circuit! with { Sweeps = [] }), ResultJson.Compact);
+        new SetFindings(result.PatchSets, result.Circuit is null ? null : result.Circuit with { Sweeps = [] }) { Edges = result.Edges }, ResultJson.Compact);
 
     private sealed class Within(double tolerance) : IEqualityComparer<(double, double, double)>
     {

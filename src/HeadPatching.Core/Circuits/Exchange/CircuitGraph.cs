@@ -1,3 +1,4 @@
+using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Results;
@@ -75,7 +76,14 @@ public readonly record struct GraphNode(Node Node, double? Score, bool InCircuit
 /// <param name="Edge">The edge.</param>
 /// <param name="Score">How much it matters; null where that was not measured.</param>
 /// <param name="InCircuit">Whether it is in the circuit.</param>
-public readonly record struct GraphEdge(Edge Edge, double? Score, bool InCircuit);
+public readonly record struct GraphEdge(Edge Edge, double? Score, bool InCircuit)
+{
+    /// <summary>On how many pairs it was patched, where not all were on all: 0 where its score is an estimate.</summary>
+    public int? Pairs { get; init; }
+
+    /// <summary>Whether it is above a threshold, where that was to be decided.</summary>
+    public Decision? Decision { get; init; }
+}
 
 /// <summary>A circuit as other programs read and write it: the whole model as a graph, and what of it is in the circuit.</summary>
 /// <param name="Model">The model.</param>
@@ -136,10 +144,14 @@ public sealed record CircuitGraph(CircuitModel Model, IReadOnlyList<GraphNode> N
     /// Whether keys and values are those of query heads. If not, those of a key/value head are those of all heads that share it, each with the effect
     /// of all together.
     /// </param>
-    public static CircuitGraph Of(CircuitModel model, IReadOnlyList<(Edge Edge, double Effect)> edges, int strongest, bool ungrouped)
+    public static CircuitGraph Of(CircuitModel model, IReadOnlyList<EdgeEffect> edges, int strongest, bool ungrouped)
     {
-        var sorted = edges.Index().OrderByDescending(one => Math.Abs(one.Item.Effect)).ThenBy(one => one.Index);
-        GraphEdge[] all = [.. sorted.Select((one, place) => (one.Item, InCircuit: place < strongest)).SelectMany(one => Ungrouped(one.Item.Edge).Select(edge => new GraphEdge(edge, one.Item.Effect, one.InCircuit)))];
+        var sorted = edges.Index().OrderByDescending(one => Math.Abs(one.Item.PatchingEffect)).ThenBy(one => one.Index);
+        GraphEdge[] all =
+        [
+            .. sorted.Select((one, place) => (one.Item, InCircuit: place < strongest)).SelectMany(one => Ungrouped(one.Item.Edge).Select(edge =>
+                new GraphEdge(edge, one.Item.PatchingEffect, one.InCircuit) { Pairs = one.Item.Pairs, Decision = one.Item.Decision })),
+        ];
         return new CircuitGraph(model, [.. model.Nodes.Select(node => new GraphNode(node, null, InCircuit: false))], all).Pruned();
 
         IEnumerable<Edge> Ungrouped(Edge edge)

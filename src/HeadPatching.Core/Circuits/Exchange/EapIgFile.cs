@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Results;
 
 namespace HeadPatching.Core.Circuits.Exchange;
 
@@ -28,6 +30,8 @@ public static partial class EapIgFile
     /// <summary>
     /// Writes it. Nodes that were not measured are in the graph and have no score, which its reader takes for what stays in every circuit. An edge that
     /// was not measured has score 0, for its reader asks for one, and is there only if it is in the circuit: to its reader, what is missing is out of it.
+    /// Where only some edges were patched, or on some pairs, each says on how many (<c>pairs</c>), and what was decided of it (<c>decision</c>): members that
+    /// its reader does not ask for.
     /// </summary>
     public static void Write(CircuitGraph graph, Stream to)
     {
@@ -51,13 +55,13 @@ public static partial class EapIgFile
         json.WriteStartObject("edges");
         foreach (GraphEdge edge in graph.EveryEdge().Where(edge => edge.InCircuit || edge.Score is not null))
         {
-            WriteMember(NameOf(edge.Edge), edge.InCircuit, edge.Score ?? 0);
+            WriteMember(NameOf(edge.Edge), edge.InCircuit, edge.Score ?? 0, edge.Pairs, edge.Decision);
         }
 
         json.WriteEndObject();
         json.WriteEndObject();
 
-        void WriteMember(string name, bool inCircuit, double? score)
+        void WriteMember(string name, bool inCircuit, double? score, int? pairs = null, Decision? decision = null)
         {
             json.WriteStartObject(name);
             if (score is double number)
@@ -66,6 +70,16 @@ public static partial class EapIgFile
             }
 
             json.WriteBoolean("in_graph", inCircuit);
+            if (pairs is int count)
+            {
+                json.WriteNumber("pairs", count);
+            }
+
+            if (decision is not null)
+            {
+                json.WriteString("decision", decision.Value.NameOf());
+            }
+
             json.WriteEndObject();
         }
     }

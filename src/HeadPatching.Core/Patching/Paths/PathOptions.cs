@@ -1,12 +1,26 @@
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching.Bands;
 
 namespace HeadPatching.Core.Patching.Paths;
 
-/// <summary>Which paths are patched, where, and which way. The senders are all heads of all layers in turn, as in a head sweep.</summary>
+/// <summary>Which nodes a sweep takes paths from.</summary>
+public enum Senders
+{
+    /// <summary>Heads.</summary>
+    Heads,
+
+    /// <summary>Heads, MLPs and the embedding.</summary>
+    All,
+}
+
+/// <summary>Which paths are patched, where, and which way. The senders are all heads of all layers in turn, as in a head sweep, or every layer's MLP, or the embedding.</summary>
 public sealed record PathOptions
 {
+    /// <summary>What the paths start from: of each layer every head, or its MLP; or the embedding, which is taken to be layer 0's.</summary>
+    public NodeKind From { get; init; } = NodeKind.Head;
+
     /// <summary>Where the paths end: the logits alone, or inputs of one or more heads and MLPs, which then receive together.</summary>
     public required IReadOnlyList<Receiver> Receivers { get; init; }
 
@@ -16,24 +30,33 @@ public sealed record PathOptions
     /// </summary>
     public bool FreezeMlps { get; init; }
 
-    /// <summary>Where the sender's z is replaced. Default: all positions at once.</summary>
+    /// <summary>Where what the sender writes (a head's z) is replaced. Default: all positions at once.</summary>
     public Positions Positions { get; init; } = Positions.All;
 
     /// <summary>Which run is patched. Default: denoise, clean into corrupted.</summary>
     public Direction Direction { get; init; } = Direction.Denoise;
 
-    /// <summary>Whether any path leads from a layer's heads to a receiver. Where none does, their effect is 0 and nothing needs to be run.</summary>
+    /// <summary>The receivers that a path leads to from a layer's senders. Where there are none, the effect is 0 and nothing needs to be run.</summary>
     /// <param name="senderLayer">The senders' layer.</param>
-    public bool Reaches(int senderLayer) => Receivers.Any(receiver => receiver.IsAfter(senderLayer));
+    public IEnumerable<Receiver> ReceiversOf(int senderLayer) => Receivers.Where(receiver => From switch
+    {
+        NodeKind.Head => receiver.IsAfter(senderLayer),
+        NodeKind.Mlp => receiver.IsLogits || receiver.Layer > senderLayer,
+        _ => senderLayer == 0,
+    });
+
+    /// <summary>Whether any path leads from a layer's senders to a receiver.</summary>
+    /// <param name="senderLayer">The senders' layer.</param>
+    public bool Reaches(int senderLayer) => ReceiversOf(senderLayer).Any();
 
     /// <summary>
-    /// How much of what a layer's heads write can reach the metric. On the way to the logits, and to queries and the MLP of the last layer, nothing
+    /// How much of what a layer's senders write can reach the metric. On the way to the logits, and to queries and the MLP of the last layer, nothing
     /// looks from one position at another, and the metric is read at the last.
     /// </summary>
     /// <param name="layers">How many layers the model has.</param>
     /// <param name="senderLayer">The layer.</param>
     public Reach Reach(int layers, int senderLayer) => !Reaches(senderLayer) ? Bands.Reach.Nothing
-        : Receivers.Where(receiver => receiver.IsAfter(senderLayer)).All(receiver =>
+        : ReceiversOf(senderLayer).All(receiver =>
             receiver.IsLogits || (receiver.Layer == layers - 1 && receiver.Input is ReceiverInput.Q or ReceiverInput.Mlp)) ? Bands.Reach.LastPosition
         : Bands.Reach.EveryPosition;
 

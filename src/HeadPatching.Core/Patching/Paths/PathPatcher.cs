@@ -1,3 +1,4 @@
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
@@ -20,7 +21,8 @@ namespace HeadPatching.Core.Patching.Paths;
 /// such as <c>L8.mlp</c> reads it. The base run is run again with these values in place and nothing else frozen, and the metric is measured on it.
 /// Several receivers are replaced in one run, each with its value of stage one, whatever receivers before it change.</item>
 /// </list>
-/// A sender in the receivers' layer (but for the MLP after it) or later has no path to them; its metric is the base run's.
+/// A sender in the receivers' layer (but for the MLP after it) or later has no path to them; its metric is the base run's. An MLP sends in the same way, its
+/// mlp_out replaced by the source run's, and so does the embedding: then every head is frozen.
 /// <para>
 /// All heads of a layer send in one batch. It is one synchronous call, since dispose scopes and inference mode belong to the thread. A batch
 /// that runs out of memory is done again in halves.
@@ -31,14 +33,14 @@ namespace HeadPatching.Core.Patching.Paths;
 /// <param name="budget">How much memory a batch of patched runs may take.</param>
 public sealed class PathPatcher(Transformer model, IMetric metric, MemoryBudget budget)
 {
-    /// <summary>Patches the paths from every head of a band of layers to the receivers: one sender a run, many runs a batch.</summary>
+    /// <summary>Patches the paths from every sender of a band of layers to the receivers: one sender a run, many runs a batch.</summary>
     /// <param name="inputs">
     /// The senders' layers, the pairs and their activations. The unpatched metrics are the result where there is no path, or nothing to replace.
     /// </param>
     /// <param name="options">The receivers, where and which way.</param>
     /// <param name="progress">Told after each batch how many patched runs it made.</param>
     /// <param name="cancellation">Looked at before each step of a batch.</param>
-    /// <returns>The metric of every patched run, by the senders' layer; head h is that of the sender h.</returns>
+    /// <returns>The metric of every patched run, by the senders' layer; head h is that of the sender h. An MLP, and the embedding, is the one sender of its layer.</returns>
     /// <exception cref="InvalidInputException">The model has no such receivers.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The pairs have no such position.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
@@ -53,13 +55,19 @@ public sealed class PathPatcher(Transformer model, IMetric metric, MemoryBudget 
         }
 
         IReadOnlyList<TokenPair> pairs = inputs.Measured.Pairs;
-        int heads = config.Heads, length = pairs[0].Length;
+        int length = pairs[0].Length;
+        ILayerPatch patch = options.From switch
+        {
+            NodeKind.Head => new HeadPatch(new ReplaceZ()),
+            NodeKind.Mlp => new LayerComponent(Patching.Patch.MlpOut),
+            _ => new LayerComponent(Patching.Patch.ResidPre),                 // of layer 0
+        };
         using var runs = new PatchedAndSource(model, inputs.Activations, options.Direction);
         var grid = new PatchGrid(
             model,
             inputs,
             options.Direction,
-            heads,
+            options.From == NodeKind.Head ? config.Heads : 1,
             PatchPlace.Of(pairs, options.Positions, beforeDifference: false),
             layer => options.Reach(config.Layers, layer));
         return grid.Run(budget, Measure, progress, cancellation);
@@ -83,10 +91,10 @@ public sealed class PathPatcher(Transformer model, IMetric metric, MemoryBudget 
         Tensor Send(int layer, int[] senders, Tensor? where, int start, int count)
         {
             using var scope = NewDisposeScope();
-            Receiver[] receivers = [.. options.Receivers.Where(receiver => receiver.IsAfter(layer))];
-            Tensor written = new HeadPatch(new ReplaceZ()).Change(model, layer, runs.Source(layer), runs.Patched(layer), where, start)(senders)
+            Receiver[] receivers = [.. options.ReceiversOf(layer)];
+            Tensor written = patch.Change(model, layer, runs.Source(layer), runs.Patched(layer), where, start)(senders)
                 .narrow(2, 0, count);                                         // [senders, pairs, count, d_model]
-            var sender = new SenderRun(model, layer, runs.Patched, options.FreezeMlps, start, count);
+            var sender = new SenderRun(model, options.From, layer, runs.Patched, options.FreezeMlps, start, count);
             Tensor final = receivers[0].IsLogits                              // [senders, pairs, d_model]
                 ? sender.Final(written).select(2, -1)
                 : new ReceiverRun(model, runs.Patched, start).Final(sender.Received(written, receivers), senders.Length);

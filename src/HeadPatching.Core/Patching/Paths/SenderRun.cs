@@ -1,3 +1,4 @@
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching.Caching;
@@ -6,37 +7,42 @@ using static TorchSharp.torch;
 namespace HeadPatching.Core.Patching.Paths;
 
 /// <summary>
-/// Stage one of path patching: the base run with every head frozen and only the sender's z replaced. As no attention is computed, the
+/// Stage one of path patching: the base run with every head frozen and only the sender's z, mlp_out or embedding replaced. As no attention is computed, the
 /// residual stream changes by what the sender writes in addition and by how MLPs answer it, each position by itself. So it is run at the
 /// replaced positions only.
 /// </summary>
 /// <param name="model">The model.</param>
+/// <param name="kind">What the senders are.</param>
 /// <param name="senderLayer">The sender's layer.</param>
 /// <param name="patched">The base run, by layer.</param>
 /// <param name="freezeMlps">Whether MLPs are frozen too.</param>
 /// <param name="start">The first replaced position.</param>
 /// <param name="count">How many positions are replaced.</param>
-internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, HeadActivations> patched, bool freezeMlps, int start, int count)
+internal sealed class SenderRun(
+    Transformer model, NodeKind kind, int senderLayer, Func<int, HeadActivations> patched, bool freezeMlps, int start, int count)
 {
+    /// <summary>The layer that is run first; what other senders than heads write stands at its input.</summary>
+    private int First => kind == NodeKind.Mlp ? senderLayer + 1 : senderLayer;
+
     /// <summary>resid_post of the last layer.</summary>
-    /// <param name="written">How each sender changes the stream in its layer, (z' - z) W_O or what norms make of it, [runs, pairs, count, d_model]</param>
+    /// <param name="written">How each sender changes the stream where it writes, of a head (z' - z) W_O or what norms make of it, [runs, pairs, count, d_model]</param>
     /// <returns>[runs, pairs, count, d_model]</returns>
     public Tensor Final(Tensor written)
     {
         using var scope = NewDisposeScope();
-        return Advance(ResidPre(senderLayer), senderLayer, model.Config.Layers, written).MoveToOuterDisposeScope();
+        return Advance(Begin(written), First, model.Config.Layers, written).MoveToOuterDisposeScope();
     }
 
     /// <summary>The queries, keys or values that each receiver computes from the changed stream at its layer's input, and the stream that MLPs read.</summary>
-    /// <param name="written">How each sender changes the stream in its layer, as above.</param>
-    /// <param name="receivers">Inputs of heads in layers after the sender's, and of MLPs of these or its own.</param>
+    /// <param name="written">How each sender changes the stream where it writes, as above.</param>
+    /// <param name="receivers">Inputs of heads in layers after the sender's, and of MLPs of these or, after a head, of its own.</param>
     /// <returns>For each receiver [runs * pairs, count, d_head], or d_model for an MLP</returns>
     public IReadOnlyDictionary<Receiver, Tensor> Received(Tensor written, IReadOnlyList<Receiver> receivers)
     {
         using var scope = NewDisposeScope();
         var received = new Dictionary<Receiver, Tensor>();
-        Tensor resid = ResidPre(senderLayer);
-        int at = senderLayer;
+        Tensor resid = Begin(written);
+        int at = First;
         foreach (var layer in receivers.GroupBy(receiver => receiver.Layer).OrderBy(layer => layer.Key))
         {
             resid = layer.Key > at ? Advance(resid, at, layer.Key, written) : resid;
@@ -68,6 +74,9 @@ internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, He
         return received;
     }
 
+    /// <summary>The stream at the input of the first layer: with what the sender writes, unless that is a head of it. [pairs, count, d_model], with what is written [runs, ..]</summary>
+    private Tensor Begin(Tensor written) => kind == NodeKind.Head ? Unchanged(First) : Unchanged(First).Plus(written);
+
     /// <summary>The stream at the input of a later layer, from that at an earlier one's, which is disposed of.</summary>
     private Tensor Advance(Tensor resid, int from, int to, Tensor written)
     {
@@ -75,7 +84,7 @@ internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, He
         if (freezeMlps && !normOfSum)
         {
             resid.Dispose();
-            return (to < model.Config.Layers ? ResidPre(to) : model.ResidPost(to - 1, ResidPre(to - 1), Z(to - 1))).Plus(written);
+            return Unchanged(to).Plus(written);
         }
 
         for (int layer = from; layer < to; layer++)
@@ -95,8 +104,11 @@ internal sealed class SenderRun(Transformer model, int senderLayer, Func<int, He
     private Tensor AfterAttention(int layer, Tensor resid, Tensor written)
     {
         Tensor mid = model.ResidMid(layer, resid.Plus(model.AttentionOut(layer, Z(layer))));
-        return layer == senderLayer ? mid.Plus(written) : mid;
+        return kind == NodeKind.Head && layer == senderLayer ? mid.Plus(written) : mid;
     }
+
+    /// <summary>The base run's, at the replaced positions, at the input of a layer or behind the last, [pairs, count, d_model].</summary>
+    private Tensor Unchanged(int layer) => layer < model.Config.Layers ? ResidPre(layer) : model.ResidPost(layer - 1, ResidPre(layer - 1), Z(layer - 1));
 
     /// <summary>The base run's, at the replaced positions, [pairs, count, d_model].</summary>
     private Tensor ResidPre(int layer) => patched(layer).ResidPre(start).narrow(1, 0, count);

@@ -1,14 +1,23 @@
-// ---- Sets of nodes that were patched together, edges, and the circuit
+// ---- Senders of paths beside the heads, sets of nodes that were patched together, edges, and the circuit
 
 function setUpSets() {
+  if (data.senders.length > 0) {
+    byId("senders").hidden = false;
+    byId("senders-note").textContent = `The paths to ${data.result.receivers.join(", ")} from the embedding and from every layer's MLP, on the heads' scale.`;
+    byId("senders-table").tBodies[0].append(...data.senders.map(setRow));
+  }
   if (data.sets.length === 0) return;
   byId("sets").hidden = false;
   if (data.setCount > data.sets.length) byId("sets-note").textContent = `The first ${data.sets.length} of ${data.setCount}; results.json has all.`;
-  byId("sets-table").tBodies[0].append(...data.sets.map(set => element("tr", "",
+  byId("sets-table").tBodies[0].append(...data.sets.map(setRow));
+}
+
+function setRow(set) {
+  return element("tr", "",
     element("td", "set-nodes", set.set === "" ? "(none)" : set.set),
     element("td", "number", number(set.patchingEffect, 4)),
     element("td", "number", set.confidenceInterval ? set.confidenceInterval.map(end => number(end, 4)).join(" to ") : "–"),
-    element("td", "number", number(set.meanPatchedMetric, 4)))));
+    element("td", "number", number(set.meanPatchedMetric, 4)));
 }
 
 function setUpCircuit() {
@@ -23,11 +32,17 @@ function setUpCircuit() {
 function setUpEdges() {
   if (data.edges.length === 0) return;
   byId("edges").hidden = false;
-  byId("edges-note").textContent = `The strongest ${data.edges.length} of ${data.edgeCount.toLocaleString("en")}: what changes when one part reads of one other what that wrote in the other run.`;
+  byId("edges-note").textContent = `The strongest ${data.edges.length} of ${data.edgeCount.toLocaleString("en")}, ${data.edgeWords}: what changes when one part reads of one other what that wrote in the other run.`;
+  // Where not all were patched on all pairs, on how many each was, beside its estimate.
+  const some = data.edges[0].pairs != null, decided = data.edges[0].decision != null;
+  const heading = (shown, text) => shown ? [Object.assign(element("th", "number", text), { scope: "col" })] : [];
+  byId("edges-table").tHead.rows[0].append(...heading(some, "Estimate"), ...heading(some, "Patched on"), ...heading(decided, "Decision"));
   byId("edges-table").tBodies[0].append(...data.edges.map(edge => element("tr", "",
     element("td", "set-nodes", edge.name),
     element("td", "number", number(edge.effect, 4)),
-    element("td", "number", edge.interval ? edge.interval.map(end => number(end, 4)).join(" to ") : "–"))));
+    element("td", "number", edge.interval ? edge.interval.map(end => number(end, 4)).join(" to ") : "–"),
+    ...some ? [element("td", "number", number(edge.estimate, 4)), element("td", "number", edge.pairs === 0 ? "–" : `${edge.pairs.toLocaleString("en")} ${edge.pairs === 1 ? "pair" : "pairs"}`)] : [],
+    ...decided ? [element("td", "number", edge.decision)] : [])));
   const beside = /\/report\.html$/.test(location.pathname);
   byId("edges-link").hidden = !served && !beside;
   byId("edges-link").href = served ? "edges/edges.csv" : "edges.csv";

@@ -1,11 +1,13 @@
 using System.Diagnostics;
 using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Circuits.Exchange;
+using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Edges;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
@@ -36,21 +38,24 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
         var split = SetRounds.Split(pairs, plan.Request.CircuitHoldout ?? SweepRequest.DefaultHoldout, plan.Request.ProofOptions()?.Seed ?? 0);
         IReadOnlyList<RankedNode> heads = plan.Request.Circuit is null ? [] : await HeadsAsync(sweepId, plan, split.LookedAt, cancellationToken);
         var known = new List<StoredRound>();
+        await ReadOnAsync();
         while (known.Count < SetRounds.Most)
         {
+            var replay = new Replay(known);
             try
             {
-                SetFindings found = Find(sweepId, plan, pairs, split, heads, new Replay(known));
+                SetFindings found = Find(sweepId, plan, pairs, split, heads, replay);
                 await store.WriteDerivedJsonAsync(SweepArtifacts.SetFindings(sweepId), found, cancellationToken);
                 return new NextRound(known.Count, []);
             }
             catch (RoundWantedException wanted)
             {
                 // A round that is stored and is another's, of an earlier version, is written over.
+                known.RemoveRange(replay.Replayed, known.Count - replay.Replayed);
                 SetRound? round = await plans.RoundAsync(sweepId, known.Count, cancellationToken);
-                if (round is null || !round.IsOf(wanted.Pairs, wanted.Sets, wanted.Direction, wanted.Edges))
+                if (round is null || !round.IsOf(wanted.Work, wanted.Pairs, wanted.Sets, wanted.Direction))
                 {
-                    round = SetRounds.Cut(plan, wanted.Pairs, wanted.Sets, wanted.Direction, wanted.Edges);
+                    round = SetRounds.Cut(plan, wanted.Work, wanted.Pairs, wanted.Sets, wanted.Direction);
                     await store.WriteDerivedJsonAsync(SweepArtifacts.Round(sweepId, known.Count), round, cancellationToken);
                 }
 
@@ -62,10 +67,27 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
                 }
 
                 known.Add(stored);
+                await ReadOnAsync();
             }
         }
 
         throw new InvalidOperationException($"The search for a circuit has taken {SetRounds.Most} rounds and is not at an end.");
+
+        // What is whole of the rounds that follow, so that the search is gone through once.
+        async Task ReadOnAsync()
+        {
+            while (known.Count < SetRounds.Most && await plans.RoundAsync(sweepId, known.Count, cancellationToken) is { Work: not null } round)
+            {
+                var stored = new StoredRound(round);
+                await stored.ReadAsync(store, plan, cancellationToken);
+                if (stored.Missing.Count > 0)
+                {
+                    return;
+                }
+
+                known.Add(stored);
+            }
+        }
     }
 
     /// <summary>Runs some sets on some pairs.</summary>
@@ -90,23 +112,28 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
         var traffic = new Traffic();
         using var runner = new ChunkRunner(store, plans, plan, input.SweepId, lease, cache: null, traffic);
         PutIn? putIn = await PutInAsync(input.SweepId, plan, runner, cancellationToken);
-        PatchSetRuns runs = lease.Use(model => round.Edges is null
-            ? PatchSets.Run(
-                model, part.Pairs, [.. part.SetsOf(round).Select(Parsed)], round.Direction, plan.Metric().Make(), SweepPlanner.Budget(plan.Request), cancellation: cancellationToken, putIn: putIn)
-            : Edges(model, plan, round, part, cancellationToken));
-        long patched = (long)part.SetCount * part.Pairs.Count;
+        IMetric metric = plan.Metric().Make();
+        MemoryBudget budget = SweepPlanner.Budget(plan.Request);
+        PatchSetRuns runs = lease.Use(model => round.Work switch
+        {
+            RoundWork.Edges edges => Edges(model, edges.How),
+            RoundWork.Paths => PathSenders.Run(
+                model, part.Pairs, [.. part.SetsOf(round).Select(ParsedNode)], plan.Request.PathOptions()!, metric, budget, cancellationToken),
+            _ => PatchSets.Run(model, part.Pairs, [.. part.SetsOf(round).Select(Parsed)], round.Direction, metric, budget, cancellation: cancellationToken, putIn: putIn),
+        });
+        long patched = round.Work is RoundWork.Edges { How.Method: not EdgeMethod.Exact } ? 0 : (long)part.SetCount * part.Pairs.Count;
         await RunArtifact.WriteAsync(store, key, StoredRound.Stored(part, runs, patched, Stopwatch.GetElapsedTime(started).TotalSeconds), traffic, cancellationToken);
         return new WorkReport(Activities: 1, Runs: 1, PatchedRuns: patched, ForwardPasses: 2 * part.Pairs.Count, BytesWritten: traffic.BytesWritten);
-    }
 
-    private static PatchSetRuns Edges(Transformer model, SweepPlan plan, SetRound round, SetRoundPart part, CancellationToken cancellation)
-    {
-        Edge[] edges = [.. part.SetsOf(round).Select(text => Edge.TryParse(text, out Edge edge) ? edge : throw new InvalidOperationException($"{text} is no edge."))];
-        var options = new EdgeOptions { Direction = round.Direction, Ungrouped = round.Edges!.Ungrouped };
-        EdgeRuns runs = round.Edges.Method == EdgeMethod.Exact
-            ? EdgeSweep.Run(model, part.Pairs, options, plan.Metric().Make(), SweepPlanner.Budget(plan.Request), edges, cancellation: cancellation)
-            : EdgeSweep.Estimate(model, part.Pairs, options, plan.Metric().Make(), SweepPlanner.Budget(plan.Request), round.Edges.Steps, Gradient.Plain, edges, cancellation);
-        return new PatchSetRuns(runs.Baselines, runs.Patched);
+        PatchSetRuns Edges(Transformer model, EdgeWork how)
+        {
+            Edge[] edges = [.. part.SetsOf(round).Select(text => Edge.TryParse(text, out Edge edge) ? edge : throw new InvalidOperationException($"{text} is no edge."))];
+            var options = new EdgeOptions { Direction = round.Direction, Ungrouped = how.Ungrouped };
+            EdgeRuns runs = how.Method == EdgeMethod.Exact
+                ? EdgeSweep.Run(model, part.Pairs, options, metric, budget, edges, cancellation: cancellationToken)
+                : EdgeSweep.Estimate(model, part.Pairs, options, metric, budget, how.Steps, Gradient.Plain, edges, cancellationToken);
+            return new PatchSetRuns(runs.Baselines, runs.Patched);
+        }
     }
 
     /// <summary>What an ablation puts into the heads of a set, which depends on all pairs of the sweep; null where there is none.</summary>
@@ -143,36 +170,44 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
         {
             PatchSet[] sets = [.. request.PatchSets.Select(Parsed)];
             patched = PatchedSet.Of(
-                sets, replay.Run(pairs, sets, request.RunPatched()), [.. pairs.Select(pair => pair.Index)], request.Aggregation, request.RunPatched());
+                sets, replay.Run(new RoundWork.Nodes(), pairs, sets, request.RunPatched()), [.. pairs.Select(pair => pair.Index)], request.Aggregation, request.RunPatched());
         }
 
-        EdgeEffects? edges = null;
-        if (request.EdgeWork() is EdgeWork work)
+        IReadOnlyList<PatchedSet>? senders = null;
+        if (request.Senders == Senders.All)
         {
-            Edge[] all = [.. CircuitModel.Of(plan.Model).EdgesOf(work.Ungrouped)];
-            edges = EdgeEffects.Of(
-                work, all, replay.Run(pairs, all, request.RunPatched(), work), [.. pairs.Select(pair => pair.Index)], request.Aggregation, request.RunPatched());
+            PatchSet[] nodes = [.. CircuitModel.Of(plan.Model).Nodes.Where(node => node.Kind != NodeKind.Head).Select(node => PatchSet.Of([node]))];
+            senders = PatchedSet.Of(
+                nodes, replay.Run(new RoundWork.Paths(), pairs, nodes, request.RunPatched()), [.. pairs.Select(pair => pair.Index)], request.Aggregation, request.RunPatched());
         }
 
+        EdgeEffects? edges = request.EdgeWork() is not EdgeWork work ? null : EdgeSearch.Find(
+            work,
+            [.. CircuitModel.Of(plan.Model).EdgesOf(work.Ungrouped)],
+            pairs,
+            request.Aggregation,
+            request.RunPatched(),
+            request.Seed,
+            (some, which, how) => replay.Run(new RoundWork.Edges(how), some, which, request.RunPatched()));
         if (request.ProofOptions() is not ProofOptions options)
         {
-            return new SetFindings(patched, null) { Edges = edges };
+            return new SetFindings(patched, null) { Senders = senders, Edges = edges };
         }
 
         IReadOnlyList<RankedNode> ranked = heads;
         if (request.Circuit == CircuitOf.HeadsAndMlps)
         {
             Node[] mlps = [.. Enumerable.Range(0, plan.Model.Layers).Select(Node.OfMlp)];
-            PatchSetRuns runs = replay.Run(split.LookedAt, [.. mlps.Select(mlp => PatchSet.Of([mlp]))], request.RunPatched());
+            PatchSetRuns runs = replay.Run(new RoundWork.Nodes(), split.LookedAt, [.. mlps.Select(mlp => PatchSet.Of([mlp]))], request.RunPatched());
             var ranking = new NodeRanking(request.Aggregation, request.RunPatched(), split.LookedAt.Select(pair => pair.Index).Zip(runs.Baselines));
             ranking.Add(mlps, split.LookedAt, runs);
             ranked = [.. heads, .. ranking.Ranked()];
         }
 
         ProofSheet sheet = CircuitProof.Prove(
-            ranked, split.LookedAt, split.HeldOut, options, (some, sets) => replay.Run(some, sets, Direction.Noise));
+            ranked, split.LookedAt, split.HeldOut, options, (some, sets) => replay.Run(new RoundWork.Nodes(), some, sets, Direction.Noise));
         string? outside = request.Ablation is Ablation ablation ? AblationDetails.InShort(ablation, plan.ReferenceTitle) : null;
-        return new SetFindings(patched, sheet with { Outside = outside, Sweeps = [$"{sweepId}: {request.Patch.NameOf()} of {plan.Model.Name} on {plan.Dataset}, {plan.Metric().Kind.NameOf()}"] }) { Edges = edges };
+        return new SetFindings(patched, sheet with { Outside = outside, Sweeps = [$"{sweepId}: {request.Patch.NameOf()} of {plan.Model.Name} on {plan.Dataset}, {plan.Metric().Kind.NameOf()}"] }) { Senders = senders, Edges = edges };
     }
 
     /// <summary>The heads, ranked by the sweep's runs over the pairs that the circuit is looked for on.</summary>
@@ -223,6 +258,8 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
             await store.WriteDerivedJsonAsync(name, ranking.Ranked(), cancellationToken);
         }
     }
+
+    private static Node ParsedNode(string text) => Node.TryParse(text, out Node node) ? node : throw new InvalidOperationException($"{text} is no node.");
 
     private static PatchSet Parsed(string text) => PatchSet.Parse(text, "sets", []);
 }

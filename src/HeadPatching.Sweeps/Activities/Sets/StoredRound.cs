@@ -66,28 +66,25 @@ internal sealed class StoredRound(SetRound round)
 /// <summary>Gives a search the runs of stored rounds, one after another, and stops it where it asks for more.</summary>
 internal sealed class Replay(IReadOnlyList<StoredRound> rounds)
 {
-    private int _next;
+    /// <summary>How many rounds were those that the search asked for.</summary>
+    public int Replayed { get; private set; }
 
-    /// <summary>The runs of some sets on some pairs.</summary>
+    /// <summary>The runs of some sets on some pairs: sets of nodes, senders of paths, or edges.</summary>
     /// <exception cref="RoundWantedException">They are not stored: they are the next round.</exception>
-    public PatchSetRuns Run(IReadOnlyList<TokenPair> pairs, IReadOnlyList<PatchSet> sets, Direction direction) =>
-        Run(pairs, [.. sets.Select(set => set.ToString())], direction, edges: null);
-
-    /// <summary>The runs, or estimates, of some edges on some pairs.</summary>
-    /// <inheritdoc cref="Run(IReadOnlyList{TokenPair}, IReadOnlyList{PatchSet}, Direction)"/>
-    public PatchSetRuns Run(IReadOnlyList<TokenPair> pairs, IReadOnlyList<Edge> edges, Direction direction, EdgeWork work) =>
-        Run(pairs, [.. edges.Select(edge => edge.ToString())], direction, work);
-
-    private PatchSetRuns Run(IReadOnlyList<TokenPair> pairs, string[] texts, Direction direction, EdgeWork? edges) =>
-        _next < rounds.Count && rounds[_next].Round.IsOf(pairs, texts, direction, edges)
-            ? rounds[_next++].Of(pairs)
-            : throw new RoundWantedException(pairs, texts, direction, edges);
+    public PatchSetRuns Run<T>(RoundWork work, IReadOnlyList<TokenPair> pairs, IReadOnlyList<T> sets, Direction direction)
+        where T : notnull
+    {
+        string[] texts = [.. sets.Select(set => set.ToString()!)];
+        return Replayed < rounds.Count && rounds[Replayed].Round.IsOf(work, pairs, texts, direction)
+            ? rounds[Replayed++].Of(pairs)
+            : throw new RoundWantedException(work, pairs, texts, direction);
+    }
 }
 
 /// <summary>A search has come to runs that are not there.</summary>
-internal sealed class RoundWantedException(IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction, EdgeWork? edges) : Exception
+internal sealed class RoundWantedException(RoundWork work, IReadOnlyList<TokenPair> pairs, IReadOnlyList<string> sets, Direction direction) : Exception
 {
-    public EdgeWork? Edges { get; } = edges;
+    public RoundWork Work { get; } = work;
 
     public IReadOnlyList<TokenPair> Pairs { get; } = pairs;
 

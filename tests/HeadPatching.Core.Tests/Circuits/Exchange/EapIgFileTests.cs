@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Circuits.Exchange;
 using HeadPatching.Core.Faults;
@@ -100,20 +101,26 @@ public class EapIgFileTests
     public void The_strongest_edges_are_a_circuit_without_what_hangs_loose_and_keys_that_heads_share_are_those_of_each()
     {
         var model = new CircuitModel("llama", 2, 4) { KeyValueHeads = 2, Width = 8, ParallelResidual = false };
-        (Edge Edge, double Effect)[] edges =
+        EdgeEffect[] edges =
         [
-            (Parsed("embed->L0H2.v"), 0.5), (Parsed("L0H2->L1H1.k"), -0.9), (Parsed("L1H2->logits"), 0.3), (Parsed("L1H3->logits"), 0.2), (Parsed("L0H0->L1.mlp"), 0.8), (Parsed("embed->L1H0.q"), 0.01),
+            Of("embed->L0H2.v", 0.5), Of("L0H2->L1H1.k", -0.9), Of("L1H2->logits", 0.3), Of("L1H3->logits", 0.2), Of("L0H0->L1.mlp", 0.8), Of("embed->L1H0.q", 0.01),
         ];
         CircuitGraph graph = CircuitGraph.Of(model, edges, strongest: 4, ungrouped: true);
         Assert.Empty(graph.Circuit); // L0H2 leads to L1H1, which leads nowhere
 
         // Of key/value head 1 are the query heads 2 and 3; its values come from the embedding by way of one, its keys read what L0H2 and L0H3 have of them.
-        graph = CircuitGraph.Of(model, [(Parsed("embed->L0H1.v"), 0.5), .. edges[1..]], strongest: 5, ungrouped: false);
+        graph = CircuitGraph.Of(model, [Of("embed->L0H1.v", 0.5), .. edges[1..]], strongest: 5, ungrouped: false);
         Assert.Equal(["embed", "L0H2", "L1H2", "L1H3"], graph.Circuit.Select(node => node.ToString()));
         Assert.Equal(["L0H2->L1H2.k", "L0H2->L1H3.k", "embed->L0H2.v", "L1H2->logits", "L1H3->logits"], graph.Edges.Where(edge => edge.InCircuit).Select(edge => edge.Edge.ToString()));
         Assert.Equal(graph.Edges.Select(edge => edge.ToString()).Order(), Read(Written(graph)).Edges.Select(edge => edge.ToString()).Order());
 
-        static Edge Parsed(string text) => Edge.TryParse(text, out Edge edge) ? edge : throw new ArgumentException(text);
+        // To its reader they are edges as any others.
+        graph = CircuitGraph.Of(model, [.. edges.Select((edge, index) => edge with { Pairs = index, Decision = Decision.Below })], strongest: 4, ungrouped: true);
+        JsonElement patchedOnOne = JsonDocument.Parse(Written(graph)).RootElement.GetProperty("edges").GetProperty("a0.h2->a1.h1<k>");
+        Assert.Equal((1, "below"), (patchedOnOne.GetProperty("pairs").GetInt32(), patchedOnOne.GetProperty("decision").GetString()));
+        Assert.Equal(graph.Edges.Select(edge => edge.Score), Read(Written(graph with { Edges = [.. graph.Edges.Select(edge => edge with { InCircuit = true })] })).Edges.Select(edge => edge.Score).OrderByDescending(score => Math.Abs(score!.Value)));
+
+        static EdgeEffect Of(string text, double effect) => Edge.TryParse(text, out Edge edge) ? new EdgeEffect(edge, effect, null, null) : throw new ArgumentException(text);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching;
@@ -32,7 +33,7 @@ internal sealed class HookedForward : IDisposable
     }
 
     /// <summary>The metric when the sender's path to the receivers is patched.</summary>
-    public double PatchPath(int senderLayer, int senderHead, int? position)
+    public double PatchPath(Node sender, int? position)
     {
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
@@ -40,29 +41,23 @@ internal sealed class HookedForward : IDisposable
         double toLogits = Measure(Run(_baseIds, (hook, x) =>
         {
             stageOne[hook] = x.clone();
-            if (hook.EndsWith(".hook_mlp_out", StringComparison.Ordinal))
+            bool isMlp = hook.EndsWith(".hook_mlp_out", StringComparison.Ordinal), isZ = hook.EndsWith(".hook_z", StringComparison.Ordinal);
+            Tensor own = (isZ || (isMlp && _options.FreezeMlps) ? _frozen[hook] : x).clone(); // [position, heads, d_head] of z, [position, d_model]
+            bool sends = hook == sender.Kind switch
             {
-                return _options.FreezeMlps ? _frozen[hook] : x;
-            }
-
-            if (!hook.EndsWith(".hook_z", StringComparison.Ordinal))
+                NodeKind.Embedding => "hook_embed",
+                NodeKind.Head => $"{sender.Layer}.hook_z",
+                _ => $"{sender.Layer}.hook_mlp_out",
+            };
+            for (int p = 0; p < _pair.Length && sends; p++)
             {
-                return x;
-            }
-
-            Tensor z = _frozen[hook].clone();                                  // [position, heads, d_head]
-            if (hook == $"{senderLayer}.hook_z")
-            {
-                for (int p = 0; p < _pair.Length; p++)
+                if (position is null || position == p)
                 {
-                    if (position is null || position == p)
-                    {
-                        z[p, senderHead] = _source[hook][p, senderHead];
-                    }
+                    (isZ ? own[p, sender.Head] : own[p]).copy_(isZ ? _source[hook][p, sender.Head] : _source[hook][p]);
                 }
             }
 
-            return z;
+            return own;
         }));
         if (_options.Receivers[0].IsLogits)
         {
@@ -98,7 +93,7 @@ internal sealed class HookedForward : IDisposable
     /// <summary>The logits, [position, vocabulary], with every hook's tensor replaced by what <paramref name="at"/> gives for it.</summary>
     private Tensor Run(IReadOnlyList<int> ids, Func<string, Tensor, Tensor> at)
     {
-        Tensor resid = _model.Embed(tensor(ids.Select(id => (long)id).ToArray()).unsqueeze(0))[0]; // [position, d_model]
+        Tensor resid = at("hook_embed", _model.Embed(tensor(ids.Select(id => (long)id).ToArray()).unsqueeze(0))[0]); // [position, d_model]
         for (int layer = 0; layer < _model.Config.Layers; layer++)
         {
             Tensor mid = _model.ResidMid(layer, resid.Plus(_model.Config.Family == "gpt2" ? Gpt2Attention(layer, resid, at) : Attention(layer, resid, at)));

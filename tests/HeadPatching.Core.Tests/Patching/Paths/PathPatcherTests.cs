@@ -1,3 +1,4 @@
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
@@ -76,6 +77,52 @@ public class PathPatcherTests
     {
         using var golden = new GoldenModel(model, ScalarType.Float64);
         Assert.True(CompareWithHooks(golden.Model, golden.BothWays, Options(receivers, freezeMlps, positions)) > 1e-6);
+    }
+
+    [Theory]
+    [InlineData("gpt2-golden-a", "logits", false, "all")]
+    [InlineData("gpt2-golden-a", "logits", true, "-1")]
+    [InlineData("gpt2-golden-a", "L1H1.v L2H0.q", false, "each")]
+    [InlineData("gpt2-golden-a", "L0.mlp L1H2.q L2.mlp", false, "all")]
+    [InlineData("gpt2-golden-a", "L1H0.k L2H2.k L2H2.v", true, "3")]
+    [InlineData("gpt2-golden-b", "L2H5.q", false, "all")]
+    [InlineData("gpt-neox-golden", "logits", false, "all")]
+    [InlineData("gpt-neox-golden", "L1.mlp L2H3.k", false, "all")]
+    [InlineData("gptj-golden", "L1H1.v L2.mlp", true, "all")]
+    [InlineData("llama-golden", "L1H1.k L2H0.v", false, "all")]
+    [InlineData("llama-golden", "L2H7.q", false, "each")]
+    [InlineData("gemma2-golden", "L1.mlp L3H0.v", false, "all")]
+    [InlineData("olmo2-golden", "L1H4.q L2.mlp", true, "all")]
+    [InlineData("opt350-golden", "logits", true, "all")]
+    [InlineData("opt350-golden", "L0.mlp L2H0.q", false, "all")]
+    [InlineData("opt350-golden", "L1.mlp", true, "each")]
+    public void An_MLP_and_the_embedding_send_as_heads_do(string model, string receivers, bool freezeMlps, string positions)
+    {
+        using var golden = new GoldenModel(model, ScalarType.Float64);
+        foreach (Direction direction in Enum.GetValues<Direction>())
+        {
+            PathOptions options = Options(receivers, freezeMlps, positions, direction);
+            Assert.True(CompareWithHooks(golden.Model, golden.BothWays, options with { From = NodeKind.Mlp }) > 1e-6);
+
+            // The prompts' last tokens are the same, and so is what the embedding writes there.
+            bool readsEarlier = positions != "-1" && options.Receivers.Any(receiver => receiver.Input is ReceiverInput.K or ReceiverInput.V);
+            double changed = CompareWithHooks(golden.Model, golden.BothWays, options with { From = NodeKind.Embedding });
+            Assert.True(!readsEarlier || changed > 1e-6);
+        }
+    }
+
+    [Fact]
+    public void All_nodes_send_at_once_over_chunks_of_pairs()
+    {
+        using var golden = new GoldenModel("llama-golden", ScalarType.Float64);
+        PathOptions options = Options("L1H1.k L2.mlp", freezeMlps: false, "all");
+        Node[] nodes = [.. PathSenders.BesideHeads(golden.Model.Config), Node.OfHead(1, 2), Node.OfHead(0, 3)];
+        PatchSetRuns runs = PathSenders.Run(golden.Model, golden.BothWays, nodes, options, new LogitDifference(), new MemoryBudget(1));
+        foreach (var (pair, place) in golden.BothWays.Select((pair, place) => (pair, place)))
+        {
+            using var slow = new HookedForward(golden.Model, pair, options);
+            Assert.All(nodes.Index(), node => Assert.Equal(slow.PatchPath(node.Item, position: null), runs.Patched[node.Index][place], 1e-9));
+        }
     }
 
     /// <summary>GPT-2's own weights in parallel blocks: attention and MLP of a layer read the same stream.</summary>
@@ -258,10 +305,16 @@ public class PathPatcherTests
             Assert.Equal(options.Positions.In(pair).Count, patches.PatchedMetric[i].Length);
             for (int p = 0; p < patches.PatchedMetric[i].Length; p++)
             {
-                Assert.Equal(model.Config.Heads, patches.PatchedMetric[i][p].Length);
-                for (int head = 0; head < model.Config.Heads; head++)
+                Assert.Equal(options.From == NodeKind.Head ? model.Config.Heads : 1, patches.PatchedMetric[i][p].Length);
+                for (int head = 0; head < patches.PatchedMetric[i][p].Length; head++)
                 {
-                    double expected = slow.PatchPath(patches.Layer, head, options.Positions.In(pair)[p]);
+                    if (options.From == NodeKind.Embedding && patches.Layer > 0)
+                    {
+                        Assert.Equal(0, patches.PatchedRuns);
+                        continue;
+                    }
+
+                    double expected = slow.PatchPath(new Node(options.From, patches.Layer, head), options.Positions.In(pair)[p]);
                     largest = Math.Max(largest, Math.Abs(expected - patches.PatchedMetric[i][p][head]));
                     changed = Math.Max(changed, Math.Abs(expected - Unpatched(runs, patches.PairIndices[i], options)));
                 }
