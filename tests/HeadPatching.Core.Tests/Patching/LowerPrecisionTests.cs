@@ -40,7 +40,7 @@ public class LowerPrecisionTests
         using var rounded = new GoldenModel(name, ScalarType.Float64);
         using var rough = new GoldenModel(name, ScalarType.BFloat16);
         SetWeights(rounded.Model, rough.Model);
-        double scale = 0, products = 0, whole = 0, sum = 0;
+        double scale = 0, products = 0, weights = 0, whole = 0, sum = 0;
         int count = 0;
         foreach (PatchOptions options in Kinds(exact.Model.Config))
         {
@@ -49,6 +49,7 @@ public class LowerPrecisionTests
             for (int i = 0; i < expected.Length; i++)
             {
                 products = Math.Max(products, Math.Abs(actual[i] - ofRounded[i]));
+                weights = Math.Max(weights, Math.Abs(ofRounded[i] - expected[i]));
                 whole = Math.Max(whole, Math.Abs(actual[i] - expected[i]));
                 sum += Math.Abs(actual[i] - expected[i]);
                 count++;
@@ -56,7 +57,7 @@ public class LowerPrecisionTests
         }
 
         TestContext.Current.TestOutputHelper!.WriteLine(FormattableString.Invariant(
-            $"{name,-22} {count,6} values, of {scale:F2}: largest {whole / scale:E1}, of products {products / scale:E1}; mean {sum / count / scale:E1}"));
+            $"{name,-22} {count,6} values, of {scale:F2}: largest {whole / scale:E1}, of products {products / scale:E1}, of weights {weights / scale:E1}; mean {sum / count / scale:E1}"));
         Assert.InRange(products / scale, 1e-5, boundOfProducts);
         Assert.InRange(whole / scale, 1e-5, bound);
     }
