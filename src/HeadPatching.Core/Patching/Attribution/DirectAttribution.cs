@@ -29,7 +29,7 @@ public static class DirectAttribution
     {
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
-        ScalarType wide = VocabularyLogits.Wide(model);
+        ScalarType wide = model.StreamDtype;
         bool normOfSum = model.Config.NormPlace == NormPlace.AfterSum;
         int layers = model.Config.Layers;
         var heads = new double[layers][];                                     // by layer, [pairs * heads]
