@@ -4,5 +4,5 @@ namespace HeadPatching.Core;
 public static class Numerics
 {
     /// <summary>To be raised whenever the same model, pairs and options give other numbers than before, so that none of the old ones is used again.</summary>
-    public const int Version = 3;
+    public const int Version = 4;
 }

@@ -45,7 +45,7 @@ public static class EffectsTable
             {
                 foreach (var (place, patched) in places.Zip(ofLayer))
                 {
-                    foreach (var (head, metric) in patched.Index())
+                    foreach (var (head, metric) in patched.Index().Where(one => !double.IsNaN(one.Item))) // of an adaptive sweep those that were run
                     {
                         rows.Add(new Row(runs, layer, ofLayers ? null : head, place.Position, place.Role, metric, Effect.Of(metric, from, into), estimated.Contains((layer, head))));
                     }

@@ -180,6 +180,7 @@ public static class ReportPage
             {
                 pairs.Add(pair with
                 {
+                    Runs = null,
                     PatchedMetric = null,
                     PatchingEffect = null,
                     PatchedMetricByPosition = null,

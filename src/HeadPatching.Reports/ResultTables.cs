@@ -14,6 +14,7 @@ public static class ResultTables
             "layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role,directLogitAttribution",
             "jointLow,jointHigh,excludesZero,excludesThreshold",
             .. JointIntervals.AllTops.Select(top => $"inTop{Number(top)}"),
+            "decision,anytimeLow,anytimeHigh,pairsRun",
         ]);
 
     /// <summary>
@@ -75,7 +76,11 @@ public static class ResultTables
         NumberIfAny(head.JointInterval?.High),
         Word(head.ExcludesZero),
         Word(head.ExcludesThreshold),
-        string.Join(',', JointIntervals.AllTops.Select((_, top) => NumberIfAny(head.InTop?.Count > top ? head.InTop[top] : null))));
+        string.Join(',', JointIntervals.AllTops.Select((_, top) => NumberIfAny(head.InTop?.Count > top ? head.InTop[top] : null))),
+        head.Decision?.NameOf() ?? "",
+        NumberIfAny(head.AnytimeInterval?.Low),
+        NumberIfAny(head.AnytimeInterval?.High),
+        head.PairsRun is { } run ? Number(run) : "");
 
     private static string Word(bool? whether) => whether switch { true => "true", false => "false", null => "" };
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
@@ -65,6 +66,9 @@ internal static class SweepFacts
         {
             Core.Patching.Method.Exact => null,
             Core.Patching.Method.Attribution => $"estimated from one gradient{Gradient()}; nothing was run",
+            Core.Patching.Method.Adaptive => result.Adaptive is { } adaptive
+                ? string.Create(CultureInfo.InvariantCulture, $"decided by {adaptive.Runs:N0} of {adaptive.RunsOfExact:N0} runs ({100.0 * adaptive.Runs / Math.Max(1, adaptive.RunsOfExact):0.#} %){Gradient()}")
+                : null,
             _ => $"{Counted(run, HeatmapTable.WithoutPositions(result).Unit)} run after an estimate of all{Gradient()}",
         };
 

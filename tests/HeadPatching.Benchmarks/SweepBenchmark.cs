@@ -57,6 +57,7 @@ internal static class SweepBenchmark
         ];
         var random = new Random(0);
         (int Layer, int Head, int? Position)[] sampled = [.. random.GetItems(all, Math.Min(SampledHeads, all.Length))];
+        var single = dtype.OfStream() == dtype ? null : BesideFloat32(workload, device, model, pairs, options, ours);
         double worst = 0, scale = ours.Baselines.Values.Max(baseline => Math.Max(Math.Abs(baseline.Clean), Math.Abs(baseline.Corrupted)));
         double original = TimePerRun(run => Original.ThreePasses(model, pairs[0], run.Layer, run.Head, run.Position)) * all.Length;
         Tensor[] cleanZ = Original.CleanZ(model, pairs[0]);
@@ -68,6 +69,11 @@ internal static class SweepBenchmark
         Row("(c) ours", oursSeconds);
         Row("(d) ours, estimated by attribution patching", estimateSeconds);
         Row($"floor: {operations / pairs.Count / 1e9:F1} GFLOP a pair at {rate / 1e9:F0} GFLOP/s", floorSeconds);
+        if (single is not null)
+        {
+            Row("ours in float32, by processor time of both", oursSeconds * single.TimesFaster);
+        }
+
         AnsiConsole.Write(table);
         Console.WriteLine(FormattableString.Invariant(
             $"(a) and (b): {sampled.Length} of {all.Length} runs of the first pair, scaled to all. {Floor.MatmulSize(device)}^3 product before {rateBefore.ByClock / 1e9:F0}, after {rateAfter.ByClock / 1e9:F0} GFLOP/s."));
@@ -88,6 +94,10 @@ internal static class SweepBenchmark
                 oursOverFloorByProcessorTime = Math.Round(processorSeconds / floorProcessorSeconds, 3),
                 peakMemoryMiB = Math.Round(peakMemoryMiB),
                 achievedTflops = Math.Round(achievedRate / 1e12, 6),
+                timesFasterThanFloat32 = single?.TimesFaster,
+                timesFasterThanFloat32ByClock = single?.TimesFasterByClock,
+                largestDifferenceToFloat32OfScale = single?.Largest,
+                meanDifferenceToFloat32OfScale = single?.Mean,
             }));
         if (worst > Tolerance(dtype) * scale)
         {
@@ -116,6 +126,41 @@ internal static class SweepBenchmark
         void Row(string way, double seconds) =>
             table.AddRow(way, seconds.ToString("F3", CultureInfo.InvariantCulture), (seconds / oursSeconds).ToString("F2", CultureInfo.InvariantCulture));
     }
+
+    /// <summary>
+    /// The same sweep in float32, of the same weights before they are rounded, in turn with ours: how many times longer it takes (the median of three), by
+    /// processor time and by the clock, and how far apart the patched metrics are, of the metric's scale.
+    /// </summary>
+    private static Float32Beside BesideFloat32(
+        Workload workload, Device device, Transformer model, IReadOnlyList<TokenPair> pairs, PatchOptions options, SweepRuns ours)
+    {
+        using Transformer single = workload.MakeModel(device, ScalarType.Float32);
+        SweepRuns exact = InMemorySweep.Run(single, pairs, options, new LogitDifference(), MemoryBudget.Default);
+        var times = Enumerable.Range(0, 3).Select(_ => (Of: Time(single), Ours: Time(model))).ToArray();
+        double scale = exact.Baselines.Values.Max(baseline => Math.Max(Math.Abs(baseline.Clean), Math.Abs(baseline.Corrupted)));
+        double[] differences = [.. Values(exact).Zip(Values(ours), (one, other) => Math.Abs(one - other) / scale)];
+        return new Float32Beside(
+            Median(times.Select(time => time.Of.Processor / time.Ours.Processor)),
+            Median(times.Select(time => time.Of.Clock / time.Ours.Clock)),
+            differences.Max(),
+            differences.Average());
+
+        (double Clock, double Processor) Time(Transformer timed)
+        {
+            long from = Stopwatch.GetTimestamp();
+            double before = Floor.ProcessorSeconds();
+            InMemorySweep.Run(timed, pairs, options, new LogitDifference(), MemoryBudget.Default);
+            Floor.Finish(device);
+            return (Stopwatch.GetElapsedTime(from).TotalSeconds, Floor.ProcessorSeconds() - before);
+        }
+
+        static double Median(IEnumerable<double> values) => Math.Round(values.Order().ElementAt(1), 3);
+
+        static IEnumerable<double> Values(SweepRuns runs) => runs.Layers.OrderBy(layer => layer.Layer)
+            .SelectMany(layer => layer.PatchedMetric.SelectMany(pair => pair.SelectMany(row => row)));
+    }
+
+    private sealed record Float32Beside(double TimesFaster, double TimesFasterByClock, double Largest, double Mean);
 
     /// <summary>Of the metric's scale, as for the golden values; bfloat16 has 8 bits, and both ways round.</summary>
     private static double Tolerance(ScalarType dtype) => dtype == ScalarType.BFloat16 ? 0.1 : 1e-3;

@@ -31,7 +31,7 @@ internal sealed record Workload(int Layers, int Heads, int Width, int Vocabulary
         return new Transformer(config, new TransformerWeights
         {
             TokenEmbedding = embedding,
-            PositionEmbedding = Random(config.Context, Width),
+            PositionEmbedding = Random(config.Context, Width).to(dtype.OfStream()),
             Layers = [.. Enumerable.Range(0, Layers).Select(_ => Layer())],
             FinalNormWeight = Ones(Width),
             FinalNormBias = Zeros(Width),
@@ -64,9 +64,9 @@ internal sealed record Workload(int Layers, int Heads, int Width, int Vocabulary
         // Drawn on the CPU in float32 whatever the device and type: the same weights everywhere.
         Tensor Random(params long[] shape) => randn(shape).mul_(tensor(0.05)).to(dtype, device);
 
-        Tensor Ones(long length) => ones(length, dtype: dtype, device: device);
+        Tensor Ones(long length) => ones(length, dtype: dtype.OfStream(), device: device);
 
-        Tensor Zeros(long length) => zeros(length, dtype: dtype, device: device);
+        Tensor Zeros(long length) => zeros(length, dtype: dtype.OfStream(), device: device);
     }
 
     /// <summary>Pairs that differ in one token.</summary>

@@ -22,6 +22,7 @@ public class DurableSweepTests
         { new SweepRequest { Patch = Patch.V, Positions = Positions.Each }, 3 },
         { new SweepRequest { Method = Method.Attribution }, 0 },
         { new SweepRequest { Method = Method.Screen, ScreenTop = 3 }, 1 }, // the three are in the last layer
+        { new SweepRequest { Dataset = "ioi-generated", Count = 60, Method = Method.Adaptive }, 0 }, // heads are decided, not layers
         { new SweepRequest { Receivers = [Receiver.Of(2, 6, ReceiverInput.V)] }, 3 },
         { new SweepRequest { Ablation = Ablation.Mean }, 3 },
         { new SweepRequest { Circuit = CircuitOf.Heads, CircuitRandom = 3, PatchSets = ["L2H6,L2H0"] }, 3 },

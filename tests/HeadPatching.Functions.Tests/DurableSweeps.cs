@@ -111,6 +111,8 @@ internal sealed class DurableSweeps : IAsyncDisposable
             Add(ActivityNames.EstimateEffects, activities.EstimateAsync);
             Add(ActivityNames.ScreenHeads, activities.ScreenAsync);
             Add(ActivityNames.PatchHeads, activities.PatchAsync);
+            Add(ActivityNames.DecideHeads, activities.DecideAsync);
+            Add(ActivityNames.PatchDrawn, activities.PatchDrawnAsync);
             Add(ActivityNames.PlanRound, activities.PlanRoundAsync);
             Add(ActivityNames.PatchSets, activities.PatchSetsAsync);
             Add(ActivityNames.AttributeLogits, activities.AttributeAsync);

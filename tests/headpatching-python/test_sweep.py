@@ -57,6 +57,21 @@ class Found(unittest.TestCase):
         self.assertTrue(any(found.startswith("c") for found in ids), "the command line's sweep is in the same store, and listed")
 
     @with_pandas
+    def test_an_adaptive_sweep_says_what_was_decided_and_has_the_runs_that_were_made(self) -> None:
+        exact = hp.sweep("ioi-demo", "ioi-generated", count=120)
+        s = hp.sweep("ioi-demo", "ioi-generated", count=120, method="adaptive", confidence=0.9)
+        self.assertEqual(s.important, exact.important)
+        self.assertEqual(s.results["adaptive"]["confidence"], 0.9)
+        self.assertEqual(list(s.heads.decision == "above"), [abs(effect) > 0.1 for effect in exact.heads.effect])
+        for one, other in zip(s.heads.itertuples(), exact.heads.effect):
+            self.assertTrue(one.anytime_low - 1e-6 <= other <= one.anytime_high + 1e-6, one)
+        self.assertEqual(len(s.pairs), s.results["adaptive"]["runs"])
+        self.assertEqual(list(s.pairs.groupby(["layer", "head"]).size()), list(s.heads.pairs_run))
+        self.assertEqual(s.top(1, by="sure").name.tolist(), ["L2H6"])
+        self.assertEqual(str(s.progress), "done 24 of 24 heads decided by {:,} of 2,880 runs".format(s.results["adaptive"]["runs"]))
+        self.assertIn("<svg", s._repr_html_())
+
+    @with_pandas
     def test_top_is_of_largest_effect_first(self) -> None:
         top = hp.sweep().top(4)
         self.assertEqual(list(top.name), ["L2H6", "L2H0", "L2H1", "L2H7"])

@@ -113,6 +113,12 @@ internal static class SweepCommand
                 $"Of these, all {result.Heads.Count} {heatmap.Unit}s taken together: {result.ImportantHeads.Count(head => head.ExcludesZero == true)} surely not 0, {result.ImportantHeads.Count(head => head.ExcludesThreshold == true)} surely above {result.Threshold}"));
         }
 
+        if (result.Adaptive is { } adaptive)
+        {
+            AnsiConsole.WriteLine(FormattableString.Invariant(
+                $"Decided: {adaptive.Above} above {result.Threshold}, {adaptive.Below} not, {adaptive.Undecided} left open, by {adaptive.Runs:N0} of {adaptive.RunsOfExact:N0} runs ({100.0 * adaptive.Runs / Math.Max(1, adaptive.RunsOfExact):0.#} %) in {adaptive.Rounds} rounds. In {100 * adaptive.Confidence:0.##} of 100 such sweeps every interval holds the effect over these pairs."));
+        }
+
         double clean = result.CleanMetric ?? result.Pairs.Average(pair => pair.CleanMetric); // of an earlier version, which had every pair
         double corrupted = result.CorruptedMetric ?? result.Pairs.Average(pair => pair.CorruptedMetric);
         AnsiConsole.WriteLine(FormattableString.Invariant(

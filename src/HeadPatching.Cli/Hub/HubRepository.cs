@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.RegularExpressions;
 using HeadPatching.Core.Faults;
+using HeadPatching.Sweeps.Storage;
 
 namespace HeadPatching.Cli.Hub;
 
@@ -13,6 +14,10 @@ internal sealed partial class HubRepository : IDisposable
 {
     private const int MostRedirects = 10;
     private const int MostAttempts = 6;
+
+    /// <summary>What a request of several at once brings: each is sent on by the hub, which counts them.</summary>
+    private const int PieceBytes = 16 << 20;
+
     private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(5);
 
@@ -21,6 +26,7 @@ internal sealed partial class HubRepository : IDisposable
     private readonly string _id;
     private readonly string _revision;
     private readonly string? _token;
+    private bool _sendsPieces = true;
 
     /// <summary>Names the repository; nothing is asked of it yet.</summary>
     /// <param name="hub">The hub's address.</param>
@@ -104,7 +110,10 @@ internal sealed partial class HubRepository : IDisposable
             {
                 if (file.Length is null || before < file.Length || fromStart)
                 {
-                    await AppendAsync(file, path, before, reach, cancellationToken);
+                    // Of a file that is not known by its hash nothing would tell whether all pieces are of the same.
+                    await (_sendsPieces && file is { Sha256: not null, Length: long all } && all - before > PieceBytes
+                        ? AppendPiecesAsync(file, all, path, before, reach, cancellationToken)
+                        : AppendAsync(file, path, before, reach, cancellationToken));
                 }
             }
             catch (Exception e) when (e is IOException or HttpRequestException && !cancellationToken.IsCancellationRequested)
@@ -141,6 +150,65 @@ internal sealed partial class HubRepository : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
+
+    /// <summary>Downloads the rest of a file by several requests at once, in order: what is there is always its beginning.</summary>
+    private async Task AppendPiecesAsync(HubFile file, long end, string path, long from, Action<long> reach, CancellationToken cancellationToken)
+    {
+        await using var local = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.None, bufferSize: 0, useAsync: true);
+        long length = from;
+        await PiecesInOrder.CopyAsync(from, end, PieceBytes, (at, into, stop) => FetchAsync(file.Name, at, into, stop), AppendAsync, cancellationToken);
+        local.Flush(flushToDisk: true);
+
+        async Task AppendAsync(ReadOnlyMemory<byte> piece, CancellationToken stop)
+        {
+            await local.WriteAsync(piece, stop);
+            length += piece.Length;
+            reach(length);
+        }
+    }
+
+    /// <summary>One piece; over dropped connections as long as each brings some of it.</summary>
+    private async Task FetchAsync(string name, long at, Memory<byte> into, CancellationToken cancellationToken)
+    {
+        int done = 0;
+        while (done < into.Length)
+        {
+            int before = done;
+            using var silence = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            try
+            {
+                using HttpResponseMessage answer = await SendAsync(name, HttpMethod.Get, at + done, leaveHub: true, cancellationToken, to: at + into.Length - 1);
+                CheckStatus(answer, name);
+                if (answer.StatusCode != HttpStatusCode.PartialContent || answer.Content.Headers.ContentRange?.From != at + done)
+                {
+                    _sendsPieces = false;
+                    throw new IOException("the server sent another range than was asked for");
+                }
+
+                await using Stream content = await answer.Content.ReadAsStreamAsync(cancellationToken);
+                int read;
+                do
+                {
+                    silence.CancelAfter(LongestSilence);
+                    read = await content.ReadAsync(into[done..], silence.Token);
+                    done += read;
+                }
+                while (read > 0 && done < into.Length);
+                if (done == before)
+                {
+                    throw new IOException("the server sent nothing of a range");
+                }
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                throw new IOException($"nothing came for {LongestSilence.TotalSeconds} seconds");
+            }
+            catch (Exception e) when (e is IOException or HttpRequestException && done > before)
+            {
+                // The rest is asked for anew.
+            }
+        }
+    }
 
     private async Task AppendAsync(HubFile file, string path, long from, Action<long> reach, CancellationToken cancellationToken)
     {
@@ -183,11 +251,11 @@ internal sealed partial class HubRepository : IDisposable
     }
 
     /// <summary>Sends a request, along redirects, and again where the hub is busy.</summary>
-    private async Task<HttpResponseMessage> SendAsync(string name, HttpMethod method, long from, bool leaveHub, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> SendAsync(string name, HttpMethod method, long from, bool leaveHub, CancellationToken cancellationToken, long? to = null)
     {
         for (int attempt = 1; ; attempt++)
         {
-            HttpResponseMessage answer = await FollowAsync(name, method, from, leaveHub, cancellationToken);
+            HttpResponseMessage answer = await FollowAsync(name, method, from, to, leaveHub, cancellationToken);
             if (answer.StatusCode != HttpStatusCode.TooManyRequests && (int)answer.StatusCode < 500)
             {
                 return answer;
@@ -206,7 +274,7 @@ internal sealed partial class HubRepository : IDisposable
         }
     }
 
-    private async Task<HttpResponseMessage> FollowAsync(string name, HttpMethod method, long from, bool leaveHub, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> FollowAsync(string name, HttpMethod method, long from, long? to, bool leaveHub, CancellationToken cancellationToken)
     {
         var address = new Uri(_hub, $"{_id}/resolve/{Uri.EscapeDataString(_revision)}/{Uri.EscapeDataString(name)}");
         for (int redirects = 0; redirects <= MostRedirects; redirects++)
@@ -218,9 +286,9 @@ internal sealed partial class HubRepository : IDisposable
                 request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
             }
 
-            if (from > 0)
+            if (from > 0 || to is not null)
             {
-                request.Headers.Range = new RangeHeaderValue(from, null);
+                request.Headers.Range = new RangeHeaderValue(from, to);
             }
 
             HttpResponseMessage answer = await SendOnceAsync(request, cancellationToken);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.OverPairs;
 using Spectre.Console;
@@ -12,13 +13,13 @@ public enum Ranking
     /// <summary>By |effect|.</summary>
     Effect,
 
-    /// <summary>By what of it is sure: the end nearer 0 of the interval for all heads together, and after those by |effect|.</summary>
+    /// <summary>By what of it is sure: the end nearer 0 of the interval for all heads together (of an adaptive sweep, of its own), and after those by |effect|.</summary>
     Sure,
 }
 
 /// <summary>
 /// The heads (or layers) by |effect|, largest first, each with its 95 % interval, what is sure of it and a bar; ~ marks estimates, and grey what may as well be 0 where all
-/// heads are taken together. It fits 80 columns.
+/// heads are taken together. Of an adaptive sweep each with what was decided of it, by how many pairs, and grey what is not above the threshold. It fits 80 columns.
 /// </summary>
 public static class RankedTable
 {
@@ -39,12 +40,13 @@ public static class RankedTable
     public static IRenderable Of(IEnumerable<HeadResult> heads, int top, double threshold, Ranking ranking = Ranking.Effect)
     {
         var ranked = heads
-            .OrderByDescending(head => ranking == Ranking.Sure ? head.JointInterval?.LeastSize ?? 0 : 0)
+            .OrderByDescending(head => ranking == Ranking.Sure ? (head.AnytimeInterval ?? head.JointInterval)?.LeastSize ?? 0 : 0)
             .ThenByDescending(head => Math.Abs(head.PatchingEffect))
             .Take(top)
             .ToList();
         var largest = ranked.Select(head => Math.Abs(head.PatchingEffect)).DefaultIfEmpty().Max();
         var together = ranked.Exists(head => head.JointInterval is not null);
+        var adaptive = ranked.Exists(head => head.Decision is not null);
         var hasPositions = ranked.Exists(head => head.Position is not null || head.Role is not null);
 
         var table = new Table().Border(TableBorder.Simple);
@@ -56,35 +58,47 @@ public static class RankedTable
         }
 
         table.AddColumn(new TableColumn("effect").RightAligned().NoWrap());
-        if (!hasPositions)
+        if (!hasPositions && !adaptive)
         {
             // A position needs the room, and the interval says more.
             table.AddColumn(new TableColumn("± s.e.").RightAligned().NoWrap());
         }
 
-        table.AddColumn(new TableColumn("95 % interval").RightAligned().NoWrap());
+        table.AddColumn(new TableColumn(adaptive ? "interval" : "95 % interval").RightAligned().NoWrap());
+        if (adaptive)
+        {
+            table.AddColumn(new TableColumn("pairs").RightAligned().NoWrap());
+            table.AddColumn(new TableColumn("decided").NoWrap());
+        }
+
         if (together)
         {
             table.AddColumn(new TableColumn("sure").NoWrap());
         }
 
-        table.AddColumn(new TableColumn("patched").RightAligned().NoWrap());
+        if (!adaptive)
+        {
+            table.AddColumn(new TableColumn("patched").RightAligned().NoWrap());
+        }
+
         table.AddColumn(new TableColumn("").Width(BarWidth).NoWrap());
         foreach (var (index, head) in ranked.Index())
         {
-            var style = head.ExcludesZero == false ? Unsure : Style.Plain;
+            var unsure = head.ExcludesZero == false || head.Decision is Decision.Below or Decision.Undecided;
+            var style = unsure ? Unsure : Style.Plain;
             string[] cells =
             [
                 Number(index + 1, "0"),
                 head.Name,
                 .. hasPositions ? [Where(head)] : Array.Empty<string>(),
                 (head.Estimated ? "~" : "") + Number(head.PatchingEffect, Signed),
-                .. hasPositions ? [] : (string[])[head.StandardError is { } error ? Number(error, "0.000") : "-"],
-                head.ConfidenceInterval is { } interval ? $"[{Number(interval.Low, Signed)}, {Number(interval.High, Signed)}]" : "-",
+                .. hasPositions || adaptive ? [] : (string[])[head.StandardError is { } error ? Number(error, "0.000") : "-"],
+                (head.AnytimeInterval ?? head.ConfidenceInterval) is { } interval ? $"[{Number(interval.Low, Signed)}, {Number(interval.High, Signed)}]" : "-",
+                .. adaptive ? [Number(head.PairsRun ?? 0, "0"), Decided(head, threshold)] : Array.Empty<string>(),
                 .. together ? [Sure(head, threshold)] : Array.Empty<string>(),
-                Number(head.PatchedMetric, Math.Abs(head.PatchedMetric) is > 0 and < 0.0005 ? "0.0e+00" : "0.000"),
+                .. adaptive ? [] : (string[])[Number(head.PatchedMetric, Math.Abs(head.PatchedMetric) is > 0 and < 0.0005 ? "0.0e+00" : "0.000")],
             ];
-            var bar = new Text(Bar(head.PatchingEffect, largest), head.ExcludesZero == false ? Unsure : new Style(head.PatchingEffect < 0 ? Color.Blue : Color.Red));
+            var bar = new Text(Bar(head.PatchingEffect, largest), unsure ? Unsure : new Style(head.PatchingEffect < 0 ? Color.Blue : Color.Red));
             table.AddRow([.. cells.Select(cell => new Text(cell, style)), bar]);
         }
 
@@ -94,6 +108,13 @@ public static class RankedTable
     // Beyond the threshold for sure, or at least not 0, where all heads are taken together.
     private static string Sure(HeadResult head, double threshold) =>
         head.JointInterval?.LeastSize > threshold ? $">{Number(threshold, "0.###")}" : head.ExcludesZero == true ? "≠0" : "";
+
+    private static string Decided(HeadResult head, double threshold) => head.Decision switch
+    {
+        Decision.Above => $">{Number(threshold, "0.###")}",
+        Decision.Below => "below",
+        _ => "?",
+    };
 
     // Over few pairs says so: such a place is shown only where no other has more.
     private static string Where(HeadResult head) =>

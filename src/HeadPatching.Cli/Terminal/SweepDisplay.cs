@@ -42,7 +42,9 @@ internal static class SweepDisplay
             {
                 phase = status.Progress.Phase;
                 pace.At(status.Progress);
-                bar.Description = phase == SweepPhase.Planning ? "starting" : phase.NameOf().Replace('-', ' ');
+                bar.Description = phase == SweepPhase.Planning ? "starting"
+                    : status.Progress is { Phase: SweepPhase.Patching, HeadsTotal: > 0 and int heads, HeadsDecided: var decided } ? FormattableString.Invariant($"{decided}/{heads} heads")
+                    : phase.NameOf().Replace('-', ' ');
                 Show();
             }
 
@@ -79,11 +81,14 @@ internal static class SweepDisplay
         void Follow(SweepStatus status)
         {
             SweepProgress progress = status.Progress;
-            int tenths = progress.TasksTotal == 0 ? 0 : 10 * progress.TasksDone / progress.TasksTotal;
+            bool decides = progress.HeadsTotal > 0;
+            int tenths = decides ? progress.HeadsDecided : progress.TasksTotal == 0 ? 0 : 10 * progress.TasksDone / progress.TasksTotal;
             if (progress.Phase != phase || tenths != tenth)
             {
                 (phase, tenth) = (progress.Phase, tenths);
-                Notes.Say(progress.Phase == SweepPhase.Patching ? FormattableString.Invariant($"patching: {10 * tenths} %") : progress.Phase.NameOf().Replace('-', ' '));
+                Notes.Say(progress.Phase != SweepPhase.Patching || (!decides && progress.TasksTotal == 0) ? progress.Phase.NameOf().Replace('-', ' ')
+                    : decides ? FormattableString.Invariant($"patching: {progress.HeadsDecided} of {progress.HeadsTotal} heads decided by {progress.RunsMade:N0} of {progress.RunsOfExact:N0} runs")
+                    : FormattableString.Invariant($"patching: {10 * tenths} %"));
             }
         }
 

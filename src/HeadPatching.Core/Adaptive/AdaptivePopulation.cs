@@ -64,6 +64,25 @@ public readonly record struct EstimateSpread(double Mean, double Variance)
         double mean = estimates.Average();
         return new EstimateSpread(mean, estimates.Average(estimate => (estimate - mean) * (estimate - mean)));
     }
+
+    /// <summary>A spread over estimates that come one after another (Welford 1962, "Note on a method for calculating corrected sums of squares and products", Technometrics 4).</summary>
+    public struct Sum
+    {
+        private int _count;
+        private double _mean;
+        private double _squares;
+
+        /// <summary>Takes one in.</summary>
+        public void Add(double estimate)
+        {
+            double before = estimate - _mean;
+            _mean += before / ++_count;
+            _squares += before * (estimate - _mean);
+        }
+
+        /// <summary>The spread of those that were taken in; at least one.</summary>
+        public readonly EstimateSpread Spread() => new(_mean, _squares / _count);
+    }
 }
 
 /// <summary>The effects of some heads on a pair.</summary>

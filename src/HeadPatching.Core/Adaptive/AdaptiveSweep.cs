@@ -62,6 +62,9 @@ public sealed class AdaptiveSweep
     /// <summary>How many pairs there are.</summary>
     public int Pairs => _population.Pairs;
 
+    /// <summary>How many rounds were taken in.</summary>
+    public int Rounds { get; private set; }
+
     /// <summary>How many runs were made, each of a head on a pair.</summary>
     public long Runs { get; private set; }
 
@@ -97,6 +100,7 @@ public sealed class AdaptiveSweep
         }
 
         Drawn += round.Pairs.Count - certain;
+        Rounds++;
         Runs += (long)round.Pairs.Count * round.Heads.Count;
         foreach (int head in round.Heads)
         {

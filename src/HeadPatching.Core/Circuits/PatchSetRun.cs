@@ -43,7 +43,7 @@ internal sealed class PatchSetRun(Transformer model, IReadOnlyList<TokenPair> pa
         Tensor[] sourceZ = [.. Enumerable.Range(0, last + 1).Select(layer => _putIn?[layer] ?? source[layer].Z(_start))];
         Tensor?[] sourceMlp = [.. Enumerable.Range(0, last + 1).Select(layer => masks.Mlps[layer] is null ? null : MlpOut(layer, source[layer]))];
 
-        Tensor final = empty([sets.Count, pairs.Count, model.Config.Width], dtype: model.Dtype, device: model.Device);
+        Tensor final = empty([sets.Count, pairs.Count, model.Config.Width], dtype: model.StreamDtype, device: model.Device);
         PromptTiles.ForEach(sets.Count, pairs.Count, tile, Compute, cancellation);
         return final.MoveToOuterDisposeScope();
 

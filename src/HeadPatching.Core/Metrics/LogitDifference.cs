@@ -22,7 +22,7 @@ public sealed class LogitDifference : IMetric
     /// <inheritdoc/>
     public Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured)
     {
-        ScalarType wide = VocabularyLogits.Wide(model);
+        ScalarType wide = model.StreamDtype;
         Tensor unembedding = model.Weights.Unembedding;
         Tensor normed = model.FinalNorm(resid).to(wide);                      // [runs, pairs, d_model]
         if (model.Config.LogitCap is not null)

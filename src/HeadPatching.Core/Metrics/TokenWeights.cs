@@ -31,7 +31,7 @@ public sealed class TokenWeights(IReadOnlyList<TokenWeight> weights) : IMetric
     /// <inheritdoc/>
     public Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured)
     {
-        ScalarType wide = VocabularyLogits.Wide(model);
+        ScalarType wide = model.StreamDtype;
         Tensor ids = tensor([.. weights.Select(one => (long)one.Id)], device: model.Device);
         Tensor shares = tensor([.. weights.Select(one => one.Weight)], dtype: wide, device: model.Device); // [tokens]
         Tensor rows = model.Weights.Unembedding.index_select(0, ids).to(wide); // [tokens, d_model]

@@ -21,7 +21,7 @@ internal static class VocabularyLogits
     public static Tensor Measure(Transformer model, Tensor resid, Func<Tensor, Tensor> measure, long sliceBytes = SliceBytes)
     {
         long runs = resid.shape[0], pairs = resid.shape[1];
-        long slice = Math.Clamp(sliceBytes / (pairs * model.Weights.Unembedding.shape[0] * Wide(model).Bytes()), 1, runs);
+        long slice = Math.Clamp(sliceBytes / (pairs * model.Weights.Unembedding.shape[0] * model.StreamDtype.Bytes()), 1, runs);
         var measured = new List<Tensor>();
         foreach (Tensor part in resid.split(slice))
         {
@@ -32,28 +32,9 @@ internal static class VocabularyLogits
         return cat(measured, 0);
     }
 
-    /// <summary>The logits, in float32 at least: bfloat16 has 8 bits of precision.</summary>
+    /// <summary>The logits, in float32 at least.</summary>
     /// <param name="model">The model.</param>
     /// <param name="resid">resid_post of the last layer, [.., d_model].</param>
     /// <returns>[.., vocabulary], float32 or float64</returns>
-    public static Tensor Of(Transformer model, Tensor resid)
-    {
-        Tensor normed = model.FinalNorm(resid);
-        ScalarType wide = Wide(model);
-        if (model.Dtype == wide)
-        {
-            return model.Unembed(normed);
-        }
-
-        // The unembedding is widened some rows at a time: all of it would be as large as the largest weight of the model, twice.
-        Tensor unembedding = model.Weights.Unembedding;                       // [vocabulary, d_model]
-        Tensor widened = normed.to(wide);
-        long rows = Math.Max(1, SliceBytes / (unembedding.shape[1] * wide.Bytes()));
-        Tensor products = cat([.. unembedding.split(rows).Select(part => widened.matmul(part.to(wide).t()))], -1);
-        return model.ToLogits(products, model.Weights.UnembeddingBias?.to(wide));
-    }
-
-    /// <summary>What metrics are computed in: bfloat16 has 8 bits of precision, so differences of logits are taken in float32.</summary>
-    /// <param name="model">The model.</param>
-    internal static ScalarType Wide(Transformer model) => model.Dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+    public static Tensor Of(Transformer model, Tensor resid) => model.Unembed(model.FinalNorm(resid));
 }

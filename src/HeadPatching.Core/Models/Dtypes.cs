@@ -23,6 +23,13 @@ public static class Dtypes
     /// <exception cref="InvalidOperationException">Not a type that models are run in.</exception>
     public static string Name(this ScalarType type) => Known.First(known => known.Type == type).Name;
 
+    /// <summary>
+    /// The type of the residual stream and of all that is no matrix product of a weight (norms, attention, biases, metrics): float32 where weights have
+    /// less. Such products round what they are of to the weights' type.
+    /// </summary>
+    /// <param name="type">The type of the weights' matrices.</param>
+    public static ScalarType OfStream(this ScalarType type) => type == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+
     /// <summary>The bytes of one element.</summary>
     /// <exception cref="InvalidOperationException">Not a type that models are run in.</exception>
     public static int Bytes(this ScalarType type) => Known.First(known => known.Type == type).Bytes;

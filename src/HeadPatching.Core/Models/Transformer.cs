@@ -43,8 +43,8 @@ public sealed class Transformer : IDisposable
     {
         Config = config;
         Weights = weights;
-        _rotary = config.Rotary is null ? null : new RotaryTable(config.Rotary, config.Context, Dtype, Device);
-        _slidingRotary = config.SlidingRotary is null ? _rotary : new RotaryTable(config.SlidingRotary, config.Context, Dtype, Device);
+        _rotary = config.Rotary is null ? null : new RotaryTable(config.Rotary, config.Context, StreamDtype, Device);
+        _slidingRotary = config.SlidingRotary is null ? _rotary : new RotaryTable(config.SlidingRotary, config.Context, StreamDtype, Device);
         if (Device.type == DeviceType.CUDA)
         {
             CudaDevice.ComputeInFullFloat32();
@@ -73,8 +73,11 @@ public sealed class Transformer : IDisposable
     /// <summary>The weights.</summary>
     public TransformerWeights Weights { get; }
 
-    /// <summary>The type that it computes in.</summary>
+    /// <summary>The type of its matrices, and of what they are multiplied with.</summary>
     public ScalarType Dtype => Weights.TokenEmbedding.dtype;
+
+    /// <summary>The type of the residual stream and of everything else: <see cref="Dtypes.OfStream"/>.</summary>
+    public ScalarType StreamDtype => Dtype.OfStream();
 
     /// <summary>Where it computes.</summary>
     public Device Device => Weights.TokenEmbedding.device;
@@ -114,10 +117,10 @@ public sealed class Transformer : IDisposable
     /// <returns>[batch, position, d_model]</returns>
     public Tensor Embed(Tensor ids)
     {
-        Tensor tokens = Weights.TokenEmbedding.index_select(0, ids.flatten()).unflatten(0, ids.shape); // [batch, position, d_model]
+        Tensor tokens = Weights.TokenEmbedding.index_select(0, ids.flatten()).to(StreamDtype).unflatten(0, ids.shape); // [batch, position, d_model]
         if (Config.EmbeddingScale != 1)
         {
-            tokens = tokens * tensor(Config.EmbeddingScale, dtype: Dtype);    // rounded to the model's type, as transformers does
+            tokens = tokens * tensor(Config.EmbeddingScale, dtype: StreamDtype);
         }
 
         return Weights.PositionEmbedding is { } positions
@@ -239,7 +242,7 @@ public sealed class Transformer : IDisposable
     /// <returns>[1, heads, 1, d_head]</returns>
     public Tensor ValueBias(int layer)
     {
-        Tensor bias = Weights.Layers[layer].QueryKeyValueBias?.narrow(0, QueryWidth + KeyWidth, KeyWidth) ?? zeros(KeyWidth, dtype: Dtype, device: Device);
+        Tensor bias = Weights.Layers[layer].QueryKeyValueBias?.narrow(0, QueryWidth + KeyWidth, KeyWidth) ?? zeros(KeyWidth, dtype: StreamDtype, device: Device);
         return ForEveryQuery(SplitHeads(bias.reshape(1, 1, -1)));
     }
 
@@ -318,10 +321,10 @@ public sealed class Transformer : IDisposable
     /// <returns>[.., d_model]</returns>
     public Tensor FinalNorm(Tensor residPost) => Norm(residPost, Weights.FinalNormWeight, Weights.FinalNormBias);
 
-    /// <summary>The logits of every token.</summary>
+    /// <summary>The logits of every token, in <see cref="StreamDtype"/>: the one product that rounds nothing, for metrics are made of it.</summary>
     /// <param name="normed">[.., d_model], after <see cref="FinalNorm"/></param>
     /// <returns>[.., vocabulary]</returns>
-    public Tensor Unembed(Tensor normed) => ToLogits(normed.matmul(Weights.Unembedding.t()), Weights.UnembeddingBias);
+    public Tensor Unembed(Tensor normed) => ToLogits(MatrixProduct.Wide(normed, Weights.Unembedding.t()), Weights.UnembeddingBias);
 
     /// <summary>Logits from the products of the normed stream with rows of the unembedding: with their bias, divided and soft-capped where the model does so.</summary>
     /// <param name="products">[.., tokens]</param>
@@ -356,7 +359,7 @@ public sealed class Transformer : IDisposable
     internal Tensor NormScale(Tensor x)
     {
         Tensor centred = Config.Norm == NormKind.Layer ? x - x.mean([-1], keepdim: true) : x;
-        return centred.square().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_();
+        return centred.Squared().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_();
     }
 
     /// <summary>What the MLP writes from its first products, the gate's first where there is one, [.., d_mlp] each; these are overwritten.</summary>
@@ -437,22 +440,17 @@ public sealed class Transformer : IDisposable
         }
 
         // The fused one has no part that could be taken for a constant. A LayerNorm is an RMSNorm of x - mean(x), with a shift.
-        Tensor exact = AtLeastFloat32(x);
-        Tensor normed = RmsNorm(exact - exact.mean([-1], keepdim: true), weight);
+        Tensor normed = RmsNorm(x - x.mean([-1], keepdim: true), weight);
         return bias is null ? normed : normed.Plus(bias);
     }
 
     /// <summary>x / sqrt(mean(x^2) + epsilon) * weight, over the last dimension.</summary>
     private Tensor RmsNorm(Tensor x, Tensor weight)
     {
-        Tensor exact = AtLeastFloat32(x);
-        Tensor measured = _frozenNorms ? exact.detach() : exact;
-        Tensor scale = measured.square().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_(); // [.., 1]
-        return ((exact * scale).to(weight.dtype) * weight).to(Dtype);         // Gemma's, OLMo 2's and gpt-oss's weights are float32, so that it is rounded once
+        Tensor measured = _frozenNorms ? x.detach() : x;
+        Tensor scale = measured.Squared().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_(); // [.., 1]
+        return x * scale * weight;
     }
-
-    /// <summary>What a norm computes in, as in transformers and TransformerLens: a bfloat16's square has too few digits for a mean.</summary>
-    private Tensor AtLeastFloat32(Tensor x) => Dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
 
     /// <summary>x W + b, for [.., in] and [in, out].</summary>
     private static Tensor Linear(Tensor x, Tensor weight, Tensor? bias)
@@ -488,7 +486,7 @@ public sealed class Transformer : IDisposable
             return null;
         }
 
-        Tensor never = tensor(double.NegativeInfinity, Dtype, Device).expand(queries, keys);
+        Tensor never = tensor(double.NegativeInfinity, StreamDtype, Device).expand(queries, keys);
         Tensor later = never.triu(keys - queries + 1);
         return windowed ? later.Plus(never.tril(keys - queries - Config.Window(layer)!.Value)) : later;
     }
@@ -528,7 +526,7 @@ public sealed class Transformer : IDisposable
         return Config.Activation switch
         {
             Activation.Gelu => F.gelu(x, inPlace),
-            Activation.GeluTanh => inPlace && Device.type == DeviceType.CPU && Dtype != ScalarType.BFloat16
+            Activation.GeluTanh => inPlace && Device.type == DeviceType.CPU
                 ? GeluBySigmoid(x)
                 : F.gelu(x, GELU.Approximate.tanh, inPlace),
             Activation.Relu => F.relu(x, inPlace),

@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace HeadPatching.Core.Models;
 
 /// <summary>
-/// The weights of a transformer, all of one dtype on one device. Scales of RMSNorms may be float32 in a bfloat16 model: they are then multiplied
-/// before the norm is rounded. Embedding and unembedding hold the matrices between a narrower embedding and the stream
+/// The weights of a transformer, on one device. Its matrices are of one dtype; vectors (norms, biases, sinks), position embeddings and routers, which take little
+/// room, are of the stream's (<see cref="Dtypes.OfStream"/>). Embedding and unembedding hold the matrices between a narrower embedding and the stream
 /// (<see cref="ModelConfig.EmbeddingWidth"/>), where there are any.
 /// </summary>
 public sealed record TransformerWeights

@@ -22,13 +22,25 @@ internal static class MatrixProduct
 
     private static readonly bool ConvolutionIsFaster = IsAmdWithWideVectors();
 
-    /// <summary>x W + b.</summary>
+    /// <summary>Of a weight that is widened no more bytes are held at a time.</summary>
+    private const long WidenedBytes = 16L << 20;
+
+    /// <summary>
+    /// x W + b. Where W is of a type with fewer digits, x and the product are rounded to it, and b is added to what that is in x's type; the sums of
+    /// the product itself are in float32.
+    /// </summary>
     /// <param name="rows">x, [rows, in]</param>
     /// <param name="weight">W, [in, out]; fastest where it lies in memory as [out, in].</param>
-    /// <param name="bias">b, [out]</param>
-    /// <returns>[rows, out]</returns>
+    /// <param name="bias">b, [out], of x's type</param>
+    /// <returns>[rows, out], of x's type</returns>
     public static Tensor Of(Tensor rows, Tensor weight, Tensor? bias)
     {
+        if (weight.dtype != rows.dtype)
+        {
+            Tensor product = rows.to(weight.dtype).mm(weight).to(rows.dtype);
+            return bias is null ? product : product.AddInPlace(bias);
+        }
+
         long count = rows.shape[0], width = rows.shape[1];
         if (ConvolutionIsFaster
             && rows.dtype == ScalarType.Float32 && rows.device_type == TorchSharp.DeviceType.CPU
@@ -41,6 +53,27 @@ internal static class MatrixProduct
         }
 
         return bias is null ? rows.mm(weight) : bias.addmm(rows, weight);
+    }
+
+    /// <summary>Products of several x with a W each, rounded as <see cref="Of"/> does.</summary>
+    /// <param name="rows">[several, rows, in]</param>
+    /// <param name="weights">[several, in, out]</param>
+    /// <returns>[several, rows, out], of x's type</returns>
+    public static Tensor OfEach(Tensor rows, Tensor weights) => rows.to(weights.dtype).bmm(weights).to(rows.dtype);
+
+    /// <summary>x W, where nothing is rounded to W's type: W is widened instead, some columns at a time.</summary>
+    /// <param name="x">[.., in]</param>
+    /// <param name="weight">W, [in, out]</param>
+    /// <returns>[.., out], of x's type</returns>
+    public static Tensor Wide(Tensor x, Tensor weight)
+    {
+        if (weight.dtype == x.dtype)
+        {
+            return x.matmul(weight);
+        }
+
+        long columns = Math.Max(1, WidenedBytes / (weight.shape[0] * x.element_size()));
+        return cat([.. weight.split(columns, dim: 1).Select(some => x.matmul(some.to(x.dtype)))], -1);
     }
 
     private static bool IsAmdWithWideVectors()

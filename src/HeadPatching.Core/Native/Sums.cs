@@ -19,6 +19,9 @@ public static class Sums
     /// <summary>a + b.</summary>
     public static Tensor Plus(this Tensor a, Tensor b) => a.add(b, One);
 
+    /// <summary>a * a. TorchSharp's own <c>square</c> is a to the power of a Scalar 2 that nothing holds.</summary>
+    public static Tensor Squared(this Tensor a) => a * a;
+
     /// <summary>a += b, in a's own memory.</summary>
     /// <returns>a</returns>
     public static Tensor AddInPlace(this Tensor a, Tensor b) => a.add_(b, One);

@@ -147,7 +147,7 @@ public static class Cost
     /// <param name="length">Their length, in tokens.</param>
     /// <param name="start">The first position that is cached of each run.</param>
     public static long Bytes(ModelConfig config, ScalarType dtype, IEnumerable<CachedTensor> tensors, int pairs, int length, int start) =>
-        tensors.Sum(tensor => tensor.Elements(config, pairs, length, start)) * dtype.Bytes();
+        tensors.Sum(tensor => tensor.Elements(config, pairs, length, start)) * dtype.OfStream().Bytes();
 
     /// <summary>
     /// The most bytes that patching a chunk takes on a CPU beside the weights: the activations, what patches make of them, and the largest batch
@@ -163,7 +163,7 @@ public static class Cost
     public static long PeakBytes(ModelConfig config, ScalarType dtype, int pairs, int length, int start, int layers, MemoryBudget budget)
     {
         long cached = Bytes(config, dtype, CachedTensor.All(config, start), pairs, length, start);
-        long made = 2L * layers * pairs * length * (config.Heads + (2L * config.KeyValueHeads)) * config.HeadWidth * dtype.Bytes(); // q, k and v of both runs
+        long made = 2L * layers * pairs * length * (config.Heads + (2L * config.KeyValueHeads)) * config.HeadWidth * dtype.OfStream().Bytes(); // q, k and v of both runs
         BatchMemory batch = MemoryBudget.Cut(config, dtype, onCpu: true, config.Heads * layers, pairs, length - start, length, budget.Batch(null)).Takes;
         return cached + made + batch.Held + batch.Step;
     }

@@ -46,7 +46,7 @@ public sealed record MemoryBudget(long Bytes)
     public long PairsCached(ModelConfig config, ScalarType dtype, int length)
     {
         // Both runs of every layer: resid_pre and z, and q, k and v where a patch makes them.
-        long perPair = 2L * config.Layers * length * (config.Width + (2L * (config.Heads + config.KeyValueHeads) * config.HeadWidth)) * dtype.Bytes();
+        long perPair = 2L * config.Layers * length * (config.Width + (2L * (config.Heads + config.KeyValueHeads) * config.HeadWidth)) * dtype.OfStream().Bytes();
         return Math.Max(Bytes / 2 / perPair, 1);
     }
 
@@ -69,12 +69,12 @@ public sealed record MemoryBudget(long Bytes)
     /// <param name="memory">What the batch may take.</param>
     internal static BatchCut Cut(ModelConfig config, ScalarType dtype, bool onCpu, int runs, int pairs, int positions, int length, BatchMemory memory)
     {
-        long held = (long)positions * config.Width * dtype.Bytes(), step = StepBytes(config, dtype, positions, length); // of one patched prompt
+        long held = (long)positions * config.Width * dtype.OfStream().Bytes(), step = StepBytes(config, dtype, positions, length); // of one patched prompt
         int atOnce = onCpu ? ComputeThreads.AtOnce : 1;
         long tile = Math.Max(1, memory.Step / step / atOnce), count = memory.Held / held / pairs;
         if (onCpu)
         {
-            long hidden = (config.GatedMlp ? 2L : 1L) * config.MlpWidth * dtype.Bytes();
+            long hidden = (config.GatedMlp ? 2L : 1L) * config.MlpWidth * dtype.OfStream().Bytes();
             tile = Math.Min(tile, Math.Max(1, Math.Max(LeastRowsOnCpu, HiddenBytesOnCpu / hidden) / positions));
             count = Math.Min(count, TilesPerBatchOnCpu * tile / pairs);
         }
@@ -92,7 +92,7 @@ public sealed record MemoryBudget(long Bytes)
         ModelConfig config = model.Config;
         long hidden = (config.Experts is { } experts ? 5L * experts.Chosen : 3L) * config.MlpWidth;
         long perPosition = (2L * config.Width) + (5L * config.Heads * config.HeadWidth) + hidden + (2L * config.Heads * length);
-        long perPair = config.Layers * length * perPosition * model.Dtype.Bytes();
+        long perPair = config.Layers * length * perPosition * model.StreamDtype.Bytes();
         int count = (int)Math.Clamp((memory.Held + memory.Step) / perPair, 1, pairs);
         return new BatchCut(count, 1, new BatchMemory(count * perPair / 2, count * perPair / 2));
     }
@@ -109,6 +109,6 @@ public sealed record MemoryBudget(long Bytes)
         attention += config.ScoreCap is not null || config.Sinks ? 3L * config.Heads * positions * length : 0; // scores, capped or with sinks, and the pattern
         long hidden = config.Experts is not null ? 5L : config.GatedMlp ? 3L : 2L; // before and after the activation; an expert at a time
         long mlp = ((hidden * config.MlpWidth) + (3L * config.Width)) * positions;
-        return Math.Max(attention, mlp) * dtype.Bytes();
+        return Math.Max(attention, mlp) * dtype.OfStream().Bytes();
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Results.OverPairs;
 
 namespace HeadPatching.Core.Results;
@@ -58,7 +59,22 @@ public sealed record HeadResult(
     /// <summary>Of how many pairs the effect is: those that have <c>position</c> or <c>role</c>, less the <c>excludedPairs</c>; 0 where none is left.</summary>
     public int Pairs { get; init; }
 
-    /// <summary>With the method <c>screen</c>: the effect as estimated, to be held against <see cref="PatchingEffect"/> where it was run.</summary>
+    /// <summary>With the method <c>adaptive</c>: whether |effect| is above the <c>threshold</c>, or not.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Decision? Decision { get; init; }
+
+    /// <summary>
+    /// With the method <c>adaptive</c>: the interval that the decision is made by, <c>[low, high]</c>. It holds the effect over all of the sweep's pairs, with those of all other
+    /// heads together and however often it was looked at, in as many sweeps as <c>adaptive.confidence</c> says; of a head that was run on all pairs it is the effect itself. It says nothing of other pairs.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ConfidenceInterval? AnytimeInterval { get; init; }
+
+    /// <summary>With the method <c>adaptive</c>: on how many of the <c>pairs</c> the head was run. The metrics here are means over these.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? PairsRun { get; init; }
+
+    /// <summary>With the methods <c>screen</c> and <c>adaptive</c>: the effect as estimated, to be held against <see cref="PatchingEffect"/> where it was run.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? EstimatedEffect { get; init; }
 

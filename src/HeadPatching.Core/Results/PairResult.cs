@@ -50,11 +50,15 @@ public sealed record PairResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyDictionary<string, int>? Roles { get; init; }
 
-    /// <summary>The patched run's metric, [layer][head]; absent with positions <c>each</c> and <c>each-role</c>.</summary>
+    /// <summary>With the method <c>adaptive</c>: the heads that were run on the pair; absent where none was, and with every other method.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<HeadRun>? Runs { get; init; }
+
+    /// <summary>The patched run's metric, [layer][head]; absent with positions <c>each</c> and <c>each-role</c>, and with the method <c>adaptive</c>.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double[][]? PatchedMetric { get; init; }
 
-    /// <summary>The effect, [layer][head]; absent with positions <c>each</c> and <c>each-role</c>.</summary>
+    /// <summary>The effect, [layer][head]; absent where <see cref="PatchedMetric"/> is.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double[][]? PatchingEffect { get; init; }
 
@@ -74,3 +78,9 @@ public sealed record PairResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyDictionary<string, double[][]>? PatchingEffectByRole { get; init; }
 }
+
+/// <summary>A head's patched run on a pair.</summary>
+/// <param name="Head">The head, such as <c>L9H6</c>.</param>
+/// <param name="PatchedMetric">The patched run's metric.</param>
+/// <param name="PatchingEffect">Its effect.</param>
+public sealed record HeadRun(string Head, double PatchedMetric, double PatchingEffect);

@@ -8,11 +8,12 @@ namespace HeadPatching.Core.Results;
 /// <param name="Pair">The pair.</param>
 /// <param name="Baseline">Its unpatched metrics.</param>
 /// <param name="PatchedMetric">
-/// The metric of every patched run, [layer][row][head], the rows as in <see cref="LayerPatches.PatchedMetric"/>; where none was made, of its estimate.
+/// The metric of every patched run, [layer][row][head], the rows as in <see cref="LayerPatches.PatchedMetric"/>; where none was made, of its estimate,
+/// and with the method <c>adaptive</c> not a number.
 /// </param>
 public sealed record PairRuns(int Place, TokenPair Pair, Baseline Baseline, double[][][] PatchedMetric)
 {
-    /// <summary>With the method <c>screen</c>, what the estimates alone gave, [layer][row][head]; null otherwise.</summary>
+    /// <summary>With the methods <c>screen</c> and <c>adaptive</c>, what the estimates alone gave, [layer][row][head]; null where there are none.</summary>
     public double[][][]? Estimates { get; init; }
 
     /// <summary>The estimates of a pair, with the metric of the patched run in place of them where there was one.</summary>

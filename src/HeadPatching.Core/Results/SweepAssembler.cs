@@ -1,4 +1,5 @@
 using System.Globalization;
+using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Ablations;
@@ -28,6 +29,7 @@ public sealed class SweepAssembler
     private readonly EffectSums _estimates;
     private readonly HeadsTogether _together;
     private readonly PairResult?[] _pairs;                                    // by place
+    private readonly RunMeans? _runs;                                         // with the method adaptive
 
     /// <summary>Begins a result.</summary>
     /// <param name="description">What the result says of its sweep.</param>
@@ -48,6 +50,7 @@ public sealed class SweepAssembler
         _together = new HeadsTogether(
             positions, [.. _candidates.Select(place => _cells[place])], description.Aggregation, description.Options.Direction, _overPairs.Conditioning, overview.Baselines.Select(pair => pair.Index), description.Seed);
         _pairs = new PairResult?[Math.Min(overview.Count, SweepResult.MostPairs)];
+        _runs = description.Adaptive is AdaptiveFindings adaptive ? new RunMeans(adaptive.Heads.Count) : null;
     }
 
     private bool EachPosition => _description.Options.Positions.IsEach;
@@ -130,8 +133,16 @@ public sealed class SweepAssembler
     /// <summary>Takes the runs of a pair in; the order of the pairs does not matter, but changes the last digits.</summary>
     public void Add(PairRuns runs)
     {
-        _sums.Add(runs, runs.PatchedMetric);
-        _together.Add(runs);
+        if (_runs is not null)
+        {
+            _runs.Add(runs);
+        }
+        else
+        {
+            _sums.Add(runs, runs.PatchedMetric);
+            _together.Add(runs);
+        }
+
         if (runs.Estimates is not null)
         {
             _estimates.Add(runs, runs.Estimates);
@@ -162,19 +173,25 @@ public sealed class SweepAssembler
         bool estimated = _estimates.Units > 0;
         LogitAttribution? direct = attribution?.Over(_overview.Count);
         bool ofHeads = description.Options.Patch is Patch.Z or Patch.Q or Patch.Pattern || (!description.Options.Patch.IsOfLayer() && description.Model.KeyValueHeads is null);
-        TogetherOverPairs? together = _together.Finish(_sums, _candidates, cancellationToken);
+        AdaptiveFindings? adaptive = description.Adaptive;
+        int units = adaptive is null ? _sums.Units : adaptive.Heads.Count / description.Model.Layers;
+        TogetherOverPairs? together = adaptive is null ? _together.Finish(_sums, _candidates, cancellationToken) : null;
         HeadResult[] heads =
         [
             .. from layer in Enumerable.Range(0, description.Model.Layers)
-               from head in Enumerable.Range(0, _sums.Units)
-               select Head(layer, head, _sums, together) with
+               from head in Enumerable.Range(0, units)
+               select (adaptive is null ? Head(layer, head, _sums, together) : Head(layer, head, adaptive.Heads[(layer * units) + head], _runs!.Of((layer * units) + head), adaptive.Pairs)) with
                {
                    EstimatedEffect = estimated ? Head(layer, head, _estimates).PatchingEffect : null,
-                   Estimated = description.Method == Method.Attribution || (estimated && !WasRun(layer, head)),
+                   Estimated = description.Method == Method.Attribution || (estimated && adaptive is null && !WasRun(layer, head)),
                    DirectLogitAttribution = ofHeads ? direct?.Heads[layer][head] : null,
                },
         ];
-        HeadResult[] beyond = [.. heads.Where(head => Math.Abs(head.PatchingEffect) > description.Threshold).OrderByDescending(head => Math.Abs(head.PatchingEffect))];
+        HeadResult[] beyond =
+        [
+            .. heads.Where(head => adaptive is null ? Math.Abs(head.PatchingEffect) > description.Threshold : head.Decision == Decision.Above)
+                .OrderByDescending(head => Math.Abs(head.PatchingEffect)),
+        ];
         return new SweepResult
         {
             SweepId = description.SweepId,
@@ -188,6 +205,7 @@ public sealed class SweepAssembler
             Method = description.Method,
             Gradient = description.Gradient,
             ScreenTop = description.ScreenTop,
+            Adaptive = adaptive?.Summary(),
             Receivers = description.Paths?.Receivers,
             FreezeMlps = description.Paths?.FreezeMlps,
             Direction = description.Options.Direction,
@@ -198,12 +216,12 @@ public sealed class SweepAssembler
             Threshold = description.Threshold,
             Seed = description.Seed,
             Bos = description.Bos,
-            Intervals = ConfidenceInterval.Kind,
+            Intervals = adaptive?.Kind ?? ConfidenceInterval.Kind,
             JointIntervals = together?.Intervals,
             CleanMetric = _overview.Baselines.Average(pair => pair.Baseline.Clean),
             CorruptedMetric = _overview.Baselines.Average(pair => pair.Baseline.Corrupted),
             Heads = heads,
-            Heatmap = [.. heads.Chunk(_sums.Units).Select(layer => layer.Select(head => head.PatchingEffect).ToArray())],
+            Heatmap = [.. heads.Chunk(units).Select(layer => layer.Select(head => head.PatchingEffect).ToArray())],
             HeatmapByPosition = PlacesByPosition.Count > 0 ? HeatmapBy(PlacesByPosition) : null,
             Roles = PlacesByRole.Count > 0 ? [.. PlacesByRole.Select(cell => new RoleSummary(cell.Role!, cell.Pairs))] : null,
             HeatmapByRole = PlacesByRole.Count > 0 ? HeatmapBy(PlacesByRole) : null,
@@ -215,7 +233,7 @@ public sealed class SweepAssembler
             [
                 .. description.Warnings,
                 .. Warnings(_overview.Baselines, description.Metric, _overPairs.Conditioning),
-                .. IntervalWarnings(heads, beyond, description.Threshold),
+                .. adaptive is null ? IntervalWarnings(heads, beyond, description.Threshold) : AdaptiveWarnings(adaptive, description.Threshold),
                 .. Cells.Warnings(description.Options.Positions, _overview.Shapes),
             ],
             Timings = new SweepTimings(description.StartedAt, description.FinishedAt, cacheSeconds, patchSeconds, patchedRuns),
@@ -246,13 +264,26 @@ public sealed class SweepAssembler
             CorruptedMetric = runs.Baseline.Corrupted,
             Degenerate = PairConditioning.IsDegenerate(to - from),
             Roles = pair.Roles,
-            PatchedMetric = EachPosition || EachRole ? null : [.. patched.Select(layer => layer[0])],
-            PatchingEffect = EachPosition || EachRole ? null : [.. effect.Select(layer => layer[0])],
+            Runs = _runs is null ? null : Runs(),
+            PatchedMetric = EachPosition || EachRole || _runs is not null ? null : [.. patched.Select(layer => layer[0])],
+            PatchingEffect = EachPosition || EachRole || _runs is not null ? null : [.. effect.Select(layer => layer[0])],
             PatchedMetricByPosition = EachPosition ? patched : null,
             PatchingEffectByPosition = EachPosition ? effect : null,
             PatchedMetricByRole = EachRole ? ByRole(patched) : null,
             PatchingEffectByRole = EachRole ? ByRole(effect) : null,
         };
+
+        HeadRun[]? Runs()
+        {
+            HeadRun[] runs =
+            [
+                .. from layer in Enumerable.Range(0, patched.Length)
+                   from head in Enumerable.Range(0, patched[layer][0].Length)
+                   where !double.IsNaN(patched[layer][0][head])
+                   select new HeadRun(Name(layer, head), patched[layer][0][head], effect[layer][0][head]),
+            ];
+            return runs.Length == 0 ? null : runs;
+        }
 
         // [layer][row][head] to [layer][head] by role
         Dictionary<string, double[][]> ByRole(double[][][] of) =>
@@ -260,6 +291,24 @@ public sealed class SweepAssembler
 
         string? Texts(TokenAnswers answers) => _tokenText is null ? null : string.Join(" | ", answers.Ids.Select(_tokenText));
     }
+
+    /// <summary>With the method <c>adaptive</c>.</summary>
+    private HeadResult Head(int layer, int head, AdaptiveHead found, (Baseline Baseline, double Patched) runs, int pairs) => new(
+        layer,
+        _description.Options.Patch.IsOfLayer() ? null : head,
+        Name(layer, head),
+        Hook(layer),
+        found.Effect,
+        StandardError: null,
+        runs.Baseline.Clean,
+        runs.Baseline.Corrupted,
+        runs.Patched)
+    {
+        Decision = found.Decision,
+        AnytimeInterval = found.Interval,
+        PairsRun = found.Pairs,
+        Pairs = pairs,
+    };
 
     private HeadResult Head(int layer, int head, EffectSums of, TogetherOverPairs? together = null)
     {
@@ -271,7 +320,7 @@ public sealed class SweepAssembler
             layer,
             _description.Options.Patch.IsOfLayer() ? null : head,
             Name(layer, head),
-            string.Create(CultureInfo.InvariantCulture, $"blocks.{layer}.{LayerPatchFor.Patch(_description.Options.Patch).Hook}"),
+            Hook(layer),
             pooled.Effect,
             pooled.StandardError,
             baseline.Clean,
@@ -288,6 +337,8 @@ public sealed class SweepAssembler
             Role = _cells[place].Role,
         };
     }
+
+    private string Hook(int layer) => string.Create(CultureInfo.InvariantCulture, $"blocks.{layer}.{LayerPatchFor.Patch(_description.Options.Patch).Hook}");
 
     private string Name(int layer, int head)
     {
@@ -350,6 +401,18 @@ public sealed class SweepAssembler
     /// <summary>Whether a head's interval leaves open that it has no effect; where there is no interval nothing can be said.</summary>
     private static bool MayBeZero(HeadResult head) => head.ConfidenceInterval is { } interval && interval.Contains(0);
 
+    /// <summary>How many heads an adaptive sweep has left open.</summary>
+    private static IEnumerable<string> AdaptiveWarnings(AdaptiveFindings adaptive, double threshold)
+    {
+        int undecided = adaptive.Summary().Undecided;
+        if (adaptive.Pairs > 0 && undecided > 0)
+        {
+            yield return string.Create(
+                CultureInfo.InvariantCulture,
+                $"Of {undecided} heads it is not decided whether they are beyond ±{threshold}: their intervals were no wider than {adaptive.Width}, which ended their runs. Ask without a width, or for a smaller one.");
+        }
+    }
+
     /// <summary>Which heads are beyond the threshold and yet not important, and which have no interval.</summary>
     private static IEnumerable<string> IntervalWarnings(HeadResult[] heads, HeadResult[] beyond, double threshold)
     {
@@ -367,6 +430,31 @@ public sealed class SweepAssembler
         {
             yield return $"{(without == heads.Length ? "No effect has" : $"{without} of {heads.Length} effects have not")} an interval, which takes "
                 + $"{ConfidenceInterval.LeastPairs} pairs: whether such a one is important goes by the threshold alone.";
+        }
+    }
+
+    /// <summary>By head, the means of the metrics over the pairs that it was run on.</summary>
+    private sealed class RunMeans(int heads)
+    {
+        private readonly (int Pairs, double Clean, double Corrupted, double Patched)[] _sums = new (int, double, double, double)[heads];
+
+        public void Add(PairRuns runs)
+        {
+            foreach (var (head, patched) in runs.PatchedMetric.SelectMany(layer => layer[0]).Index())
+            {
+                if (!double.IsNaN(patched))
+                {
+                    ref var sum = ref _sums[head];
+                    sum = (sum.Pairs + 1, sum.Clean + runs.Baseline.Clean, sum.Corrupted + runs.Baseline.Corrupted, sum.Patched + patched);
+                }
+            }
+        }
+
+        public (Baseline Baseline, double Patched) Of(int head)
+        {
+            var (pairs, clean, corrupted, patched) = _sums[head];
+            int by = Math.Max(1, pairs);
+            return (new Baseline(clean / by, corrupted / by), patched / by);
         }
     }
 }

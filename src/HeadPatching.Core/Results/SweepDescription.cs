@@ -1,3 +1,4 @@
+using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
@@ -32,6 +33,9 @@ public sealed record SweepDescription
 
     /// <summary>With the method <c>screen</c>, how many heads were run after the estimate.</summary>
     public int? ScreenTop { get; init; }
+
+    /// <summary>With the method <c>adaptive</c>, what was decided.</summary>
+    public AdaptiveFindings? Adaptive { get; init; }
 
     /// <summary>With path patching, the paths.</summary>
     public PathOptions? Paths { get; init; }

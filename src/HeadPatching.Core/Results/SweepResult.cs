@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Patching;
@@ -51,7 +52,7 @@ public sealed record SweepResult
     public Method Method { get; init; }
 
     /// <summary>
-    /// With the methods <c>attribution</c> and <c>screen</c>, which gradient the estimates were made of: <c>frozen-norms</c>, in which the scale of
+    /// With the methods <c>attribution</c>, <c>screen</c> and <c>adaptive</c>, which gradient the estimates were made of: <c>frozen-norms</c>, in which the scale of
     /// every norm is held fixed, or <c>plain</c>. Absent in results of versions that had the plain one alone.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -60,6 +61,10 @@ public sealed record SweepResult
     /// <summary>With the method <c>screen</c>, how many heads were run after the estimate.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? ScreenTop { get; init; }
+
+    /// <summary>With the method <c>adaptive</c>, what was decided and by how many runs.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public AdaptiveSummary? Adaptive { get; init; }
 
     /// <summary>With path patching, where the paths from each head end; absent where heads are patched for all that reads them.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

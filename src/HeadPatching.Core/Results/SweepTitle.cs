@@ -23,6 +23,7 @@ public static class SweepTitle
         {
             Method.Exact => "Activation patching",
             Method.Attribution => "Attribution patching",
+            Method.Adaptive => "Adaptive patching",
             _ => "Screened patching",
         };
         return $"{what} of {patch.NameOf()}, {unit}";

@@ -61,6 +61,14 @@ public sealed class SweepActivities
     [Function(ActivityNames.PatchHeads)]
     public Task<Served<WorkReport>> PatchAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.PatchHeads, input, stopping);
 
+    /// <summary>Decides of an adaptive sweep which heads are run on which pairs next.</summary>
+    [Function(ActivityNames.DecideHeads)]
+    public Task<Served<NextHeads>> DecideAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<NextHeads>(ActivityNames.DecideHeads, input, stopping);
+
+    /// <summary>Runs a part of a round of an adaptive sweep.</summary>
+    [Function(ActivityNames.PatchDrawn)]
+    public Task<Served<WorkReport>> PatchDrawnAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<WorkReport>(ActivityNames.PatchDrawn, input, stopping);
+
     /// <summary>Decides which sets of nodes are patched next.</summary>
     [Function(ActivityNames.PlanRound)]
     public Task<Served<NextRound>> PlanRoundAsync([ActivityTrigger] ActivityInput input, CancellationToken stopping) => RunAsync<NextRound>(ActivityNames.PlanRound, input, stopping);

@@ -8,7 +8,7 @@ namespace HeadPatching.Sweeps.Activities;
 /// <param name="Part">The part of its plan.</param>
 public sealed record ActivityInput(string SweepId, int Part = 0)
 {
-    /// <summary>Of sets of nodes: the round that the part is of.</summary>
+    /// <summary>Of sets of nodes, and of an adaptive sweep: the round that the part is of.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public int Round { get; init; }
 
@@ -65,6 +65,9 @@ public sealed record AssembleReport(SweepSummary? Summary, IReadOnlyList<int> Mi
 {
     /// <summary>Groups of chunks whose direct logit attribution is not there: their activations were, from a sweep of another metric.</summary>
     public IReadOnlyList<int> MissingAttributions { get; init; } = [];
+
+    /// <summary>Whether what an adaptive sweep's rounds came to is not there.</summary>
+    public bool WantsHeads { get; init; }
 
     /// <summary>Whether what the rounds of sets came to is not there.</summary>
     public bool WantsSets { get; init; }

@@ -1,4 +1,5 @@
 using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Activities.Adaptive;
 using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Activities.Sets;
 using HeadPatching.Sweeps.Engine;
@@ -28,6 +29,12 @@ public static class ActivityNames
 
     /// <summary>Runs the patches of a part; gives a <see cref="WorkReport"/>.</summary>
     public const string PatchHeads = nameof(PatchHeads);
+
+    /// <summary>Decides of an adaptive sweep which heads are run on which pairs next, or that all are decided; gives a <see cref="NextHeads"/>.</summary>
+    public const string DecideHeads = nameof(DecideHeads);
+
+    /// <summary>Runs a part of a round of an adaptive sweep; gives a <see cref="WorkReport"/>.</summary>
+    public const string PatchDrawn = nameof(PatchDrawn);
 
     /// <summary>Decides which sets of nodes are patched next, or puts together what they came to; gives a <see cref="NextRound"/>.</summary>
     public const string PlanRound = nameof(PlanRound);
@@ -62,7 +69,8 @@ public sealed class ActivityTable
         var work = new SweepWork(store, plans, models, store.IsRemote ? new TensorCache() : null);
         Patterns = new SweepPatterns(store, plans, models);
         var sets = new SetWork(store, plans, models, work);
-        var assemble = new AssembleSweep(store, plans, work, sets, reports, time);
+        var adaptive = new AdaptiveWork(store, plans, work);
+        var assemble = new AssembleSweep(store, plans, work, adaptive, sets, reports, time);
         _byName = new()
         {
             [ActivityNames.PlanSweep] = async (input, _, cancel) => (await plans.HeaderAsync(input.SweepId, cancel)).Size,
@@ -71,6 +79,8 @@ public sealed class ActivityTable
             [ActivityNames.EstimateEffects] = async (input, progress, cancel) => await work.EstimateAsync(input, progress, cancel),
             [ActivityNames.ScreenHeads] = async (input, _, cancel) => (await work.ScreenAsync(input.SweepId, await plans.HeaderAsync(input.SweepId, cancel), cancel)).ByLayer.Count,
             [ActivityNames.PatchHeads] = async (input, progress, cancel) => await work.PatchAsync(input, progress, cancel),
+            [ActivityNames.DecideHeads] = async (input, _, cancel) => await adaptive.NextAsync(input.SweepId, cancel),
+            [ActivityNames.PatchDrawn] = async (input, _, cancel) => await adaptive.PatchAsync(input, cancel),
             [ActivityNames.PlanRound] = async (input, _, cancel) => await sets.NextAsync(input.SweepId, cancel),
             [ActivityNames.PatchSets] = async (input, _, cancel) => await sets.PatchAsync(input, cancel),
             [ActivityNames.AttributeLogits] = async (input, _, cancel) => await work.AttributeAsync(input, cancel),

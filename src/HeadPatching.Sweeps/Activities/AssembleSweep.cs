@@ -1,7 +1,10 @@
 using System.Reflection;
+using HeadPatching.Core.Adaptive;
+using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Patterns;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
+using HeadPatching.Sweeps.Activities.Adaptive;
 using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Activities.Sets;
 using HeadPatching.Sweeps.Engine.Stored;
@@ -17,15 +20,17 @@ public sealed class AssembleSweep
     private readonly IArtifactStore _store;
     private readonly StoredPlans _plans;
     private readonly SweepWork _work;
+    private readonly AdaptiveWork _adaptive;
     private readonly SetWork _sets;
     private readonly IReadOnlyList<ResultFile> _reports;
     private readonly TimeProvider _time;
 
-    internal AssembleSweep(IArtifactStore store, StoredPlans plans, SweepWork work, SetWork sets, IReadOnlyList<ResultFile> reports, TimeProvider time)
+    internal AssembleSweep(IArtifactStore store, StoredPlans plans, SweepWork work, AdaptiveWork adaptive, SetWork sets, IReadOnlyList<ResultFile> reports, TimeProvider time)
     {
         _store = store;
         _plans = plans;
         _work = work;
+        _adaptive = adaptive;
         _sets = sets;
         _reports = reports;
         _time = time;
@@ -53,7 +58,15 @@ public sealed class AssembleSweep
         {
             SweepPlan plan = await _plans.HeaderAsync(input.SweepId, cancellationToken);
             var traffic = new Traffic();
-            StoredRuns runs = await _work.StoredRunsAsync(input.SweepId, plan, traffic, attributed: true, cancellationToken);
+            AdaptiveRuns? adaptive = null;
+            if (plan.Request.Method == Method.Adaptive && (adaptive = await _adaptive.FoundAsync(input.SweepId, plan, cancellationToken)) is null)
+            {
+                return new AssembleReport(null, [], []) { WantsHeads = true };
+            }
+
+            StoredRuns runs = adaptive is null
+                ? await _work.StoredRunsAsync(input.SweepId, plan, traffic, attributed: true, cancellationToken)
+                : _adaptive.StoredRuns(input.SweepId, plan, adaptive, traffic, attributed: true);
             try
             {
                 result = await _store.ReadDerivedJsonAsync<SweepResult>(assembled, cancellationToken);
@@ -71,7 +84,7 @@ public sealed class AssembleSweep
                         return new AssembleReport(null, [], []) { WantsSets = true };
                     }
 
-                    result = (await AssembleAsync(input, plan, runs, overview, traffic, cancellationToken)) with { PatchSets = sets.PatchSets, Senders = sets.Senders, Edges = sets.Edges, Circuit = sets.Circuit };
+                    result = (await AssembleAsync(input, plan, adaptive?.Findings, runs, overview, traffic, cancellationToken)) with { PatchSets = sets.PatchSets, Senders = sets.Senders, Edges = sets.Edges, Circuit = sets.Circuit };
                 }
 
                 IReadOnlyList<PairPatterns>? patterns = missing.Exists(file => file.ShowsPatterns) && SweepPatterns.AreShown(result)
@@ -111,7 +124,7 @@ public sealed class AssembleSweep
         new(null, [.. overview.MissingEstimates], [.. overview.MissingRuns]) { MissingAttributions = [.. overview.MissingAttributions] };
 
     private async Task<SweepResult> AssembleAsync(
-        ActivityInput input, SweepPlan plan, StoredRuns runs, RunsOverview overview, Traffic traffic, CancellationToken cancellationToken)
+        ActivityInput input, SweepPlan plan, AdaptiveFindings? adaptive, StoredRuns runs, RunsOverview overview, Traffic traffic, CancellationToken cancellationToken)
     {
         SweepRequest request = plan.Request;
         var description = new SweepDescription
@@ -127,6 +140,7 @@ public sealed class AssembleSweep
             Method = request.Method,
             Gradient = request.EstimatedFrom(),
             ScreenTop = request.HeadsRunAfterScreen(),
+            Adaptive = adaptive,
             Paths = request.PathOptions(),
             Seed = request.Seed,
             Bos = request.Bos == Bos.Auto ? null : request.Bos,
@@ -142,7 +156,7 @@ public sealed class AssembleSweep
             assembler.Add(pair);
         }
 
-        SweepResult result = assembler.Finish(overview.CacheSeconds, overview.PatchSeconds, overview.PatchedRuns, runs.HeadsRun, overview.Attribution, cancellationToken);
+        SweepResult result = assembler.Finish(overview.CacheSeconds, overview.PatchSeconds, adaptive?.Runs ?? overview.PatchedRuns, runs.HeadsRun, overview.Attribution, cancellationToken);
         WorkReport done = input.Done ?? new WorkReport();
         return result with
         {

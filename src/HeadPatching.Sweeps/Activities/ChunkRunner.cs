@@ -8,6 +8,7 @@ using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Bands;
 using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Sweeps.Activities.Adaptive;
 using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
@@ -60,59 +61,107 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
         }
     }
 
-    /// <summary>Runs a band of layers over a chunk and stores what it gave.</summary>
+    /// <summary>Runs a band of layers over a chunk and stores what it gave; what was run before of it, one by one, is not run again.</summary>
     public async Task<ChunkRuns> RunAsync(PlannedPart part, PlannedChunk chunk, ChunkWork work, string key, ChunkSteps steps, CancellationToken cancellationToken)
+    {
+        HeadCells? known = work is ChunkWork.Heads one ? await DrawnRuns.KnownAsync(store, plan, chunk, one, cancellationToken) : null;
+        var (runs, cacheSeconds) = await WithInputsAsync(part, chunk, work, steps.Caching, Run, cancellationToken);
+        runs = runs with { CacheSeconds = cacheSeconds };
+        await RunArtifact.WriteAsync(store, key, runs, traffic, cancellationToken);
+        return runs;
+
+        ChunkRuns Run(Transformer model, IMetric metric, BandInputs inputs)
+        {
+            Action<long> made = steps.OfRuns(work.PatchedRuns(model.Config, chunk.Pairs, part.FirstLayer, part.LastLayer));
+            IReadOnlyList<LayerPatches> layers = work switch
+            {
+                ChunkWork.Heads heads when known is not null => Rest(model, metric, inputs, heads, known, made),
+                ChunkWork.Heads heads => new BandPatcher(model, metric, _budget).Patch(inputs, heads.Options, made, cancellationToken),
+                ChunkWork.Paths paths => new PathPatcher(model, metric, _budget).Patch(inputs, paths.Options, made, cancellationToken),
+                ChunkWork.Estimates estimates => Estimates(model, estimates, metric, inputs, cancellationToken),
+                ChunkWork.Unpatched => [],
+                _ => throw new ArgumentOutOfRangeException(nameof(work), work, "There is no such work."),
+            };
+            steps.End();
+            return new ChunkRuns(inputs.Baselines, layers, CacheSeconds: 0);
+        }
+
+        IReadOnlyList<LayerPatches> Rest(Transformer model, IMetric metric, BandInputs inputs, ChunkWork.Heads heads, HeadCells cells, Action<long> made)
+        {
+            int units = Units.Of(model.Config, heads.Options.Patch);
+            int[] layers = [.. Enumerable.Range(part.FirstLayer, part.LastLayer - part.FirstLayer + 1).Where(layer => heads.Only?.ContainsKey(layer) ?? true)];
+            var wanted = layers.ToDictionary(layer => layer, layer => heads.Only?[layer] ?? [.. Enumerable.Range(0, units)]);
+            var (patched, seconds) = cells.Run(model, metric, _budget, inputs, heads.Options, Enumerable.Range(0, chunk.Pairs.Count), wanted, made, cancellationToken);
+            double[] unpatched = [.. inputs.Baselines.Select(baseline => baseline.FromTo(heads.Options.Direction).From)];
+            int[] indices = [.. chunk.Pairs.Select(pair => pair.Index)];
+            return [.. layers.Select((layer, place) => new LayerPatches(layer, indices, cells.Of(layer, unpatched), place == 0 ? patched : 0, place == 0 ? seconds : 0))];
+        }
+    }
+
+    /// <summary>Runs some heads on some pairs of a chunk, and stores what they gave; those that were run before, by whichever sweep, are not run again.</summary>
+    /// <returns>How many patched runs were made.</returns>
+    public async Task<long> DrawAsync(PlannedPart part, PlannedChunk chunk, DrawnPairs drawn, HeadRound round, CancellationToken cancellationToken)
+    {
+        var work = (ChunkWork.Heads)plan.ExactWork();
+        int layers = plan.Model.Layers;
+        HeadCells cells = await DrawnRuns.KnownAsync(store, plan, chunk, work, cancellationToken) ?? new HeadCells(chunk.Pairs.Count, layers, plan.HeadCount);
+        foreach (PlannedBand band in part.Bands)
+        {
+            if (await RunArtifact.ReadAsync(store, chunk.KeyOfRuns(work, band.FirstLayer, band.LastLayer), chunk.Pairs, traffic, cancellationToken) is ChunkRuns whole)
+            {
+                cells.Add(whole.Layers);
+            }
+        }
+
+        IReadOnlyDictionary<int, int[]> heads = round.ByLayer(layers, plan.HeadCount);
+        long made = 0;
+        if (drawn.Pairs.Any(pair => heads.Any(layer => layer.Value.Any(head => double.IsNaN(cells[pair, layer.Key, head])))))
+        {
+            var band = part with { FirstLayer = heads.Keys.Min(), LastLayer = heads.Keys.Max() };
+            (made, _) = await WithInputsAsync(
+                band, chunk, work, caching: null, (model, metric, inputs) => cells.Run(model, metric, _budget, inputs, work.Options, drawn.Pairs, heads, progress: null, cancellationToken).Runs, cancellationToken);
+        }
+
+        var runs = new DrawnRuns(drawn.Pairs, heads, [.. drawn.Pairs.Select(pair => heads.OrderBy(layer => layer.Key).SelectMany(layer => layer.Value.Select(head => cells[pair, layer.Key, head])).ToArray())]);
+        await store.WriteDerivedJsonAsync(SweepArtifacts.Drawn(drawn.Key, drawn.Runs), runs, cancellationToken);
+        return made;
+    }
+
+    /// <summary>Does something with a chunk's activations, which are read or made.</summary>
+    /// <returns>What it gave, and how many seconds making the activations took.</returns>
+    private async Task<(T Given, double CacheSeconds)> WithInputsAsync<T>(
+        PlannedPart part, PlannedChunk chunk, ChunkWork work, Action<WorkStep>? caching, Func<Transformer, IMetric, BandInputs, T> run, CancellationToken cancellationToken)
     {
         IReadOnlyList<CachedTensor> needed = lease.Use(model => work.Needed(model.Config, part.FirstLayer, part.LastLayer, chunk.Start));
         long started = Stopwatch.GetTimestamp();
         CachedChunk? known = await ActivationArtifact.ReadAsync(store, lease, chunk, needed, cache, traffic, cancellationToken);
         if (known is not null)
         {
-            steps.Caching?.Invoke(new WorkStep(chunk.CachingFlops, Found: true));
+            caching?.Invoke(new WorkStep(chunk.CachingFlops, Found: true));
         }
 
-        using CachedChunk cached = known ?? await MakeAsync(chunk, steps.Caching, cancellationToken);
+        using CachedChunk cached = known ?? await MakeAsync(chunk, caching, cancellationToken);
         double cacheSeconds = known is null ? Stopwatch.GetElapsedTime(started).TotalSeconds : 0;
         IMetric metric = work.Metric.Make();
         IReadOnlyDictionary<int, Tensor>? ablatedZ = work is ChunkWork.Heads { NeedsAllPairs: true } ablation
             ? await AblatedZAsync(part, chunk, ablation, cached.Activations, cancellationToken)
             : null;
-        ChunkRuns runs;
         try
         {
-            runs = lease.Use(model => Run(model));
-        }
-        finally
-        {
-            Free(ablatedZ?.Values ?? []);
-        }
-
-        await RunArtifact.WriteAsync(store, key, runs, traffic, cancellationToken);
-        return runs;
-
-        ChunkRuns Run(Transformer model)
-        {
-            IReadOnlyList<Baseline> baselines = cached.Final.Baselines(model, metric, chunk.Pairs);
-            var inputs = new BandInputs
+            return (lease.Use(model => run(model, metric, new BandInputs
             {
                 First = part.FirstLayer,
                 Last = part.LastLayer,
                 Measured = new MeasuredPairs(chunk.Pairs, cached.Final.Clean),
-                Baselines = baselines,
+                Baselines = cached.Final.Baselines(model, metric, chunk.Pairs),
                 Activations = cached.Activations,
                 AblatedZ = ablatedZ,
                 OnlyHeads = (work as ChunkWork.Heads)?.Only?.ToDictionary(layer => layer.Key, layer => (IReadOnlyList<int>)layer.Value),
-            };
-            Action<long> made = steps.OfRuns(work.PatchedRuns(model.Config, chunk.Pairs, part.FirstLayer, part.LastLayer));
-            IReadOnlyList<LayerPatches> layers = work switch
-            {
-                ChunkWork.Heads heads => new BandPatcher(model, metric, _budget).Patch(inputs, heads.Options, made, cancellationToken),
-                ChunkWork.Paths paths => new PathPatcher(model, metric, _budget).Patch(inputs, paths.Options, made, cancellationToken),
-                ChunkWork.Estimates estimates => Estimates(model, estimates, metric, inputs, cancellationToken),
-                _ => throw new ArgumentOutOfRangeException(nameof(work), work, "There is no such work."),
-            };
-            steps.End();
-            return new ChunkRuns(baselines, layers, cacheSeconds);
+            })), cacheSeconds);
+        }
+        finally
+        {
+            Free(ablatedZ?.Values ?? []);
         }
     }
 

@@ -3,6 +3,7 @@ using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.OverPairs;
+using HeadPatching.Sweeps.Activities.Adaptive;
 using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Plans;
 using HeadPatching.Sweeps.Storage;
@@ -17,12 +18,12 @@ namespace HeadPatching.Sweeps.Activities;
 /// <param name="plans">The plans in it.</param>
 /// <param name="sweepId">The sweep.</param>
 /// <param name="plan">Its plan.</param>
-/// <param name="estimate">Its estimates, where it has some.</param>
+/// <param name="before">What came before its patched runs: estimates, or unpatched metrics.</param>
 /// <param name="exact">Its patched runs, where it has some.</param>
 /// <param name="traffic">Told how much was read.</param>
 /// <param name="attributed">Whether the metric's direct attribution is looked for with them.</param>
 internal sealed class StoredRuns(
-    IArtifactStore store, StoredPlans plans, string sweepId, SweepPlan plan, ChunkWork? estimate, ChunkWork? exact, Traffic traffic, bool attributed = false)
+    IArtifactStore store, StoredPlans plans, string sweepId, SweepPlan plan, ChunkWork? before, ChunkWork? exact, Traffic traffic, bool attributed = false)
 {
     /// <summary>How many missing parts are named at once; the rest are named by the next call.</summary>
     private const int MostMissing = 1000;
@@ -34,6 +35,9 @@ internal sealed class StoredRuns(
     private readonly List<PlannedPart> _parts = [];                           // the first ones
     private readonly Dictionary<string, ChunkRuns> _runs = [];                // of chunks of theirs, by key
     private long _kept;
+
+    /// <summary>With the method <c>adaptive</c>, what was drawn of each pair that was, by its place.</summary>
+    public IReadOnlyDictionary<int, TakenPair>? Drawn { get; init; }
 
     /// <summary>The heads that were run after an estimate, by layer; null where all were.</summary>
     public IReadOnlyDictionary<int, int[]>? HeadsRun => (exact as ChunkWork.Heads)?.Only;
@@ -115,7 +119,21 @@ internal sealed class StoredRuns(
 
     private PairRuns Of(PlannedChunk chunk, int pair, Baseline baseline, LayerPatches?[] estimates, LayerPatches?[] patches)
     {
-        if (estimate is null || exact is null)
+        if (Drawn is not null)
+        {
+            double[][][] drawn = [.. Enumerable.Range(0, patches.Length).Select(_ => new[] { Enumerable.Repeat(double.NaN, plan.HeadCount).ToArray() })];
+            foreach (var (head, metric) in Drawn.TryGetValue(chunk.Places[pair], out TakenPair? taken) ? taken.Heads.Zip(taken.Metric) : [])
+            {
+                drawn[head / plan.HeadCount][0][head % plan.HeadCount] = metric;
+            }
+
+            return new PairRuns(chunk.Places[pair], chunk.Pairs[pair], baseline, drawn)
+            {
+                Estimates = before is ChunkWork.Estimates ? [.. estimates.Select(layer => layer!.PatchedMetric[pair])] : null,
+            };
+        }
+
+        if (before is null || exact is null)
         {
             return new PairRuns(chunk.Places[pair], chunk.Pairs[pair], baseline, [.. (exact is null ? estimates : patches).Select(layer => layer!.PatchedMetric[pair])]);
         }
@@ -174,9 +192,9 @@ internal sealed class StoredRuns(
     /// <summary>The artifacts that the runs of a chunk are in.</summary>
     private IEnumerable<StoredRun> RunsOf(PlannedPart part, PlannedChunk chunk)
     {
-        if (estimate is not null)
+        if (before is not null)
         {
-            yield return new StoredRun(chunk.KeyOfRuns(estimate, 0, plan.Model.Layers - 1), part.Bands[0].Part, IsEstimate: true);
+            yield return new StoredRun(chunk.KeyOfRuns(before, 0, plan.Model.Layers - 1), part.Bands[0].Part, IsEstimate: true);
         }
 
         if (exact is not null)

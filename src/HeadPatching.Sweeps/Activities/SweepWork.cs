@@ -44,11 +44,11 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         }, cancellationToken);
     }
 
-    /// <summary>Estimates every patch over a part's chunks from one gradient each.</summary>
+    /// <summary>Estimates every patch over a part's chunks from one gradient each; where there are no estimates it takes the unpatched metrics.</summary>
     public async Task<WorkReport> EstimateAsync(ActivityInput input, Action<WorkStep>? progress, CancellationToken cancellationToken)
     {
         var (plan, part) = await PlannedAsync(input, cancellationToken);
-        return (await RunAsync(input.SweepId, plan, part, plan.EstimateWork(), progress, cancellationToken)) with { Runs = 0, Reused = 0 };
+        return (await RunAsync(input.SweepId, plan, part, plan.WorkBefore()!, progress, cancellationToken)) with { Runs = 0, Reused = 0 };
     }
 
     /// <summary>Attributes the metric of a part's clean runs to the parts of the model.</summary>
@@ -79,8 +79,8 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         plans,
         sweepId,
         plan,
-        plan.Request.Method == Method.Exact ? null : plan.EstimateWork(),
-        plan.Request.Method == Method.Attribution ? null : await ExactWorkAsync(plan, sweepId, cancellationToken),
+        plan.WorkBefore(),
+        plan.Request.Method is Method.Attribution or Method.Adaptive ? null : await ExactWorkAsync(plan, sweepId, cancellationToken),
         traffic,
         attributed);
 
@@ -104,7 +104,7 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
                 return chosen;
             }
 
-            var runs = new StoredRuns(store, plans, sweepId, plan, plan.EstimateWork(), exact: null, new Traffic());
+            var runs = new StoredRuns(store, plans, sweepId, plan, plan.WorkBefore(), exact: null, new Traffic());
             RunsOverview overview = await runs.LookAsync(cancellationToken);
             foreach (int part in overview.MissingEstimates)
             {
@@ -143,12 +143,12 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         string sweepId, SweepPlan plan, PlannedPart planned, ChunkWork work, Action<WorkStep>? progress, CancellationToken cancellationToken)
     {
         PlannedPart part = planned.For(work, plan);
-        bool caches = plan.Size.Parts == plan.Size.Groups && (plan.Request.Method == Method.Exact || work is ChunkWork.Estimates); // nobody did before
+        bool caches = plan.Size.Parts == plan.Size.Groups && (plan.Request.Method == Method.Exact || work.OfAllLayers); // nobody did before
         var missing = new List<(PlannedChunk Chunk, string Key, double Flops)>();
         foreach (var (index, chunk) in part.Chunks.Index())
         {
             string key = part.KeyOf(chunk, work);
-            double flops = work is ChunkWork.Estimates ? chunk.EstimatingFlops : part.FlopsOf(index);
+            double flops = work.OfAllLayers ? chunk.EstimatingFlops : part.FlopsOf(index);
             if (!await IsThereAsync(chunk, key, flops))
             {
                 missing.Add((chunk, key, flops));
@@ -214,7 +214,8 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
         await plans.HeaderAsync(input.SweepId, cancellationToken),
         await plans.PartAsync(input.SweepId, input.Part, cancellationToken));
 
-    private async Task<WorkReport> WithModelAsync(
+    /// <summary>Does something with the sweep's model, and says what it read and wrote.</summary>
+    public async Task<WorkReport> WithModelAsync(
         string sweepId, SweepPlan plan, int chunks, Func<ChunkRunner, Task<WorkReport>> work, CancellationToken cancellationToken)
     {
         using var lease = await models.LendAsync(plan.Source, cancellationToken);

@@ -18,7 +18,7 @@ public interface IModelCatalog
     /// <summary>Finds the model's folder on this machine; brings it here first where it is not, which may take minutes.</summary>
     /// <param name="name">The name.</param>
     /// <param name="where">Where the name stands, for the fault: <c>model</c>, <c>--model</c>.</param>
-    /// <param name="cancellationToken">Ends the call; what was half brought here goes.</param>
+    /// <param name="cancellationToken">Ends the call; the next one goes on with what was half brought here.</param>
     /// <returns>The folder, which stays while this is not disposed of.</returns>
     /// <exception cref="InvalidInputException">There is no such model.</exception>
     Task<LocatedModel> LocateAsync(string name, string where, CancellationToken cancellationToken = default);

@@ -11,7 +11,8 @@ namespace HeadPatching.Sweeps.Models;
 /// <summary>
 /// A folder on this machine for models of the store, bounded in size. Each content has a folder <c>VERSION</c>, which comes to its place
 /// whole by a rename, and a file <c>VERSION.lock</c>: who reads the folder holds it shared, who writes or deletes the folder holds it alone.
-/// The operating system gives up the locks of a process that dies, so any number of threads and processes may share the cache.
+/// The operating system gives up the locks of a process that dies, so any number of threads and processes may share the cache. A download
+/// that ends half way, its process too, leaves <c>VERSION.part</c>, and the next one goes on from there; every file's hash is held to the manifest's at the end.
 /// </summary>
 public sealed partial class ModelCache
 {
@@ -20,6 +21,9 @@ public sealed partial class ModelCache
 
     private const string PartSuffix = ".part";
     private const string LockSuffix = ".lock";
+    private const string Reserved = ".reserved"; // no model has a file of this name; as long as the whole model, and takes no room itself
+    private const int PieceBytes = 4 << 20;
+    private static readonly TimeSpan PartsAreKept = TimeSpan.FromDays(7);
     private const double BytesPerGiB = 1 << 30;
     private static readonly TimeSpan LockInterval = TimeSpan.FromMilliseconds(100);
 
@@ -48,7 +52,7 @@ public sealed partial class ModelCache
     /// <summary>The model's folder, downloaded where it is not here yet or is not what was uploaded.</summary>
     /// <param name="store">The store that the model is in.</param>
     /// <param name="named">The model.</param>
-    /// <param name="cancellationToken">Ends the call; a half download goes.</param>
+    /// <param name="cancellationToken">Ends the call; the next one goes on.</param>
     /// <returns>The folder, which nobody deletes before this is disposed of.</returns>
     /// <exception cref="InvalidInputException">The model is larger than the cache may be.</exception>
     /// <exception cref="InvalidDataException">What was downloaded is not what was uploaded.</exception>
@@ -94,7 +98,7 @@ public sealed partial class ModelCache
         }
     }
 
-    /// <summary>Deletes the half downloads of processes that died: nobody holds their locks.</summary>
+    /// <summary>Deletes half downloads that nobody went on with.</summary>
     private void DeleteLeftovers()
     {
         try
@@ -102,7 +106,7 @@ public sealed partial class ModelCache
             foreach (string part in Directory.Exists(_folder) ? Directory.GetDirectories(_folder, "*" + PartSuffix) : [])
             {
                 using FileStream? alone = TryLock(Path.GetFileNameWithoutExtension(part), FileShare.None);
-                if (alone is not null)
+                if (alone is not null && DateTime.UtcNow - LastWritten(part) > PartsAreKept)
                 {
                     Delete(part);
                 }
@@ -134,19 +138,32 @@ public sealed partial class ModelCache
     {
         string part = folder + PartSuffix;
         Delete(folder);
-        Delete(part); // a killed process left it
         try
         {
+            await CheckLengthsAsync(store, named, cancellationToken);
             await ReserveAsync(named.Model, part, cancellationToken);
             DownloadStarted(_logger, named.Name, named.Model.Bytes);
+            long before = 0, said = 0;
             foreach (StoredModelFile file in named.Model.Files)
             {
-                await DownloadAsync(store, named, file, Path.Combine(part, file.Name), cancellationToken);
+                await DownloadAsync(store, named, file, Path.Combine(part, file.Name), Reached, cancellationToken);
+                before += file.Length;
             }
 
+            File.Delete(Path.Combine(part, Reserved));
             Directory.Move(part, folder);
+
+            void Reached(long bytes)
+            {
+                // A line for each tenth.
+                if ((before + bytes) * 10 / named.Model.Bytes is long tenths && tenths > said)
+                {
+                    said = tenths;
+                    DownloadReached(_logger, named.Name, tenths * 10, before + bytes);
+                }
+            }
         }
-        catch
+        catch (InvalidDataException)
         {
             Delete(part);
             throw;
@@ -159,36 +176,89 @@ public sealed partial class ModelCache
         }
     }
 
-    private static async Task DownloadAsync(IArtifactStore store, NamedModel named, StoredModelFile file, string path, CancellationToken cancellationToken)
+    /// <summary>Sees that the store has every file, in its length.</summary>
+    private static async Task CheckLengthsAsync(IArtifactStore store, NamedModel named, CancellationToken cancellationToken)
     {
-        await using Stream stored = await store.OpenReadAsync(named.Model.Artifact(named.Name, file.Name), cancellationToken)
-            ?? throw NotAsUploaded(named.Name, $"{file.Name} is missing");
-        await using var local = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.None, bufferSize: 0, useAsync: true);
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        byte[] buffer = new byte[1 << 20];
-        long length = 0;
-        int read;
-        while ((read = await stored.ReadAsync(buffer, cancellationToken)) > 0)
+        var lengths = new Dictionary<string, long>(StringComparer.Ordinal);
+        await foreach (ArtifactInfo artifact in store.ListAsync(named.Model.Folder(named.Name), cancellationToken))
         {
-            length += read;
-            if (length > file.Length)
+            lengths[artifact.Name] = artifact.Length;
+        }
+
+        foreach (StoredModelFile file in named.Model.Files)
+        {
+            if (!lengths.TryGetValue(named.Model.Artifact(named.Name, file.Name), out long length))
             {
-                break; // more than there is room for
+                throw NotAsUploaded(named.Name, $"{file.Name} is missing");
             }
 
-            hash.AppendData(buffer, 0, read);
-            await local.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+            if (length != file.Length)
+            {
+                throw NotAsUploaded(named.Name, $"{file.Name} has {length} bytes instead of {file.Length}");
+            }
         }
-
-        if (length != file.Length || Convert.ToHexStringLower(hash.GetHashAndReset()) != file.Sha256)
-        {
-            throw NotAsUploaded(named.Name, $"{file.Name} has another length or SHA-256");
-        }
-
-        local.Flush(flushToDisk: true); // before the rename: after a power cut the folder must not stand without its content
     }
 
-    /// <summary>Makes room by deleting what was not used longest, and takes it: the files are there in their full length before they are filled.</summary>
+    /// <summary>Downloads a file by several requests at once, from where an earlier download of it ended.</summary>
+    private static async Task DownloadAsync(
+        IArtifactStore store, NamedModel named, StoredModelFile file, string path, Action<long> reached, CancellationToken cancellationToken)
+    {
+        string artifact = named.Model.Artifact(named.Name, file.Name);
+        await using var local = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0, useAsync: true);
+        bool goesOn = local.Length > 0;
+        while (true)
+        {
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            long length = await HashAsync(local, hash, cancellationToken);
+            await PiecesInOrder.CopyAsync(length, file.Length, PieceBytes, FetchAsync, AppendAsync, cancellationToken);
+            if (length == file.Length && Convert.ToHexStringLower(hash.GetHashAndReset()) == file.Sha256)
+            {
+                local.Flush(flushToDisk: true); // before the rename: after a power cut the folder must not stand without its content
+                return;
+            }
+
+            if (!goesOn)
+            {
+                throw NotAsUploaded(named.Name, $"{file.Name} has another SHA-256");
+            }
+
+            goesOn = false; // what there was may have been torn by a power cut
+            local.SetLength(0);
+
+            async Task AppendAsync(ReadOnlyMemory<byte> piece, CancellationToken stop)
+            {
+                hash.AppendData(piece.Span);
+                await local.WriteAsync(piece, stop);
+                length += piece.Length;
+                reached(length);
+            }
+        }
+
+        async Task FetchAsync(long from, Memory<byte> into, CancellationToken stop)
+        {
+            if (!await store.ReadPiecesAsync(artifact, [new ArtifactPiece(from, into)], stop))
+            {
+                throw NotAsUploaded(named.Name, $"{file.Name} is missing, or became shorter while it was read");
+            }
+        }
+    }
+
+    /// <summary>Hashes what a file holds; its position is its end then.</summary>
+    /// <returns>Its length.</returns>
+    private static async Task<long> HashAsync(FileStream file, IncrementalHash hash, CancellationToken cancellationToken)
+    {
+        file.Position = 0;
+        byte[] buffer = new byte[1 << 20];
+        int read;
+        while ((read = await file.ReadAsync(buffer, cancellationToken)) > 0)
+        {
+            hash.AppendData(buffer, 0, read);
+        }
+
+        return file.Position;
+    }
+
+    /// <summary>Makes room by deleting what was not used longest, and takes it. Of an earlier half download the model's own files stay.</summary>
     private async Task ReserveAsync(StoredModel model, string part, CancellationToken cancellationToken)
     {
         FileStream? room;
@@ -199,7 +269,7 @@ public sealed partial class ModelCache
 
         using (room)
         {
-            List<DirectoryInfo> others = [.. new DirectoryInfo(_folder).EnumerateDirectories().OrderBy(other => other.LastWriteTimeUtc)];
+            List<DirectoryInfo> others = [.. new DirectoryInfo(_folder).EnumerateDirectories().Where(other => other.FullName != part).OrderBy(other => other.LastWriteTimeUtc)];
             long held = others.Sum(SizeOf);
             foreach (DirectoryInfo other in others.TakeWhile(_ => held + model.Bytes > _limit))
             {
@@ -219,20 +289,32 @@ public sealed partial class ModelCache
                     $"The cache of models on this machine may hold {_limit / BytesPerGiB:F2} GiB, and the models in use leave no room for another. Raise {_limitSetting}."));
             }
 
-            Directory.CreateDirectory(part);
-            foreach (StoredModelFile file in model.Files)
+            foreach (FileSystemInfo entry in Directory.CreateDirectory(part).EnumerateFileSystemInfos())
             {
-                using FileStream reserved = File.Create(Path.Combine(part, file.Name));
-                reserved.SetLength(file.Length);
+                if (entry is DirectoryInfo left)
+                {
+                    left.Delete(recursive: true);
+                }
+                else if (!model.Files.Any(file => file.Name == entry.Name && ((FileInfo)entry).Length <= file.Length))
+                {
+                    entry.Delete();
+                }
             }
+
+            using FileStream reserved = File.Create(Path.Combine(part, Reserved));
+            reserved.SetLength(model.Bytes);
         }
     }
 
+    private static DateTime LastWritten(string folder) =>
+        new DirectoryInfo(folder).EnumerateFileSystemInfos().Select(entry => entry.LastWriteTimeUtc).Append(Directory.GetLastWriteTimeUtc(folder)).Max();
+
+    /// <summary>What a folder takes, or will when its download is done.</summary>
     private static long SizeOf(DirectoryInfo folder)
     {
         try
         {
-            return folder.EnumerateFiles().Sum(file => file.Length);
+            return new FileInfo(Path.Combine(folder.FullName, Reserved)) is { Exists: true } reserved ? reserved.Length : folder.EnumerateFiles().Sum(file => file.Length);
         }
         catch (DirectoryNotFoundException)
         {
@@ -275,6 +357,9 @@ public sealed partial class ModelCache
 
     [LoggerMessage(20, LogLevel.Information, "Model {Model} is being downloaded from the store: {Bytes} bytes")]
     private static partial void DownloadStarted(ILogger logger, string model, long bytes);
+
+    [LoggerMessage(22, LogLevel.Information, "Model {Model}: {Percent} % are here, {Bytes} bytes")]
+    private static partial void DownloadReached(ILogger logger, string model, long percent, long bytes);
 
     [LoggerMessage(21, LogLevel.Information, "Model cache: {Folder} is deleted to make room")]
     private static partial void Evicted(ILogger logger, string folder);

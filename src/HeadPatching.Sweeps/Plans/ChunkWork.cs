@@ -24,6 +24,9 @@ public abstract record ChunkWork
     /// <summary>Whether what it puts in depends on all pairs of the sweep, not on a chunk alone.</summary>
     public virtual bool NeedsAllPairs => false;
 
+    /// <summary>Whether it goes over all layers at once, whatever the band.</summary>
+    public virtual bool OfAllLayers => false;
+
     /// <summary>Everything that the numbers depend on beside the pairs, the activations and the layers: a part of the key of the runs.</summary>
     public abstract string Text { get; }
 
@@ -54,8 +57,13 @@ public abstract record ChunkWork
         ? new Paths(metric, paths)
         : new Heads(metric, request.PatchOptions() with { References = references }, pairsKey);
 
-    /// <summary>The work that a request's estimates are.</summary>
-    public static ChunkWork Estimate(SweepRequest request, PlannedMetric metric) => new Estimates(metric, request.PatchOptions(), request.EstimatedFrom()!.Value);
+    /// <summary>The work that comes before a request's patched runs: its estimates, or where it has none the unpatched metrics; null with the method <c>exact</c>.</summary>
+    public static ChunkWork? Before(SweepRequest request, PlannedMetric metric) => request switch
+    {
+        { Method: Method.Exact } => null,
+        _ when request.EstimatedFrom() is Gradient gradient => new Estimates(metric, request.PatchOptions(), gradient),
+        _ => new Unpatched(metric),
+    };
 
     private string Joined(params object?[] parts) =>
         $"{GetType().Name} {Metric.Text()} {string.Join(' ', parts.Select(part => JsonSerializer.Serialize(part, ResultJson.Compact)))}";
@@ -119,12 +127,32 @@ public abstract record ChunkWork
             Cost.RunsOfPaths(config, Options, pairs, first, last);
     }
 
+    /// <summary>The unpatched metrics alone: what an adaptive sweep needs of all pairs before it runs a head on some.</summary>
+    /// <param name="Measure">What is measured.</param>
+    public sealed record Unpatched(PlannedMetric Measure) : ChunkWork(Measure)
+    {
+        /// <inheritdoc/>
+        public override bool OfAllLayers => true;
+
+        /// <inheritdoc/>
+        public override string Text => Joined();
+
+        /// <inheritdoc/>
+        public override IReadOnlyList<CachedTensor> Needed(ModelConfig config, int first, int last, int start) => [];
+
+        /// <inheritdoc/>
+        public override double Operations(ModelConfig config, IReadOnlyList<TokenPair> pairs, int first, int last) => 0;
+    }
+
     /// <summary>Estimates of every patch from one gradient.</summary>
     /// <param name="Measure">What is measured.</param>
     /// <param name="Options">What is patched.</param>
     /// <param name="Gradient">Which gradient.</param>
     public sealed record Estimates(PlannedMetric Measure, PatchOptions Options, Gradient Gradient) : ChunkWork(Measure)
     {
+        /// <inheritdoc/>
+        public override bool OfAllLayers => true;
+
         /// <inheritdoc/>
         public override string Text => Joined(Options.Patch, Options.Positions, Options.Direction, Gradient);
 

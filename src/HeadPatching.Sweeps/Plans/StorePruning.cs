@@ -29,6 +29,8 @@ public static class StorePruning
             }
         }
 
+        ILookup<string, string> drawn = old.Keys.Where(SweepArtifacts.IsDrawn).ToLookup(SweepArtifacts.FolderOf, StringComparer.Ordinal);
+
         var sweeps = new HashSet<string>();
         await foreach (string sweep in store.ListFoldersAsync(SweepArtifacts.Sweeps, cancellationToken))
         {
@@ -36,6 +38,10 @@ public static class StorePruning
             await foreach (string name in plans.ReferredAsync(sweep, cancellationToken))
             {
                 old.Remove(name);
+                foreach (string run in drawn[name])
+                {
+                    old.Remove(run);
+                }
             }
         }
 

@@ -47,6 +47,10 @@ public sealed class StoredPlans
     public Task<SetRound?> RoundAsync(string sweepId, int round, CancellationToken cancellationToken) =>
         _store.ReadDerivedJsonAsync<SetRound>(SweepArtifacts.Round(sweepId, round), cancellationToken);
 
+    /// <summary>A round of an adaptive sweep; null where it has not come to it, or what was there is torn.</summary>
+    public Task<HeadRound?> HeadRoundAsync(string sweepId, int round, CancellationToken cancellationToken) =>
+        _store.ReadDerivedJsonAsync<HeadRound>(SweepArtifacts.HeadRound(sweepId, round), cancellationToken);
+
     /// <summary>All pairs of a sweep, in the order of its result.</summary>
     public async Task<IReadOnlyList<TokenPair>> PairsAsync(string sweepId, SweepPlan plan, CancellationToken cancellationToken)
     {
@@ -83,7 +87,7 @@ public sealed class StoredPlans
         await _store.WriteDerivedJsonAsync(SweepArtifacts.Plan(sweepId), plan.Header, cancellationToken);
     }
 
-    /// <summary>The artifacts under keys that a sweep of the store refers to, as far as its plan is there; the plan is not made again for it.</summary>
+    /// <summary>The artifacts under keys, or folders of them, that a sweep of the store refers to, as far as its plan is there; the plan is not made again for it.</summary>
     public async IAsyncEnumerable<string> ReferredAsync(string sweepId, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         if (await StoredHeaderAsync(sweepId, cancellationToken) is not SweepPlan plan)
@@ -133,10 +137,14 @@ public sealed class StoredPlans
                 yield return SweepArtifacts.Activations(chunk.Activations);
                 yield return SweepArtifacts.Attributions(chunk.KeyOfAttribution(plan.Metric()));
                 yield return SweepArtifacts.Runs(part.KeyOf(chunk, exact));
-                if (plan.Request.Method != Core.Patching.Method.Exact)
+                if (plan.WorkBefore() is ChunkWork before)
                 {
-                    ChunkWork estimate = plan.EstimateWork();
-                    yield return SweepArtifacts.Runs(part.For(estimate, plan).KeyOf(chunk, estimate));
+                    yield return SweepArtifacts.Runs(part.For(before, plan).KeyOf(chunk, before));
+                }
+
+                if (plan.Request.Method == Core.Patching.Method.Adaptive)
+                {
+                    yield return SweepArtifacts.Drawn(chunk.KeyOfDrawn((ChunkWork.Heads)plan.ExactWork(), plan.Model.Layers));
                 }
             }
         }

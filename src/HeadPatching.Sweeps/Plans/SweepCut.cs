@@ -46,6 +46,9 @@ internal sealed class SweepCut
 
     private const int MostChunksOfPart = 1024;
 
+    /// <summary>Which share of an exact sweep's runs an adaptive one is reckoned with: more than most take, but nobody can know before.</summary>
+    public const double AdaptiveShare = 0.15;
+
     private readonly ModelConfig _config;
     private readonly ModelSource _source;
     private readonly ScalarType _dtype;
@@ -66,13 +69,13 @@ internal sealed class SweepCut
     /// <param name="pairs">All pairs, in the order of the result.</param>
     /// <param name="method">How effects are found.</param>
     /// <param name="exact">The patched runs.</param>
-    /// <param name="estimate">The estimates, where the method has some.</param>
+    /// <param name="before">What comes before them, where something does.</param>
     /// <param name="shareRun">Which share of all heads is run, as far as it is known.</param>
     /// <param name="ablation">What an ablation puts in, where that depends on all pairs.</param>
-    public (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(IReadOnlyList<TokenPair> pairs, Method method, ChunkWork exact, ChunkWork? estimate, double shareRun, AblationPlan? ablation)
+    public (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(IReadOnlyList<TokenPair> pairs, Method method, ChunkWork exact, ChunkWork? before, double shareRun, AblationPlan? ablation)
     {
         var places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
-        Measured[] chunks = [.. Chunks(pairs).Select(chunk => Measure(chunk, method, exact, estimate, shareRun)).OrderByDescending(chunk => chunk.Flops)];
+        Measured[] chunks = [.. Chunks(pairs).Select(chunk => Measure(chunk, method, exact, before, shareRun)).OrderByDescending(chunk => chunk.Flops)];
         double flops = chunks.Sum(chunk => chunk.Flops), seconds = flops / _rate;
         IReadOnlyList<Measured>[] groups = [.. Groups(chunks, flops)];
         PlannedChunk[][] planned = [.. groups.Select(group => group.Select(chunk => new PlannedChunk(
@@ -107,26 +110,26 @@ internal sealed class SweepCut
             parts.Sum(part => part.Chunks.Count),
             method,
             exact is ChunkWork.Heads { Options.Ablation: Ablation.Mean } mean ? mean.Options.References is null ? Math.Min(MostSumSlices, groups.Length) : 1 : 0,
-            method == Method.Attribution ? 0 : (long)(shareRun * chunks.Sum(chunk => exact.PatchedRuns(_config, chunk.Pairs, 0, _config.Layers - 1))),
+            method == Method.Attribution ? 0 : (long)(Share(method, shareRun) * chunks.Sum(chunk => exact.PatchedRuns(_config, chunk.Pairs, 0, _config.Layers - 1))),
             flops,
             chunks.Sum(chunk => Bytes(CachedTensor.All(_config, chunk.Start), chunk.Pairs, chunk.Start)),
-            BytesToRead(parts, groups.Length, method, exact, estimate),
+            BytesToRead(parts, groups.Length, method, exact, before),
             seconds,
             chunks.Max(chunk => chunk.Bands.Max(band =>
                 Cost.PeakBytes(_config, _dtype, chunk.Pairs.Count, chunk.Pairs[0].Length, chunk.Start, band.Last - band.First + 1, _budget)))));
     }
 
     // A part that has all layers of its chunks makes their activations itself, unless the estimate before it did.
-    private long BytesToRead(PlannedPart[] parts, int groups, Method method, ChunkWork exact, ChunkWork? estimate)
+    private long BytesToRead(PlannedPart[] parts, int groups, Method method, ChunkWork exact, ChunkWork? before)
     {
         bool cachedFirst = parts.Length > groups;
         long bytes = 0;
-        if (estimate is not null && cachedFirst)
+        if (before is not null && cachedFirst)
         {
-            bytes += parts.Take(groups).Sum(part => Of(part, estimate));
+            bytes += parts.Take(groups).Sum(part => Of(part, before));
         }
 
-        return method == Method.Attribution || (method == Method.Exact && !cachedFirst) ? bytes : bytes + parts.Sum(part => Of(part, exact));
+        return method is Method.Attribution or Method.Adaptive || (method == Method.Exact && !cachedFirst) ? bytes : bytes + parts.Sum(part => Of(part, exact));
 
         long Of(PlannedPart part, ChunkWork work) =>
             part.Chunks.Sum(chunk => Bytes(work.Needed(_config, part.FirstLayer, part.LastLayer, chunk.Start), chunk.Pairs, chunk.Start));
@@ -184,16 +187,19 @@ internal sealed class SweepCut
         return 1 << (int)Math.Log2(Math.Max(most, 1));
     }
 
-    private Measured Measure(IReadOnlyList<TokenPair> chunk, Method method, ChunkWork exact, ChunkWork? estimate, double shareRun)
+    private Measured Measure(IReadOnlyList<TokenPair> chunk, Method method, ChunkWork exact, ChunkWork? before, double shareRun)
     {
         int start = exact is ChunkWork.Heads { Options.Ablation: not null } ? 0 : CachingRun.StartOf(chunk);
         double caching = Cost.OfCaching(_config, chunk.Count, chunk[0].Length, start);
-        double estimating = estimate?.Operations(_config, chunk, 0, _config.Layers - 1) ?? 0;
+        double estimating = before?.Operations(_config, chunk, 0, _config.Layers - 1) ?? 0;
         double[] layers = method == Method.Attribution
             ? new double[_config.Layers]
             : [.. Enumerable.Range(0, _config.Layers).Select(layer => shareRun * exact.Operations(_config, chunk, layer, layer))];
-        return new Measured(chunk, start, caching, estimating, layers, Bands(layers));
+        List<(int First, int Last)> bands = Bands(layers); // an adaptive sweep's are an exact one's, whose runs it finds and leaves
+        return new Measured(chunk, start, caching, estimating, method == Method.Adaptive ? [.. layers.Select(layer => AdaptiveShare * layer)] : layers, bands);
     }
+
+    private static double Share(Method method, double shareRun) => method == Method.Adaptive ? AdaptiveShare : shareRun;
 
     /// <summary>Bands of layers that cost about the same each; one, where a chunk over all layers does not take long.</summary>
     private List<(int First, int Last)> Bands(double[] layers)

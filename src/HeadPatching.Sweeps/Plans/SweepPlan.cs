@@ -69,7 +69,7 @@ public sealed record SweepPlan(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<TokenWeight>? TokenWeights { get; init; }
 
-    /// <summary>Seconds that a run with a set of nodes patched takes on one worker at the most, on a pair of mean length, estimated as <see cref="PlanSize.Seconds"/>; 0 where no sets are run.</summary>
+    /// <summary>Seconds that a patched run takes on one worker at the most, on a pair of mean length, estimated as <see cref="PlanSize.Seconds"/>: what rounds are cut by. 0 where there are none.</summary>
     public double SecondsOfRun { get; init; }
 
     /// <summary>The same of an edge that is patched; 0 where no edges are looked at.</summary>
@@ -78,14 +78,18 @@ public sealed record SweepPlan(
     /// <summary>The same of an edge that is estimated.</summary>
     public double SecondsOfEstimatedEdge { get; init; }
 
+    /// <summary>How many heads (or what else is patched one at a time) a layer has.</summary>
+    [JsonIgnore]
+    public int HeadCount => Request.Patch.IsOfLayer() ? 1 : Request.Patch is Patch.K or Patch.V ? Model.KeyValueHeads ?? Model.Heads : Model.Heads;
+
     /// <summary>What is measured.</summary>
     public PlannedMetric Metric() => new(Request.Measured(), TokenWeights);
 
     /// <summary>The patched runs, or paths.</summary>
     public ChunkWork ExactWork() => ChunkWork.Exact(Request, Metric(), References, PairsKey);
 
-    /// <summary>The estimates.</summary>
-    public ChunkWork EstimateWork() => ChunkWork.Estimate(Request, Metric());
+    /// <summary>What comes before the patched runs: estimates, or unpatched metrics; null where nothing does.</summary>
+    public ChunkWork? WorkBefore() => ChunkWork.Before(Request, Metric());
 
     /// <summary>The key of the sums that means are taken from: over a slice of the pairs, or over all, which an only slice is.</summary>
     public string KeyOfSums(ChunkWork.Heads work, int? slice = null) => WorkKeys.Sums(
@@ -123,7 +127,7 @@ public sealed record SweepPlan(
 /// <param name="Runs">Runs to be stored, one for each band of layers over each chunk.</param>
 /// <param name="Method">How effects are found.</param>
 /// <param name="SumSlices">In how many slices the sums over all pairs are taken first, of mean ablation; otherwise 0.</param>
-/// <param name="PatchedRuns">Patched runs; of a screen about as many.</param>
+/// <param name="PatchedRuns">Patched runs; of a screen about as many, of an adaptive sweep a guess (<see cref="SweepCut.AdaptiveShare"/>).</param>
 /// <param name="Flops">Floating-point operations, counted.</param>
 /// <param name="BytesToCache">Bytes of activations that are written where none are there yet.</param>
 /// <param name="BytesToRead">Bytes of activations that are read by parts that did not make them.</param>
@@ -147,14 +151,14 @@ public sealed record PlanSize(
     /// <summary>Whether sets of nodes are patched then, in rounds that nobody can count before.</summary>
     public bool RunsSets { get; init; }
 
-    /// <summary>Activities of the sweep: those of every wave, and planning and assembling; not those of rounds of sets. Of heads there is one more, which reads the report's patterns.</summary>
+    /// <summary>Activities of the sweep: those of every wave, and planning and assembling; not those of rounds. Of heads there is one more, which reads the report's patterns.</summary>
     [JsonIgnore]
     public int Activities => 2
         + (Parts > Groups ? Groups : 0)
         + SumSlices
         + (Method == Method.Exact ? 0 : Groups)
         + (Method == Method.Screen ? 1 : 0)
-        + (Method == Method.Attribution ? 0 : Parts);
+        + (Method is Method.Attribution or Method.Adaptive ? 0 : Parts);
 }
 
 /// <summary>One activity's share of a sweep.</summary>
@@ -173,7 +177,7 @@ public sealed record PlannedPart(int FirstLayer, int LastLayer, IReadOnlyList<Pl
     public double FlopsOf(int chunk) => chunk < Flops.Count ? Flops[chunk] : 0;
 
     /// <summary>What of it some work goes over: an estimate has all layers at once, whatever the band.</summary>
-    public PlannedPart For(ChunkWork work, SweepPlan plan) => work is ChunkWork.Estimates ? this with { FirstLayer = 0, LastLayer = plan.Model.Layers - 1 } : this;
+    public PlannedPart For(ChunkWork work, SweepPlan plan) => work.OfAllLayers ? this with { FirstLayer = 0, LastLayer = plan.Model.Layers - 1 } : this;
 
     /// <summary>The key of the runs that this part's band of layers makes over a chunk.</summary>
     public string KeyOf(PlannedChunk chunk, ChunkWork work) => chunk.KeyOfRuns(work, FirstLayer, LastLayer);
@@ -204,6 +208,9 @@ public sealed record PlannedChunk(IReadOnlyList<TokenPair> Pairs, IReadOnlyList<
 
     /// <summary>The key of what the parts of the model add directly to its clean runs' metric.</summary>
     public string KeyOfAttribution(PlannedMetric metric) => WorkKeys.Attribution(Activations, Pairs, metric);
+
+    /// <summary>The key under which runs of it lie that were made one by one, of some heads on some pairs.</summary>
+    public string KeyOfDrawn(ChunkWork.Heads work, int layers) => KeyOfRuns(work with { Only = null }, 0, layers - 1);
 
     /// <summary>The key of the runs that a band of layers makes over it.</summary>
     public string KeyOfRuns(ChunkWork work, int firstLayer, int lastLayer) => WorkKeys.Runs(Activations, Pairs, work.Text, firstLayer, lastLayer);

@@ -56,7 +56,7 @@ public static class SweepPlanner
         string pairsKey = WorkKeys.Pairs(pairs);
         var metric = PlannedMetric.Of(request, model.Config, tokenizer, places);
         ChunkWork exact = ChunkWork.Exact(request, metric, references, pairsKey);
-        var (parts, size) = cut.Cut(pairs, request.Method, exact, request.Method == Method.Exact ? null : ChunkWork.Estimate(request, metric), ShareRun(request, model.Config), ablation);
+        var (parts, size) = cut.Cut(pairs, request.Method, exact, ChunkWork.Before(request, metric), ShareRun(request, model.Config), ablation);
         var header = new SweepPlan(
             SweepPlan.CurrentSchema,
             request with { Pairs = null, PairIndices = null, Reference = null },
@@ -78,7 +78,7 @@ public static class SweepPlanner
             ReferenceTitle = request.Reference?.Title,
             SumCount = ablation?.SumCount ?? 0,
             SummedReferences = ablation?.SummedReferences,
-            SecondsOfRun = request.RunsSets() ? MeanForward(model.Config, pairs) / DeviceRates.OfThisHost().Of(source, model.Config) : 0,
+            SecondsOfRun = request.RunsSets() || request.Method == Method.Adaptive ? MeanForward(model.Config, pairs) / DeviceRates.OfThisHost().Of(source, model.Config) : 0,
             SecondsOfEdge = request.EdgeWork() is EdgeWork edges ? OperationsOfEdge(model.Config, pairs, edges.Patched()) / DeviceRates.OfThisHost().Of(source, model.Config) : 0,
             SecondsOfEstimatedEdge = request.EdgeWork() is EdgeWork some ? OperationsOfEdge(model.Config, pairs, some.Estimated()) / DeviceRates.OfThisHost().Of(source, model.Config) : 0,
             AblationWarnings = [.. ablation?.Warnings() ?? []],

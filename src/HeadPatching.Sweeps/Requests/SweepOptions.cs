@@ -93,10 +93,10 @@ public static class SweepOptions
             Rules =
             [
                 r => r.Metric != Metric.TokenWeights || r.TokenWeights is not null ? null : "It is a sum of some tokens' logits: name them and their weights with tokenWeights.",
-                r => r.Method == Method.Exact || r.Metric != Metric.Rank
+                r => !r.NeedsEstimates() || r.Metric != Metric.Rank
                     ? null
                     : $"A rank has no gradient, so there is no estimate; the method is {r.Method.NameOf()}. Use the method exact.",
-                r => r.Method == Method.Exact || r.Metric != Metric.KlDivergence || r.RunPatched() == Direction.Denoise
+                r => !r.NeedsEstimates() || r.Metric != Metric.KlDivergence || r.RunPatched() == Direction.Denoise
                     ? null
                     : $"At the clean run the divergence from the clean run has no slope, so every estimate would be 0; the method is {r.Method.NameOf()}. Use denoise, or the method exact.",
             ],
@@ -134,28 +134,41 @@ public static class SweepOptions
             ShownWhen = "ablation",
             Rules = [r => r.Reference is null || r.Ablation is Ablation.Mean or Ablation.Resample ? null : "Only the ablations mean and resample take z from other prompts. Choose one of them, or leave the reference out."],
         },
-        Choice("method", OptionType.Words.Of<Method>(LabelOf), "Run every patch, estimate all from one gradient, or estimate and run the largest",
+        Choice("method", OptionType.Words.Of<Method>(LabelOf),
+            "Run every patch, estimate all from one gradient, estimate and run the largest, or run heads on pair after pair until it is decided which are above the threshold",
             r => r.Method, (r, value) => r with { Method = value }) with
         {
             Place = FormPlace.Advanced,
             Label = "Method",
             Rules =
             [
-                r => r.Method == Method.Exact || r.Ablation is null ? null : $"An ablation has no estimate; the method is {r.Method.NameOf()}. Leave one of the two out.",
-                r => r.Method == Method.Exact || r.Receivers is null ? null : $"A path has no estimate; the method is {r.Method.NameOf()}. Leave one of the two out.",
-                r => r.Method == Method.Exact || AttributionRun.Patches.Contains(r.Patch)
+                r => !r.NeedsEstimates() || r.Ablation is null ? null : $"An ablation has no estimate; the method is {r.Method.NameOf()}. Leave one of the two out.",
+                r => !r.NeedsEstimates() || r.Receivers is null ? null : $"A path has no estimate; the method is {r.Method.NameOf()}. Leave one of the two out.",
+                r => !r.NeedsEstimates() || AttributionRun.Patches.Contains(r.Patch)
                     ? null
                     : $"Estimates are of {string.Join(", ", AttributionRun.Patches.Select(patch => patch.NameOf()))}; patch is {r.Patch.NameOf()}. Use the method exact.",
+                OfAdaptive(r => r.Receivers is null ? null : "The method adaptive decides heads, not paths. Leave receivers out, or use the method exact."),
+                OfAdaptive(r => !r.Positions.IsEach && !r.Positions.IsEachRole
+                    ? null
+                    : $"The method adaptive decides one effect a head; positions is {r.Positions}. Name one position or role, or use the method exact."),
+                OfAdaptive(r => r.Aggregation != Aggregation.RatioOfMeans
+                    ? null
+                    : "The method adaptive takes the mean of the pairs' effects; a ratio of means is none. Choose another aggregation, or use the method exact."),
+                OfAdaptive(r => r.Circuit is null ? null : "A circuit is looked for among heads that were run on the same pairs, and the method adaptive stops each when it is decided. Use the method exact or screen."),
             ],
         },
         ChoiceOrNone("gradient", OptionType.Words.Of<Gradient>(gradient => gradient == Gradient.FrozenNorms ? "with the scale of every norm held fixed" : "the plain tangent"),
-            "With methods attribution and screen: the gradient with every norm's scale held fixed, or the plain one", r => r.Gradient, (r, value) => r with { Gradient = value }) with
+            "With methods attribution, screen and adaptive: the gradient with every norm's scale held fixed, or the plain one", r => r.Gradient, (r, value) => r with { Gradient = value }) with
         {
             DefaultText = Gradient.FrozenNorms.NameOf(),
             Place = FormPlace.Advanced,
             Label = "Gradient",
-            ShownWhen = "method=attribution|screen",
-            Rules = [r => r.Gradient is null || r.Method != Method.Exact ? null : "Only the methods attribution and screen have a gradient. Name one of them, or leave it out."],
+            ShownWhen = "method=attribution|screen|adaptive",
+            Rules =
+            [
+                r => r.Gradient is null || r.Method != Method.Exact ? null : "Only the methods attribution, screen and adaptive have a gradient. Name one of them, or leave it out.",
+                OfAdaptive(r => r.Gradient is null || r.HasEstimates() ? null : "There are no estimates here, so the method adaptive goes by runs alone. Leave the gradient out."),
+            ],
         },
         WholeOrNone("screenTop", new(1), "With method screen: how many heads are run after the estimate", r => r.ScreenTop, (r, value) => r with { ScreenTop = value }) with
         {
@@ -164,6 +177,25 @@ public static class SweepOptions
             Label = "Heads to run after the estimate",
             ShownWhen = "method=screen",
             Rules = [r => r.ScreenTop is null || r.Method == Method.Screen ? null : "Only the method screen runs some heads after the estimate."],
+        },
+        Of<double?>("confidence", new OptionType.Number(0), "With method or edges adaptive: the share of sweeps in which the intervals of all heads, or edges, hold, between 0 and 1", r => r.Confidence, (r, value) => r with { Confidence = value }) with
+        {
+            DefaultText = string.Create(CultureInfo.InvariantCulture, $"{SweepRequest.DefaultAdaptive.Confidence}"),
+            Place = FormPlace.Advanced,
+            Label = "Confidence, over all heads or edges",
+            Rules =
+            [
+                r => r.Confidence is null || r.Method == Method.Adaptive || r.Edges == EdgeMethod.Adaptive ? null : "Only the method adaptive, and edges adaptive, decide with a confidence. Name one of them, or leave this out.",
+                r => r.Confidence is null or (> 0 and < 1) ? null : "A confidence is between 0 and 1.",
+            ],
+        },
+        Of<double?>("width", new OptionType.Number(0), "With method adaptive: a head whose interval is no wider is run no more, decided or not", r => r.Width, (r, value) => r with { Width = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Enough when the interval is as narrow as",
+            NoneLabel = "run until it is decided",
+            ShownWhen = "method=adaptive",
+            Rules = [r => r.Width is null || r.Method == Method.Adaptive ? null : "Only the method adaptive ends a head's runs by its interval's width. Name it, or leave this out."],
         },
         Of<IReadOnlyList<Receiver>?>("receivers", new OptionType.PathReceivers(), "Path patching: only the paths from each head to these: the logits, inputs of heads (L9H6.q) or MLPs (L8.mlp)",
             r => r.Receivers, (r, value) => r with { Receivers = value }) with
@@ -375,8 +407,12 @@ public static class SweepOptions
         Method.Exact => "run every patch",
         Method.Attribution => "estimate all from one gradient",
         Method.Screen => "estimate all, run the strongest",
+        Method.Adaptive => "run each head until it is decided",
         _ => null,
     };
+
+    /// <summary>A rule of the method adaptive.</summary>
+    private static Func<SweepRequest, string?> OfAdaptive(Func<SweepRequest, string?> rule) => r => r.Method == Method.Adaptive ? rule(r) : null;
 
     /// <summary>An option that goes with a circuit alone.</summary>
     private static SweepOption OfCircuit(SweepOption option, params Func<SweepRequest, string?>[] rules) => option with

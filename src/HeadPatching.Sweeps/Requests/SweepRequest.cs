@@ -23,6 +23,8 @@ public sealed record SweepRequest
 
     internal static ProofOptions DefaultProof { get; } = new();
 
+    internal static AdaptiveOptions DefaultAdaptive { get; } = new();
+
     /// <summary>The model's name as the host knows it (<c>ioi-demo</c>), or on the command line a folder. Default: the demo model.</summary>
     public string Model { get; init; } = "ioi-demo";
 
@@ -66,18 +68,27 @@ public sealed record SweepRequest
     public ReferencePrompts? Reference { get; init; }
 
     /// <summary>
-    /// How effects are found: every patch run, all estimated from one gradient (attribution), or estimated and the largest run (screen).
+    /// How effects are found: every patch run, all estimated from one gradient (attribution), estimated and the largest run (screen), or heads run on pair after pair until it is decided
+    /// which are above the threshold (adaptive).
     /// </summary>
     public Method Method { get; init; } = Method.Exact;
 
     /// <summary>
-    /// With the methods <c>attribution</c> and <c>screen</c>, which gradient estimates are made of. Default: frozen-norms, in which the scale of
+    /// With the methods <c>attribution</c>, <c>screen</c> and <c>adaptive</c>, which gradient estimates are made of. Default: frozen-norms, in which the scale of
     /// every norm is held fixed; plain is the tangent.
     /// </summary>
     public Gradient? Gradient { get; init; }
 
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate. At least 1. Default: 10.</summary>
     public int? ScreenTop { get; init; }
+
+    /// <summary>With method or edges <c>adaptive</c>, the share of sweeps in which the intervals of all heads, or of all edges, hold; between 0 and 1. Default: 0.95.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Confidence { get; init; }
+
+    /// <summary>With method <c>adaptive</c>, the width of a head's interval that ends its runs too; null: only a decision does.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Width { get; init; }
 
     /// <summary>
     /// Path patching: only the paths from each head to these are patched, <c>logits</c> or inputs of heads such as <c>L9H6.q</c>; null: heads are
@@ -189,8 +200,23 @@ public sealed record SweepRequest
         ? null
         : new PathOptions { Receivers = Receivers, FreezeMlps = FreezeMlps, Positions = Positions, Direction = RunPatched() };
 
-    /// <summary>With the methods <c>attribution</c> and <c>screen</c>, which gradient estimates are made of; null otherwise.</summary>
-    public Gradient? EstimatedFrom() => Method == Method.Exact ? null : Gradient ?? Core.Patching.Attribution.Gradient.FrozenNorms;
+    /// <summary>Which gradient estimates are made of; null where none are made: with the method <c>exact</c>, and with <c>adaptive</c> where there can be none.</summary>
+    public Gradient? EstimatedFrom() => Method == Method.Exact || (Method == Method.Adaptive && !HasEstimates()) ? null : Gradient ?? Core.Patching.Attribution.Gradient.FrozenNorms;
+
+    /// <summary>Whether the method is none without estimates.</summary>
+    internal bool NeedsEstimates() => Method is Method.Attribution or Method.Screen;
+
+    /// <summary>Whether effects can be estimated from a gradient.</summary>
+    internal bool HasEstimates() => Ablation is null
+        && Receivers is null
+        && AttributionRun.Patches.Contains(Patch)
+        && Measured() != Core.Metrics.Metric.Rank
+        && (Measured() != Core.Metrics.Metric.KlDivergence || RunPatched() == Core.Patching.Direction.Denoise);
+
+    /// <summary>With method <c>adaptive</c>, what is asked; null otherwise.</summary>
+    public AdaptiveOptions? AdaptiveOptions() => Method == Method.Adaptive
+        ? new AdaptiveOptions { Threshold = Threshold, Confidence = Confidence ?? DefaultAdaptive.Confidence, Width = Width, Seed = Seed }
+        : null;
 
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate; null otherwise.</summary>
     public int? HeadsRunAfterScreen() => Method == Method.Screen ? ScreenTop ?? 10 : null;
@@ -203,7 +229,7 @@ public sealed record SweepRequest
     {
         Top = method == EdgeMethod.Screen ? EdgeTop ?? DefaultEdgeTop : null,
         Threshold = method == EdgeMethod.Adaptive ? Threshold : null,
-        Confidence = method == EdgeMethod.Adaptive ? new AdaptiveOptions().Confidence : null,
+        Confidence = method == EdgeMethod.Adaptive ? Confidence ?? DefaultAdaptive.Confidence : null,
     };
 
     /// <summary>With a circuit, how it is looked for and proved; null otherwise.</summary>

@@ -5,7 +5,7 @@ namespace HeadPatching.Sweeps.Storage;
 /// <summary>The names of a sweep's artifacts: everything that an activity writes has a name that follows from its input.</summary>
 public static class SweepArtifacts
 {
-    private const string ActivationsFolder = "activations", RunsFolder = "runs", SumsFolder = "sums", AttributionsFolder = "attributions", PatternsFolder = "patterns";
+    private const string ActivationsFolder = "activations", RunsFolder = "runs", SumsFolder = "sums", AttributionsFolder = "attributions", PatternsFolder = "patterns", DrawnFolder = "drawn";
 
     /// <summary>The folder of all sweeps.</summary>
     public const string Sweeps = "sweeps";
@@ -66,6 +66,18 @@ public static class SweepArtifacts
     /// <summary>A round of sets of nodes that are patched together.</summary>
     public static string Round(string sweepId, int round) => string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/rounds/{round:D3}.json");
 
+    /// <summary>The pairs of an adaptive sweep, before a head is run on one.</summary>
+    public static string Population(string sweepId) => $"{Folder(sweepId)}/adaptive/population.json";
+
+    /// <summary>A round of an adaptive sweep: which heads are run on which pairs.</summary>
+    public static string HeadRound(string sweepId, int round) => string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/adaptive/{round:D3}.json");
+
+    /// <summary>What a round of an adaptive sweep gave.</summary>
+    public static string HeadRoundTaken(string sweepId, int round) => string.Create(CultureInfo.InvariantCulture, $"{Folder(sweepId)}/adaptive/{round:D3}-taken.json");
+
+    /// <summary>What an adaptive sweep came to.</summary>
+    public static string AdaptiveFindings(string sweepId) => $"{Folder(sweepId)}/adaptive/findings.json";
+
     /// <summary>The heads as they are ranked for a circuit.</summary>
     public static string Ranking(string sweepId) => $"{Folder(sweepId)}/ranking.json";
 
@@ -85,13 +97,23 @@ public static class SweepArtifacts
     public static string Result(string sweepId, string file) => $"{Folder(sweepId)}/{file}";
 
     /// <summary>The folders of what is stored by key, and can be made again.</summary>
-    public static IReadOnlyList<string> KeyedFolders { get; } = [ActivationsFolder, RunsFolder, SumsFolder, AttributionsFolder, PatternsFolder];
+    public static IReadOnlyList<string> KeyedFolders { get; } = [ActivationsFolder, RunsFolder, SumsFolder, AttributionsFolder, PatternsFolder, DrawnFolder];
 
     /// <summary>The clean and corrupted runs over a chunk, by key.</summary>
     public static string Activations(string key) => $"{ActivationsFolder}/{key}";
 
     /// <summary>The patched runs, or estimates, of a band of layers over a chunk, by key.</summary>
     public static string Runs(string key) => $"{RunsFolder}/{key}";
+
+    /// <summary>The folder of a chunk's patched runs that were made one by one, of some heads on some pairs, by the key that all of them together have.</summary>
+    public static string Drawn(string key) => $"{DrawnFolder}/{key}";
+
+    /// <summary>Some of <see cref="Drawn(string)"/>.</summary>
+    public static string Drawn(string key, string runs) => $"{Drawn(key)}/{runs}";
+
+    internal static bool IsDrawn(string name) => name.StartsWith($"{DrawnFolder}/", StringComparison.Ordinal);
+
+    internal static string FolderOf(string name) => name[..name.LastIndexOf('/')];
 
     /// <summary>The sums of z that means over all pairs are made of, by key.</summary>
     public static string Sums(string key) => $"{SumsFolder}/{key}";

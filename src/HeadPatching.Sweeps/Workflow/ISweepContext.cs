@@ -34,5 +34,5 @@ public interface ISweepContext
 /// <param name="SweepId">The sweep.</param>
 /// <param name="Activity">The activity that each is run with.</param>
 /// <param name="Parts">The parts.</param>
-/// <param name="Round">Of sets of nodes, the round that they are of.</param>
+/// <param name="Round">Of sets of nodes, and of an adaptive sweep, the round that they are of.</param>
 public sealed record PartsInput(string SweepId, string Activity, IReadOnlyList<int> Parts, int Round = 0);

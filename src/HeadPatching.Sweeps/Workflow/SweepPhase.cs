@@ -9,7 +9,7 @@ public enum SweepPhase
     /// <summary>Running the clean and corrupted prompts.</summary>
     Caching,
 
-    /// <summary>Estimating every effect from a gradient, with the methods <c>attribution</c> and <c>screen</c>.</summary>
+    /// <summary>Estimating every effect from a gradient, with the methods <c>attribution</c>, <c>screen</c> and <c>adaptive</c>.</summary>
     Estimating,
 
     /// <summary>Patching heads.</summary>

@@ -6,7 +6,7 @@ namespace HeadPatching.Sweeps.Workflow;
 
 /// <summary>
 /// A sweep from request to report: plan; then in waves, each over the parts of the plan, cache what several bands of layers share, estimate where
-/// there is a gradient, patch; then in rounds, where sets of nodes are patched, decide and run the next; assemble. What assembling finds missing, because it was deleted or torn meanwhile, is run again. The same code
+/// there is a gradient, patch (of an adaptive sweep in rounds, each decided from those before); then in rounds, where sets of nodes are patched, decide and run the next; assemble. What assembling finds missing, because it was deleted or torn meanwhile, is run again. The same code
 /// runs in both engines. In the durable one it is replayed, so it stays deterministic: no clock, no random numbers, no I/O, no
 /// ConfigureAwait(false), no Task.Run; it awaits only what comes from the port.
 /// </summary>
@@ -18,8 +18,8 @@ public static class SweepWorkflow
     /// <summary>How many such orchestrations of a sweep are at work at once.</summary>
     private const int OrchestrationsAtOnce = 2;
 
-    /// <summary>How often it is asked which sets of nodes come next: more than a search has rounds, for what goes missing meanwhile.</summary>
-    private const int MostSetRounds = 200;
+    /// <summary>How often it is asked what comes next: more than a search or an adaptive sweep has rounds, for what goes missing meanwhile.</summary>
+    private const int MostRounds = 200;
 
     /// <summary>How often what is missing at the end is run again: a store that loses things faster than that is no store.</summary>
     private const int Rounds = 5;
@@ -33,7 +33,7 @@ public static class SweepWorkflow
     {
         context.Report(new SweepProgress(SweepPhase.Planning));
         PlanSize plan = await context.CallAsync<PlanSize>(ActivityNames.PlanSweep, new ActivityInput(context.SweepId));
-        bool patches = plan.Method != Method.Attribution, estimates = plan.Method != Method.Exact;
+        bool patches = plan.Method is Method.Exact or Method.Screen, estimates = plan.Method != Method.Exact;
         var progress = new SweepProgress(
             SweepPhase.Caching, LayersTotal: patches ? plan.Layers : 0, ChunksTotal: plan.Chunks, TasksTotal: patches ? plan.Runs : 0);
         var done = new WorkReport();
@@ -77,6 +77,11 @@ public static class SweepWorkflow
             });
         }
 
+        if (plan.Method == Method.Adaptive)
+        {
+            await HeadsAsync();
+        }
+
         if (plan.RunsSets)
         {
             await SetsAsync();
@@ -101,6 +106,11 @@ public static class SweepWorkflow
             await WaveAsync(SweepPhase.Assembling, ActivityNames.AttributeLogits, report.MissingAttributions, _ => progress);
             await WaveAsync(SweepPhase.Estimating, ActivityNames.EstimateEffects, report.MissingEstimates, _ => progress);
             await WaveAsync(SweepPhase.Patching, ActivityNames.PatchHeads, report.MissingRuns, _ => progress);
+            if (report.WantsHeads)
+            {
+                await HeadsAsync();
+            }
+
             if (report.WantsSets)
             {
                 await SetsAsync();
@@ -110,9 +120,27 @@ public static class SweepWorkflow
         throw new InvalidOperationException("What the sweep writes to its store is gone whenever it is to be put together. See who deletes it, then start the sweep again.");
 
         // Each round is decided from what those before it gave; only the activity that decides knows which is the last.
+        async Task HeadsAsync()
+        {
+            for (int calls = 0; calls < MostRounds; calls++)
+            {
+                context.Report(progress = progress with { Phase = SweepPhase.Patching });
+                NextHeads next = await context.CallAsync<NextHeads>(ActivityNames.DecideHeads, new ActivityInput(context.SweepId));
+                progress = progress with { Rounds = next.Round, HeadsDecided = next.HeadsDecided, HeadsTotal = next.Heads, RunsMade = next.Runs, RunsOfExact = next.RunsOfExact };
+                if (next.IsEnd)
+                {
+                    return;
+                }
+
+                await WaveAsync(SweepPhase.Patching, ActivityNames.PatchDrawn, next.Parts, _ => progress, next.Round);
+            }
+
+            throw new InvalidOperationException("What heads gave is gone whenever the next are to be decided. See who deletes it, then start the sweep again.");
+        }
+
         async Task SetsAsync()
         {
-            for (int calls = 0; calls < MostSetRounds; calls++)
+            for (int calls = 0; calls < MostRounds; calls++)
             {
                 context.Report(progress = progress with { Phase = SweepPhase.PatchingSets });
                 NextRound next = await context.CallAsync<NextRound>(ActivityNames.PlanRound, new ActivityInput(context.SweepId));

@@ -40,7 +40,7 @@ class HeadEffect:
     role: str | None
     """By role, the one of largest |effect|."""
     estimated_effect: float | None
-    """With the method `screen`, the estimate; also of heads that were run."""
+    """With the methods `screen` and `adaptive`, the estimate; also of heads that were run."""
     estimated: bool
     """Whether `effect` is an estimate, with no run made for it."""
     joint_low: float | None
@@ -55,6 +55,14 @@ class HeadEffect:
     in_top_5: float | None
     in_top_10: float | None
     in_top_20: float | None
+    decision: str | None = None
+    """With the method `adaptive`: `above` the threshold, `below` or `undecided`."""
+    anytime_low: float | None = None
+    """The lower end of the interval that the decision is made by: it holds the effect over all of the sweep's pairs, with those of all other heads
+    together, whenever the head's runs ended."""
+    anytime_high: float | None = None
+    pairs_run: int | None = None
+    """On how many of the pairs the head was run."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,8 @@ def strongest(results: dict[str, Any], count: int, by: str = "effect") -> list[H
 
 def _sure(head: HeadEffect) -> float:
     """The least |effect| that the interval for all heads together holds."""
-    return max(0.0, head.joint_low, -head.joint_high) if head.joint_low is not None and head.joint_high is not None else 0.0
+    low, high = (head.joint_low, head.joint_high) if head.anytime_low is None else (head.anytime_low, head.anytime_high)
+    return max(0.0, low, -high) if low is not None and high is not None else 0.0
 
 
 def effects(results: dict[str, Any]) -> list[list[float | None]]:
@@ -118,6 +127,9 @@ def pair_rows(results: dict[str, Any]) -> Iterator[PairEffect]:
     estimated = {(head["layer"], head["head"]) for head in results["heads"] if head.get("estimated")}
     of_layers = results["patch"] in LAYER_PATCHES
     for pair in results["pairs"]:
+        if results["method"] == "adaptive":
+            yield from _drawn(results, pair)
+            continue
         places = sorted(_places(results, pair), key=lambda place: place[0] or 0)
         for layer in range(len(results["heatmap"])):
             for position, role, metrics, grid in places:
@@ -137,6 +149,24 @@ def pair_rows(results: dict[str, Any]) -> Iterator[PairEffect]:
                     )
 
 
+def _drawn(results: dict[str, Any], pair: dict[str, Any]) -> Iterator[PairEffect]:
+    """The runs of a pair of an adaptive sweep, which has not all heads on it."""
+    heads = {head["name"]: head for head in results["heads"]}
+    position, role = _place(results, pair)
+    for run in pair.get("runs", []):
+        head = heads[run["head"]]
+        yield PairEffect(
+            pair["index"], head["layer"], head["head"], position, role, pair["cleanMetric"], pair["corruptedMetric"], run["patchedMetric"], run["patchingEffect"], False
+        )
+
+
+def _place(results: dict[str, Any], pair: dict[str, Any]) -> tuple[int | None, str | None]:
+    """The position, from 0, and role of a sweep that patches one place of each pair."""
+    at, length = results["positions"], len(pair["cleanTokens"])
+    role = at if isinstance(at, str) and at != "all" else None
+    return pair["roles"][role] if role else at % length if isinstance(at, int) else None, role
+
+
 def _places(results: dict[str, Any], pair: dict[str, Any]) -> Iterator[tuple[int | None, str | None, Any, Any]]:
     """Where a pair was patched: position from 0, role, and the metrics and effects of it, [layer][head]."""
     if "patchedMetricByPosition" in pair:
@@ -147,9 +177,7 @@ def _places(results: dict[str, Any], pair: dict[str, Any]) -> Iterator[tuple[int
         for role, metrics in pair["patchedMetricByRole"].items():
             yield pair["roles"][role], role, metrics, pair["patchingEffectByRole"][role]
     else:
-        at, length = results["positions"], len(pair["cleanTokens"])
-        role = at if isinstance(at, str) and at != "all" else None
-        position = pair["roles"][role] if role else at % length if isinstance(at, int) else None
+        position, role = _place(results, pair)
         yield position, role, pair["patchedMetric"], pair["patchingEffect"]
 
 
@@ -170,6 +198,7 @@ def _head(head: dict[str, Any]) -> HeadEffect:
     low, high = head.get("confidenceInterval") or (None, None)
     joint_low, joint_high = head.get("jointInterval") or (None, None)
     in_top = [*head.get("inTop", []), None, None, None, None]
+    anytime_low, anytime_high = head.get("anytimeInterval") or (None, None)
     return HeadEffect(
         head["layer"],
         head["head"],
@@ -192,4 +221,8 @@ def _head(head: dict[str, Any]) -> HeadEffect:
         head.get("excludesZero"),
         head.get("excludesThreshold"),
         *in_top[:4],
+        head.get("decision"),
+        anytime_low,
+        anytime_high,
+        head.get("pairsRun"),
     )

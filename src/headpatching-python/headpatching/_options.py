@@ -29,6 +29,8 @@ class SweepOptions(TypedDict, total=False):
     method: Literal["exact", "attribution", "screen"]
     gradient: Literal["frozen-norms", "plain"]
     screen_top: int
+    confidence: float
+    width: float
     receivers: Sequence[str] | str
     freeze_mlps: bool
     senders: Literal["heads", "all"]
@@ -74,10 +76,12 @@ OPTIONS_HELP = """
     - aggregation ("well-conditioned-mean"): how pairs come together; also `mean-of-ratios`, `ratio-of-means`.
     - ablation: put in place of z instead of the other run's: `zero`, `value-bias`, `mean`, `resample`.
     - reference: with ablation `mean` and `resample`, whose corrupted prompts means and donors are of: as `pairs`.
-    - method ("exact"): run every patch, or `attribution` (all estimated from one gradient), or `screen` (estimated, and
-      the largest run).
+    - method ("exact"): run every patch, or `attribution` (all estimated from one gradient), `screen` (estimated, and
+      the largest run), or `adaptive` (heads run on pair after pair until it is decided which are above the threshold).
     - gradient ("frozen-norms"): of an estimate; `plain` is the textbook's.
     - screen_top (10): heads that a screen runs.
+    - confidence (0.95), width: of an adaptive sweep (confidence of edges as well), the share of sweeps in which the intervals of all heads hold, and the
+      width of a head's interval that ends its runs, decided or not.
     - receivers: path patching, only the paths from each head to these: `"logits"`, or `["L9H6.q", "L9H9.q"]`.
     - freeze_mlps (False): with receivers, MLPs do not react.
     - senders ("heads"): with receivers, where paths start; `"all"`: MLPs and the embedding too (`Sweep.senders` has them).

@@ -27,10 +27,19 @@ class Progress:
     """Patched runs that were made for this sweep."""
     forward_passes: int
     """Prompts that were run for their activations."""
+    heads_decided: int = 0
+    """With the method `adaptive`, heads that are run no more."""
+    heads_total: int = 0
+    runs_made: int = 0
+    """With the method `adaptive`, the runs that the decisions took so far, each of a head on a pair."""
+    runs_of_exact: int = 0
+    """The runs that an exact sweep takes."""
 
     @property
     def fraction(self) -> float:
         """The share of the work that is done, 0 to 1."""
+        if self.heads_total:
+            return self.heads_decided / self.heads_total
         return self.tasks_done / self.tasks_total if self.tasks_total else 1.0 if self.phase == "done" else 0.0
 
     @staticmethod
@@ -42,9 +51,15 @@ class Progress:
             answer.get("tasksReused", 0),
             answer.get("patchedRuns", 0),
             answer.get("forwardPasses", 0),
+            answer.get("headsDecided", 0),
+            answer.get("headsTotal", 0),
+            answer.get("runsMade", 0),
+            answer.get("runsOfExact", 0),
         )
 
     def __str__(self) -> str:
+        if self.heads_total:
+            return f"{self.phase} {self.heads_decided} of {self.heads_total} heads decided by {self.runs_made:,} of {self.runs_of_exact:,} runs"
         done = f" {self.tasks_done} of {self.tasks_total} runs ({self.fraction:.0%})" if self.tasks_total else ""
         return f"{self.phase}{done}"
 

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using Microsoft.Net.Http.Headers;
 
 namespace HeadPatching.Cli.Tests.Commands;
 
@@ -38,6 +39,14 @@ internal sealed class HubServer : IAsyncDisposable
 
     /// <summary>After how many bytes the storage drops each connection.</summary>
     public int? DropAfter { get; set; }
+
+    /// <summary>Whether the storage sends all of a file whatever range is asked for.</summary>
+    public bool RefusesRanges { get; set; }
+
+    /// <summary>The most requests that the storage answered at a time.</summary>
+    public int MostAtOnce { get; private set; }
+
+    private int _sending;
 
     /// <summary>What the storage sends instead of a file.</summary>
     public Func<byte[], byte[]> Content { get; set; } = content => content;
@@ -112,30 +121,45 @@ internal sealed class HubServer : IAsyncDisposable
     {
         Record("storage", context, file);
         byte[] content = Content(Files[file]);
-        int from = context.Request.GetTypedHeaders().Range?.Ranges.Single().From is long start ? (int)start : 0;
+        RangeItemHeaderValue? range = RefusesRanges ? null : context.Request.GetTypedHeaders().Range?.Ranges.Single();
+        int from = (int)(range?.From ?? 0), end = (int)Math.Min(content.Length, (range?.To ?? long.MaxValue - 1) + 1);
         if (from > content.Length)
         {
             context.Response.StatusCode = 416;
             return;
         }
 
-        if (from > 0)
+        if (from > 0 || range?.To is not null)
         {
             context.Response.StatusCode = 206;
-            context.Response.Headers.ContentRange = $"bytes {from}-{content.Length - 1}/{content.Length}";
+            context.Response.Headers.ContentRange = $"bytes {from}-{end - 1}/{content.Length}";
         }
 
-        context.Response.ContentLength = content.Length - from;
-        if (DropAfter is int bytes && from + bytes < content.Length)
+        context.Response.ContentLength = end - from;
+        int now = Interlocked.Increment(ref _sending);
+        MostAtOnce = Math.Max(MostAtOnce, now);
+        try
         {
-            await context.Response.Body.WriteAsync(content.AsMemory(from, bytes));
-            await context.Response.Body.FlushAsync();
-            await Task.Delay(50); // so that the bytes are on their way before the connection is cut
-            context.Abort();
-            return;
-        }
+            if (range?.To is not null)
+            {
+                await Task.Delay(50); // long enough for others to come meanwhile
+            }
 
-        await context.Response.Body.WriteAsync(content.AsMemory(from));
+            if (DropAfter is int bytes && from + bytes < end)
+            {
+                await context.Response.Body.WriteAsync(content.AsMemory(from, bytes));
+                await context.Response.Body.FlushAsync();
+                await Task.Delay(50); // so that the bytes are on their way before the connection is cut
+                context.Abort();
+                return;
+            }
+
+            await context.Response.Body.WriteAsync(content.AsMemory(from, end - from));
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _sending);
+        }
     }
 
     private void Record(string where, HttpContext context, string file) =>

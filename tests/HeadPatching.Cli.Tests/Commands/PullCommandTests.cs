@@ -190,6 +190,44 @@ public sealed class PullCommandTests : IAsyncLifetime
         AssertWhole("config.json", "model.safetensors", "vocab.json");
     }
 
+    /// <summary>Large files come by several requests at a time, each for a range, and are there in order: a pull that was killed has their beginning.</summary>
+    [Theory]
+    [InlineData(0, false)]
+    [InlineData(5_000_000, false)]
+    [InlineData(5_000_000, true)]
+    public async Task A_large_file_comes_in_pieces_at_once_and_goes_on_where_it_was_killed(int before, bool drops)
+    {
+        byte[] large = new byte[150 << 20];
+        new Random(1).NextBytes(large);
+        _hub.Files["model.safetensors"] = large;
+        _hub.DropAfter = drops ? 7 << 20 : null;
+        if (before > 0)
+        {
+            Directory.CreateDirectory(_folder["out"]);
+            _folder.Write("out/model.safetensors.part", large[..before]);
+        }
+
+        Assert.Equal(0, (await PullAsync()).ExitCode);
+        AssertWhole("config.json", "model.safetensors", "vocab.json");
+        long[][] ranges = [.. _hub.Requests.Where(request => request.Where == "storage").Select(request => request.Range["bytes=".Length..].Split('-').Select(long.Parse).ToArray())];
+        Assert.Equal(before, ranges.Min(range => range[0]));
+        Assert.Equal(large.Length - 1, ranges.Max(range => range[1]));
+        Assert.All(ranges, range => Assert.InRange(range[1] - range[0], 0, (16 << 20) - 1));
+        Assert.Equal(drops, ranges.Sum(range => range[1] - range[0] + 1) > large.Length - before); // nothing twice, but what was dropped
+        Assert.InRange(_hub.MostAtOnce, 2, 8);
+    }
+
+    [Fact]
+    public async Task A_server_that_sends_no_ranges_sends_the_whole_file()
+    {
+        byte[] large = new byte[20 << 20];
+        new Random(1).NextBytes(large);
+        _hub.Files["model.safetensors"] = large;
+        _hub.RefusesRanges = true;
+        Assert.Equal(0, (await PullAsync()).ExitCode);
+        AssertWhole("config.json", "model.safetensors", "vocab.json");
+    }
+
     [Theory]
     [InlineData("shorter", "bytes")]
     [InlineData("longer", "bytes")]

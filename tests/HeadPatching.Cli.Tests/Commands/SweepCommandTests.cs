@@ -455,6 +455,31 @@ public class SweepCommandTests
         }
     }
 
+    [Fact]
+    public async Task An_adaptive_sweep_says_what_was_decided_and_by_how_many_runs_and_an_exact_one_makes_the_rest()
+    {
+        using var folder = new TemporaryFolder();
+        string[] pairs = ["sweep", "--dataset", "ioi-generated", "--count", "200", "--store", "store"];
+        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. pairs, "--method", "adaptive", "--top", "5", "--out", "adaptive"]);
+        Assert.True(exitCode == 0, error);
+        Assert.Matches(@"L2H6 +\+0\.\d{3} +\[\+0\.\d{3}, \+0\.\d{3}\] +\d+ +>0\.1", output);
+        Assert.Matches(@"L\dH\d +[+-]0\.0\d\d .* below", output);
+        Assert.Contains("Heads above 0.1: L2H6, L2H0, L2H1", output, StringComparison.Ordinal);
+        Assert.Matches(@"Decided: \d+ above 0\.1, \d+ not, 0 left open, by [\d,]+ of 4,800 runs", output);
+        Assert.Matches(@"patching: \d+ of 24 heads decided by \d+ of 4,800 runs", error);
+        Assert.All(output.Split('\n'), line => Assert.True(line.TrimEnd().Length <= 80, line));
+
+        using var adaptive = JsonDocument.Parse(await File.ReadAllTextAsync(folder["adaptive/results.json"], TestContext.Current.CancellationToken));
+        long decided = adaptive.RootElement.GetProperty("adaptive").GetProperty("runs").GetInt64();
+        var (exactCode, _, exactError) = await HeadpatchProcess.RunAsync(folder.Path, [.. pairs, "--out", "exact", "--quiet"]);
+        Assert.True(exactCode == 0, exactError);
+        using var exact = JsonDocument.Parse(await File.ReadAllTextAsync(folder["exact/results.json"], TestContext.Current.CancellationToken));
+        Assert.Equal(4800 - decided, exact.RootElement.GetProperty("timings").GetProperty("patchedRuns").GetInt64());
+        Assert.Equal(Names(exact), Names(adaptive));
+
+        static string[] Names(JsonDocument results) => [.. results.RootElement.GetProperty("importantHeads").EnumerateArray().Select(head => head.GetProperty("name").GetString()!)];
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(3)]

@@ -123,7 +123,7 @@ public class NewerFamiliesTests
         Assert.Equal(golden.Model.Weights.All().Sum(weight => weight.numel()), ModelFolder.Parameters(golden.Model.Config));
     }
 
-    /// <summary>Norms' scales that are multiplied in float32, and softmax over sinks, stay near in a type with 8 bits of precision.</summary>
+    /// <summary>Products of 8 bits of precision; all else is in float32.</summary>
     [Theory]
     [MemberData(nameof(Models))]
     public void In_bfloat16_the_logits_are_near(string name)
@@ -134,8 +134,8 @@ public class NewerFamiliesTests
         using var scope = NewDisposeScope();
         Tensor ids = tensor(exact.Pairs[0].Clean.Select(id => (long)id).ToArray()).unsqueeze(0);
         Tensor expected = exact.Model.Logits(ids), actual = rough.Model.Logits(ids);
-        Assert.Equal(ScalarType.BFloat16, actual.dtype);
-        Assert.InRange((expected - actual.to(ScalarType.Float64)).abs().mean().item<double>(), 0, 0.05 * expected.abs().max().item<double>());
+        Assert.Equal((ScalarType.BFloat16, ScalarType.Float32), (rough.Model.Dtype, actual.dtype));
+        Assert.InRange((expected - actual.to(ScalarType.Float64)).abs().mean().item<double>(), 0, 0.03 * expected.abs().max().item<double>());
     }
 
     /// <summary>The same model twice: once with its experts packed, and once with the numbers that the format's specification makes of each byte.</summary>

@@ -63,8 +63,8 @@ public class FiniteNumbersTests
     {
         using var mode = no_grad();
         using var scope = NewDisposeScope();
-        model.Weights.Layers[1].OutputBias!.AddInPlace(tensor(3e38).to(model.Dtype));
-        model.Weights.Layers[1].MlpOutBias!.AddInPlace(tensor(3e38).to(model.Dtype));
+        model.Weights.Layers[1].OutputBias!.AddInPlace(tensor(3e38).to(model.StreamDtype));
+        model.Weights.Layers[1].MlpOutBias!.AddInPlace(tensor(3e38).to(model.StreamDtype));
     }
 
     private static SweepRuns Exact(GoldenModel golden) =>

@@ -41,6 +41,32 @@ public sealed class KilledServerTests(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public async Task An_adaptive_sweep_decides_the_same_after_kills_at_any_moment()
+    {
+        const string Body = """{"dataset": "ioi-generated", "count": 400, "method": "adaptive", "dtype": "float64", "seed": 5}""";
+        string undisturbed = await DecidedAsync(_folder["undisturbed"], kills: 0);
+        Assert.Equal(undisturbed, await DecidedAsync(_folder["store"], kills: 6));
+
+        async Task<string> DecidedAsync(string store, int kills)
+        {
+            var random = new Random(6);
+            string? id = null;
+            for (int kill = 0; kill < kills; kill++)
+            {
+                using Server killed = await Server.StartAsync(_folder.Path, "--store", store);
+                id ??= await killed.Client.StartAsync(Body);
+                await Task.Delay(random.Next(100, 900), TestContext.Current.CancellationToken); // anywhere between planning and the end
+                killed.Process.Kill();
+            }
+
+            using Server last = await Server.StartAsync(_folder.Path, "--store", store);
+            JsonElement results = await last.Client.ResultsAsync(id ?? await last.Client.StartAsync(Body));
+            output.WriteLine($"{kills} kills: {results.GetProperty("adaptive")}");
+            return string.Join('\n', ((string[])["adaptive", "heads"]).Select(name => results.GetProperty(name).GetRawText()));
+        }
+    }
+
+    [Fact]
     public async Task A_request_that_was_stored_and_never_started_runs()
     {
         string id;

@@ -269,6 +269,52 @@ public abstract class StoredModelsTests : IAsyncLifetime, IDisposable
         Assert.Equal([folder], Directory.GetDirectories(_folder["a"]));
     }
 
+    /// <summary>A model of several pieces, whose download ends half way as often as there are pieces left.</summary>
+    [Fact]
+    public async Task An_interrupted_download_goes_on_where_it_was_and_a_part_that_was_torn_is_brought_again()
+    {
+        RandomModelFolder.Write(_folder["large"], layers: 2, heads: 2, width: 640, vocabulary: 2000, context: 16, seed: 1);
+        await PushAsync("large", "large");
+        long length = new FileInfo(_folder["large/model.safetensors"]).Length;
+        int pieces = (int)Math.Ceiling(length / (double)(4 << 20));
+        Assert.True(pieces > 8);
+        int left = 3;
+        _store.Before = name =>
+        {
+            if (name.EndsWith(".safetensors", StringComparison.Ordinal) && Interlocked.Decrement(ref left) < 0)
+            {
+                throw new StoreUnavailableException("test", name, "the network is gone", mayPass: true);
+            }
+        };
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => Catalog("a").LocateAsync("large", "model", Stop));
+        string part = Assert.Single(Directory.GetDirectories(_folder["a"]));
+        Assert.InRange(new FileInfo(Path.Combine(part, "model.safetensors")).Length, 0, 3 * (4 << 20));
+
+        CountReads(); // of these each is of a piece
+        long there = new FileInfo(Path.Combine(part, "model.safetensors")).Length;
+        using (LocatedModel located = await Catalog("a").LocateAsync("large", "model", Stop))
+        {
+            Assert.Equal(ModelFingerprint.Compute(_folder["large"]), ModelFingerprint.Compute(located.Folder));
+        }
+
+        Assert.Equal((int)Math.Ceiling((length - there) / (double)(4 << 20)), _reads);
+
+        // What a power cut tore: the right length, and zeros.
+        Directory.Move(Assert.Single(Directory.GetDirectories(_folder["a"])), part);
+        using (FileStream torn = File.OpenWrite(Path.Combine(part, "model.safetensors")))
+        {
+            torn.SetLength(length / 2);
+            torn.Write(new byte[1 << 20]);
+        }
+
+        using (LocatedModel located = await Catalog("a").LocateAsync("large", "model", Stop))
+        {
+            Assert.Equal(ModelFingerprint.Compute(_folder["large"]), ModelFingerprint.Compute(located.Folder));
+        }
+
+        Assert.Equal([part[..^".part".Length]], Directory.GetDirectories(_folder["a"]));
+    }
+
     [Fact]
     public async Task A_download_that_is_not_what_was_uploaded_is_refused_and_leaves_nothing()
     {

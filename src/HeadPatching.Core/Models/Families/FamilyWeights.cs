@@ -42,7 +42,10 @@ internal sealed class FamilyWeights
             ];
     }
 
-    /// <summary>Reads every tensor, in <paramref name="dtype"/> on <paramref name="device"/>, into the caller's dispose scope.</summary>
+    /// <summary>
+    /// Reads every tensor, in <paramref name="dtype"/> on <paramref name="device"/>, into the caller's dispose scope; what is no matrix of a product in the
+    /// stream's type.
+    /// </summary>
     /// <exception cref="InvalidInputException">
     /// A tensor is missing, has another shape than config.json says, or holds a number that is not finite.
     /// </exception>
@@ -59,7 +62,7 @@ internal sealed class FamilyWeights
                 return _files.ReadBytes(FileName(name), _shapes[name], device);
             }
 
-            Tensor tensor = _files.Read(FileName(name), _shapes[name], dtype, device);
+            Tensor tensor = _files.Read(FileName(name), _shapes[name], IsMatrix(name) ? dtype : dtype.OfStream(), device);
             if (_files.CheckValues(FileName(name), tensor) is Fault fault)
             {
                 faults.Add(fault);
@@ -70,6 +73,9 @@ internal sealed class FamilyWeights
     }
 
     private string FileName(string name) => name.StartsWith(_family.Names.Unembedding, StringComparison.Ordinal) ? name : _prefix + name;
+
+    private bool IsMatrix(string name) =>
+        _shapes[name].Length > 1 && !name.EndsWith("bias", StringComparison.Ordinal) && !_family.Names.Wide.Any(part => name.Contains(part, StringComparison.Ordinal));
 
     private bool IsBytes(string name) => _family.Names.Bytes.Any(end => name.EndsWith(end, StringComparison.Ordinal));
 

@@ -1,5 +1,7 @@
 using HeadPatching.Core.Models.Families.Configs;
 using HeadPatching.Core.Models.Families.Weights;
+using HeadPatching.Core.Native;
+using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Models.Families;
 
@@ -15,11 +17,11 @@ internal sealed record ModelFamily(
     Func<ConfigFields, ModelConfig> ReadConfig,
     TensorNames Names,
     Func<ModelConfig, Dictionary<string, long[]>> Shapes,
-    Func<ModelConfig, Func<string, TorchSharp.torch.Tensor>, TransformerWeights> Read)
+    Func<ModelConfig, Func<string, Tensor>, TransformerWeights> Read)
 {
     private static readonly ModelFamily Llama = new(LlamaConfigReader.ReadLlama, LlamaWeights.Names, LlamaWeights.Shapes, LlamaWeights.Read);
 
-    private static readonly ModelFamily Gemma = Llama with { Read = (config, read) => LlamaWeights.Read(config, WithNorms(read, plus: 1)) };
+    private static readonly ModelFamily Gemma = Llama with { Read = (config, read) => LlamaWeights.Read(config, WithNorms(read)) };
 
     /// <summary>The families by <c>model_type</c>.</summary>
     public static IReadOnlyDictionary<string, ModelFamily> All { get; } = new Dictionary<string, ModelFamily>(StringComparer.Ordinal)
@@ -37,19 +39,15 @@ internal sealed record ModelFamily(
             ReadConfig = GemmaConfigReader.ReadGemma3,
             Names = LlamaWeights.Names with { Prefixes = ["language_model.model.", "model.language_model."] },
         },
-        ["olmo2"] = Llama with
-        {
-            ReadConfig = LlamaConfigReader.ReadOlmo2,
-            Read = (config, read) => LlamaWeights.Read(config, WithNorms(read, plus: 0)),
-        },
+        ["olmo2"] = Llama with { ReadConfig = LlamaConfigReader.ReadOlmo2 },
         ["phi3"] = new(LlamaConfigReader.ReadPhi3, LlamaWeights.Names, Phi3Weights.Shapes, Phi3Weights.Read),
         ["gptj"] = new(GptjConfigReader.Read, GptjWeights.Names, GptjWeights.Shapes, GptjWeights.Read),
         ["opt"] = new(OptConfigReader.Read, OptWeights.Names, OptWeights.Shapes, OptWeights.Read),
-        ["gpt_oss"] = new(GptOssConfigReader.Read, GptOssWeights.Names, GptOssWeights.Shapes, (config, read) => GptOssWeights.Read(config, WithNorms(read, plus: 0))),
+        ["gpt_oss"] = new(GptOssConfigReader.Read, GptOssWeights.Names, GptOssWeights.Shapes, GptOssWeights.Read),
         ["granite"] = Llama with { ReadConfig = LlamaConfigReader.ReadGranite },
     };
 
-    /// <summary>The tensors, norms' scales among them as transformers multiplies them: in float32 at least, and with what the family leaves off when it stores them.</summary>
-    private static Func<string, TorchSharp.torch.Tensor> WithNorms(Func<string, TorchSharp.torch.Tensor> read, double plus) =>
-        name => name.EndsWith("norm.weight", StringComparison.Ordinal) ? Layout.NormScale(() => read(name), plus) : read(name);
+    /// <summary>The tensors, norms' scales among them with the 1 that the family leaves off when it stores them.</summary>
+    private static Func<string, Tensor> WithNorms(Func<string, Tensor> read) =>
+        name => name.EndsWith("norm.weight", StringComparison.Ordinal) ? Layout.Kept(() => read(name).Plus(tensor(1.0))) : read(name);
 }

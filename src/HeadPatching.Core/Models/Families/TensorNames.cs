@@ -11,4 +11,10 @@ internal sealed record TensorNames(IReadOnlyList<string> Prefixes, string Layer,
 {
     /// <summary>How the names of tensors end that are bytes, not floating-point numbers: packed weights.</summary>
     public IReadOnlyList<string> Bytes { get; init; } = [];
+
+    /// <summary>
+    /// What is in the names of matrices that are kept in the stream's type: added to the stream (position embeddings), of a choice that a small change turns
+    /// (routers), or multiplied with each other before they are rounded.
+    /// </summary>
+    public IReadOnlyList<string> Wide { get; init; } = [];
 }

@@ -174,7 +174,7 @@ public sealed class AttributionRun : IDisposable
 
         InsufficientMemoryException TooLittle(Exception cause) => new(
             $"Not even one pair of {length} tokens fits into the memory of the device ({model.Device}) with what its backward pass needs. "
-            + "The exact method needs less; bfloat16 takes half of float32.",
+            + "The exact method needs less; bfloat16 weights leave more room than float32's.",
             cause);
     }
 
@@ -195,7 +195,7 @@ public sealed class AttributionRun : IDisposable
         using (NewDisposeScope())
         using (var runs = new PatchedAndSource(_model, activations, _options.Direction))
         {
-            ScalarType wide = VocabularyLogits.Wide(_model);
+            ScalarType wide = _model.StreamDtype;
             Tensor gradient = _gradients[layer].narrow(2, start, live);
             Tensor change = Change(layer, runs.Source(layer), runs.Patched(layer), start).to(wide) * gradient.to(wide); // [pairs, units, live, d_head]
             units = (int)change.shape[1];

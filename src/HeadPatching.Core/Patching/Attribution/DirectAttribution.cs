@@ -29,7 +29,7 @@ public static class DirectAttribution
     {
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
-        ScalarType wide = VocabularyLogits.Wide(model);
+        ScalarType wide = model.StreamDtype;
         bool normOfSum = model.Config.NormPlace == NormPlace.AfterSum;
         int layers = model.Config.Layers;
         var heads = new double[layers][];                                     // by layer, [pairs * heads]
@@ -88,7 +88,7 @@ public static class DirectAttribution
                 return after;
             }
 
-            Tensor scale = Centred(at.to(wide)).square().mean([-1], keepdim: true).AddInPlace(tensor(model.Config.NormEpsilon)).rsqrt_(); // [pairs, 1]
+            Tensor scale = Centred(at.to(wide)).Squared().mean([-1], keepdim: true).AddInPlace(tensor(model.Config.NormEpsilon)).rsqrt_(); // [pairs, 1]
             return Centred(after * weight.to(wide)) * scale;
 
             Tensor Centred(Tensor x) => model.Config.Norm == NormKind.Layer ? x - x.mean([-1], keepdim: true) : x;

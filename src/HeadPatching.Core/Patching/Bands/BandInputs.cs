@@ -31,6 +31,27 @@ public sealed record BandInputs
     /// <summary>The heads to patch, by layer; null: all. The others' metric stays the unpatched one; a layer that is not named has no result.</summary>
     public IReadOnlyDictionary<int, IReadOnlyList<int>>? OnlyHeads { get; init; }
 
+    /// <summary>The same of some of the chunk's pairs. Its tensors belong to the caller's dispose scope; nothing of it is to be disposed of.</summary>
+    /// <param name="pairs">The pairs, by their places in the chunk.</param>
+    public BandInputs Of(IReadOnlyList<int> pairs)
+    {
+        using Tensor places = tensor(pairs.Select(pair => (long)pair).ToArray(), device: Measured.CleanFinal.device);
+        return this with
+        {
+            Measured = new MeasuredPairs([.. pairs.Select(pair => Measured.Pairs[pair])], Chosen(Measured.CleanFinal)!),
+            Baselines = [.. pairs.Select(pair => Baselines[pair])],
+            Activations = new ChunkActivations(Activations.Start, Activations.Layers.ToDictionary(layer => layer.Key, layer => new LayerActivations(
+                Run(layer.Value.Clean),
+                Run(layer.Value.Corrupted),
+                layer.Value.Prefix is KeysValues prefix ? new KeysValues(Chosen(prefix.K)!, Chosen(prefix.V)!) : null))),
+            AblatedZ = AblatedZ?.ToDictionary(layer => layer.Key, layer => Chosen(layer.Value)!),
+        };
+
+        RunActivations Run(RunActivations run) => new(Chosen(run.ResidPre), Chosen(run.Z));
+
+        Tensor? Chosen(Tensor? of) => of?.index_select(0, places);            // [pairs, ...]
+    }
+
     /// <summary>The layers that are to be run.</summary>
     internal IEnumerable<int> Layers => Enumerable.Range(First, Last - First + 1).Where(layer => OnlyHeads is null || OnlyHeads.ContainsKey(layer));
 }

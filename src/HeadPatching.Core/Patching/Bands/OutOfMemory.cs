@@ -27,6 +27,6 @@ internal static class OutOfMemory
 
     private static InsufficientMemoryException OfOne(string what, int pairs, int length, Device device, Exception cause) => new(
         $"{what} over {pairs} pairs of {length} tokens fits into the memory of the device ({device}). "
-        + "A smaller memory budget puts fewer pairs into a chunk; bfloat16 takes half of float32.",
+        + "A smaller memory budget puts fewer pairs into a chunk; bfloat16 weights leave more room than float32's.",
         cause);
 }

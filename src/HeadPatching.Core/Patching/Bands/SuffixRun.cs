@@ -60,7 +60,7 @@ public sealed class SuffixRun(
 
         bool BeforeTheEnd(JoiningStreams one) => one.Layer < last || one.Point == StreamPoint.Pre;
 
-        Tensor Empty(int runs, int positions) => empty([runs, pairs, positions, model.Config.Width], dtype: model.Dtype, device: model.Device);
+        Tensor Empty(int runs, int positions) => empty([runs, pairs, positions, model.Config.Width], dtype: model.StreamDtype, device: model.Device);
 
         int Join(Tensor into, int layer, StreamPoint point)
         {

@@ -116,7 +116,7 @@ public sealed class EdgeAttribution(Transformer model, IMetric metric, MemoryBud
             using (enable_grad())
             {
                 Tensor source = Embed(those, clean: denoise), patched = Embed(those, clean: !denoise);
-                Tensor resid = source.Plus((patched - source) * tensor(toBase, dtype: model.Dtype)).detach().requires_grad_(true); // the graph starts here
+                Tensor resid = source.Plus((patched - source) * tensor(toBase, dtype: model.StreamDtype)).detach().requires_grad_(true); // the graph starts here
                 for (int layer = 0; layer < config.Layers; layer++)
                 {
                     // Of what the layer made, the graph keeps what its backward needs; the rest is freed here.
@@ -170,7 +170,7 @@ public sealed class EdgeAttribution(Transformer model, IMetric metric, MemoryBud
                 matrices = cat([parts[0], OfEachQuery(parts[1].unsqueeze(0)).squeeze(0), OfEachQuery(parts[2].unsqueeze(0)).squeeze(0)]);
             }
 
-            Tensor ofNormed = ofHeads.flatten(1, 2).bmm(matrices).unflatten(1, [ofHeads.shape[1], ofHeads.shape[2]]);
+            Tensor ofNormed = MatrixProduct.OfEach(ofHeads.flatten(1, 2), matrices).unflatten(1, [ofHeads.shape[1], ofHeads.shape[2]]);
             if (w.AttentionNormWeight is null)
             {
                 return ofNormed.MoveToOuterDisposeScope();
@@ -185,7 +185,7 @@ public sealed class EdgeAttribution(Transformer model, IMetric metric, MemoryBud
         {
             using var mode = inference_mode();
             using var scope = NewDisposeScope();
-            ScalarType wide = VocabularyLogits.Wide(model);
+            ScalarType wide = model.StreamDtype;
             int batch = (int)gradient.shape[1], layer = receivers[0].IsLogits ? model.Config.Layers - 1 : receivers[0].Layer;
             Tensor ofPairs = gradient.transpose(0, 1).flatten(2, 3).to(wide);   // [batch, receivers, positions * d_model]
             Tensor unchanged = runs.Patched(layer).Stream(point, start);        // [pairs, positions, d_model]
@@ -219,7 +219,7 @@ public sealed class EdgeAttribution(Transformer model, IMetric metric, MemoryBud
 
         InsufficientMemoryException TooLittle(Exception cause) => new(
             $"Not even one pair of {length} tokens fits into the memory of the device ({model.Device}) with what its backward pass needs. "
-            + "The exact method needs less; bfloat16 takes half of float32.",
+            + "The exact method needs less; bfloat16 weights leave more room than float32's.",
             cause);
     }
 }

@@ -65,7 +65,7 @@ internal sealed class EdgeStreams(
             int atOnce = (int)Math.Max(1, prompts / pre.shape[0]);
             Edge[][] pieces = [.. edges.GroupBy(edge => edge.Receiver).SelectMany(receiver => receiver.Chunk(atOnce))];
             int[] places = [.. pieces.Select((_, piece) => pieces.Take(piece).Sum(before => before.Length))];
-            Tensor streams = empty([edges.Count, .. pre.shape], dtype: model.Dtype, device: model.Device);
+            Tensor streams = empty([edges.Count, .. pre.shape], dtype: model.StreamDtype, device: model.Device);
             ComputeThreads.ForEach(pieces.Length, piece =>
             {
                 cancellation.ThrowIfCancellationRequested();

@@ -102,7 +102,7 @@ internal sealed class SentChanges(Transformer model, PatchedAndSource runs, int 
         }
 
         Tensor output = model.Weights.Layers[layer].OutputWeight.unflatten(0, [model.Config.Heads, model.Config.HeadWidth]); // [heads, d_head, d_model]
-        Tensor written = HeadPatch.Take(change, 0, heads).flatten(1, 2).bmm(HeadPatch.Take(output, 0, heads)).unflatten(1, [change.shape[1], change.shape[2]]);
+        Tensor written = MatrixProduct.OfEach(HeadPatch.Take(change, 0, heads).flatten(1, 2), HeadPatch.Take(output, 0, heads)).unflatten(1, [change.shape[1], change.shape[2]]);
         return HeadPatch.ChangeOfStream(model, layer, runs.Patched(layer), from)(written);
     }
 

@@ -53,7 +53,7 @@ public sealed class HeadPatch : ILayerPatch
         return chosen =>
         {
             Tensor rows = Take(change, 1, chosen).transpose(0, 1).flatten(1, 2); // [chosen, pairs * count, d_head]
-            return changeOfStream(rows.bmm(Take(output, 0, chosen)).unflatten(1, [pairs, count])); // [chosen, pairs, count, d_model]
+            return changeOfStream(MatrixProduct.OfEach(rows, Take(output, 0, chosen)).unflatten(1, [pairs, count])); // [chosen, pairs, count, d_model]
         };
 
         // What all heads write in addition when one unit is replaced, [pairs, count, d_model].

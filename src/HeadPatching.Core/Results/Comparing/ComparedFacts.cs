@@ -76,9 +76,14 @@ internal static class ComparedFacts
             yield return $"The positions differ ({a.Positions} and {b.Positions}).";
         }
 
-        if (a.Method != Method.Exact || b.Method != Method.Exact)
+        if (a.Method is Method.Attribution or Method.Screen || b.Method is Method.Attribution or Method.Screen)
         {
             yield return "Some effects are estimates; an interval knows nothing of their error.";
+        }
+
+        if (a.Method == Method.Adaptive || b.Method == Method.Adaptive)
+        {
+            yield return "An adaptive sweep runs each head on as few pairs as its decision takes: its effects are known as far as their own intervals say, and pairs cannot be compared one by one.";
         }
     }
 

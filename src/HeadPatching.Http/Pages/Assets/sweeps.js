@@ -84,19 +84,21 @@
 
   function progressOf({ status, progress }) {
     if (status === "queued") return { share: null, text: "Waiting for its turn" };
-    const { phase, layersDone, layersTotal, chunksCached, chunksTotal, chunksEstimated = 0, tasksDone, tasksTotal, tasksReused, rounds = 0 } = progress;
+    const { phase, layersDone, layersTotal, chunksCached, chunksTotal, chunksEstimated = 0, tasksDone, tasksTotal, tasksReused, rounds = 0, headsDecided = 0, headsTotal = 0, runsMade = 0, runsOfExact = 0 } = progress;
     const parts = [PHASES[phase] ?? phase];
     if (phase === "caching") parts.push(`${chunksCached} of ${plural(chunksTotal, "chunk", "chunks")} of pairs`);
     if (phase === "estimating") parts.push(`${chunksEstimated} of ${plural(chunksTotal, "chunk", "chunks")} of pairs`);
-    if (phase === "patching") {
+    if (phase === "patching" && headsTotal > 0) {
+      parts.push(`${headsDecided} of ${plural(headsTotal, "head", "heads")} decided`, `${runsMade.toLocaleString("en")} of ${plural(runsOfExact, "run", "runs")}`);
+    } else if (phase === "patching") {
       parts.push(`${layersDone} of ${plural(layersTotal, "layer", "layers")}`, `${tasksDone} of ${plural(tasksTotal, "task", "tasks")}`);
       if (tasksReused > 0) parts.push(`${tasksReused} kept from an interrupted run`);
     }
     if (phase === "patching-sets") parts.push(`${plural(rounds, "round", "rounds")} done`);
     // Caching or estimating a chunk is about as much work as patching a layer of it, so the bar goes evenly.
     const estimates = phase === "estimating" || chunksEstimated > 0 ? chunksTotal : 0;
-    const total = chunksTotal + estimates + tasksTotal;
-    return { share: total > 0 ? (chunksCached + chunksEstimated + tasksDone) / total : null, text: parts.join(" · ") };
+    const total = chunksTotal + estimates + tasksTotal + headsTotal;
+    return { share: total > 0 ? (chunksCached + chunksEstimated + tasksDone + headsDecided) / total : null, text: parts.join(" · ") };
   }
 
   function when(text) {

@@ -84,6 +84,8 @@ const hasValues = grid.dataset.values === "true";
 let current = null; // the cell whose numbers are in the detail panel
 let settled = null; // the one to go back to when the pointer leaves
 
+const UNSURE = adaptive ? `not above ${result.threshold}, or not decided` : "may be 0";
+
 function paint() {
   const effects = shownEffects();
   let blanks = false, beyond = false, unsures = false;
@@ -96,18 +98,19 @@ function paint() {
     beyond ||= Math.abs(effect) > data.limit;
     cell.dataset.effect = String(effect);
     colour(cell, effect, data.limit, blank);
-    const unsure = !blank && head.excludesZero === false && isOfHead(Number(column), head);
+    const unsure = !blank && isUnsure(head) && isOfHead(Number(column), head);
     unsures ||= unsure;
     cell.classList.toggle("unsure", unsure);
     cell.classList.toggle("estimated", head.estimated === true);
     const where = columnsArePositions ? `, ${placeWord} ${positionName(Number(column))}` : "";
-    cell.setAttribute("aria-label", `${head.name}${where}, ${blank ? "no effect possible" : `effect ${number(effect)}`}${unsure ? ", may be 0" : ""}${head.estimated ? ", estimated" : ""}`);
+    cell.setAttribute("aria-label", `${head.name}${where}, ${blank ? "no effect possible" : `effect ${number(effect)}`}${unsure ? `, ${UNSURE}` : ""}${head.estimated ? ", estimated" : ""}`);
     if (hasValues) cell.textContent = blank ? "" : shortNumber(effect);
   }
   byId("legend-low").textContent = `${beyond ? "≤ " : ""}${number(-data.limit, 2)}`;
   byId("legend-high").textContent = `${beyond ? "≥ " : ""}${number(data.limit, 2)}`;
   byId("blank-note").hidden = !blanks;
   byId("unsure-note").hidden = !unsures;
+  if (adaptive) byId("unsure-words").textContent = UNSURE;
   if (current) describe(current);
 }
 
@@ -131,9 +134,15 @@ function describe(cell) {
   definition(list, head.estimated ? "Effect (estimated)" : "Effect", blank ? "none possible" : number(Number(cell.dataset.effect), 4), "main-value");
   if (whole) {
     if (!head.estimated && head.estimatedEffect !== undefined) definition(list, "Estimated effect", number(head.estimatedEffect, 4));
-    definition(list, "95 % interval", interval(head.confidenceInterval));
+    if (adaptive) {
+      definition(list, "Decided", { above: `above ${result.threshold}`, below: `not above ${result.threshold}`, undecided: "left open" }[head.decision]);
+      definition(list, "Interval", interval(head.anytimeInterval));
+      definition(list, "Run on", `${head.pairsRun} of ${plural(head.pairs, "pair", "pairs")}`);
+    } else {
+      definition(list, "95 % interval", interval(head.confidenceInterval));
+    }
     if (head.jointInterval) definition(list, `All ${units} at once`, interval(head.jointInterval));
-    definition(list, "Standard error", number(head.standardError, 4));
+    if (!adaptive) definition(list, "Standard error", number(head.standardError, 4));
     if (view.top !== null) definition(list, `In top ${view.top}`, percent(head.inTop[together.tops.indexOf(view.top)]));
     definition(list, "Clean metric", number(head.cleanMetric));
     definition(list, "Corrupted metric", number(head.corruptedMetric));

@@ -25,8 +25,8 @@ function setUpSummary() {
   const baseline = result.heads[0];
   const strongest = ranked[0];
   const figures = [
-    ["Clean metric", number(baseline?.cleanMetric ?? mean(pairs.map(pair => pair.cleanMetric))), ""],
-    ["Corrupted metric", number(baseline?.corruptedMetric ?? mean(pairs.map(pair => pair.corruptedMetric))), ""],
+    ["Clean metric", number(result.cleanMetric ?? baseline?.cleanMetric ?? mean(pairs.map(pair => pair.cleanMetric))), ""],
+    ["Corrupted metric", number(result.corruptedMetric ?? baseline?.corruptedMetric ?? mean(pairs.map(pair => pair.corruptedMetric))), ""],
     [`Strongest ${unit}`, strongest?.name ?? "–", number(strongest?.patchingEffect, 2)],
     [`Important ${units}`, String(result.importantHeads.length), `of ${result.heads.length}${together ? `, ${surelyNotZero} sure` : ""}`],
   ];

@@ -29,6 +29,10 @@ function tokensOf(pair) {
 }
 
 function strongestHeads(pair, count) {
+  if (pair.runs && !pair.degenerate) { // of an adaptive sweep: of those that were run
+    return pair.runs.map(run => ({ name: run.head, effect: run.patchingEffect }))
+      .sort((one, other) => Math.abs(other.effect) - Math.abs(one.effect)).slice(0, count);
+  }
   const byPlace = effectsByPlace(pair);
   const effects = pair.patchingEffect ?? (byPlace ? strongestOver(byPlace) : null);
   if (effects === null || pair.degenerate) return [];

@@ -9,10 +9,21 @@ const beyond = new Set(result.heads.filter(head => head.jointInterval && sureSiz
 
 // The least |effect| that the interval for all heads together holds.
 function sureSize(head) {
-  return head.jointInterval ? Math.max(0, head.jointInterval[0], -head.jointInterval[1]) : 0;
+  const ends = head.anytimeInterval ?? head.jointInterval;
+  return ends ? Math.max(0, ends[0], -ends[1]) : 0;
+}
+
+const DECISIONS = { above: `> ${result.threshold}`, below: "below", undecided: "open" };
+
+// Of an adaptive sweep.
+function decidedCell(head) {
+  const cell = element("td", `decision ${head.decision}`, DECISIONS[head.decision]);
+  cell.title = `${{ above: `|effect| is above ${result.threshold}`, below: `|effect| is not above ${result.threshold}`, undecided: "not decided" }[head.decision]}: run on ${head.pairsRun} of ${plural(head.pairs, "pair", "pairs")}`;
+  return cell;
 }
 
 function sureCell(head) {
+  if (adaptive) return decidedCell(head);
   const cell = element("td", "", !head.jointInterval ? "–" : beyond.has(head.name) ? `> ${result.threshold}` : head.excludesZero ? "≠ 0" : "–");
   cell.title = `${beyond.has(head.name) ? `surely beyond ±${result.threshold}` : head.excludesZero ? "surely not 0" : "may be 0"}; all ${units} at once: ${interval(head.jointInterval)}`;
   return cell;
@@ -30,14 +41,16 @@ function headLink(name) {
 function rankingRow(head, index, largest) {
   const bar = element("span", `bar ${head.patchingEffect < 0 ? "negative" : "positive"}`);
   bar.style.width = `${(Math.abs(head.patchingEffect) / largest * 100).toFixed(2)}%`;
-  const unsure = head.excludesZero === false;
+  const unsure = isUnsure(head);
   const row = element("tr", `${important.has(head.name) && !unsure ? "" : "unimportant"} ${unsure ? "unsure" : ""}`.trim(),
     element("td", "number", String(index + 1)),
     element("td", "", headLink(head.name)),
     element("td", "bar-column", bar),
     element("td", `number ${head.estimated ? "estimated-value" : ""}`, `${head.estimated ? "~ " : ""}${number(head.patchingEffect, 4)}`),
-    element("td", "number", interval(head.confidenceInterval)),
-    together ? sureCell(head) : null,
+    element("td", "number", interval(head.anytimeInterval ?? head.confidenceInterval)),
+    together || adaptive ? sureCell(head) : null,
+    adaptive ? element("td", "number", String(head.pairsRun)) : null,
+    adaptive?.estimates ? element("td", "number estimated-value", number(head.estimatedEffect, 4)) : null,
     view.top !== null ? element("td", "number", percent(head.inTop[together.tops.indexOf(view.top)])) : null,
     hasDirect ? element("td", "number direct", number(head.directLogitAttribution)) : null,
     element("td", "number", number(head.patchedMetric)));
@@ -71,7 +84,13 @@ const surelyBeyond = result.importantHeads.filter(head => beyond.has(head.name))
 // Among how many of the strongest: at first as many as are important.
 function setUpTop() {
   const tops = together?.tops ?? [];
-  byId("ranking-sure").hidden = !together;
+  byId("ranking-sure").hidden = !together && !adaptive;
+  byId("ranking-pairs").hidden = !adaptive;
+  byId("ranking-estimate").hidden = !adaptive?.estimates;
+  if (adaptive) {
+    byId("ranking-sure").firstElementChild.textContent = "Decided";
+    byId("ranking-interval").textContent = "Interval";
+  }
   byId("ranking-top").hidden = tops.length === 0;
   view.top = tops.find(top => top >= result.importantHeads.length) ?? tops.at(-1) ?? null;
   const choice = byId("top-choice");
@@ -96,7 +115,11 @@ function setUpRanking() {
   setUpTop();
   if (roles) byId("ranking-position").textContent = "Role";
   const line = byId("important");
-  const rule = `beyond ±${result.threshold}${result.heads.some(head => head.confidenceInterval) ? ", with an interval that leaves out 0" : ""}`;
+  if (adaptive) {
+    line.append(`${plural(adaptive.above, unit, units)} above ${result.threshold}, ${adaptive.below} not${adaptive.undecided ? `, ${adaptive.undecided} left open` : ""}, by ${adaptive.runs.toLocaleString("en")} of ${plural(adaptive.runsOfExact, "run", "runs")} (${percent(adaptive.runs / Math.max(1, adaptive.runsOfExact))}). `
+      + `In ${percent(adaptive.confidence)} of such sweeps every interval holds the effect over these pairs.`);
+  }
+  const rule = adaptive ? `above ${result.threshold}` : `beyond ±${result.threshold}${result.heads.some(head => head.confidenceInterval) ? ", with an interval that leaves out 0" : ""}`;
   line.append(result.importantHeads.length === 0 ? `No ${unit} has an effect ${rule}.` : `Important (${rule}):`);
   line.append(...result.importantHeads.slice(0, MOST_IMPORTANT_NAMED).map(head => headLink(head.name)));
   const more = result.importantHeads.length - MOST_IMPORTANT_NAMED;

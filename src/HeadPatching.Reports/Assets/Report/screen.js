@@ -23,7 +23,7 @@ function setUpScreen() {
   const deviation = point => Math.abs(point.x - point.y);
   const furthest = points.reduce((one, other) => deviation(other) > deviation(one) ? other : one);
   const agreement = correlation(points);
-  byId("screen-summary").textContent = `The ${plural(points.length, unit, units)} that ran: `
+  byId("screen-summary").textContent = `The ${plural(points.length, unit, units)} that ran${adaptive ? " (exact as far as their intervals say)" : ""}: `
     + `${agreement === null ? "" : `correlation ${number(agreement)}, `}largest deviation ${number(deviation(furthest))} (${furthest.name}).`;
   byId("screen-table").tBodies[0].append(...points.map(point => element("tr", "",
     element("td", "", headLink(point.name)),

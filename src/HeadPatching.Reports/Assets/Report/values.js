@@ -48,5 +48,8 @@ const placeWord = roles ? "role" : "position";
 const FEW_PAIRS = 5;
 // What all heads say together; of results before it, and over few pairs, nothing.
 const together = result.jointIntervals ?? null;
+// What an adaptive sweep decided, and whether it had estimates.
+const adaptive = result.adaptive ? { ...result.adaptive, estimates: result.heads.some(head => head.estimatedEffect !== undefined) } : null;
+const isUnsure = head => head.excludesZero === false || (head.decision !== undefined && head.decision !== "above");
 const percent = share => `${(100 * share).toFixed(share > 0.995 || share < 0.005 ? 1 : 0)} %`.replace(/^(0|100)\.0 /, "$1 ");
 const signed = value => String(value).replace("-", "−");

@@ -5,7 +5,7 @@ namespace HeadPatching.Core.Models.Families.Weights;
 /// <summary>GPT-2's tensors in a Hugging Face weights file: their names, their shapes, and where each goes.</summary>
 internal static class Gpt2Weights
 {
-    public static TensorNames Names { get; } = new(["transformer."], "h.", "lm_head.weight", [".attn.bias", ".attn.masked_bias"]);
+    public static TensorNames Names { get; } = new(["transformer."], "h.", "lm_head.weight", [".attn.bias", ".attn.masked_bias"]) { Wide = ["wpe."] };
 
     public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read)
     {

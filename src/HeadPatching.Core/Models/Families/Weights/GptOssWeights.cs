@@ -9,7 +9,7 @@ namespace HeadPatching.Core.Models.Families.Weights;
 /// </summary>
 internal static class GptOssWeights
 {
-    public static TensorNames Names { get; } = new(["model."], "layers.", "lm_head.weight", []) { Bytes = ["_blocks", "_scales"] };
+    public static TensorNames Names { get; } = new(["model."], "layers.", "lm_head.weight", []) { Bytes = ["_blocks", "_scales"], Wide = ["mlp.router."] };
 
     public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read)
     {

@@ -19,15 +19,6 @@ internal static class Layout
     public static Tensor Joined(Func<string, Tensor> read, string attention, string part) =>
         cat([read($"{attention}.q_proj.{part}"), read($"{attention}.k_proj.{part}"), read($"{attention}.v_proj.{part}")], 0);
 
-    /// <summary>
-    /// The scale of an RMSNorm that is multiplied before the norm is rounded: in float32 where the model is in bfloat16. Gemma stores it less 1.
-    /// </summary>
-    public static Tensor NormScale(Func<Tensor> stored, double plus) => Kept(() =>
-    {
-        Tensor scale = stored();
-        return (scale.dtype == ScalarType.Float64 ? scale : scale.to(ScalarType.Float32)).Plus(tensor(plus, dtype: scale.dtype));
-    });
-
     /// <summary>The one tensor that is made; those it was made of are freed.</summary>
     public static Tensor Kept(Func<Tensor> make)
     {

@@ -11,7 +11,7 @@ internal static class OptWeights
     /// <summary>Rows of the position embeddings before that of the first token.</summary>
     private const int PositionOffset = 2;
 
-    public static TensorNames Names { get; } = new(["model."], "decoder.layers.", "lm_head.weight", []);
+    public static TensorNames Names { get; } = new(["model."], "decoder.layers.", "lm_head.weight", []) { Wide = ["embed_positions"] };
 
     public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read)
     {
