@@ -3,31 +3,36 @@ using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Edges;
 using HeadPatching.Core.Results.OverPairs;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Benchmarks;
 
 /// <summary>
-/// What an adaptive sweep decides, and by how many of the runs, over many seeds: every head is run on every pair once, and the state machine is fed from that.
+/// What an adaptive sweep decides, and by how many of the runs, over many seeds: every head, or edge, is run on every pair once, and the state machine is fed from that.
 /// </summary>
 internal static class AdaptiveBenchmark
 {
-    public static int Run(ModelWithPairs measured, Aggregation aggregation, double threshold, int seeds)
+    /// <summary>Runs it.</summary>
+    /// <param name="measured">The model and its pairs.</param>
+    /// <param name="ofEdges">Whether edges take the place of heads.</param>
+    /// <param name="aggregation">How pairs come together.</param>
+    /// <param name="threshold">What effects are held against.</param>
+    /// <param name="seeds">How many seeds.</param>
+    /// <param name="firstPairs">How many pairs the first round draws; null for the default.</param>
+    public static int Run(ModelWithPairs measured, bool ofEdges, Aggregation aggregation, double threshold, int seeds, int? firstPairs)
     {
         using Transformer model = ModelFolder.Load(measured.Folder, ScalarType.Float32, CPU);
-        var options = new PatchOptions();
-        SweepRuns exact = InMemorySweep.Run(model, measured.Pairs, options, new LogitDifference(), MemoryBudget.Default);
-        SweepRuns estimated = InMemorySweep.Estimate(model, measured.Pairs, options, new LogitDifference(), MemoryBudget.Default);
-        (int Index, Baseline Baseline)[] baselines = [.. measured.Pairs.Select(pair => (pair.Index, exact.Baselines[pair.Index]))];
-        Dictionary<int, double[]> effects = Effects(exact, exact.Baselines), estimates = Effects(estimated, exact.Baselines);
+        var (unpatched, effects, estimates) = ofEdges ? OfEdges(model, measured) : OfHeads(model, measured);
+        (int Index, Baseline Baseline)[] baselines = [.. measured.Pairs.Select(pair => (pair.Index, unpatched[pair.Index]))];
         int heads = effects.Values.First().Length;
         AdaptivePopulation population = AdaptivePopulation.Of(aggregation, baselines, heads);
         int[] drawn = [.. population.Indices.Where((_, place) => !population.Certain.Contains(place))];
         double[] truth = Means(effects, population.Indices, heads);
         Replays without = Replay(population, effects, null), with = Replay(population with { Estimates = [.. Enumerable.Range(0, heads).Select(head => EstimateSpread.Of([.. drawn.Select(pair => estimates[pair][head])]))] }, effects, estimates);
         Console.WriteLine(FormattableString.Invariant(
-            $"{measured.Name}: {population.Pairs} pairs, {heads} heads, {truth.Count(effect => Math.Abs(effect) > threshold)} of them beyond {threshold}, the nearest {truth.Min(effect => Math.Abs(Math.Abs(effect) - threshold)):F4} from it; {seeds} seeds."));
+            $"{measured.Name}: {population.Pairs} pairs, {heads} {(ofEdges ? "edges" : "heads")}, {truth.Count(effect => Math.Abs(effect) > threshold)} of them beyond {threshold}, the nearest {truth.Min(effect => Math.Abs(Math.Abs(effect) - threshold)):F4} from it; {seeds} seeds."));
         Console.WriteLine("| | decisions equal | runs | most runs of a seed | undecided | all intervals hold |");
         Console.WriteLine("|---|---|---|---|---|---|");
         Console.WriteLine(with.Line("with estimates"));
@@ -37,6 +42,7 @@ internal static class AdaptiveBenchmark
             model = measured.Name,
             pairs = population.Pairs,
             certainPairs = population.Certain.Count,
+            of = ofEdges ? "edges" : "heads",
             heads,
             threshold,
             seeds,
@@ -45,6 +51,7 @@ internal static class AdaptiveBenchmark
             mostRunsShare = with.MostShare,
             undecidedShare = with.Undecided,
             coverage = with.Coverage,
+            furthestMiss = Math.Round(with.FurthestMiss, 5),
             falseDiscoveryRate = with.FalseDiscoveries,
             withoutEstimates = new { decisionsEqual = without.Equal, runsShare = without.Share, coverage = without.Coverage, widthOverFixed = without.Width },
         }));
@@ -55,7 +62,7 @@ internal static class AdaptiveBenchmark
             var replays = new Replays(seeds);
             for (int seed = 0; seed < seeds; seed++)
             {
-                var sweep = new AdaptiveSweep(all, new AdaptiveOptions { Threshold = threshold, Seed = seed });
+                var sweep = new AdaptiveSweep(all, new AdaptiveOptions { Threshold = threshold, Seed = seed, FirstPairs = firstPairs });
                 bool holds = true;
                 var taken = new List<int>();
                 while (sweep.Next is { } round)
@@ -64,7 +71,8 @@ internal static class AdaptiveBenchmark
                     taken.AddRange(pairs);
                     sweep.Take([.. pairs.Select(pair => new PairEffects(Of(exactly[pair], round), estimatedly is null ? null : Of(estimatedly[pair], round)))]);
                     holds &= round.Heads.All(head => sweep.Heads[head].Interval is not { } interval || Holds(interval, truth[head]));
-                    foreach (int head in round.Heads.Where(head => estimatedly is null && taken.Count < all.Pairs && all.Certain.Count == 0))
+                    replays.FurthestMiss = Math.Max(replays.FurthestMiss, round.Heads.Max(head => sweep.Heads[head].Interval is not { } interval ? 0 : Math.Max(interval.Low - truth[head], truth[head] - interval.High)));
+                    foreach (int head in round.Heads.Where(head => estimatedly is null && taken.Count < all.Pairs && all.Certain.Count == 0 && !ofEdges))
                     {
                         replays.AddWidth(sweep.Heads[head].Interval!.Value, Fixed([.. taken.Select(pair => exactly[pair][head])], all));
                     }
@@ -76,6 +84,26 @@ internal static class AdaptiveBenchmark
 
             return replays;
         }
+    }
+
+    private static (IReadOnlyDictionary<int, Baseline> Baselines, Dictionary<int, double[]> Effects, Dictionary<int, double[]> Estimates) OfHeads(Transformer model, ModelWithPairs measured)
+    {
+        var options = new PatchOptions();
+        SweepRuns exact = InMemorySweep.Run(model, measured.Pairs, options, new LogitDifference(), MemoryBudget.Default);
+        SweepRuns estimated = InMemorySweep.Estimate(model, measured.Pairs, options, new LogitDifference(), MemoryBudget.Default);
+        return (exact.Baselines, Effects(exact, exact.Baselines), Effects(estimated, exact.Baselines));
+    }
+
+    // Estimated as a sweep does, from five gradients.
+    private static (IReadOnlyDictionary<int, Baseline> Baselines, Dictionary<int, double[]> Effects, Dictionary<int, double[]> Estimates) OfEdges(Transformer model, ModelWithPairs measured)
+    {
+        EdgeRuns exact = EdgeSweep.Run(model, measured.Pairs, new EdgeOptions(), new LogitDifference(), MemoryBudget.Default);
+        EdgeRuns estimated = EdgeSweep.Estimate(model, measured.Pairs, new EdgeOptions(), new LogitDifference(), MemoryBudget.Default, steps: 5);
+        return (measured.Pairs.Zip(exact.Baselines).ToDictionary(pair => pair.First.Index, pair => pair.Second), Of(exact), Of(estimated));
+
+        Dictionary<int, double[]> Of(EdgeRuns runs) => measured.Pairs.Index().ToDictionary(
+            pair => pair.Item.Index,
+            pair => runs.Patched.Select(edge => Effect.Of(edge[pair.Index], exact.Baselines[pair.Index].Corrupted, exact.Baselines[pair.Index].Clean)).ToArray());
     }
 
     // What the same pairs would say if their number had been fixed before: for all heads together, and as exactly for pairs that are no small part of all.
@@ -120,6 +148,9 @@ internal static class AdaptiveBenchmark
         public double Share => Math.Round(_share / seeds, 4);
 
         public double MostShare { get; private set; }
+
+        /// <summary>By how much an interval left out the effect at the most.</summary>
+        public double FurthestMiss { get; set; }
 
         public double Undecided => Math.Round(_undecided / seeds, 5);
 

@@ -56,13 +56,15 @@ Command Adaptive()
     var threshold = new Option<double>("--threshold") { DefaultValueFactory = _ => 0.1 };
     var seeds = new Option<int>("--seeds") { DefaultValueFactory = _ => 20 };
     var aggregation = new Option<Aggregation>("--aggregation") { DefaultValueFactory = _ => Aggregation.WellConditionedMean };
-    var command = new Command("adaptive", "What an adaptive sweep decides and what it runs, against the full sweep.") { model, pairsFile, count, threshold, seeds, aggregation };
+    var first = new Option<int?>("--first") { Description = "How many pairs the first round draws." };
+    var edges = new Option<bool>("--edges") { Description = "Of edges instead of heads." };
+    var command = new Command("adaptive", "What an adaptive sweep decides and what it runs, against the full sweep.") { model, pairsFile, count, edges, threshold, seeds, first, aggregation };
     command.SetAction(parsed =>
     {
         LibTorch.Load();
         string folder = parsed.GetRequiredValue(model);
         ModelWithPairs measured = parsed.GetValue(count) is int pairs ? ModelWithPairs.Generate(folder, pairs) : ModelWithPairs.Open(folder, parsed.GetValue(pairsFile));
-        return AdaptiveBenchmark.Run(measured, parsed.GetValue(aggregation), parsed.GetValue(threshold), parsed.GetValue(seeds));
+        return AdaptiveBenchmark.Run(measured, parsed.GetValue(edges), parsed.GetValue(aggregation), parsed.GetValue(threshold), parsed.GetValue(seeds), parsed.GetValue(first));
     });
     return command;
 }
