@@ -226,7 +226,13 @@ public sealed class SetsTests : IDisposable
         Assert.True(Positions.TryParse(positions, out Positions where));
         SweepRequest request = new()
         {
-            Dataset = "ioi-generated", Count = 8, Dtype = "float64", Senders = Senders.All, FreezeMlps = freezeMlps, Positions = where, Receivers = [Receiver.Of(2, 6, ReceiverInput.V), Receiver.OfMlp(2)],
+            Dataset = "ioi-generated",
+            Count = 8,
+            Dtype = "float64",
+            Senders = Senders.All,
+            FreezeMlps = freezeMlps,
+            Positions = where,
+            Receivers = [Receiver.Of(2, 6, ReceiverInput.V), Receiver.OfMlp(2)],
         };
         SweepResult result = await SweepAsync(request);
         TokenPair[] pairs = [.. result.Pairs.Select(pair => new TokenPair(pair.Index, pair.CleanTokens, pair.CorruptedTokens, pair.Correct, pair.Incorrect) { Roles = pair.Roles })];
