@@ -52,7 +52,7 @@ internal sealed class CommandedSweeps : IAsyncDisposable
     public async Task<string> FingerprintAsync(string model, CancellationToken cancellation)
     {
         using LocatedModel located = await _catalog.LocateAsync(model, _places.Option("model"), cancellation);
-        return ModelFingerprint.Compute(located.Folder);
+        return located.Fingerprint();
     }
 
     /// <summary>Plans a sweep, and says which pairs it leaves out.</summary>
