@@ -1,7 +1,6 @@
 using HeadPatching.Azure;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Circuits;
-using HeadPatching.Core.Models;
 using HeadPatching.Core.Results;
 using HeadPatching.Reports;
 using HeadPatching.Reports.Circuits;
