@@ -60,8 +60,8 @@ param modelsFolder string = ''
 
 // A replica of Container Apps with more than one core has a disk of 8 GiB, with a GPU too, and no more can be asked for. A model that is larger
 // than this cache is refused by name (too-large) before anything is downloaded.
-@description('How much of a replica\'s own disk models of the store may take, in GiB: the largest at least. Container Apps: 7 at most.')
-@minValue(1)
+@description('How much of a replica\'s own disk models of the store may take, in GiB: the largest at least. Container Apps: 7 at most. 0: none, weights go from the store straight into memory.')
+@minValue(0)
 param modelCacheGiB int = 6
 
 @description('Cached activations are deleted after so many days; a later sweep on the same prompts makes them again. Results stay.')

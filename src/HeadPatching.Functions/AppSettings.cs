@@ -42,7 +42,9 @@ public sealed record AppSettings
     /// </summary>
     public string? ModelCache { get; init; }
 
-    /// <summary>How much that folder may hold, in GiB: the largest model at least. Default: 32.</summary>
+    /// <summary>
+    /// How much that folder may hold, in GiB: the largest model at least. 0: there is no such folder, and weights go from the store straight into memory. Default: 32.
+    /// </summary>
     public double ModelCacheGiB { get; init; } = Sweeps.Models.ModelCache.DefaultGiB;
 
     /// <summary>
@@ -85,8 +87,8 @@ public sealed record AppSettings
             Models = Text(own["Models"]),
             ModelCache = Text(own["ModelCache"]),
             ModelCacheGiB = gib is null ? Sweeps.Models.ModelCache.DefaultGiB
-                : double.TryParse(gib, NumberStyles.Float, CultureInfo.InvariantCulture, out double size) && size is > 0 and <= 1e6 ? size
-                : throw new InvalidInputException(FaultKinds.InvalidOption, CacheSetting, $"'{gib}' is not a size in GiB."),
+                : double.TryParse(gib, NumberStyles.Float, CultureInfo.InvariantCulture, out double size) && size is >= 0 and <= 1e6 ? size
+                : throw new InvalidInputException(FaultKinds.InvalidOption, CacheSetting, $"'{gib}' is not a size in GiB; 0 means that weights are kept on no disk."),
             ActivitiesAtOnce = Whole(own, nameof(ActivitiesAtOnce), DefaultActivitiesAtOnce, 1, 64, "a number of activities from 1 to 64"),
             TorchThreads = Whole(own, nameof(TorchThreads), 0, 0, 256, "a number of threads; 0 means the default"),
             KeepHistoryDays = Whole(own, nameof(KeepHistoryDays), DefaultKeepHistoryDays, 0, 3650, "a number of days from 0 to 3650"),

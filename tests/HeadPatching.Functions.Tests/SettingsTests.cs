@@ -101,8 +101,9 @@ public class SettingsTests
         Assert.Equal("HeadPatching__TorchThreads", threads.Faults[0].Where);
         var activities = Assert.Throws<InvalidInputException>(() => AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), ("HeadPatching:ActivitiesAtOnce", "0"))));
         Assert.Equal(("HeadPatching__ActivitiesAtOnce", "'0' is not a number of activities from 1 to 64."), (activities.Faults[0].Where, activities.Faults[0].Message));
-        var size = Assert.Throws<InvalidInputException>(() => AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), ("HeadPatching:ModelCacheGiB", "0"))));
+        var size = Assert.Throws<InvalidInputException>(() => AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), ("HeadPatching:ModelCacheGiB", "-1"))));
         Assert.Equal("HeadPatching__ModelCacheGiB", size.Faults[0].Where);
+        Assert.Equal(0, AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), ("HeadPatching:ModelCacheGiB", "0"))).ModelCacheGiB); // no disk
         Assert.Equal(2.5, AppSettings.Read(Configuration(("AzureWebJobsStorage", "x"), ("HeadPatching:ModelCacheGiB", "2.5"))).ModelCacheGiB);
     }
 

@@ -1,7 +1,6 @@
 using HeadPatching.Azure;
 using HeadPatching.Cli.Terminal;
 using HeadPatching.Core.Circuits;
-using HeadPatching.Core.Models;
 using HeadPatching.Core.Results;
 using HeadPatching.Reports;
 using HeadPatching.Reports.Circuits;
@@ -52,7 +51,7 @@ internal sealed class CommandedSweeps : IAsyncDisposable
     public async Task<string> FingerprintAsync(string model, CancellationToken cancellation)
     {
         using LocatedModel located = await _catalog.LocateAsync(model, _places.Option("model"), cancellation);
-        return ModelFingerprint.Compute(located.Folder);
+        return located.Fingerprint();
     }
 
     /// <summary>Plans a sweep, and says which pairs it leaves out.</summary>

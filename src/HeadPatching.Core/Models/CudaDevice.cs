@@ -9,11 +9,15 @@ internal static class CudaDevice
     // TorchSharp has no query for memory. The driver's library, unlike the runtime's, has the same name in every installation.
     private const string Driver = "libcuda.so.1";
 
-    /// <summary>Turns TF32 off: it rounds the factors of float32 products to 10 bits, which patching effects would show.</summary>
+    /// <summary>
+    /// Turns TF32 off: it rounds the factors of float32 products to 10 bits, which patching effects would show. And float16's products add up in
+    /// float32, not in parts that are rounded.
+    /// </summary>
     public static void ComputeInFullFloat32()
     {
         backends.cuda.matmul.allow_tf32 = false;
         backends.cudnn.allow_tf32 = false;
+        backends.cuda.matmul.allow_fp16_reduced_precision_reduction = false;
     }
 
     /// <summary>The device's free memory in bytes; null where the driver does not say.</summary>

@@ -10,6 +10,7 @@ public static class Dtypes
         ("float32", ScalarType.Float32, 4),
         ("float64", ScalarType.Float64, 8),
         ("bfloat16", ScalarType.BFloat16, 2),
+        ("float16", ScalarType.Float16, 2),
     ];
 
     /// <summary>Every name, for messages.</summary>

@@ -11,14 +11,15 @@ public static class ModelFolder
     /// <param name="folder">The folder.</param>
     /// <param name="dtype">The type to compute in; weights stored in another are converted.</param>
     /// <param name="device">Where to compute.</param>
+    /// <param name="elsewhere">Opens weight files that are not in the folder: <see cref="WeightFiles.Open"/>.</param>
     /// <exception cref="InvalidInputException">
     /// The folder, its config.json or its weights cannot be used, a weight that is NaN or infinite among them; carries every fault that
     /// could be found.
     /// </exception>
-    public static Transformer Load(string folder, ScalarType dtype, Device device)
+    public static Transformer Load(string folder, ScalarType dtype, Device device, Func<string, Stream?>? elsewhere = null)
     {
         ModelConfig config = ModelConfigReader.Read(folder);
-        using WeightFiles files = WeightFiles.Open(folder);
+        using WeightFiles files = WeightFiles.Open(folder, elsewhere);
         var weights = new FamilyWeights(files, config);
         ThrowIfAny(weights.Check());
         using var mode = no_grad();
@@ -29,11 +30,13 @@ public static class ModelFolder
     }
 
     /// <summary>Looks at everything that <see cref="Load"/> would need but the weights' values: cheap even for a large model.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="elsewhere">As for <see cref="Load"/>.</param>
     /// <exception cref="InvalidInputException">The model cannot be loaded; carries every fault that could be found.</exception>
-    public static ModelFolderSummary Inspect(string folder)
+    public static ModelFolderSummary Inspect(string folder, Func<string, Stream?>? elsewhere = null)
     {
         ModelConfig config = ModelConfigReader.Read(folder);
-        using WeightFiles files = WeightFiles.Open(folder);
+        using WeightFiles files = WeightFiles.Open(folder, elsewhere);
         ThrowIfAny(new FamilyWeights(files, config).Check());
         return new ModelFolderSummary(config, files.FileNames, files.ParameterCount);
     }

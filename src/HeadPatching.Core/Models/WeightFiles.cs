@@ -44,22 +44,23 @@ public sealed class WeightFiles : IDisposable
     public long ParameterCount => Names.Select(Entry).Where(entry => entry.Dtype.IsFloat()).Sum(entry => entry.ElementCount);
 
     /// <summary>Opens the weights of a model folder. Reads and checks the headers, not yet the tensors.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="elsewhere">Opens a weight file that is not in the folder, by its name; gives null for what there is none of. Null: all are in the folder.</param>
     /// <exception cref="InvalidInputException">
     /// The folder has no safetensors weights, or they are not sound; carries every fault.
     /// </exception>
-    public static WeightFiles Open(string folder)
+    public static WeightFiles Open(string folder, Func<string, Stream?>? elsewhere = null)
     {
         ModelFolder.CheckExists(folder);
-        if (File.Exists(Path.Combine(folder, SingleName)))
+        if (OpenOne(folder, SingleName, elsewhere) is SafetensorsFile file)
         {
-            var file = SafetensorsFile.Open(Path.Combine(folder, SingleName));
             var fileOf = file.Tensors.Keys.ToDictionary(name => name, _ => file, StringComparer.Ordinal);
             return new WeightFiles(folder, [SingleName], [file], fileOf);
         }
 
         if (File.Exists(Path.Combine(folder, IndexName)))
         {
-            return OpenSharded(folder);
+            return OpenSharded(folder, elsewhere);
         }
 
         if (Directory.EnumerateFiles(folder, "pytorch_model*.bin").Any())
@@ -182,7 +183,7 @@ public sealed class WeightFiles : IDisposable
         return stack([least, greatest]).isfinite().all().item<bool>();
     }
 
-    private static WeightFiles OpenSharded(string folder)
+    private static WeightFiles OpenSharded(string folder, Func<string, Stream?>? elsewhere)
     {
         var indexPath = Path.Combine(folder, IndexName);
         var shardOf = StrictJson.ReadFile(indexPath, root => ReadWeightMap(root, indexPath));
@@ -193,7 +194,7 @@ public sealed class WeightFiles : IDisposable
         {
             try
             {
-                var file = OpenShard(folder, shard.Key, indexPath);
+                var file = OpenShard(folder, shard.Key, indexPath, elsewhere);
                 files.Add(file);
                 var missing = shard.Where(name => !file.Tensors.ContainsKey(name)).ToList();
                 if (missing.Count > 0)
@@ -252,7 +253,14 @@ public sealed class WeightFiles : IDisposable
             : throw new InvalidInputException(FaultKinds.Malformed, indexPath, "weight_map names no tensor.");
     }
 
-    private static SafetensorsFile OpenShard(string folder, string shard, string indexPath)
+    /// <summary>A weight file; null where there is none of this name.</summary>
+    private static SafetensorsFile? OpenOne(string folder, string name, Func<string, Stream?>? elsewhere)
+    {
+        string path = Path.Combine(folder, name);
+        return File.Exists(path) ? SafetensorsFile.Open(path) : elsewhere?.Invoke(name) is Stream stream ? SafetensorsFile.Open(stream, path) : null;
+    }
+
+    private static SafetensorsFile OpenShard(string folder, string shard, string indexPath, Func<string, Stream?>? elsewhere)
     {
         // The index may come from anywhere: it must not make us read outside the folder.
         if (!shard.EndsWith(".safetensors", StringComparison.Ordinal) || shard.AsSpan().ContainsAny("/\\:\0"))
@@ -272,10 +280,8 @@ public sealed class WeightFiles : IDisposable
                 $"weight_map names a shard with a name of {shard.Length} characters, which no file can have: {Untrusted.Show(shard)}.");
         }
 
-        var path = Path.Combine(folder, shard);
-        return File.Exists(path)
-            ? SafetensorsFile.Open(path)
-            : throw new InvalidInputException(
-                FaultKinds.NotFound, path, $"The shard that {IndexName} names is missing; download it into the folder.");
+        return OpenOne(folder, shard, elsewhere)
+            ?? throw new InvalidInputException(
+                FaultKinds.NotFound, Path.Combine(folder, shard), $"The shard that {IndexName} names is missing; download it into the folder.");
     }
 }

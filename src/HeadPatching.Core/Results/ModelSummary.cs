@@ -7,7 +7,7 @@ namespace HeadPatching.Core.Results;
 /// <param name="Fingerprint">SHA-256 of its configuration and weights, in hexadecimal.</param>
 /// <param name="Layers">Number of layers.</param>
 /// <param name="Heads">Heads a layer: the heatmap's columns, but with k and v of a grouped-query model and with layers patched as a whole.</param>
-/// <param name="Dtype">The type that it was computed in: float32, float64 or bfloat16.</param>
+/// <param name="Dtype">The type that it was computed in: float32, float64, bfloat16 or float16.</param>
 /// <param name="Device">cpu or cuda.</param>
 public sealed record ModelSummary(string Name, string Fingerprint, int Layers, int Heads, string Dtype, string Device)
 {

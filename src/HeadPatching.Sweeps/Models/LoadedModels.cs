@@ -112,8 +112,8 @@ public sealed class LoadedModels : IDisposable
         {
             using (located)
             {
-                return located.Use(folder => ModelFingerprint.Compute(folder) == source.Fingerprint
-                    ? ModelFolder.Load(folder, Dtypes.Parse(source.Dtype), torch.device(source.Device))
+                return located.Use(folder => located.Fingerprint() == source.Fingerprint
+                    ? ModelFolder.Load(folder, Dtypes.Parse(source.Dtype), torch.device(source.Device), located.Weights)
                     : throw new InvalidInputException(
                         FaultKinds.InvalidWeights, "model", $"The model '{source.Model}' is not the one that the sweep was planned with: its files have changed since. Start the sweep again."));
             }

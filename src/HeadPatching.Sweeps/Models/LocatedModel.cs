@@ -1,4 +1,5 @@
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Models;
 
 namespace HeadPatching.Sweeps.Models;
 
@@ -6,11 +7,14 @@ namespace HeadPatching.Sweeps.Models;
 public sealed class LocatedModel : IDisposable
 {
     private readonly IDisposable? _hold;
+    private readonly string? _fingerprint;
 
-    internal LocatedModel(string name, string folder, IDisposable? hold = null)
+    internal LocatedModel(string name, string folder, IDisposable? hold = null, Func<string, Stream?>? weights = null, string? fingerprint = null)
     {
         Name = name;
         Folder = folder;
+        Weights = weights;
+        _fingerprint = fingerprint;
         _hold = hold;
     }
 
@@ -19,6 +23,13 @@ public sealed class LocatedModel : IDisposable
 
     /// <summary>The folder.</summary>
     public string Folder { get; }
+
+    /// <summary>Opens weight files that are in the store alone, not in <see cref="Folder"/>; null where all are there. Streams may be read after this is disposed of.</summary>
+    public Func<string, Stream?>? Weights { get; }
+
+    /// <summary>The model's fingerprint. Of weights in the store it is the manifest's, to whose hashes all that is read of them is held.</summary>
+    /// <exception cref="InvalidInputException">The folder has no config.json or no sound weights.</exception>
+    public string Fingerprint() => _fingerprint ?? ModelFingerprint.Compute(Folder);
 
     /// <summary>Does something with the folder.</summary>
     /// <exception cref="InvalidInputException">

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace HeadPatching.Sweeps.Models;
 
 /// <summary>
-/// A folder on this machine for models of the store, bounded in size. Each content has a folder <c>VERSION</c>, which comes to its place
+/// A folder on this machine for models of the store, bounded in size; of size 0 there is none, and weights stay in the store (<see cref="StoredWeights"/>). Each content has a folder <c>VERSION</c>, which comes to its place
 /// whole by a rename, and a file <c>VERSION.lock</c>: who reads the folder holds it shared, who writes or deletes the folder holds it alone.
 /// The operating system gives up the locks of a process that dies, so any number of threads and processes may share the cache. A download
 /// that ends half way, its process too, leaves <c>VERSION.part</c>, and the next one goes on from there; every file's hash is held to the manifest's at the end.
@@ -37,7 +37,7 @@ public sealed partial class ModelCache
 
     /// <summary>Names the cache; the folder is made when it is first needed.</summary>
     /// <param name="folder">The folder, of which nothing else must make use; null: one under the user's own data.</param>
-    /// <param name="gib">How much it may hold, in GiB.</param>
+    /// <param name="gib">How much it may hold, in GiB; 0: no model, and weights are read from the store into memory.</param>
     /// <param name="limitSetting">What the user calls that bound; the fault names it.</param>
     /// <param name="logger">Where it says what it downloads and deletes; null: nowhere.</param>
     public ModelCache(string? folder = null, double gib = DefaultGiB, string limitSetting = "model cache", ILogger? logger = null)
@@ -54,12 +54,17 @@ public sealed partial class ModelCache
     /// <param name="named">The model.</param>
     /// <param name="cancellationToken">Ends the call; the next one goes on.</param>
     /// <returns>The folder, which nobody deletes before this is disposed of.</returns>
-    /// <exception cref="InvalidInputException">The model is larger than the cache may be.</exception>
+    /// <exception cref="InvalidInputException">The model is larger than the cache may be; or there is none, and the model was uploaded without hashes of its blocks.</exception>
     /// <exception cref="InvalidDataException">What was downloaded is not what was uploaded.</exception>
     /// <exception cref="IOException">There is no room beside the models in use; worth a later try.</exception>
     public async Task<LocatedModel> FetchAsync(IArtifactStore store, NamedModel named, CancellationToken cancellationToken = default)
     {
         StoredModel model = named.Model;
+        if (_limit == 0)
+        {
+            return await StoredWeights.LocateAsync(store, named, cancellationToken);
+        }
+
         if (model.Bytes > _limit)
         {
             throw new InvalidInputException(
@@ -346,7 +351,8 @@ public sealed partial class ModelCache
         }
     }
 
-    private static InvalidDataException NotAsUploaded(string name, string how) =>
+    /// <summary>What to throw where the store does not hold what was uploaded.</summary>
+    internal static InvalidDataException NotAsUploaded(string name, string how) =>
         new($"The model '{name}' in the store is not what was uploaded: {how}. Upload it again: headpatch model push FOLDER NAME --replace.");
 
     private static string DefaultFolder()

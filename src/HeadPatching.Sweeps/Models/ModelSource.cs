@@ -5,7 +5,7 @@ namespace HeadPatching.Sweeps.Models;
 /// <summary>What it takes to have a model in memory, on whatever worker.</summary>
 /// <param name="Model">Its name in the catalog.</param>
 /// <param name="Fingerprint">What its files must hold (<see cref="Core.Models.ModelFingerprint"/>).</param>
-/// <param name="Dtype">float32, float64 or bfloat16.</param>
+/// <param name="Dtype">float32, float64, bfloat16 or float16.</param>
 /// <param name="Device">cpu or cuda.</param>
 public sealed record ModelSource(string Model, string Fingerprint, string Dtype, string Device)
 {

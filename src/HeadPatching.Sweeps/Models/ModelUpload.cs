@@ -51,11 +51,29 @@ public sealed class ModelUpload
         var files = new List<StoredModelFile>();
         foreach (string file in names)
         {
-            await using FileStream stream = File.OpenRead(Path.Combine(folder, file));
-            files.Add(new StoredModelFile(file, stream.Length, Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, cancellationToken))));
+            files.Add(await HashAsync(folder, file, cancellationToken));
         }
 
         return new ModelUpload(folder, name, new StoredModel(ModelFingerprint.Compute(folder), ModelShape.Of(summary), files, now));
+    }
+
+    /// <summary>One pass over a file, for the hash of all of it and that of each block.</summary>
+    private static async Task<StoredModelFile> HashAsync(string folder, string file, CancellationToken cancellationToken)
+    {
+        await using FileStream stream = File.OpenRead(Path.Combine(folder, file));
+        using var whole = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var blocks = new List<string>();
+        byte[] block = new byte[Math.Min(StoredModelFile.BlockBytes, stream.Length)];
+        long length = 0;
+        int read;
+        while (block.Length > 0 && (read = await stream.ReadAtLeastAsync(block, block.Length, throwOnEndOfStream: false, cancellationToken)) > 0)
+        {
+            whole.AppendData(block, 0, read);
+            blocks.Add(Convert.ToHexStringLower(SHA256.HashData(block.AsSpan(0, read))));
+            length += read;
+        }
+
+        return new StoredModelFile(file, length, Convert.ToHexStringLower(whole.GetHashAndReset())) { Blocks = blocks };
     }
 
     /// <summary>Uploads the files that the store does not have yet, then the manifest.</summary>
@@ -70,12 +88,12 @@ public sealed class ModelUpload
         string manifest = StoredModel.Manifest(_name);
         StoredText? known = await store.ReadTextAsync(manifest, cancellationToken);
         StoredModel? old = known is null ? null : Read(known.Text);
-        if (old?.Version == Model.Version)
+        if (old?.Version == Model.Version && old.HasBlocks)
         {
             return false;
         }
 
-        if (known is not null && !replace)
+        if (known is not null && !replace && old?.Version != Model.Version) // of the same content without hashes of blocks the manifest alone is written anew
         {
             throw Taken(old is null ? "whose manifest cannot be read" : old.Fingerprint == Model.Fingerprint ? "with another tokenizer" : $"with the fingerprint {old.Fingerprint}");
         }

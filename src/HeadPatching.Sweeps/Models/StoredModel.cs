@@ -36,6 +36,10 @@ public sealed record StoredModel(string Fingerprint, ModelShape Shape, IReadOnly
     public bool IsSound => Files is { Count: > 0 } && Shape is not null && Fingerprint is not null
         && Files.All(file => ArtifactName.IsValidSegment(file.Name) && file.Length >= 0 && file.Sha256 is not null);
 
+    /// <summary>Whether any part of its files can be read by itself and be known to be right.</summary>
+    [JsonIgnore]
+    public bool HasBlocks => Files.All(file => file.HasBlocks);
+
     /// <summary>The artifact of a model's manifest.</summary>
     public static string Manifest(string name) => $"{Models}/{name}/{ManifestFile}";
 

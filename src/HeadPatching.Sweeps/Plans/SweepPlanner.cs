@@ -28,14 +28,14 @@ public static class SweepPlanner
     {
         CheckOptions(request, places);
         using LocatedModel located = await catalog.LocateAsync(request.Model, places.Option("model"), cancellationToken);
-        return located.Use(folder => Plan(request, createdAt, located.Name, folder, places, cancellationToken));
+        return located.Use(_ => Plan(request, createdAt, located, places, cancellationToken));
     }
 
     private static PlannedSweep Plan(
-        SweepRequest request, DateTimeOffset createdAt, string name, string folder, FaultPlaces places, CancellationToken cancellationToken)
+        SweepRequest request, DateTimeOffset createdAt, LocatedModel located, FaultPlaces places, CancellationToken cancellationToken)
     {
-        ModelFolderSummary model = ModelFolder.Inspect(folder);
-        TextTokenizer? tokenizer = TextTokenizer.Load(folder);
+        ModelFolderSummary model = ModelFolder.Inspect(located.Folder, located.Weights);
+        TextTokenizer? tokenizer = TextTokenizer.Load(located.Folder);
         ModelConfig prompts = model.Config.WithBos(request.Bos, places.Option("bos"));
         TokenizedPairs tokenized = Tokenize(request, Pairs(request, prompts, tokenizer, places), prompts, tokenizer, places, cancellationToken);
         IReadOnlyList<TokenPair> pairs = tokenized.Pairs;
@@ -50,7 +50,7 @@ public static class SweepPlanner
         }
 
         string device = Device(request.Device);
-        string fingerprint = ModelFingerprint.Compute(folder);
+        string name = located.Name, fingerprint = located.Fingerprint();
         var source = new ModelSource(name, fingerprint, request.Dtype, device);
         var cut = new SweepCut(model.Config, source, Budget(request), DeviceRates.OfThisHost());
         string pairsKey = WorkKeys.Pairs(pairs);

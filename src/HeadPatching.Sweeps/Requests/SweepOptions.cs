@@ -340,6 +340,7 @@ public static class SweepOptions
         {
             Place = FormPlace.Options,
             Label = "Computed in",
+            Rules = [r => r.Dtype != "float16" || (r.Device != "cpu" && torch.cuda.is_available()) ? null : "float16 is for GPUs: processors that we know of multiply it slowly. On a CPU take bfloat16, or float32."],
         },
         Word("device", ["auto", "cpu", "cuda"], "Where to compute; auto is cuda where there is one", r => r.Device, (r, value) => r with { Device = value }) with
         {

@@ -176,7 +176,7 @@ public sealed record SweepRequest
     /// <summary>How many heads a ranked table shows. At least 1. The result has all heads whatever it is.</summary>
     public int Top { get; init; } = 20;
 
-    /// <summary>float32, float64 or bfloat16.</summary>
+    /// <summary>float32, float64, bfloat16 or float16.</summary>
     public string Dtype { get; init; } = "float32";
 
     /// <summary>auto, cpu or cuda; auto is cuda where there is one.</summary>

@@ -56,7 +56,7 @@ class SweepOptions(TypedDict, total=False):
     bos: Literal["auto", "always", "never"]
     threshold: float
     top: int
-    dtype: Literal["float32", "float64", "bfloat16"]
+    dtype: Literal["float32", "float64", "bfloat16", "float16"]
     device: Literal["auto", "cpu", "cuda"]
     memory_mib: int
     callback: str
@@ -108,8 +108,8 @@ OPTIONS_HELP = """
     - bos ("auto"): whether texts begin with the model's BOS; also `always`, `never`. Token ids are taken as they are.
     - threshold (0.1): heads with a larger |effect| are important unless their interval holds 0.
     - top (20): rows of the report's ranked table; results have all.
-    - dtype ("float32"), device ("auto"): in what and where it is computed: `float32`, `float64`, `bfloat16`; `auto`,
-      `cpu`, `cuda`.
+    - dtype ("float32"), device ("auto"): in what and where it is computed: `float32`, `float64`, `bfloat16`, on a GPU
+      `float16`; `auto`, `cpu`, `cuda`.
     - memory_mib (1024): MiB that patching may take beside the weights.
     - callback: an https address to POST to when the sweep has ended; only hosts that the server's operator names.
 """

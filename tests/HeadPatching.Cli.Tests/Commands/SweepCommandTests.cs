@@ -293,7 +293,7 @@ public class SweepCommandTests
         { "--seed 2147483648", "--seed: '2147483648' is not a whole number" },
         { "--pair-indices 0,7", "--pair-indices: There is no pair 7" },
         { "--pair-indices a", "--pair-indices: 'a' is not a whole number" },
-        { "--dtype float8", "--dtype: there is no 'float8'. Known: float32, float64, bfloat16" },
+        { "--dtype float8", "--dtype: there is no 'float8'. Known: float32, float64, bfloat16, float16" },
         { "--device tpu", "--device: there is no 'tpu'. Did you mean 'cpu'? Known: auto, cpu, cuda" },
         { "--threshold much", "--threshold: 'much' is not a number" },
         { "--threshold -1", "--threshold: The value is a number from 0 on" },

@@ -1,5 +1,7 @@
+using System.Text.Json.Nodes;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Models.Safetensors;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities;
@@ -7,6 +9,7 @@ using HeadPatching.Sweeps.Engine;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
+using static TorchSharp.torch;
 
 namespace HeadPatching.Testing;
 
@@ -330,6 +333,86 @@ public abstract class StoredModelsTests : IAsyncLifetime, IDisposable
             await Assert.ThrowsAsync<InvalidDataException>(() => Catalog("a").LocateAsync("small", "model", Stop));
             Assert.Empty(Directory.GetDirectories(_folder["a"]));
         }
+    }
+
+    /// <summary>A cache of size 0 is none: the weights are read from the store, block by block, into the memory that they are used in.</summary>
+    [Fact]
+    public async Task Without_a_cache_weights_go_from_the_store_into_memory_and_are_the_same()
+    {
+        RandomModelFolder.Write(_folder["large"], layers: 2, heads: 2, width: 640, vocabulary: 2000, context: 16, seed: 1);
+        await PushAsync("large", "large");
+        using Transformer expected = ModelFolder.Load(_folder["large"], ScalarType.Float32, CPU);
+        ModelCatalog catalog = Catalog("none", gib: 0);
+        string folder;
+        using (LocatedModel located = await catalog.LocateAsync("large", "model", Stop))
+        {
+            folder = located.Folder;
+            Assert.Equal(["config.json"], Directory.GetFiles(folder).Select(Path.GetFileName));
+            Assert.Equal(ModelFingerprint.Compute(_folder["large"]), located.Fingerprint());
+            Assert.Equal(ModelFolder.Inspect(_folder["large"]).Parameters, ModelFolder.Inspect(folder, located.Weights).Parameters);
+        }
+
+        Assert.False(Directory.Exists(folder));
+        CountReads();
+        using var models = new LoadedModels(catalog, threads: 1);
+        using LoadedModels.Lease lease = await models.LendAsync(new ModelSource("large", ModelFingerprint.Compute(_folder["large"]), "float32", "cpu"), Stop);
+        Assert.True(lease.Use(model =>
+        {
+            using var scope = NewDisposeScope();
+            return model.Weights.All().Zip(expected.Weights.All()).All(weight => weight.First.equal(weight.Second).all().item<bool>());
+        }));
+        long blocks = (new FileInfo(_folder["large/model.safetensors"]).Length + StoredModelFile.BlockBytes - 1) / StoredModelFile.BlockBytes;
+        Assert.InRange(_reads, blocks, 2 * blocks); // fewer than so many are held at a time: hardly any is read twice
+        Assert.False(Directory.Exists(_folder["none"]));
+    }
+
+    [Fact]
+    public async Task Without_a_cache_a_damaged_byte_is_noticed_and_its_tensor_named()
+    {
+        RandomModelFolder.Write(_folder["large"], layers: 2, heads: 2, width: 640, vocabulary: 2000, context: 16, seed: 1);
+        await PushAsync("large", "large");
+        NamedModel model = (await new StoredModels(_store, new ModelCache(_folder["a"])).FindAsync("large", Stop))!;
+        string weights = model.Model.Artifact("large", "model.safetensors");
+        byte[] content = File.ReadAllBytes(_folder["large/model.safetensors"]);
+        SafetensorsEntry last;
+        using (SafetensorsFile file = SafetensorsFile.Open(_folder["large/model.safetensors"]))
+        {
+            last = file.Tensors.Values.MaxBy(tensor => tensor.Begin)!;
+        }
+
+        byte[] flipped = [.. content[..^1], (byte)(content[^1] ^ 1)];
+        foreach (var (wrong, what) in new[] { (flipped, last.Name), (content[..^1], "ends before byte"), ([.. content[..100], (byte)(content[100] ^ 1), .. content[101..]], "its header among them") })
+        {
+            await _store.DeleteAsync(weights, Stop);
+            await _store.WriteIfAbsentAsync(weights, (stream, stop) => stream.WriteAsync(wrong, stop).AsTask(), Stop);
+            using var models = new LoadedModels(Catalog("none", gib: 0), threads: 1);
+            string message = (await Assert.ThrowsAsync<InvalidDataException>(
+                () => models.LendAsync(new ModelSource("large", model.Model.Fingerprint, "float32", "cpu"), Stop))).Message;
+            Assert.Contains("'large' in the store is not what was uploaded: model.safetensors", message, StringComparison.Ordinal);
+            Assert.Contains(what, message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_model_that_was_uploaded_without_hashes_of_blocks_is_read_by_way_of_a_disk_and_the_same_push_adds_them()
+    {
+        await PushAsync("one", "small");
+        string manifest = StoredModel.Manifest("small");
+        JsonNode older = JsonNode.Parse((await _store.ReadTextAsync(manifest, Stop))!.Text)!;
+        foreach (JsonNode? file in older["files"]!.AsArray())
+        {
+            Assert.True(file!.AsObject().Remove("blocks"));
+        }
+
+        await _store.ReplaceTextAsync(manifest, older.ToJsonString(), Stop);
+        (await Catalog("a").LocateAsync("small", "model", Stop)).Dispose();
+        Fault fault = (await Assert.ThrowsAsync<InvalidInputException>(() => Catalog("none", gib: 0).LocateAsync("small", "model", Stop))).Faults[0];
+        Assert.Contains("headpatch model push FOLDER small", fault.Message, StringComparison.Ordinal);
+
+        int before = _store.Written.Count;
+        await PushAsync("one", "small");
+        Assert.Equal(before, _store.Written.Count); // the files were there
+        (await Catalog("none", gib: 0).LocateAsync("small", "model", Stop)).Dispose();
     }
 
     /// <summary>Opens an empty store for one test.</summary>

@@ -127,7 +127,7 @@ internal static class Mxfp4
     /// <summary>The numbers.</summary>
     /// <param name="blocks">[matrices, rows, blocks, 16] bytes</param>
     /// <param name="scales">[matrices, rows, blocks] bytes</param>
-    /// <param name="dtype">The type of the result, in which all of them are exact: bfloat16, float32 or float64.</param>
+    /// <param name="dtype">The type of the result, in which all of them are exact: bfloat16, float32 or float64; float16 where scales are not beyond it.</param>
     /// <returns>[matrices, rows, blocks * 32]</returns>
     public static Tensor Unpack(Tensor blocks, Tensor scales, ScalarType dtype)
     {
