@@ -46,7 +46,7 @@ internal static class VocabularyLogits
         }
 
         // The unembedding is widened some rows at a time: all of it would be as large as the largest weight of the model, twice.
-        Tensor unembedding = model.Weights.Unembedding;                       // [vocabulary, d_model]
+        Tensor unembedding = model.Weights.WholeUnembedding;                  // [vocabulary, d_model]
         Tensor widened = normed.to(wide);
         long rows = Math.Max(1, SliceBytes / (unembedding.shape[1] * wide.Bytes()));
         Tensor products = cat([.. unembedding.split(rows).Select(part => widened.matmul(part.to(wide).t()))], -1);

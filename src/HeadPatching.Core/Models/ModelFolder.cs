@@ -11,21 +11,35 @@ public static class ModelFolder
     /// <param name="folder">The folder.</param>
     /// <param name="dtype">The type to compute in; weights stored in another are converted.</param>
     /// <param name="device">Where to compute.</param>
+    /// <param name="streamed">Whether layers are read when they are used, two at a time (<see cref="StreamedWeights"/>), instead of all now.</param>
     /// <exception cref="InvalidInputException">
     /// The folder, its config.json or its weights cannot be used, a weight that is NaN or infinite among them; carries every fault that
     /// could be found.
     /// </exception>
-    public static Transformer Load(string folder, ScalarType dtype, Device device)
+    public static Transformer Load(string folder, ScalarType dtype, Device device, bool streamed = false)
     {
         ModelConfig config = ModelConfigReader.Read(folder);
-        using WeightFiles files = WeightFiles.Open(folder);
-        var weights = new FamilyWeights(files, config);
-        ThrowIfAny(weights.Check());
-        using var mode = no_grad();
+        WeightFiles files = WeightFiles.Open(folder);
+        bool isTheirs = false;
+        try
+        {
+            var weights = new FamilyWeights(files, config);
+            ThrowIfAny(weights.Check());
+            using var mode = no_grad();
 
-        // The model takes the weights out of the scope when it has them all; of a load that fails midway the scope frees what was read.
-        using var scope = NewDisposeScope();
-        return new Transformer(config, weights.Read(dtype, device));
+            // The model takes the weights out of the scope when it has them all; of a load that fails midway the scope frees what was read.
+            using var scope = NewDisposeScope();
+            var model = new Transformer(config, streamed ? weights.Stream(dtype, device) : weights.Read(dtype, device));
+            isTheirs = streamed;
+            return model;
+        }
+        finally
+        {
+            if (!isTheirs)
+            {
+                files.Dispose();
+            }
+        }
     }
 
     /// <summary>Looks at everything that <see cref="Load"/> would need but the weights' values: cheap even for a large model.</summary>
@@ -45,7 +59,7 @@ public static class ModelFolder
         Dictionary<string, long[]> shapes = family.Shapes(config);
         using var mode = no_grad();
         using var scope = NewDisposeScope();
-        return family.Read(config, name => empty(shapes[name], device: META)).All().Sum(weight => weight.numel()); // tensors that have a shape and no memory
+        return family.Read(config, name => empty(shapes[name], device: META), read => [.. Enumerable.Range(0, config.Layers).Select(read)]).All().Sum(weight => weight.numel()); // tensors that have a shape and no memory
     }
 
     /// <summary>Refuses a path that is no folder.</summary>

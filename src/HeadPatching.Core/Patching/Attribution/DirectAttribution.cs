@@ -107,7 +107,7 @@ public static class DirectAttribution
         Tensor place = tensor([.. all.Select(one => (long)one.Pair)], device: model.Device);
         Tensor tokens = tensor([.. all.Select(one => (long)one.Token)], device: model.Device);
         Tensor weights = tensor([.. all.Select(one => one.Weight)], dtype: wide, device: model.Device); // [tokens]
-        Tensor rows = model.Weights.Unembedding.index_select(0, tokens).to(wide) * weights.unsqueeze(-1);
+        Tensor rows = model.Weights.UnembeddingRows(tokens).to(wide) * weights.unsqueeze(-1);
         Tensor direction = zeros([pairs.Count, model.Config.Width], dtype: wide, device: model.Device).index_add(0, place, rows, Sums.One);
         Tensor biases = zeros(pairs.Count, dtype: wide, device: model.Device);
         return (direction, model.Weights.UnembeddingBias is not { } bias ? biases : biases.index_add(0, place, bias.to(wide).index_select(0, tokens) * weights, Sums.One));
