@@ -1,6 +1,10 @@
+using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Models.Safetensors;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Tests.Golden;
+using HeadPatching.Testing;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Tests.Models;
@@ -41,6 +45,64 @@ public class StreamedWeightsTests
         void Same(PatchOptions options, IMetric metric) => AssertSame(
             InMemorySweep.Run(held.Model, held.BothWays, options, metric, MemoryBudget.Default),
             InMemorySweep.Run(streamed.Model, held.BothWays, options, metric, MemoryBudget.Default));
+    }
+
+    /// <summary>Also where each position is patched in turn, and whatever the metric: the clean and corrupted runs, what each part adds directly, and every patched run are in one pass.</summary>
+    [Theory]
+    [InlineData("gpt2-golden-a")]
+    [InlineData("gpt-neox-golden")]
+    [InlineData("llama-golden")]
+    [InlineData("gemma2-golden")]
+    public void A_chunk_reads_the_weights_once(string name)
+    {
+        using var streamed = new GoldenModel(name, ScalarType.Float32, streamed: true);
+        StreamedWeights weights = streamed.Model.Weights.Streamed!;
+        long bytes = Directory.EnumerateFiles(GoldenModel.Folder(name), "*.safetensors").Sum(file => new FileInfo(file).Length);
+        foreach (var (positions, metric) in new (Positions, IMetric)[] { (Positions.All, new LogitDifference()), (Positions.Each, new LogProbability()) })
+        {
+            long before = weights.BytesRead;
+            InMemorySweep.Run(streamed.Model, [streamed.Pairs[0]], new PatchOptions { Positions = positions }, metric, MemoryBudget.Default);
+            Assert.InRange(weights.BytesRead - before, bytes / 2, 1.05 * bytes);
+        }
+    }
+
+    [Fact]
+    public void A_weight_that_is_no_number_is_said_when_its_layer_is_read()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string file in Directory.EnumerateFiles(GoldenModel.Folder("llama-golden")))
+        {
+            File.Copy(file, Path.Combine(folder.Path, Path.GetFileName(file)));
+        }
+
+        string path = Path.Combine(folder.Path, "model.safetensors");
+        long at;
+        using (SafetensorsFile file = SafetensorsFile.Open(path))
+        {
+            at = file.DataStart + file.Tensors["model.layers.1.mlp.down_proj.weight"].Begin;
+        }
+
+        using (FileStream stream = File.OpenWrite(path))
+        {
+            stream.Position = at;
+            stream.Write(BitConverter.GetBytes(float.NaN));
+        }
+
+        using Transformer model = ModelFolder.Load(folder.Path, ScalarType.Float32, CPU, streamed: true);
+        InvalidInputException fault = Assert.Throws<InvalidInputException>(() => model.Weights.Layers[1]);
+        Assert.Contains("layers.1.mlp.down_proj.weight", Assert.Single(fault.Faults).Message, StringComparison.Ordinal);
+        Assert.NotNull(model.Weights.Layers[0]);
+    }
+
+    /// <summary>Two layers at a time: what of a third is still held by someone can no longer be used.</summary>
+    [Fact]
+    public void A_layer_is_freed_when_another_is_asked_for()
+    {
+        using var streamed = new GoldenModel("llama-golden", ScalarType.Float32, streamed: true);
+        LayerWeights first = streamed.Model.Weights.Layers[0];
+        Assert.Same(first, streamed.Model.Weights.Layers[0]);
+        _ = streamed.Model.Weights.Layers[1];
+        Assert.All(first.All(), weight => Assert.True(weight.IsInvalid));
     }
 
     private static void AssertSame(SweepRuns held, SweepRuns streamed)

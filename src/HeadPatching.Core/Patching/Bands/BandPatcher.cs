@@ -30,7 +30,7 @@ public sealed class BandPatcher(Transformer model, IMetric metric, MemoryBudget 
     public IReadOnlyList<LayerPatches> Patch(
         BandInputs inputs, PatchOptions options, Action<long>? progress = null, CancellationToken cancellation = default)
     {
-        IReadOnlyList<TokenPair> pairs = inputs.Measured.Pairs;
+        IReadOnlyList<TokenPair> pairs = inputs.Pairs;
         int units = Units.Of(model.Config, options.Patch), length = pairs[0].Length;
         ILayerPatch patch = LayerPatchFor.Patch(options.Patch);
         StreamPoint point = patch.Point(model.Config);

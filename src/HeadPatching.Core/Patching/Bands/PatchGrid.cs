@@ -155,12 +155,11 @@ internal sealed class PatchGrid(Transformer model, BandInputs inputs, Direction 
     public IReadOnlyList<LayerPatches> Run(MemoryBudget budget, MeasureRuns measure, Action<long>? progress, CancellationToken cancellation)
     {
         long started = Stopwatch.GetTimestamp();
-        IReadOnlyList<TokenPair> pairs = inputs.Measured.Pairs;
+        double cachedBefore = inputs.Caching?.Seconds ?? 0;
+        IReadOnlyList<TokenPair> pairs = inputs.Pairs;
         int length = pairs[0].Length;
         GridLayer[] layers = [.. inputs.Layers.Select(layer => new GridLayer(layer, inputs.OnlyHeads?[layer] ?? [.. Enumerable.Range(0, units)], reach(layer)))];
 
-        // [layer][pair][row][unit]: the unpatched metric, until a patched run says otherwise.
-        Dictionary<int, double[][][]> metric = layers.ToDictionary(layer => layer.Layer, _ => Unpatched());
         Dictionary<int, Reach> reaches = layers.ToDictionary(layer => layer.Layer, layer => layer.Reach);
         Dictionary<int, long> made = layers.ToDictionary(layer => layer.Layer, _ => 0L);
         var cells = new List<(PatchPlace Place, int Start, PatchedRun Run)>();
@@ -171,7 +170,14 @@ internal sealed class PatchGrid(Transformer model, BandInputs inputs, Direction 
             cells.AddRange(reaching.SelectMany(layer => layer.Units.Select(unit => (place, start, new PatchedRun(layer.Layer, unit)))));
         }
 
+        // The patched runs' metrics by batch, [run * pair]
         List<GridBatch> pass = [];
+        var values = new List<(GridBatch Batch, double[] Metric)>();
+        if (cells.Count == 0)
+        {
+            inputs.Caching?.Run(cancellation);
+        }
+
         HalvingBatches.Run(
             model,
             cells.Count,
@@ -181,7 +187,10 @@ internal sealed class PatchGrid(Transformer model, BandInputs inputs, Direction 
             cause => OutOfMemory.OfOneHead(pass[0].Runs[0].Layer, pairs.Count, length, model.Device, cause),
             cancellation);
 
-        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        // [layer][pair][row][unit]: the unpatched metric, but where a patched run says otherwise.
+        Dictionary<int, double[][][]> metric = layers.ToDictionary(layer => layer.Layer, _ => Unpatched());
+        values.ForEach(one => Put(one.Batch.Place, one.Batch.Runs, one.Metric));
+        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds - ((inputs.Caching?.Seconds ?? 0) - cachedBefore);
         long all = Math.Max(1, made.Values.Sum());
         return
         [
@@ -221,17 +230,19 @@ internal sealed class PatchGrid(Transformer model, BandInputs inputs, Direction 
 
         int RunPass()
         {
-            double[][] values = new double[pass.Count][];                     // of each batch, [run * pair]
+            double[][] measured = new double[pass.Count][];
             using (inference_mode())
             using (NewDisposeScope())
             {
-                LayerPass.Run([.. pass.Select((batch, index) => measure(
-                    batch.Place, batch.Start, batch.Runs, batch.Tile, measured => values[index] = [.. measured.to(ScalarType.Float64).cpu().data<double>()]))]);
+                IEnumerable<IEnumerable<int>> own = inputs.Caching is null ? [] : [inputs.Caching.Steps(cancellation)];
+                LayerPass.Run([.. own, .. pass.Select((batch, index) => measure(
+                    batch.Place, batch.Start, batch.Runs, batch.Tile, one => measured[index] = [.. one.to(ScalarType.Float64).cpu().data<double>()]))]);
             }
 
-            foreach (var (batch, ofBatch) in pass.Zip(values))
+            foreach (var (batch, ofBatch) in pass.Zip(measured))
             {
-                Put(batch.Place, batch.Runs, ofBatch);
+                values.Add((batch, ofBatch));
+                progress?.Invoke((long)batch.Runs.Length * pairs.Count);
             }
 
             return pass.Count;
@@ -254,7 +265,6 @@ internal sealed class PatchGrid(Transformer model, BandInputs inputs, Direction 
                 made[layer] += pairs.Count;
             }
 
-            progress?.Invoke((long)runs.Length * pairs.Count);
         }
     }
 }
