@@ -55,11 +55,36 @@ public static class ModelFolder
     /// <summary>How many weights a model has in memory once it is loaded, from its shape alone: those that are packed in its files unpacked.</summary>
     public static long Parameters(ModelConfig config)
     {
+        using var scope = NewDisposeScope();
+        return Shapes(config).All().Sum(weight => weight.numel());
+    }
+
+    /// <summary>What a model's weights take in memory, from its shape alone.</summary>
+    /// <param name="config">The shape.</param>
+    /// <param name="dtype">The type it computes in.</param>
+    public static WeightBytes Bytes(ModelConfig config, ScalarType dtype)
+    {
+        using var scope = NewDisposeScope();
+        TransformerWeights weights = Shapes(config);
+        long each = dtype.Bytes(), layers = weights.Layers.Sum(Of), all = weights.All().Sum(weight => weight.numel());
+        long tokens = weights.TokenEmbedding.numel() + (ReferenceEquals(weights.Unembedding, weights.TokenEmbedding) ? 0 : weights.Unembedding.numel());
+        return new WeightBytes(
+            each * all,
+            each * weights.Layers.Max(Of),
+            each * weights.Layers.Max(layer => layer.All().Max(weight => weight.numel())),
+            each * weights.Unembedding.numel(),
+            each * (all - layers - (config.EmbeddingWidth is null ? tokens : 0)));
+
+        static long Of(LayerWeights layer) => layer.All().Sum(weight => weight.numel());
+    }
+
+    /// <summary>Tensors that have a shape and no memory, in the caller's dispose scope.</summary>
+    private static TransformerWeights Shapes(ModelConfig config)
+    {
         ModelFamily family = ModelFamily.All[config.Family];
         Dictionary<string, long[]> shapes = family.Shapes(config);
         using var mode = no_grad();
-        using var scope = NewDisposeScope();
-        return family.Read(config, name => empty(shapes[name], device: META), read => [.. Enumerable.Range(0, config.Layers).Select(read)]).All().Sum(weight => weight.numel()); // tensors that have a shape and no memory
+        return family.Read(config, name => empty(shapes[name], device: META), read => [.. Enumerable.Range(0, config.Layers).Select(read)]);
     }
 
     /// <summary>Refuses a path that is no folder.</summary>

@@ -25,6 +25,7 @@ public sealed class StreamedWeights : IReadOnlyList<LayerWeights>, IDisposable
     private readonly Func<Tensor> _readUnembedding;
     private readonly BlockingCollection<Action> _toRead = [];
     private readonly Lock _gate = new();
+    private readonly Lock _alone = new();
     private (int Layer, LayerWeights Weights)? _used;
     private (int Layer, Task<LayerWeights> Weights)? _next;
     private Tensor? _unembedding;
@@ -100,6 +101,17 @@ public sealed class StreamedWeights : IReadOnlyList<LayerWeights>, IDisposable
     /// <summary>Rows of the unembedding.</summary>
     /// <inheritdoc cref="EmbeddingRows"/>
     public Tensor UnembeddingRows(Tensor ids) => Rows(_unembeddingRows, ids);
+
+    /// <summary>Does work with the weights that nobody else uses meanwhile, who would have another layer brought: it waits until that is so.</summary>
+    /// <param name="pieces">How many threads compute patched runs, as nobody else does.</param>
+    /// <param name="work">The work.</param>
+    public T Alone<T>(int pieces, Func<T> work)
+    {
+        lock (_alone)
+        {
+            return Native.ComputeThreads.With(pieces, work);
+        }
+    }
 
     /// <inheritdoc/>
     public IEnumerator<LayerWeights> GetEnumerator() => Enumerable.Range(0, Count).Select(layer => this[layer]).GetEnumerator();

@@ -64,11 +64,17 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
     public async Task<ChunkRuns> RunAsync(PlannedPart part, PlannedChunk chunk, ChunkWork work, string key, ChunkSteps steps, CancellationToken cancellationToken)
     {
         IReadOnlyList<CachedTensor> needed = lease.Use(model => work.Needed(model.Config, part.FirstLayer, part.LastLayer, chunk.Start));
+        Action<long> made = steps.OfRuns(lease.Use(model => work.PatchedRuns(model.Config, chunk.Pairs, part.FirstLayer, part.LastLayer)));
         long started = Stopwatch.GetTimestamp();
         CachedChunk? known = await ActivationArtifact.ReadAsync(store, lease, chunk, needed, cache, traffic, cancellationToken);
         if (known is not null)
         {
             steps.Caching?.Invoke(new WorkStep(chunk.CachingFlops, Found: true));
+        }
+
+        if (known is null && work is ChunkWork.Heads { NeedsAllPairs: false } heads && lease.Use(model => model.Weights.Streamed is not null))
+        {
+            return await RunInOnePassAsync(part, chunk, heads, key, steps, made, cancellationToken);
         }
 
         using CachedChunk cached = known ?? await MakeAsync(chunk, steps.Caching, cancellationToken);
@@ -101,9 +107,8 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
                 Baselines = baselines,
                 Activations = cached.Activations,
                 AblatedZ = ablatedZ,
-                OnlyHeads = (work as ChunkWork.Heads)?.Only?.ToDictionary(layer => layer.Key, layer => (IReadOnlyList<int>)layer.Value),
+                OnlyHeads = Only(work),
             };
-            Action<long> made = steps.OfRuns(work.PatchedRuns(model.Config, chunk.Pairs, part.FirstLayer, part.LastLayer));
             IReadOnlyList<LayerPatches> layers = work switch
             {
                 ChunkWork.Heads heads => new BandPatcher(model, metric, _budget).Patch(inputs, heads.Options, made, cancellationToken),
@@ -116,6 +121,33 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
         }
     }
 
+    /// <summary>Makes a chunk's activations and the patched runs in one pass over the weights, and stores both.</summary>
+    private async Task<ChunkRuns> RunInOnePassAsync(
+        PlannedPart part, PlannedChunk chunk, ChunkWork.Heads work, string key, ChunkSteps steps, Action<long> made, CancellationToken cancellationToken)
+    {
+        IMetric metric = work.Metric.Make();
+        var (runs, cached, attribution) = lease.Use(Run);
+        using (cached)
+        {
+            await WriteAsync(chunk, cached, attribution, cancellationToken);
+        }
+
+        await RunArtifact.WriteAsync(store, key, runs, traffic, cancellationToken);
+        return runs;
+
+        (ChunkRuns Runs, CachedChunk Cached, LogitAttribution? Attribution) Run(Transformer model)
+        {
+            using ChunkCaching caching = Caching(model, chunk, steps.Caching);
+            var inputs = new BandInputs { First = part.FirstLayer, Last = part.LastLayer, Caching = caching, OnlyHeads = Only(work) };
+            IReadOnlyList<LayerPatches> layers = new BandPatcher(model, metric, _budget).Patch(inputs, work.Options, made, cancellationToken);
+            steps.End();
+            var (activations, final) = caching.Take();
+            return (new ChunkRuns(caching.Baselines, layers, caching.Seconds), new CachedChunk(activations, final), caching.Attribution);
+        }
+    }
+
+    private static Dictionary<int, IReadOnlyList<int>>? Only(ChunkWork work) => (work as ChunkWork.Heads)?.Only?.ToDictionary(layer => layer.Key, layer => (IReadOnlyList<int>)layer.Value);
+
     private List<LayerPatches> Estimates(Transformer model, ChunkWork.Estimates work, IMetric metric, BandInputs inputs, CancellationToken cancellation)
     {
         using AttributionRun run = AttributionRun.Start(
@@ -125,16 +157,16 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
 
     private async Task<CachedChunk> MakeAsync(PlannedChunk chunk, Action<WorkStep>? progress, CancellationToken cancellationToken)
     {
-        CachedChunk made = lease.Use(model => Make(model, chunk, progress, cancellationToken));
+        var (made, attribution) = lease.Use(model =>
+        {
+            using ChunkCaching caching = Caching(model, chunk, progress);
+            caching.Run(cancellationToken);
+            var (activations, final) = caching.Take();
+            return (new CachedChunk(activations, final), caching.Attribution);
+        });
         try
         {
-            await ActivationArtifact.WriteAsync(store, lease, chunk, made, traffic, cancellationToken);
-            if (plan.Metric().Make().IsLinear)
-            {
-                await AttributionArtifact.WriteAsync(store, lease, chunk, plan.Metric(), made, cancellationToken);
-            }
-
-            ForwardPasses += 2 * chunk.Pairs.Count;
+            await WriteAsync(chunk, made, attribution, cancellationToken);
             return made;
         }
         catch
@@ -144,20 +176,21 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
         }
     }
 
-    private static CachedChunk Make(Transformer model, PlannedChunk chunk, Action<WorkStep>? progress, CancellationToken cancellation)
+    private async Task WriteAsync(PlannedChunk chunk, CachedChunk made, LogitAttribution? attribution, CancellationToken cancellationToken)
     {
-        using var run = new CachingRun(model, chunk.Pairs, chunk.Start);
+        await ActivationArtifact.WriteAsync(store, lease, chunk, made, traffic, cancellationToken);
+        if (attribution is not null)
+        {
+            await AttributionArtifact.WriteAsync(store, chunk, plan.Metric(), attribution, cancellationToken);
+        }
+
+        ForwardPasses += 2 * chunk.Pairs.Count;
+    }
+
+    private ChunkCaching Caching(Transformer model, PlannedChunk chunk, Action<WorkStep>? progress)
+    {
         var layer = new WorkStep(chunk.CachingFlops / model.Config.Layers);
-        ChunkActivations activations = run.AllLayers(() => progress?.Invoke(layer), cancellation);
-        try
-        {
-            return new CachedChunk(activations, run.Final());
-        }
-        catch
-        {
-            activations.Dispose();
-            throw;
-        }
+        return new ChunkCaching(model, chunk.Pairs, chunk.Start, plan.Metric().Make(), attribute: true, () => progress?.Invoke(layer));
     }
 
     /// <summary>What an ablation puts into the layers of a band, by layer, [pairs, heads, position, d_head].</summary>

@@ -3,6 +3,7 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Models.Safetensors;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Tests.Golden;
 using HeadPatching.Testing;
 using static TorchSharp.torch;
@@ -41,6 +42,19 @@ public class StreamedWeightsTests
         Same(new PatchOptions { Direction = Direction.Noise, Ablation = Ablation.ValueBias }, new LogitDifference());
         Same(new PatchOptions { Direction = Direction.Noise, Ablation = Ablation.Mean }, new LogProbability());
         Same(new PatchOptions { Direction = Direction.Noise, Ablation = Ablation.Resample }, new LogitDifference());
+
+        foreach (Patch patch in AttributionRun.Patches)
+        {
+            foreach (Gradient gradient in Enum.GetValues<Gradient>())
+            {
+                var options = new PatchOptions { Patch = patch };
+                var (one, other) = (Estimate(held.Model), Estimate(streamed.Model));
+                Assert.Equal(one.Baselines, other.Baselines);
+                Assert.Equal(one.Layers.Select(layer => layer.PatchedMetric), other.Layers.Select(layer => layer.PatchedMetric));
+
+                SweepRuns Estimate(Transformer model) => InMemorySweep.Estimate(model, held.BothWays, options, new LogProbability(), MemoryBudget.Default, gradient);
+            }
+        }
 
         void Same(PatchOptions options, IMetric metric) => AssertSame(
             InMemorySweep.Run(held.Model, held.BothWays, options, metric, MemoryBudget.Default),
