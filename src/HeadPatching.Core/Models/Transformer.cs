@@ -357,7 +357,7 @@ public sealed class Transformer : IDisposable
     internal Tensor NormScale(Tensor x)
     {
         Tensor centred = Config.Norm == NormKind.Layer ? x - x.mean([-1], keepdim: true) : x;
-        return centred.square().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_();
+        return centred.Squared().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_();
     }
 
     /// <summary>What the MLP writes from its first products, the gate's first where there is one, [.., d_mlp] each; these are overwritten.</summary>
@@ -448,7 +448,7 @@ public sealed class Transformer : IDisposable
     {
         Tensor exact = AtLeastFloat32(x);
         Tensor measured = _frozenNorms ? exact.detach() : exact;
-        Tensor scale = measured.square().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_(); // [.., 1]
+        Tensor scale = measured.Squared().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_(); // [.., 1]
         return ((exact * scale).to(weight.dtype) * weight).to(Dtype);         // Gemma's, OLMo 2's and gpt-oss's weights are float32, so that it is rounded once
     }
 

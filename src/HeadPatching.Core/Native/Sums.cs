@@ -19,6 +19,9 @@ public static class Sums
     /// <summary>a + b.</summary>
     public static Tensor Plus(this Tensor a, Tensor b) => a.add(b, One);
 
+    /// <summary>x x, without the Scalar 2 that TorchSharp's own square makes for libtorch.</summary>
+    public static Tensor Squared(this Tensor x) => x * x;
+
     /// <summary>a += b, in a's own memory.</summary>
     /// <returns>a</returns>
     public static Tensor AddInPlace(this Tensor a, Tensor b) => a.add_(b, One);

@@ -112,7 +112,7 @@ public class FamilyForwardTests
             weight.requires_grad = true;
         }
 
-        model.Logits(tensor(Prompt.Select(id => (long)id).ToArray()).unsqueeze(0)).square().sum().backward();
+        model.Logits(tensor(Prompt.Select(id => (long)id).ToArray()).unsqueeze(0)).Squared().sum().backward();
         Assert.All(model.Weights.All(), weight => Assert.True(weight.grad!.abs().sum().item<double>() > 0));
     }
 

@@ -70,7 +70,7 @@ public class DirectAttributionTests
         using var scope = NewDisposeScope();
         Tensor end = chunk.Measured.CleanFinal[0];                            // [d_model]
         bool centred = model.Config.Norm == NormKind.Layer;
-        Tensor scale = ((centred ? end - end.mean([0]) : end).square().mean([0]).Plus(tensor(model.Config.NormEpsilon))).sqrt();
+        Tensor scale = ((centred ? end - end.mean([0]) : end).Squared().mean([0]).Plus(tensor(model.Config.NormEpsilon))).sqrt();
         Tensor rows = model.Weights.Unembedding[pair.Correct.Ids[0]] - model.Weights.Unembedding[pair.Incorrect.Ids[0]];
         for (int layer = 0; layer < model.Config.Layers; layer++)
         {

@@ -141,7 +141,7 @@ public sealed class DirectAttribution : IDisposable
     private Tensor Back(Tensor? weight, Tensor at, Tensor after) => weight is null ? after : Centred(after * weight.to(_wide)) * Scale(at);
 
     /// <summary>[pairs, 1]</summary>
-    private Tensor Scale(Tensor at) => Centred(at.to(_wide)).square().mean([-1], keepdim: true).AddInPlace(tensor(_model.Config.NormEpsilon)).rsqrt_();
+    private Tensor Scale(Tensor at) => Centred(at.to(_wide)).Squared().mean([-1], keepdim: true).AddInPlace(tensor(_model.Config.NormEpsilon)).rsqrt_();
 
     private Tensor Centred(Tensor x) => _model.Config.Norm == NormKind.Layer ? x - x.mean([-1], keepdim: true) : x;
 
