@@ -56,7 +56,7 @@ public static class SweepPlanner
         var metric = PlannedMetric.Of(request, model.Config, tokenizer, places);
         ChunkWork exact = ChunkWork.Exact(request, metric, references, pairsKey);
         WeightBytes weights = ModelFolder.Bytes(model.Config, Dtypes.Parse(request.Dtype));
-        long? available = source.IsOnGpu ? GpuMemory.FreeBytes : HostMemory.Bytes();
+        long? available = source.IsOnGpu ? GpuMemory.TotalBytes : HostMemory.Bytes();
         var (placed, (parts, size)) = Placed(request, source, places, Cut);
         var header = new SweepPlan(
             SweepPlan.CurrentSchema,
