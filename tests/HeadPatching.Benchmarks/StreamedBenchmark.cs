@@ -189,9 +189,18 @@ internal static class StreamedBenchmark
         long bytes = all.Sum(Elements) * sizeof(float);
         string config = JsonSerializer.Serialize(new Dictionary<string, object>
         {
-            ["model_type"] = "llama", ["hidden_size"] = Width, ["intermediate_size"] = MlpWidth, ["num_hidden_layers"] = layers, ["num_attention_heads"] = Heads,
-            ["num_key_value_heads"] = KeyValueHeads, ["vocab_size"] = Vocabulary, ["max_position_embeddings"] = 2048, ["rms_norm_eps"] = 1e-5, ["hidden_act"] = "silu",
-            ["tie_word_embeddings"] = tied, ["rope_theta"] = 10000.0,
+            ["model_type"] = "llama",
+            ["hidden_size"] = Width,
+            ["intermediate_size"] = MlpWidth,
+            ["num_hidden_layers"] = layers,
+            ["num_attention_heads"] = Heads,
+            ["num_key_value_heads"] = KeyValueHeads,
+            ["vocab_size"] = Vocabulary,
+            ["max_position_embeddings"] = 2048,
+            ["rms_norm_eps"] = 1e-5,
+            ["hidden_act"] = "silu",
+            ["tie_word_embeddings"] = tied,
+            ["rope_theta"] = 10000.0,
         });
         string configFile = Path.Combine(folder, "config.json"), weights = Path.Combine(folder, "model.safetensors");
         Directory.CreateDirectory(folder);
