@@ -26,6 +26,14 @@ internal static class PlanDisplay
         Console.WriteLine(FormattableString.Invariant($"To read:         {size.BytesToRead / 1048576.0:F1} MiB of them"));
         Console.WriteLine(FormattableString.Invariant($"Estimated time:  {size.Seconds:F1} s of one worker (at {size.Flops / Math.Max(size.Seconds, 1e-9) / 1e9:F0} GFLOP/s; {DeviceRates.Variable} says another rate)"));
         Console.WriteLine(FormattableString.Invariant($"Memory:          {size.MemoryBytes / 1048576} MiB a worker beside the weights"));
+        if (size.Memory is PlannedMemory memory)
+        {
+            Console.WriteLine(memory.Streamed
+                ? FormattableString.Invariant($"Weights:         streamed, two of {size.Layers} layers at a time, read {memory.Passes} time{(memory.Passes == 1 ? "" : "s")} a chunk")
+                : "Weights:         in memory");
+            Console.WriteLine(FormattableString.Invariant($"In all:          {memory}{(memory.Available is long bytes ? $"; there are {bytes >> 20} MiB" : "")}"));
+        }
+
         Console.WriteLine("Nothing was run, and nothing looked for what is stored already.");
     }
 }

@@ -54,8 +54,9 @@ public static class PatchSets
         InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: putIn is not null, Patch, cancellation, attribute: false);
         return new PatchSetRuns([.. pairs.Select(pair => chunked.Baselines[pair.Index])], patched);
 
-        void Patch(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
+        void Patch(ChunkCaching caching)
         {
+            var (measured, baselines, activations) = (caching.Measured, caching.Baselines, caching.Activations);
             IReadOnlyList<TokenPair> chunk = measured.Pairs;
             int[] at = [.. chunk.Select(pair => places[pair.Index])];
             foreach (double[] own in patched)

@@ -23,7 +23,6 @@ public sealed class LogitDifference : IMetric
     public Tensor Measure(Transformer model, Tensor resid, MeasuredPairs measured)
     {
         ScalarType wide = model.StreamDtype;
-        Tensor unembedding = model.Weights.Unembedding;
         Tensor normed = model.FinalNorm(resid).to(wide);                      // [runs, pairs, d_model]
         if (model.Config.LogitCap is not null)
         {
@@ -38,7 +37,7 @@ public sealed class LogitDifference : IMetric
         Tensor MeanRow(Func<TokenPair, TokenAnswers> answers)
         {
             TokenAnswers[] all = [.. measured.Pairs.Select(answers)];
-            Tensor rows = unembedding.index_select(0, tensor(all.SelectMany(one => one.Ids).Select(id => (long)id).ToArray(), device: model.Device)).to(wide);
+            Tensor rows = model.Weights.UnembeddingRows(tensor(all.SelectMany(one => one.Ids).Select(id => (long)id).ToArray(), device: model.Device)).to(wide);
             return all.All(one => one.Ids.Count == 1)
                 ? rows
                 : stack(rows.split([.. all.Select(one => (long)one.Ids.Count)]).Select(own => own.mean([0])));
@@ -55,7 +54,7 @@ public sealed class LogitDifference : IMetric
         Tensor OfEachAnswer()
         {
             var (ids, shares, pairOf) = Answers();
-            Tensor rows = unembedding.index_select(0, ids).to(wide);          // [answers, d_model]
+            Tensor rows = model.Weights.UnembeddingRows(ids).to(wide);          // [answers, d_model]
             Tensor logits = model.ToLogits((normed.index_select(1, pairOf) * rows).sum(-1), model.Weights.UnembeddingBias?.to(wide).index_select(0, ids)); // [runs, answers]
             return logits.matmul(shares.t());                                 // [runs, pairs]
         }

@@ -34,7 +34,7 @@ public sealed class TokenWeights(IReadOnlyList<TokenWeight> weights) : IMetric
         ScalarType wide = model.StreamDtype;
         Tensor ids = tensor([.. weights.Select(one => (long)one.Id)], device: model.Device);
         Tensor shares = tensor([.. weights.Select(one => one.Weight)], dtype: wide, device: model.Device); // [tokens]
-        Tensor rows = model.Weights.Unembedding.index_select(0, ids).to(wide); // [tokens, d_model]
+        Tensor rows = model.Weights.UnembeddingRows(ids).to(wide); // [tokens, d_model]
         Tensor logits = model.ToLogits(model.FinalNorm(resid).to(wide).matmul(rows.t()), model.Weights.UnembeddingBias?.to(wide).index_select(0, ids)); // [runs, pairs, tokens]
         return logits.matmul(shares);                                         // [runs, pairs]
     }

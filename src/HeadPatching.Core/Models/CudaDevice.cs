@@ -21,7 +21,10 @@ internal static class CudaDevice
     }
 
     /// <summary>The device's free memory in bytes; null where the driver does not say.</summary>
-    public static long? FreeBytes(Device device)
+    public static long? FreeBytes(Device device) => Bytes(device)?.Free;
+
+    /// <summary>The device's free memory and all of it, in bytes; null where the driver does not say.</summary>
+    public static (long Free, long Total)? Bytes(Device device)
     {
         try
         {
@@ -33,15 +36,15 @@ internal static class CudaDevice
 
             // The primary context is the one that libtorch works in. It is current only while the question is asked.
             bool known = ContextPush(context) == 0;
-            nuint free = 0;
+            nuint free = 0, total = 0;
             if (known)
             {
-                known = MemoryInfo(out free, out _) == 0;
+                known = MemoryInfo(out free, out total) == 0;
                 _ = ContextPop(out _);
             }
 
             _ = PrimaryContextRelease(handle);
-            return known ? (long)free : null;
+            return known ? ((long)free, (long)total) : null;
         }
         catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
         {
@@ -75,6 +78,9 @@ internal static class CudaDevice
 /// <summary>The memory of the first GPU, for whoever watches it.</summary>
 public static class GpuMemory
 {
+    /// <summary>All of it, in bytes, where there is a GPU that libtorch can use and its driver says so.</summary>
+    public static long? TotalBytes => cuda.is_available() ? CudaDevice.Bytes(CUDA)?.Total : null;
+
     /// <summary>What is free of it, in bytes, where there is a GPU that libtorch can use and its driver says so. libtorch keeps what it has had, so little free is no want yet.</summary>
     public static long? FreeBytes => cuda.is_available() ? CudaDevice.FreeBytes(CUDA) : null;
 }

@@ -40,7 +40,7 @@ internal sealed class MlpOfSum : IDisposable
     /// <summary>Whether a model's MLPs read the stream through a norm of their own, one after another with attention, and are no mixtures.</summary>
     public static bool Applies(Transformer model) =>
         model.Config is { NormPlace: NormPlace.Before, ParallelResidual: false, Experts: null } && model.Dtype is ScalarType.Float32 or ScalarType.Float64
-        && model.Weights.Layers.All(layer => layer.MlpNormWeight?.dtype == model.Dtype);
+        && model.Weights.Layers[0].MlpNormWeight?.dtype == model.Dtype;
 
     /// <summary>How many bytes are held.</summary>
     /// <param name="model">The model.</param>

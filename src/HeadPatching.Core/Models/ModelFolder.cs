@@ -12,21 +12,35 @@ public static class ModelFolder
     /// <param name="dtype">The type to compute in; weights stored in another are converted.</param>
     /// <param name="device">Where to compute.</param>
     /// <param name="elsewhere">Opens weight files that are not in the folder: <see cref="WeightFiles.Open"/>.</param>
+    /// <param name="streamed">Whether layers are read when they are used, two at a time (<see cref="StreamedWeights"/>), instead of all now.</param>
     /// <exception cref="InvalidInputException">
     /// The folder, its config.json or its weights cannot be used, a weight that is NaN or infinite among them; carries every fault that
     /// could be found.
     /// </exception>
-    public static Transformer Load(string folder, ScalarType dtype, Device device, Func<string, Stream?>? elsewhere = null)
+    public static Transformer Load(string folder, ScalarType dtype, Device device, Func<string, Stream?>? elsewhere = null, bool streamed = false)
     {
         ModelConfig config = ModelConfigReader.Read(folder);
-        using WeightFiles files = WeightFiles.Open(folder, elsewhere);
-        var weights = new FamilyWeights(files, config);
-        ThrowIfAny(weights.Check());
-        using var mode = no_grad();
+        WeightFiles files = WeightFiles.Open(folder, elsewhere);
+        bool isTheirs = false;
+        try
+        {
+            var weights = new FamilyWeights(files, config);
+            ThrowIfAny(weights.Check());
+            using var mode = no_grad();
 
-        // The model takes the weights out of the scope when it has them all; of a load that fails midway the scope frees what was read.
-        using var scope = NewDisposeScope();
-        return new Transformer(config, weights.Read(dtype, device));
+            // The model takes the weights out of the scope when it has them all; of a load that fails midway the scope frees what was read.
+            using var scope = NewDisposeScope();
+            var model = new Transformer(config, streamed ? weights.Stream(dtype, device) : weights.Read(dtype, device));
+            isTheirs = streamed;
+            return model;
+        }
+        finally
+        {
+            if (!isTheirs)
+            {
+                files.Dispose();
+            }
+        }
     }
 
     /// <summary>Looks at everything that <see cref="Load"/> would need but the weights' values: cheap even for a large model.</summary>
@@ -44,11 +58,36 @@ public static class ModelFolder
     /// <summary>How many weights a model has in memory once it is loaded, from its shape alone: those that are packed in its files unpacked.</summary>
     public static long Parameters(ModelConfig config)
     {
+        using var scope = NewDisposeScope();
+        return Shapes(config).All().Sum(weight => weight.numel());
+    }
+
+    /// <summary>What a model's weights take in memory, from its shape alone.</summary>
+    /// <param name="config">The shape.</param>
+    /// <param name="dtype">The type it computes in.</param>
+    public static WeightBytes Bytes(ModelConfig config, ScalarType dtype)
+    {
+        using var scope = NewDisposeScope();
+        TransformerWeights weights = Shapes(config);
+        long each = dtype.Bytes(), layers = weights.Layers.Sum(Of), all = weights.All().Sum(weight => weight.numel());
+        long tokens = weights.TokenEmbedding.numel() + (ReferenceEquals(weights.Unembedding, weights.TokenEmbedding) ? 0 : weights.Unembedding.numel());
+        return new WeightBytes(
+            each * all,
+            each * weights.Layers.Max(Of),
+            each * weights.Layers.Max(layer => layer.All().Max(weight => weight.numel())),
+            each * weights.Unembedding.numel(),
+            each * (all - layers - (config.EmbeddingWidth is null ? tokens : 0)));
+
+        static long Of(LayerWeights layer) => layer.All().Sum(weight => weight.numel());
+    }
+
+    /// <summary>Tensors that have a shape and no memory, in the caller's dispose scope.</summary>
+    private static TransformerWeights Shapes(ModelConfig config)
+    {
         ModelFamily family = ModelFamily.All[config.Family];
         Dictionary<string, long[]> shapes = family.Shapes(config);
         using var mode = no_grad();
-        using var scope = NewDisposeScope();
-        return family.Read(config, name => empty(shapes[name], device: META)).All().Sum(weight => weight.numel()); // tensors that have a shape and no memory
+        return family.Read(config, name => empty(shapes[name], device: META), read => [.. Enumerable.Range(0, config.Layers).Select(read)]);
     }
 
     /// <summary>Refuses a path that is no folder.</summary>

@@ -80,7 +80,7 @@ public sealed class Transformer : IDisposable
     public ScalarType StreamDtype => Dtype.OfStream();
 
     /// <summary>Where it computes.</summary>
-    public Device Device => Weights.TokenEmbedding.device;
+    public Device Device => Weights.Device;
 
     /// <summary>
     /// The GPU memory in bytes that was free when the weights were there; null on a CPU, and where the driver does not say. It is asked
@@ -117,7 +117,7 @@ public sealed class Transformer : IDisposable
     /// <returns>[batch, position, d_model]</returns>
     public Tensor Embed(Tensor ids)
     {
-        Tensor tokens = Weights.TokenEmbedding.index_select(0, ids.flatten()).to(StreamDtype).unflatten(0, ids.shape); // [batch, position, d_model]
+        Tensor tokens = Weights.EmbeddingRows(ids.flatten()).to(StreamDtype).unflatten(0, ids.shape); // [batch, position, d_model]
         if (Config.EmbeddingScale != 1)
         {
             tokens = tokens * tensor(Config.EmbeddingScale, dtype: StreamDtype);
@@ -324,7 +324,7 @@ public sealed class Transformer : IDisposable
     /// <summary>The logits of every token, in <see cref="StreamDtype"/>: the one product that rounds nothing, for metrics are made of it.</summary>
     /// <param name="normed">[.., d_model], after <see cref="FinalNorm"/></param>
     /// <returns>[.., vocabulary]</returns>
-    public Tensor Unembed(Tensor normed) => ToLogits(MatrixProduct.Wide(normed, Weights.Unembedding.t()), Weights.UnembeddingBias);
+    public Tensor Unembed(Tensor normed) => ToLogits(MatrixProduct.Wide(normed, Weights.WholeUnembedding.t()), Weights.UnembeddingBias);
 
     /// <summary>Logits from the products of the normed stream with rows of the unembedding: with their bias, divided and soft-capped where the model does so.</summary>
     /// <param name="products">[.., tokens]</param>
@@ -350,6 +350,7 @@ public sealed class Transformer : IDisposable
             tensor.Dispose();
         }
 
+        Weights.Streamed?.Dispose();
         _rotary?.Dispose();
         _slidingRotary?.Dispose();
     }

@@ -7,7 +7,7 @@ namespace HeadPatching.Core.Models;
 
 /// <summary>
 /// The weights of a model folder, open for reading: <c>model.safetensors</c>, or the shards that <c>model.safetensors.index.json</c>
-/// names. One thread at a time may read.
+/// names.
 /// </summary>
 public sealed class WeightFiles : IDisposable
 {
@@ -42,6 +42,9 @@ public sealed class WeightFiles : IDisposable
 
     /// <summary>The number of floating-point elements stored, buffers that are no parameters included.</summary>
     public long ParameterCount => Names.Select(Entry).Where(entry => entry.Dtype.IsFloat()).Sum(entry => entry.ElementCount);
+
+    /// <summary>How many bytes of tensors were read since they were opened.</summary>
+    public long BytesRead => _files.Sum(file => file.BytesRead);
 
     /// <summary>Opens the weights of a model folder. Reads and checks the headers, not yet the tensors.</summary>
     /// <param name="folder">The folder.</param>
@@ -138,6 +141,17 @@ public sealed class WeightFiles : IDisposable
     /// <exception cref="InvalidInputException"><see cref="Check(string, ReadOnlySpan{long})"/> finds a fault, or the file has become shorter.</exception>
     public Tensor Read(string name, ReadOnlySpan<long> expectedShape, ScalarType dtype, Device device) =>
         Check(name, expectedShape) is { } fault ? throw new InvalidInputException([fault]) : _fileOf[name].Read(name, dtype, device);
+
+    /// <summary>Reads some rows of a floating-point matrix.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="expectedShape">The shape it must have.</param>
+    /// <param name="rows">The rows, ascending.</param>
+    /// <param name="dtype">The type of the result.</param>
+    /// <param name="device">Where the result shall be.</param>
+    /// <returns>[rows, columns]. The caller, or the dispose scope it runs in, disposes it.</returns>
+    /// <exception cref="InvalidInputException">As for <see cref="Read"/>.</exception>
+    internal Tensor ReadRows(string name, ReadOnlySpan<long> expectedShape, IReadOnlyList<long> rows, ScalarType dtype, Device device) =>
+        Check(name, expectedShape) is { } fault ? throw new InvalidInputException([fault]) : _fileOf[name].ReadRows(name, rows, dtype, device);
 
     /// <summary>Reads a packed weight as it is stored.</summary>
     /// <param name="name">The tensor.</param>

@@ -14,8 +14,26 @@ internal static class ComputeThreads
     private static readonly Lock Gate = new();
     private static int _threads, _wanted;
 
-    /// <summary>How many pieces this thread's calls compute at once: as many as libtorch has threads for it.</summary>
-    public static int AtOnce => get_num_threads();
+    [ThreadStatic]
+    private static int _said;
+
+    /// <summary>How many pieces this thread's calls compute at once: as many as libtorch has threads for it, or more where <see cref="With"/> says so.</summary>
+    public static int AtOnce => _said > 0 ? _said : get_num_threads();
+
+    /// <summary>Does work whose calls compute so many pieces at once. A piece's numbers do not depend on it.</summary>
+    public static T With<T>(int pieces, Func<T> work)
+    {
+        int before = _said;
+        _said = pieces;
+        try
+        {
+            return work();
+        }
+        finally
+        {
+            _said = before;
+        }
+    }
 
     /// <summary>Computes pieces 0 to <paramref name="count"/> - 1, in no order.</summary>
     /// <param name="count">How many there are.</param>
@@ -31,7 +49,7 @@ internal static class ComputeThreads
         }
         else
         {
-            Want(threads, AtOnce);
+            Want(threads, get_num_threads());
             using var working = new CountdownEvent(threads);
             for (int thread = 0; thread < threads; thread++)
             {
@@ -43,7 +61,7 @@ internal static class ComputeThreads
             }
 
             working.Wait();
-            Want(-threads, AtOnce);
+            Want(-threads, get_num_threads());
         }
 
         failed?.Throw();

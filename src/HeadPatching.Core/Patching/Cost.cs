@@ -9,6 +9,19 @@ using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching;
 
+/// <summary>What patching a chunk takes in memory beside the weights, in bytes.</summary>
+/// <param name="Activations">The chunk's activations, and what patches make of them.</param>
+/// <param name="Streams">The residual streams of the patched runs that go through the layers together.</param>
+/// <param name="Step">What a layer makes of those of them that are computed at a time.</param>
+public sealed record PatchingBytes(long Activations, long Streams, long Step)
+{
+    /// <summary>How many passes over the layers are made, where those together are not all.</summary>
+    public int Passes { get; init; } = 1;
+
+    /// <summary>All of it.</summary>
+    public long Total => Activations + Streams + Step;
+}
+
 /// <summary>
 /// What pieces of a sweep cost, by counting: no device is asked, so that the same sweep is cut the same way everywhere. Floating-point
 /// operations are those of the products, a multiplication and an addition each, nothing for norms, activations and sums; divided by the rate
@@ -150,7 +163,7 @@ public static class Cost
         tensors.Sum(tensor => tensor.Elements(config, pairs, length, start)) * dtype.OfStream().Bytes();
 
     /// <summary>
-    /// The most bytes that patching a chunk takes on a CPU beside the weights: the activations, what patches make of them, and the largest batch
+    /// The most memory that patching a chunk takes on a CPU beside the weights: the activations, what patches make of them, and the largest batch
     /// of patched runs. On a GPU a batch takes up to half of the card's free memory.
     /// </summary>
     /// <param name="config">The model's shape.</param>
@@ -160,12 +173,18 @@ public static class Cost
     /// <param name="start">The first position that is cached of each run.</param>
     /// <param name="layers">The band's layers.</param>
     /// <param name="budget">The memory budget.</param>
-    public static long PeakBytes(ModelConfig config, ScalarType dtype, int pairs, int length, int start, int layers, MemoryBudget budget)
+    /// <param name="streamedRuns">Where weights are streamed, how many patched runs there are, whose batches go through the layers together; null: a batch at a time.</param>
+    public static PatchingBytes Memory(ModelConfig config, ScalarType dtype, int pairs, int length, int start, int layers, MemoryBudget budget, long? streamedRuns = null)
     {
         long cached = Bytes(config, dtype, CachedTensor.All(config, start), pairs, length, start);
         long made = 2L * layers * pairs * length * (config.Heads + (2L * config.KeyValueHeads)) * config.HeadWidth * dtype.OfStream().Bytes(); // q, k and v of both runs
-        BatchMemory batch = MemoryBudget.Cut(config, dtype, onCpu: true, config.Heads * layers, pairs, length - start, length, budget.Batch(null)).Takes;
-        return cached + made + batch.Held + batch.Step;
+        BatchMemory may = budget.Batch(null);
+        BatchMemory batch = MemoryBudget.Cut(config, dtype, onCpu: true, config.Heads * layers, pairs, length - start, length, may).Takes;
+        long all = (streamedRuns ?? 0) * pairs * (length - start) * config.Width * dtype.OfStream().Bytes();
+        return new PatchingBytes(cached + made, Math.Max(batch.Held, Math.Min(all, may.Held)), batch.Step)
+        {
+            Passes = (int)Math.Max(1, (all + may.Held - 1) / may.Held),
+        };
     }
 
     private static IEnumerable<(PatchPlace Place, int Layer)> CellsOfBand(

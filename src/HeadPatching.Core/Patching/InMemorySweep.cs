@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
@@ -51,8 +50,9 @@ public static class InMemorySweep
                 metric,
                 budget,
                 fromFirstPosition: options.Ablation is not null,
-                (measured, baselines, activations) => patches.AddRange(PatchChunk(measured, baselines, activations)),
-                cancellation);
+                chunk => patches.AddRange(PatchChunk(chunk)),
+                cancellation,
+                runsItself: model.Weights.Streamed is not null && options.Ablation is not Ablation.Mean);
             return new SweepRuns(chunked.Baselines, patches, chunked.CacheSeconds) { Attribution = chunked.Attribution };
         }
         finally
@@ -63,12 +63,12 @@ public static class InMemorySweep
             }
         }
 
-        IReadOnlyList<LayerPatches> PatchChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
+        IReadOnlyList<LayerPatches> PatchChunk(ChunkCaching chunk)
         {
-            ChunkAblation? given = ablation?.For(measured.Pairs);
+            ChunkAblation? given = ablation?.For(chunk.Pairs);
             IReadOnlyList<Tensor> put = options.Ablation switch
             {
-                Ablation.Mean => [.. means.Select((mean, layer) => given!.Mean(mean.Sums, activations.Layers[layer].Base(options.Direction).Z!))],
+                Ablation.Mean => [.. means.Select((mean, layer) => given!.Mean(mean.Sums, chunk.Activations.Layers[layer].Base(options.Direction).Z!))],
                 Ablation.Resample => given!.Resampled(model, 0, layers),
                 _ => [],
             };
@@ -78,9 +78,7 @@ public static class InMemorySweep
                 {
                     First = 0,
                     Last = layers - 1,
-                    Measured = measured,
-                    Baselines = baselines,
-                    Activations = activations,
+                    Caching = chunk,
                     AblatedZ = put.Index().ToDictionary(z => z.Index, z => z.Item),
                 };
                 return patcher.Patch(inputs, options, progress, cancellation);
@@ -118,23 +116,24 @@ public static class InMemorySweep
         Chunked chunked = OverChunks(model, pairs, metric, budget, fromFirstPosition: false, EstimateChunk, cancellation);
         return new SweepRuns(chunked.Baselines, estimates, chunked.CacheSeconds) { Attribution = chunked.Attribution };
 
-        void EstimateChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
+        void EstimateChunk(ChunkCaching chunk)
         {
-            using var run = AttributionRun.Start(model, metric, measured, baselines, options, budget, gradient, cancellation);
-            estimates.AddRange(Enumerable.Range(0, model.Config.Layers).Select(layer => run.Estimate(layer, activations)));
+            using var run = AttributionRun.Start(model, metric, chunk.Measured, chunk.Baselines, options, budget, gradient, cancellation);
+            estimates.AddRange(Enumerable.Range(0, model.Config.Layers).Select(layer => run.Estimate(layer, chunk.Activations)));
         }
     }
 
-    /// <summary>Caches chunk by chunk what patching needs, and patches each.</summary>
+    /// <summary>Caches chunk by chunk what patching needs, and patches each; what patches may make a chunk's own runs itself.</summary>
     internal static Chunked OverChunks(
         Transformer model,
         IReadOnlyList<TokenPair> pairs,
         IMetric metric,
         MemoryBudget budget,
         bool fromFirstPosition,
-        Action<MeasuredPairs, IReadOnlyList<Baseline>, ChunkActivations> patch,
+        Action<ChunkCaching> patch,
         CancellationToken cancellation,
-        bool attribute = true)
+        bool attribute = true,
+        bool runsItself = false)
     {
         var baselines = new Dictionary<int, Baseline>();
         double cacheSeconds = 0;
@@ -142,25 +141,20 @@ public static class InMemorySweep
         foreach (IReadOnlyList<TokenPair> chunk in Chunks.Split(pairs, model.Config, model.Dtype, budget))
         {
             cancellation.ThrowIfCancellationRequested();
-            long started = Stopwatch.GetTimestamp();
-            using var run = new CachingRun(model, chunk, fromFirstPosition ? 0 : CachingRun.StartOf(chunk));
-            using ChunkActivations activations = run.AllLayers(cancellation: cancellation);
-            using FinalResiduals final = run.Final();
-            IReadOnlyList<Baseline> chunkBaselines = final.Baselines(model, metric, chunk);
-            foreach (var (pair, baseline) in chunk.Zip(chunkBaselines))
+            using var caching = new ChunkCaching(model, chunk, fromFirstPosition ? 0 : CachingRun.StartOf(chunk), metric, attribute);
+            if (!runsItself)
+            {
+                caching.Run(cancellation);
+            }
+
+            patch(caching);
+            foreach (var (pair, baseline) in chunk.Zip(caching.Baselines))
             {
                 baselines[pair.Index] = baseline;
             }
 
-            var measured = new MeasuredPairs(chunk, final.Clean);
-            if (attribute && metric.IsLinear)
-            {
-                LogitAttribution ofChunk = DirectAttribution.Of(model, metric, measured, activations).Aggregate((sum, pair) => sum.Plus(pair));
-                attribution = attribution?.Plus(ofChunk) ?? ofChunk;
-            }
-
-            cacheSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
-            patch(measured, chunkBaselines, activations);
+            attribution = caching.Attribution is { } ofChunk ? attribution?.Plus(ofChunk) ?? ofChunk : attribution;
+            cacheSeconds += caching.Seconds;
         }
 
         return new Chunked(baselines, cacheSeconds, attribution);

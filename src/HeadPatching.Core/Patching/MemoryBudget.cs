@@ -50,6 +50,9 @@ public sealed record MemoryBudget(long Bytes)
         return Math.Max(Bytes / 2 / perPair, 1);
     }
 
+    /// <summary>What the streams may take that go through the layers together, in bytes: a quarter of the budget, on a CPU.</summary>
+    public long Streams => Batch(null).Held;
+
     /// <summary>What a batch may take: half of the budget, or of the card's free memory.</summary>
     /// <param name="model">The model; null for one on a CPU.</param>
     internal BatchMemory Batch(Transformer? model)

@@ -15,6 +15,7 @@ namespace HeadPatching.Http.Answers;
 /// <param name="BytesToRead">Bytes of activations that are read by activities that did not make them.</param>
 /// <param name="Seconds">The time on one worker, estimated from a rate for the kind of device.</param>
 /// <param name="MemoryBytes">The most memory that an activity takes on a CPU beside the weights.</param>
+/// <param name="Memory">What that is made of, with the weights and where they are.</param>
 public sealed record SweepPlanAnswer(
     ModelSummary Model,
     int Pairs,
@@ -26,7 +27,8 @@ public sealed record SweepPlanAnswer(
     long BytesToCache,
     long BytesToRead,
     double Seconds,
-    long MemoryBytes)
+    long MemoryBytes,
+    PlannedMemory? Memory)
 {
     /// <summary>A plan as an answer has it.</summary>
     public static SweepPlanAnswer Of(SweepPlan plan) => new(
@@ -40,5 +42,6 @@ public sealed record SweepPlanAnswer(
         plan.Size.BytesToCache,
         plan.Size.BytesToRead,
         plan.Size.Seconds,
-        plan.Size.MemoryBytes);
+        plan.Size.MemoryBytes,
+        plan.Size.Memory);
 }

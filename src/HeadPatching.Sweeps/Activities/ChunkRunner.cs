@@ -65,6 +65,14 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
     public async Task<ChunkRuns> RunAsync(PlannedPart part, PlannedChunk chunk, ChunkWork work, string key, ChunkSteps steps, CancellationToken cancellationToken)
     {
         HeadCells? known = work is ChunkWork.Heads one ? await DrawnRuns.KnownAsync(store, plan, chunk, one, cancellationToken) : null;
+        if (known is null
+            && work is ChunkWork.Heads { NeedsAllPairs: false } whole
+            && lease.Use(model => model.Weights.Streamed is not null)
+            && !await store.ExistsAsync(SweepArtifacts.Activations(chunk.Activations), cancellationToken))
+        {
+            return await RunInOnePassAsync(part, chunk, whole, key, steps, cancellationToken);
+        }
+
         var (runs, cacheSeconds) = await WithInputsAsync(part, chunk, work, steps.Caching, Run, cancellationToken);
         runs = runs with { CacheSeconds = cacheSeconds };
         await RunArtifact.WriteAsync(store, key, runs, traffic, cancellationToken);
@@ -156,7 +164,7 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
                 Baselines = cached.Final.Baselines(model, metric, chunk.Pairs),
                 Activations = cached.Activations,
                 AblatedZ = ablatedZ,
-                OnlyHeads = (work as ChunkWork.Heads)?.Only?.ToDictionary(layer => layer.Key, layer => (IReadOnlyList<int>)layer.Value),
+                OnlyHeads = Only(work),
             })), cacheSeconds);
         }
         finally
@@ -164,6 +172,34 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
             Free(ablatedZ?.Values ?? []);
         }
     }
+
+    /// <summary>Makes a chunk's activations and the patched runs in one pass over the weights, and stores both.</summary>
+    private async Task<ChunkRuns> RunInOnePassAsync(
+        PlannedPart part, PlannedChunk chunk, ChunkWork.Heads work, string key, ChunkSteps steps, CancellationToken cancellationToken)
+    {
+        IMetric metric = work.Metric.Make();
+        var (runs, cached, attribution) = lease.Use(Run);
+        using (cached)
+        {
+            await WriteAsync(chunk, cached, attribution, cancellationToken);
+        }
+
+        await RunArtifact.WriteAsync(store, key, runs, traffic, cancellationToken);
+        return runs;
+
+        (ChunkRuns Runs, CachedChunk Cached, LogitAttribution? Attribution) Run(Transformer model)
+        {
+            Action<long> made = steps.OfRuns(work.PatchedRuns(model.Config, chunk.Pairs, part.FirstLayer, part.LastLayer));
+            using ChunkCaching caching = Caching(model, chunk, steps.Caching);
+            var inputs = new BandInputs { First = part.FirstLayer, Last = part.LastLayer, Caching = caching, OnlyHeads = Only(work) };
+            IReadOnlyList<LayerPatches> layers = new BandPatcher(model, metric, _budget).Patch(inputs, work.Options, made, cancellationToken);
+            steps.End();
+            var (activations, final) = caching.Take();
+            return (new ChunkRuns(caching.Baselines, layers, caching.Seconds), new CachedChunk(activations, final), caching.Attribution);
+        }
+    }
+
+    private static Dictionary<int, IReadOnlyList<int>>? Only(ChunkWork work) => (work as ChunkWork.Heads)?.Only?.ToDictionary(layer => layer.Key, layer => (IReadOnlyList<int>)layer.Value);
 
     private List<LayerPatches> Estimates(Transformer model, ChunkWork.Estimates work, IMetric metric, BandInputs inputs, CancellationToken cancellation)
     {
@@ -174,16 +210,16 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
 
     private async Task<CachedChunk> MakeAsync(PlannedChunk chunk, Action<WorkStep>? progress, CancellationToken cancellationToken)
     {
-        CachedChunk made = lease.Use(model => Make(model, chunk, progress, cancellationToken));
+        var (made, attribution) = lease.Use(model =>
+        {
+            using ChunkCaching caching = Caching(model, chunk, progress);
+            caching.Run(cancellationToken);
+            var (activations, final) = caching.Take();
+            return (new CachedChunk(activations, final), caching.Attribution);
+        });
         try
         {
-            await ActivationArtifact.WriteAsync(store, lease, chunk, made, traffic, cancellationToken);
-            if (plan.Metric().Make().IsLinear)
-            {
-                await AttributionArtifact.WriteAsync(store, lease, chunk, plan.Metric(), made, cancellationToken);
-            }
-
-            ForwardPasses += 2 * chunk.Pairs.Count;
+            await WriteAsync(chunk, made, attribution, cancellationToken);
             return made;
         }
         catch
@@ -193,20 +229,21 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
         }
     }
 
-    private static CachedChunk Make(Transformer model, PlannedChunk chunk, Action<WorkStep>? progress, CancellationToken cancellation)
+    private async Task WriteAsync(PlannedChunk chunk, CachedChunk made, LogitAttribution? attribution, CancellationToken cancellationToken)
     {
-        using var run = new CachingRun(model, chunk.Pairs, chunk.Start);
+        await ActivationArtifact.WriteAsync(store, lease, chunk, made, traffic, cancellationToken);
+        if (attribution is not null)
+        {
+            await AttributionArtifact.WriteAsync(store, chunk, plan.Metric(), attribution, cancellationToken);
+        }
+
+        ForwardPasses += 2 * chunk.Pairs.Count;
+    }
+
+    private ChunkCaching Caching(Transformer model, PlannedChunk chunk, Action<WorkStep>? progress)
+    {
         var layer = new WorkStep(chunk.CachingFlops / model.Config.Layers);
-        ChunkActivations activations = run.AllLayers(() => progress?.Invoke(layer), cancellation);
-        try
-        {
-            return new CachedChunk(activations, run.Final());
-        }
-        catch
-        {
-            activations.Dispose();
-            throw;
-        }
+        return new ChunkCaching(model, chunk.Pairs, chunk.Start, plan.Metric().Make(), attribute: true, () => progress?.Invoke(layer));
     }
 
     /// <summary>What an ablation puts into the layers of a band, by layer, [pairs, heads, position, d_head].</summary>

@@ -13,6 +13,7 @@ public sealed class LoadedModels : IDisposable
     private readonly IModelCatalog _catalog;
     private readonly int _kept;
     private readonly int _threads;
+    private readonly int _cores;
     private readonly Lock _gate = new();
     private readonly List<Entry> _entries = []; // the one used last stands last
 
@@ -20,8 +21,10 @@ public sealed class LoadedModels : IDisposable
     /// <param name="catalog">Where the models are.</param>
     /// <param name="threads">How many of libtorch's threads one activity computes with. Sums in float32 depend on it.</param>
     /// <param name="kept">How many models are kept in memory though idle.</param>
-    public LoadedModels(IModelCatalog catalog, int threads, int kept = 2)
+    /// <param name="cores">How many threads patch with a streamed model, which serves one activity at a time; null: those of the machine.</param>
+    public LoadedModels(IModelCatalog catalog, int threads, int kept = 2, int? cores = null)
     {
+        _cores = Math.Max(threads, cores ?? Environment.ProcessorCount);
         _catalog = catalog;
         _threads = threads;
         _kept = kept;
@@ -113,7 +116,7 @@ public sealed class LoadedModels : IDisposable
             using (located)
             {
                 return located.Use(folder => located.Fingerprint() == source.Fingerprint
-                    ? ModelFolder.Load(folder, Dtypes.Parse(source.Dtype), torch.device(source.Device), located.Weights)
+                    ? ModelFolder.Load(folder, Dtypes.Parse(source.Dtype), torch.device(source.Device), located.Weights, source.Streamed)
                     : throw new InvalidInputException(
                         FaultKinds.InvalidWeights, "model", $"The model '{source.Model}' is not the one that the sweep was planned with: its files have changed since. Start the sweep again."));
             }
@@ -160,7 +163,7 @@ public sealed class LoadedModels : IDisposable
             }
 
             long outside = MadeOutsideScopes;
-            T result = work(_model);
+            T result = _model.Weights.Streamed is { } streamed ? streamed.Alone(_owner._cores, () => work(_model)) : work(_model);
             return outside == MadeOutsideScopes
                 ? result
                 : throw new InvalidOperationException("A tensor was made outside every dispose scope: the garbage collector may free it while libtorch reads it.");

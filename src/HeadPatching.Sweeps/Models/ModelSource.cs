@@ -9,6 +9,10 @@ namespace HeadPatching.Sweeps.Models;
 /// <param name="Device">cpu or cuda.</param>
 public sealed record ModelSource(string Model, string Fingerprint, string Dtype, string Device)
 {
+    /// <summary>Whether its layers are read when they are used instead of held. It changes no number, and so is no part of any key.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Streamed { get; init; }
+
     /// <summary>Whether it computes on a GPU.</summary>
     [JsonIgnore]
     public bool IsOnGpu => Device != "cpu";

@@ -41,6 +41,9 @@ internal sealed class SweepCut
     /// <summary>Positions of a chunk, over its pairs: more gain nothing on a GPU.</summary>
     private const int MostRows = 8192;
 
+    /// <summary>How fast streamed weights come, in bytes a second, at the least: a solid-state disk. Where a chunk's runs take longer than its weights, they come meanwhile.</summary>
+    private const double StreamRate = 1e9;
+
     /// <summary>The sums over all pairs are taken in so many slices, an activity each: each is as large as the sums together.</summary>
     private const int MostSumSlices = 8;
 
@@ -54,10 +57,19 @@ internal sealed class SweepCut
     private readonly ScalarType _dtype;
     private readonly MemoryBudget _budget;
     private readonly double _rate;
+    private readonly WeightBytes _weights;
+    private readonly long? _available;
 
     /// <summary>Makes a cut for a model.</summary>
-    public SweepCut(ModelConfig config, ModelSource source, MemoryBudget budget, DeviceRates rates)
+    /// <param name="config">The model's shape.</param>
+    /// <param name="source">The model, and whether its weights are streamed.</param>
+    /// <param name="budget">The memory budget.</param>
+    /// <param name="rates">How fast activities compute.</param>
+    /// <param name="weights">What its weights take.</param>
+    /// <param name="available">What memory there is; null where nobody says.</param>
+    public SweepCut(ModelConfig config, ModelSource source, MemoryBudget budget, DeviceRates rates, WeightBytes weights, long? available)
     {
+        (_weights, _available) = (weights, available);
         _config = config;
         _source = source;
         _dtype = Dtypes.Parse(source.Dtype);
@@ -78,6 +90,7 @@ internal sealed class SweepCut
         Measured[] chunks = [.. Chunks(pairs).Select(chunk => Measure(chunk, method, exact, before, shareRun)).OrderByDescending(chunk => chunk.Flops)];
         double flops = chunks.Sum(chunk => chunk.Flops), seconds = flops / _rate;
         IReadOnlyList<Measured>[] groups = [.. Groups(chunks, flops)];
+        PatchingBytes most = chunks.SelectMany(chunk => chunk.Bands.Select(band => Memory(chunk, band, method, exact))).MaxBy(memory => memory.Total)!;
         PlannedChunk[][] planned = [.. groups.Select(group => group.Select(chunk => new PlannedChunk(
             chunk.Pairs, [.. chunk.Pairs.Select(pair => places[pair.Index])], chunk.Start, WorkKeys.Activations(_source, chunk.Pairs, chunk.Start))
             {
@@ -115,9 +128,27 @@ internal sealed class SweepCut
             chunks.Sum(chunk => Bytes(CachedTensor.All(_config, chunk.Start), chunk.Pairs, chunk.Start)),
             BytesToRead(parts, groups.Length, method, exact, before),
             seconds,
-            chunks.Max(chunk => chunk.Bands.Max(band =>
-                Cost.PeakBytes(_config, _dtype, chunk.Pairs.Count, chunk.Pairs[0].Length, chunk.Start, band.Last - band.First + 1, _budget)))));
+            most.Total)
+        {
+            Memory = PlannedMemory.Of(
+                _weights,
+                _source.Streamed,
+                everyToken: !exact.Metric.Make().IsLinear,
+                most,
+                _source.Streamed ? chunks.Max(chunk => Memory(chunk, chunk.Bands[0], method, exact).Passes) : 1,
+                _available),
+        });
     }
+
+    private PatchingBytes Memory(Measured chunk, (int First, int Last) band, Method method, ChunkWork exact) => Cost.Memory(
+        _config,
+        _dtype,
+        chunk.Pairs.Count,
+        chunk.Pairs[0].Length,
+        chunk.Start,
+        band.Last - band.First + 1,
+        _budget,
+        _source.Streamed && method != Method.Attribution ? exact.PatchedRuns(_config, chunk.Pairs, band.First, band.Last) / chunk.Pairs.Count : null);
 
     // A part that has all layers of its chunks makes their activations itself, unless the estimate before it did.
     private long BytesToRead(PlannedPart[] parts, int groups, Method method, ChunkWork exact, ChunkWork? before)
@@ -177,11 +208,20 @@ internal sealed class SweepCut
     private int PairsPerChunk(int length)
     {
         double forward = Cost.OfCaching(_config, 1, length, start: 0);
+        double runs = forward * (1 + (_config.Heads * _config.Layers / 4.0)), inTime = ChunkSeconds * _rate / runs;
+        if (_source.Streamed)
+        {
+            // As many as take longer than their weights take to come, but no more than whose streams go through the layers together.
+            double hidden = _weights.All / StreamRate * _rate / runs;
+            double together = _budget.Streams / ((double)_config.Layers * _config.Heads * length * _config.Width * _dtype.Bytes());
+            inTime = Math.Min(Math.Max(inTime, hidden), together);
+        }
+
         double most = new[]
         {
             _budget.PairsCached(_config, _dtype, length),
             MostRows / (double)length,
-            ChunkSeconds * _rate / (forward * (1 + (_config.Heads * _config.Layers / 4.0))),
+            inTime,
             _source.IsOnGpu ? MostPairsOnGpu : MostPairsOnCpu,
         }.Min();
         return 1 << (int)Math.Log2(Math.Max(most, 1));
@@ -201,11 +241,11 @@ internal sealed class SweepCut
 
     private static double Share(Method method, double shareRun) => method == Method.Adaptive ? AdaptiveShare : shareRun;
 
-    /// <summary>Bands of layers that cost about the same each; one, where a chunk over all layers does not take long.</summary>
+    /// <summary>Bands of layers that cost about the same each; one, where a chunk over all layers does not take long, or each band would read the weights.</summary>
     private List<(int First, int Last)> Bands(double[] layers)
     {
         double all = layers.Sum();
-        int count = all / _rate > LongestSeconds ? (int)Math.Min(Math.Ceiling(all / _rate / PartSeconds), layers.Length) : 1;
+        int count = all / _rate > LongestSeconds && !_source.Streamed ? (int)Math.Min(Math.Ceiling(all / _rate / PartSeconds), layers.Length) : 1;
         var bands = new List<(int First, int Last)>();
         double done = 0;
         for (int layer = 0, first = 0; layer < layers.Length; layer++)

@@ -148,6 +148,10 @@ public sealed record PlanSize(
     double Seconds,
     long MemoryBytes)
 {
+    /// <summary>What memory an activity takes, and where the weights are; null in plans of versions before there was a choice.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public PlannedMemory? Memory { get; init; }
+
     /// <summary>Whether sets of nodes are patched then, in rounds that nobody can count before.</summary>
     public bool RunsSets { get; init; }
 
@@ -227,7 +231,7 @@ public sealed record PlannedSweep(SweepPlan Header, IReadOnlyList<PlannedPart> P
     /// <summary>What makes a sweep the same one: everything that its result depends on. How many heads a table shows is no part of the result.</summary>
     public string Content() => string.Join(
         '\n',
-        JsonSerializer.Serialize(Header.Request.Said() with { Model = Header.Model.Name, Dataset = Header.Dataset, Name = null, Count = null, Callback = null, Top = Unsaid.Top }, ResultJson.Compact),
+        JsonSerializer.Serialize(Header.Request.Said() with { Model = Header.Model.Name, Dataset = Header.Dataset, Name = null, Count = null, Callback = null, Top = Unsaid.Top, Weights = Unsaid.Weights }, ResultJson.Compact),
         Header.Source.Fingerprint,
         Header.Source.Device,
         Numerics.Version,

@@ -52,11 +52,12 @@ public static class SweepPlanner
         string device = Device(request.Device);
         string name = located.Name, fingerprint = located.Fingerprint();
         var source = new ModelSource(name, fingerprint, request.Dtype, device);
-        var cut = new SweepCut(model.Config, source, Budget(request), DeviceRates.OfThisHost());
         string pairsKey = WorkKeys.Pairs(pairs);
         var metric = PlannedMetric.Of(request, model.Config, tokenizer, places);
         ChunkWork exact = ChunkWork.Exact(request, metric, references, pairsKey);
-        var (parts, size) = cut.Cut(pairs, request.Method, exact, ChunkWork.Before(request, metric), ShareRun(request, model.Config), ablation);
+        WeightBytes weights = ModelFolder.Bytes(model.Config, Dtypes.Parse(request.Dtype));
+        long? available = source.IsOnGpu ? GpuMemory.TotalBytes : HostMemory.Bytes();
+        var (placed, (parts, size)) = Placed(request, source, places, Cut);
         var header = new SweepPlan(
             SweepPlan.CurrentSchema,
             request with { Pairs = null, PairIndices = null, Reference = null },
@@ -68,7 +69,7 @@ public static class SweepPlanner
                 Width = model.Config.Width,
                 ParallelResidual = model.Config.ParallelResidual,
             },
-            source,
+            placed,
             pairs.Count,
             pairsKey,
             size with { RunsSets = request.RunsSets() })
@@ -86,6 +87,38 @@ public static class SweepPlanner
             LeftOut = tokenized.LeftOut,
         };
         return new PlannedSweep(header, parts, tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText));
+
+        (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(ModelSource of) => new SweepCut(model.Config, of, Budget(request), DeviceRates.OfThisHost(), weights, available)
+            .Cut(pairs, request.Method, exact, ChunkWork.Before(request, metric), ShareRun(request, model.Config), ablation);
+    }
+
+    /// <summary>Where the weights are, and how the sweep is cut with them there.</summary>
+    /// <exception cref="InvalidInputException">They fit neither way; it says what would be needed.</exception>
+    private static (ModelSource Source, (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut) Placed(
+        SweepRequest request, ModelSource source, FaultPlaces places, Func<ModelSource, (IReadOnlyList<PlannedPart> Parts, PlanSize Size)> cut)
+    {
+        ModelSource streamed = source with { Streamed = true };
+        if (request.Weights == WeightPlace.Streamed)
+        {
+            return (streamed, Fitting(cut(streamed)));
+        }
+
+        var resident = cut(source);
+        if (request.Weights == WeightPlace.Resident || resident.Size.Memory!.Fits)
+        {
+            return (source, resident);
+        }
+
+        return request.CanStream() ? (streamed, Fitting(cut(streamed))) : throw TooLarge(resident.Size.Memory, "Weights cannot be streamed for paths, sets, edges and circuits: a sweep of heads or layers alone streams them.");
+
+        (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Fitting((IReadOnlyList<PlannedPart> Parts, PlanSize Size) made) => made.Size.Memory!.Fits
+            ? made
+            : throw TooLarge(made.Size.Memory, $"Less of it for patching ({places.Option("memoryMiB")}), bfloat16, or shorter prompts take less.");
+
+        InvalidInputException TooLarge(PlannedMemory memory, string what) => new(
+            FaultKinds.TooLarge,
+            places.Option("model"),
+            string.Create(CultureInfo.InvariantCulture, $"The sweep does not fit: it takes {memory}, and there are {PlannedMemory.MiB(memory.Available ?? 0)} MiB. {what}"));
     }
 
     /// <summary>What can be said of a request without looking at its model: cheap enough for before the answer to a call.</summary>

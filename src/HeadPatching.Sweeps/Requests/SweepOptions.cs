@@ -346,6 +346,19 @@ public static class SweepOptions
         {
             Rules = [r => r.Device != "cuda" || torch.cuda.is_available() ? null : "This machine has no CUDA device that this build can use. Use cpu or auto."],
         },
+        Choice("weights", OptionType.Words.Of<WeightPlace>(LabelOf),
+            "Where the model's weights are: in memory, or in its files, each layer read when it is used, for models larger than the memory; auto is in memory where they fit. It changes no number",
+            r => r.Weights, (r, value) => r with { Weights = value }) with
+        {
+            Place = FormPlace.Advanced,
+            Label = "Weights",
+            Rules =
+            [
+                r => r.Weights != WeightPlace.Streamed || r.CanStream()
+                    ? null
+                    : "Weights are streamed for patches, ablations and estimates of heads and layers; paths, sets, edges and circuits hold them in memory. Use resident or auto.",
+            ],
+        },
         Of("threshold", new OptionType.Number(0), "Heads with |effect| above it are important, unless their interval holds 0", r => r.Threshold, (r, value) => r with { Threshold = value }) with
         {
             Place = FormPlace.Options,
@@ -400,6 +413,14 @@ public static class SweepOptions
         EdgeMethod.AttributionIg => "estimate all from several (EAP-IG)",
         EdgeMethod.Screen => "estimate all, patch the strongest",
         EdgeMethod.Adaptive => "estimate all, patch each until it is decided",
+        _ => null,
+    };
+
+    private static string? LabelOf(WeightPlace place) => place switch
+    {
+        WeightPlace.Auto => "in memory where they fit",
+        WeightPlace.Resident => "in memory",
+        WeightPlace.Streamed => "read from the files layer by layer",
         _ => null,
     };
 

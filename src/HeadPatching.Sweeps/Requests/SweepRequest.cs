@@ -182,6 +182,10 @@ public sealed record SweepRequest
     /// <summary>auto, cpu or cuda; auto is cuda where there is one.</summary>
     public string Device { get; init; } = "auto";
 
+    /// <summary>Where the model's weights are while it computes. It changes no number.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public WeightPlace Weights { get; init; }
+
     /// <summary>The memory that patching may take beside the weights, in MiB. At least 1. Default: 1024.</summary>
     public int MemoryMiB { get; init; } = 1024;
 
@@ -224,6 +228,9 @@ public sealed record SweepRequest
     /// <summary>Whether sets of nodes, paths from other senders or edges are patched after the heads.</summary>
     public bool RunsSets() => PatchSets is not null || Senders == Senders.All || Edges is not null || Circuit is not null;
 
+    /// <summary>Whether all that it runs goes through the layers so that their weights can be read when they are used.</summary>
+    public bool CanStream() => Receivers is null && !RunsSets();
+
     /// <summary>With edges, how they are found; null otherwise.</summary>
     public EdgeWork? EdgeWork() => Edges is not EdgeMethod method ? null : new EdgeWork(method, method.HasSteps() ? EdgeSteps ?? DefaultEdgeSteps : 1, EdgesUngrouped)
     {
@@ -250,6 +257,19 @@ public sealed record SweepRequest
 
     /// <summary>Which run is patched.</summary>
     public Direction RunPatched() => Direction ?? (Ablation is null ? Core.Patching.Direction.Denoise : Core.Patching.Direction.Noise);
+}
+
+/// <summary>Where a model's weights are while it computes.</summary>
+public enum WeightPlace
+{
+    /// <summary>Resident where they fit beside what patching takes, otherwise streamed.</summary>
+    Auto,
+
+    /// <summary>All in memory.</summary>
+    Resident,
+
+    /// <summary>In the model's files, from which each layer is read when it is used: two layers in memory at a time.</summary>
+    Streamed,
 }
 
 /// <summary>The nodes that circuits are made of.</summary>

@@ -58,6 +58,7 @@ class SweepOptions(TypedDict, total=False):
     top: int
     dtype: Literal["float32", "float64", "bfloat16", "float16"]
     device: Literal["auto", "cpu", "cuda"]
+    weights: Literal["auto", "resident", "streamed"]
     memory_mib: int
     callback: str
 
@@ -110,6 +111,8 @@ OPTIONS_HELP = """
     - top (20): rows of the report's ranked table; results have all.
     - dtype ("float32"), device ("auto"): in what and where it is computed: `float32`, `float64`, `bfloat16`, on a GPU
       `float16`; `auto`, `cpu`, `cuda`.
+    - weights ("auto"): where the model's weights are: `resident`, in memory; `streamed`, each layer read from the files when it
+      is used, for models larger than the memory; `auto` is in memory where they fit. It changes no number.
     - memory_mib (1024): MiB that patching may take beside the weights.
     - callback: an https address to POST to when the sweep has ended; only hosts that the server's operator names.
 """

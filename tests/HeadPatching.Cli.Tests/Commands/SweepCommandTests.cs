@@ -373,6 +373,44 @@ public class SweepCommandTests
     }
 
     [Fact]
+    public async Task Weights_are_streamed_where_they_do_not_fit_give_the_same_numbers_and_are_refused_with_the_figures_where_two_layers_do_not()
+    {
+        using var folder = new TemporaryFolder();
+        RandomModelFolder.Write(folder["model"], layers: 8, heads: 2, width: 256, vocabulary: 60, context: 40, seed: 5);
+        File.WriteAllText(folder["pairs.jsonl"], """{"clean": [1, 2, 3, 4], "corrupted": [1, 5, 3, 4], "correct": 6, "incorrect": 7}""");
+        string[] sweep = ["sweep", "--model", "model", "--pairs", "pairs.jsonl", "--store", "store", "--quiet"];
+        JsonElement resident = await MemoryAsync("resident"), streamed = await MemoryAsync("streamed");
+        Assert.True(MiB(streamed) < MiB(resident));
+
+        var (exitCode, plan, _) = await WithAsync(MiB(resident) - 1, [.. sweep, "--plan"]);
+        Assert.Equal(0, exitCode);
+        Assert.Contains("Weights:         streamed, two of 8 layers at a time, read 1 time a chunk", plan, StringComparison.Ordinal);
+        (exitCode, _, string error) = await WithAsync(MiB(streamed) - 1, [.. sweep, "--plan"]);
+        Assert.Equal(2, exitCode);
+        Assert.StartsWith($"--model: The sweep does not fit: it takes {MiB(streamed)} MiB: weights ", error, StringComparison.Ordinal);
+        Assert.Contains($"and there are {MiB(streamed) - 1} MiB.", error, StringComparison.Ordinal);
+        (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--plan", "--weights", "streamed", "--edges", "exact"]);
+        Assert.Equal(2, exitCode);
+        Assert.StartsWith("--weights: Weights are streamed for ", error, StringComparison.Ordinal);
+
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--weights", "resident", "--out", "resident"])).ExitCode);
+        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, [.. sweep[..^3], "--store", "other", "--quiet", "--weights", "streamed", "--out", "streamed"])).ExitCode);
+        Assert.Equal(await File.ReadAllTextAsync(folder["resident/heads.csv"]), await File.ReadAllTextAsync(folder["streamed/heads.csv"]));
+
+        async Task<JsonElement> MemoryAsync(string weights)
+        {
+            var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--plan", "--json", "--weights", weights]);
+            Assert.Equal(0, exitCode);
+            return JsonDocument.Parse(output).RootElement.GetProperty("memory");
+        }
+
+        Task<(int ExitCode, string Output, string Error)> WithAsync(long mib, string[] arguments) =>
+            HeadpatchProcess.RunAsync(folder.Path, new Dictionary<string, string> { ["HEADPATCHING_HOST_MEMORY_MIB"] = $"{mib}" }, arguments);
+
+        static long MiB(JsonElement memory) => (memory.GetProperty("total").GetInt64() + 1048575) >> 20;
+    }
+
+    [Fact]
     public async Task Pairs_that_cannot_be_swept_are_left_out_when_asked_and_said_by_their_lines()
     {
         using var folder = new TemporaryFolder();

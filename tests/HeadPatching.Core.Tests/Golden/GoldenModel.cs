@@ -17,10 +17,10 @@ internal sealed class GoldenModel : IDisposable
 {
     private readonly JsonDocument _golden;
 
-    public GoldenModel(string name, ScalarType dtype, Device? device = null)
+    public GoldenModel(string name, ScalarType dtype, Device? device = null, bool streamed = false)
     {
         string folder = Folder(name);
-        Model = ModelFolder.Load(folder, dtype, device ?? CPU);
+        Model = ModelFolder.Load(folder, dtype, device ?? CPU, streamed: streamed);
         if (Model.Config.Family == "gpt2")
         {
             using var mode = inference_mode();

@@ -51,6 +51,28 @@ public sealed class ContentAddressingTests : IDisposable
         Assert.DoesNotContain(store.Opened, name => name.StartsWith("activations/", StringComparison.Ordinal));
     }
 
+    public static TheoryData<SweepRequest> Streaming { get; } =
+    [
+        Small,
+        Small with { Positions = Positions.Each, Metric = Metric.KlDivergence },
+        Small with { Ablation = Ablation.Mean },
+        Small with { Method = Method.Screen, ScreenTop = 3 },
+    ];
+
+    /// <summary>Where the weights are changes no number: what was run with held ones is found by a sweep with streamed ones, which else makes the same.</summary>
+    [Theory]
+    [MemberData(nameof(Streaming))]
+    public async Task Streamed_weights_give_the_same_numbers_under_the_same_names(SweepRequest request)
+    {
+        WatchedStore store = Store();
+        JsonNode held = await NumbersAsync(store, request with { Weights = WeightPlace.Resident });
+        Assert.True(JsonNode.DeepEquals(held, await NumbersAsync(new WatchedStore(new LocalArtifactStore(_folder["streamed"])), request with { Weights = WeightPlace.Streamed })));
+
+        SweepStatus again = await SweepAsync(store, request with { Weights = WeightPlace.Streamed });
+        Assert.Equal((0, 0L), (again.Progress.ForwardPasses, again.Progress.PatchedRuns));
+        Assert.Equal((await PlanAsync(request)).Content(), (await PlanAsync(request with { Weights = WeightPlace.Streamed })).Content());
+    }
+
     public static TheoryData<SweepRequest> Counted { get; } =
     [
         Small,

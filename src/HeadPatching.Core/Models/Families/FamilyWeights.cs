@@ -52,24 +52,74 @@ internal sealed class FamilyWeights
     public TransformerWeights Read(ScalarType dtype, Device device)
     {
         var faults = new List<Fault>();
-        TransformerWeights weights = _family.Read(_config, ReadOne);
+        TransformerWeights weights = _family.Read(_config, name => ReadOne(name, dtype, device, faults), ReadAll);
         return faults.Count == 0 ? weights : throw new InvalidInputException(faults);
 
-        Tensor ReadOne(string name)
+        IReadOnlyList<LayerWeights> ReadAll(Func<int, LayerWeights> read) => [.. Enumerable.Range(0, _config.Layers).Select(read)];
+    }
+
+    /// <summary>
+    /// Weights that are read when they are used: the layers, and the matrices with a row for each token, which are here by their shape alone. What is
+    /// beside them is read now. They own the files from then on, and read them as <see cref="Read"/> does, so that the numbers are the same.
+    /// </summary>
+    /// <inheritdoc cref="Read"/>
+    public TransformerWeights Stream(ScalarType dtype, Device device)
+    {
+        var faults = new List<Fault>();
+        var sound = new HashSet<string>(StringComparer.Ordinal);              // looked through when it was read first
+        StreamedWeights? streamed = null;
+        string unembedding = _config.TiedUnembedding ? _family.Names.Embedding : _family.Names.UnembeddingMatrix;
+        TransformerWeights weights = Sound(_family.Read(_config, ReadHeld, layers => streamed = new StreamedWeights(
+            _files,
+            _config.Layers,
+            layer => Sound(layers(layer)),
+            ids => Rows(_family.Names.Embedding, ids),
+            ids => Rows(unembedding, ids),
+            () => Sound(ReadOne(unembedding, dtype, device, faults, sound)))));
+        return weights with { Streamed = streamed };
+
+        // Where embeddings are narrower than the stream, what is used is a product, and is held.
+        Tensor ReadHeld(string name) => _config.EmbeddingWidth is null && (name == _family.Names.Embedding || name == unembedding)
+            ? empty(_shapes[name], dtype: dtype, device: META)
+            : ReadOne(name, dtype, device, faults, sound);
+
+        T Sound<T>(T read)
         {
-            if (IsBytes(name))
-            {
-                return _files.ReadBytes(FileName(name), _shapes[name], device);
-            }
+            Fault[] found = [.. faults];
+            faults.Clear();
+            return found.Length == 0 ? read : throw new InvalidInputException(found);
+        }
 
-            Tensor tensor = _files.Read(FileName(name), _shapes[name], IsMatrix(name) ? dtype : dtype.OfStream(), device);
-            if (_files.CheckValues(FileName(name), tensor) is Fault fault)
-            {
-                faults.Add(fault);
-            }
+        Tensor Rows(string name, IReadOnlyList<long> ids)
+        {
+            Tensor rows = _files.ReadRows(FileName(name), _shapes[name], ids, dtype, device);
+            return _files.CheckValues(FileName(name), rows) is Fault fault ? throw new InvalidInputException([fault]) : rows;
+        }
+    }
 
+    private Tensor ReadOne(string name, ScalarType dtype, Device device, List<Fault> faults, HashSet<string>? sound = null)
+    {
+        if (IsBytes(name))
+        {
+            return _files.ReadBytes(FileName(name), _shapes[name], device);
+        }
+
+        Tensor tensor = _files.Read(FileName(name), _shapes[name], IsMatrix(name) ? dtype : dtype.OfStream(), device);
+        if (sound?.Contains(name) == true)
+        {
             return tensor;
         }
+
+        if (_files.CheckValues(FileName(name), tensor) is Fault fault)
+        {
+            faults.Add(fault);
+        }
+        else
+        {
+            sound?.Add(name);
+        }
+
+        return tensor;
     }
 
     private string FileName(string name) => name.StartsWith(_family.Names.Unembedding, StringComparison.Ordinal) ? name : _prefix + name;

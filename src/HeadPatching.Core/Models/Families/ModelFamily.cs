@@ -5,6 +5,12 @@ using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Models.Families;
 
+/// <summary>The layers of a model, given what reads one of them: all at once, or each when it is used.</summary>
+internal delegate IReadOnlyList<LayerWeights> LayersOf(Func<int, LayerWeights> read);
+
+/// <summary>Puts a family's tensors in their places.</summary>
+internal delegate TransformerWeights ReadWeights(ModelConfig config, Func<string, TorchSharp.torch.Tensor> read, LayersOf layers);
+
 /// <summary>
 /// What one family of architectures has of its own: how its config.json is read, what its tensors are called, and where each goes. A
 /// further family is one more line in <see cref="All"/>, a reader and a mapping; the forward pass (<see cref="Transformer"/>) is shared.
@@ -12,16 +18,16 @@ namespace HeadPatching.Core.Models.Families;
 /// <param name="ReadConfig">Reads a config.json of the family.</param>
 /// <param name="Names">How its tensors are named in weights files.</param>
 /// <param name="Shapes">Every tensor that a model of a config has, by its name without the prefix, and its shape in the file.</param>
-/// <param name="Read">Puts the tensors in their places, given what reads one of <paramref name="Shapes"/> by its name.</param>
+/// <param name="Read">Puts the tensors in their places, given what reads one of <paramref name="Shapes"/> by its name, and how layers are come by.</param>
 internal sealed record ModelFamily(
     Func<ConfigFields, ModelConfig> ReadConfig,
     TensorNames Names,
     Func<ModelConfig, Dictionary<string, long[]>> Shapes,
-    Func<ModelConfig, Func<string, Tensor>, TransformerWeights> Read)
+    ReadWeights Read)
 {
     private static readonly ModelFamily Llama = new(LlamaConfigReader.ReadLlama, LlamaWeights.Names, LlamaWeights.Shapes, LlamaWeights.Read);
 
-    private static readonly ModelFamily Gemma = Llama with { Read = (config, read) => LlamaWeights.Read(config, WithNorms(read)) };
+    private static readonly ModelFamily Gemma = Llama with { Read = (config, read, layers) => LlamaWeights.Read(config, WithNorms(read), layers) };
 
     /// <summary>The families by <c>model_type</c>.</summary>
     public static IReadOnlyDictionary<string, ModelFamily> All { get; } = new Dictionary<string, ModelFamily>(StringComparer.Ordinal)

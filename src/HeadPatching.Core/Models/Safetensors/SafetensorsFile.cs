@@ -6,7 +6,7 @@ namespace HeadPatching.Core.Models.Safetensors;
 
 /// <summary>
 /// A safetensors file, open for reading: 8 bytes with the length of a JSON header (little-endian), the header, then the tensors' bytes.
-/// Everything in the header is checked when the file is opened; nothing in it is trusted. One thread at a time may read.
+/// Everything in the header is checked when the file is opened; nothing in it is trusted.
 /// </summary>
 /// <remarks>The format: https://huggingface.co/docs/safetensors.</remarks>
 public sealed class SafetensorsFile : IDisposable
@@ -17,6 +17,9 @@ public sealed class SafetensorsFile : IDisposable
     private const int LengthBytes = 8;
 
     private readonly Stream _stream;
+    private readonly Lock _reading = new();                                   // the stream has one position
+    private long _bytesRead;
+
     private SafetensorsFile(Stream stream, string name, SafetensorsHeader header, long dataStart)
     {
         _stream = stream;
@@ -34,6 +37,9 @@ public sealed class SafetensorsFile : IDisposable
 
     /// <summary>The file's bytes.</summary>
     public long Length => _stream.Length;
+
+    /// <summary>How many bytes of tensors were read since it was opened.</summary>
+    public long BytesRead => Interlocked.Read(ref _bytesRead);
 
     /// <summary>The tensors by name.</summary>
     public IReadOnlyDictionary<string, SafetensorsEntry> Tensors { get; }
@@ -89,30 +95,48 @@ public sealed class SafetensorsFile : IDisposable
     /// </exception>
     public Tensor Read(string name, ScalarType dtype, Device device)
     {
-        if (!Tensors.TryGetValue(name, out var entry))
-        {
-            throw new InvalidInputException(FaultKinds.InvalidWeights, Name, $"The tensor {Untrusted.Show(name)} is missing.");
-        }
-
-        if (entry.Dtype.ToScalarType() is not { } stored)
-        {
-            throw new InvalidInputException(
-                FaultKinds.InvalidWeights, Name, $"The tensor {Untrusted.Show(name)} is stored as {entry.Dtype}, which cannot be read.");
-        }
-
+        var (entry, stored) = Readable(name);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
 
         // A byte that is neither 0 nor 1 is no bool in libtorch's memory: such tensors are read as bytes and converted.
         var isBool = stored == ScalarType.Bool;
         var tensor = empty(entry.Shape, dtype: isBool ? ScalarType.Byte : stored, device: CPU);
-        Fill(tensor, entry);
+        Fill(tensor, entry, first: 0);
         if (isBool)
         {
             tensor = tensor.to(ScalarType.Bool);
         }
 
         return tensor.to(dtype, device).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Reads some rows of a matrix, then converts them.</summary>
+    /// <param name="name">A name in <see cref="Tensors"/>, of a matrix of floating-point numbers.</param>
+    /// <param name="rows">The rows, ascending.</param>
+    /// <param name="dtype">The type of the result.</param>
+    /// <param name="device">Where the result shall be.</param>
+    /// <returns>[rows, columns]. The caller, or the dispose scope it runs in, disposes it.</returns>
+    /// <exception cref="InvalidInputException">As for <see cref="Read(string, ScalarType, Device)"/>.</exception>
+    public Tensor ReadRows(string name, IReadOnlyList<long> rows, ScalarType dtype, Device device)
+    {
+        var (entry, stored) = Readable(name);
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        var columns = entry.Shape[1];
+        var read = empty([rows.Count, columns], dtype: stored, device: CPU);  // [rows, columns]
+        for (int first = 0, count; first < rows.Count; first += count)
+        {
+            // Rows that follow one another in the file are read in one go.
+            for (count = 1; first + count < rows.Count && rows[first + count] == rows[first] + count; count++)
+            {
+            }
+
+            using var piece = read.narrow(0, first, count);
+            Fill(piece, entry, rows[first] * columns);
+        }
+
+        return read.to(dtype, device).MoveToOuterDisposeScope();
     }
 
     /// <summary>Reads one tensor in the type that it is stored in.</summary>
@@ -182,17 +206,35 @@ public sealed class SafetensorsFile : IDisposable
         GitLfs.RefusePointer(begin.AsSpan(0, stream.ReadAtLeast(begin, begin.Length, throwOnEndOfStream: false)), name);
     }
 
-    /// <summary>Reads an entry's bytes straight into the memory of a fresh CPU tensor.</summary>
-    private void Fill(Tensor tensor, SafetensorsEntry entry)
+    private (SafetensorsEntry Entry, ScalarType Stored) Readable(string name)
     {
-        _stream.Position = DataStart + entry.Begin;
-        using var flat = tensor.reshape(-1); // [elements]
-        var pieceElements = PieceBytes / entry.Dtype.Size();
-        for (var start = 0L; start < entry.ElementCount; start += pieceElements)
+        if (!Tensors.TryGetValue(name, out var entry))
         {
-            using var piece = flat.narrow(0, start, Math.Min(pieceElements, entry.ElementCount - start));
-            ReadExactly(_stream, piece.bytes, Name);
+            throw new InvalidInputException(FaultKinds.InvalidWeights, Name, $"The tensor {Untrusted.Show(name)} is missing.");
         }
+
+        return entry.Dtype.ToScalarType() is { } stored
+            ? (entry, stored)
+            : throw new InvalidInputException(
+                FaultKinds.InvalidWeights, Name, $"The tensor {Untrusted.Show(name)} is stored as {entry.Dtype}, which cannot be read.");
+    }
+
+    /// <summary>Reads an entry's elements from one on straight into the memory of a fresh CPU tensor, as many as that has.</summary>
+    private void Fill(Tensor tensor, SafetensorsEntry entry, long first)
+    {
+        using var flat = tensor.reshape(-1); // [elements]
+        long elements = flat.NumberOfElements, pieceElements = PieceBytes / entry.Dtype.Size();
+        lock (_reading)
+        {
+            _stream.Position = DataStart + entry.Begin + (first * entry.Dtype.Size());
+            for (var start = 0L; start < elements; start += pieceElements)
+            {
+                using var piece = flat.narrow(0, start, Math.Min(pieceElements, elements - start));
+                ReadExactly(_stream, piece.bytes, Name);
+            }
+        }
+
+        Interlocked.Add(ref _bytesRead, elements * entry.Dtype.Size());
     }
 
     private static void ReadExactly(Stream stream, Span<byte> bytes, string name)

@@ -95,7 +95,7 @@ public sealed class AttributionRun : IDisposable
 
         using var scope = NewDisposeScope();
         Transformer differentiated = gradient == Gradient.Plain ? model : model.WithFrozenNorms();
-        List<Tensor[]> batches = HalvingBatches.Run(                          // each by layer
+        List<Tensor[]> batches = model.Weights.Streamed is not null ? LayerByLayer() : HalvingBatches.Run( // each by layer
             model,
             pairs.Count,
             budget.Batch(model),
@@ -143,33 +143,98 @@ public sealed class AttributionRun : IDisposable
             using var mode = enable_grad();
             using var batchScope = NewDisposeScope();
             TokenPair[] those = [.. pairs.Skip(first).Take(batch)];
-            long[] ids = [.. those.SelectMany(pair => denoise ? pair.Corrupted : pair.Clean).Select(id => (long)id)];
 
             // The graph starts here: the weights ask for no gradient.
-            Tensor resid = differentiated.Embed(tensor(ids, device: model.Device).reshape(batch, length)).requires_grad_(true);
+            Tensor resid = Embed(those).requires_grad_(true);
             var activations = new List<Tensor>();                             // by layer, [batch, units, position, d_head]
             for (int layer = 0; layer < model.Config.Layers; layer++)
             {
                 // Of what the layer made, the graph keeps what its backward needs; the rest is freed here.
                 using var layerScope = NewDisposeScope();
-                var (q, k, v) = differentiated.QueryKeyValue(layer, resid);
-                Tensor z = differentiated.Attend(layer, q, k, v);
-                resid = differentiated.ResidPost(layer, resid, z).MoveToOuterDisposeScope();
-                Tensor wanted = options.Patch switch { Patch.Q => q, Patch.K => k, Patch.V => v, _ => z };
+                var (wanted, post) = Through(layer, resid);
+                resid = post.MoveToOuterDisposeScope();
                 activations.Add(wanted.MoveToOuterDisposeScope());
             }
 
-            // A tensor of inference mode cannot be part of a graph: the clean run's end is copied.
-            Tensor cleanFinal = measured.CleanFinal.narrow(0, first, batch).clone();
-            Tensor values = metric.Measure(differentiated, resid.select(1, -1).unsqueeze(0), new MeasuredPairs(those, cleanFinal)); // [1, batch]
-            if (!values.requires_grad)
+            return [.. autograd.grad([Measured(resid, first, those)], activations).Select(gradient => gradient.MoveToOuterDisposeScope())];
+        }
+
+        // By batch and layer. Streamed weights are gone through once forwards and once backwards by all batches, each layer's graph made again for its own backward: the same operations on the same numbers.
+        List<Tensor[]> LayerByLayer()
+        {
+            using var mode = enable_grad();
+            using var passScope = NewDisposeScope();
+            (int First, TokenPair[] Pairs)[] cut = [.. Cut()];
+            int layers = model.Config.Layers;
+            Tensor[][] resid = [.. cut.Select(batch => new Tensor[layers + 1])]; // by batch, before each layer and after the last, [batch, position, d_model]
+            for (int batch = 0; batch < cut.Length; batch++)
             {
-                throw new InvalidInputException(
-                    FaultKinds.InvalidOption, "metric", $"{metric.Name} has no gradient, so there is no estimate of it. Use the exact method.");
+                resid[batch][0] = Embed(cut[batch].Pairs).requires_grad_(true);
             }
 
-            // No pair's metric depends on another pair, so the gradient of the sum holds the gradient of each.
-            return [.. autograd.grad([values.sum()], activations).Select(gradient => gradient.MoveToOuterDisposeScope())];
+            for (int layer = 0; layer < layers; layer++)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                foreach (Tensor[] ofBatch in resid)
+                {
+                    using var scope = NewDisposeScope();
+                    ofBatch[layer + 1] = Through(layer, ofBatch[layer]).Post.detach().requires_grad_(true).MoveToOuterDisposeScope();
+                }
+            }
+
+            Tensor[] gradient = [.. cut.Select((batch, index) => autograd.grad([Measured(resid[index][layers], batch.First, batch.Pairs)], [resid[index][layers]])[0])]; // of the stream
+            List<Tensor[]> wantedGradients = [.. cut.Select(_ => new Tensor[layers])];
+            for (int layer = layers - 1; layer >= 0; layer--)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                for (int batch = 0; batch < cut.Length; batch++)
+                {
+                    using var scope = NewDisposeScope();
+                    var (wanted, post) = Through(layer, resid[batch][layer]);
+                    IList<Tensor> gradients = autograd.grad([post], [resid[batch][layer], wanted], [gradient[batch]]);
+                    gradient[batch].Dispose();
+                    gradient[batch] = gradients[0].MoveToOuterDisposeScope();
+                    wantedGradients[batch][layer] = gradients[1].MoveToOuterDisposeScope().MoveToOuterDisposeScope();
+                    resid[batch][layer + 1].Dispose();
+                }
+            }
+
+            return wantedGradients;
+        }
+
+        // As they would be run one after another.
+        IEnumerable<(int First, TokenPair[] Pairs)> Cut()
+        {
+            for (int first = 0, count; first < pairs.Count; first += count)
+            {
+                count = MemoryBudget.CutBackward(model, pairs.Count - first, length, budget.Batch(model)).Count;
+                yield return (first, [.. pairs.Skip(first).Take(count)]);
+            }
+        }
+
+        // [batch, position, d_model]
+        Tensor Embed(TokenPair[] those)
+        {
+            long[] ids = [.. those.SelectMany(pair => denoise ? pair.Corrupted : pair.Clean).Select(id => (long)id)];
+            return differentiated.Embed(tensor(ids, device: model.Device).reshape(those.Length, length));
+        }
+
+        // What is estimated, [batch, units, position, d_head], and the stream after the layer.
+        (Tensor Wanted, Tensor Post) Through(int layer, Tensor resid)
+        {
+            var (q, k, v) = differentiated.QueryKeyValue(layer, resid);
+            Tensor z = differentiated.Attend(layer, q, k, v);
+            return (options.Patch switch { Patch.Q => q, Patch.K => k, Patch.V => v, _ => z }, differentiated.ResidPost(layer, resid, z));
+        }
+
+        // The sum over the pairs. No pair's metric depends on another pair, so that its gradient holds the gradient of each.
+        Tensor Measured(Tensor resid, int first, TokenPair[] those)
+        {
+            // A tensor of inference mode cannot be part of a graph: the clean run's end is copied.
+            Tensor cleanFinal = measured.CleanFinal.narrow(0, first, those.Length).clone();
+            Tensor values = metric.Measure(differentiated, resid.select(1, -1).unsqueeze(0), new MeasuredPairs(those, cleanFinal)); // [1, batch]
+            return values.requires_grad ? values.sum() : throw new InvalidInputException(
+                FaultKinds.InvalidOption, "metric", $"{metric.Name} has no gradient, so there is no estimate of it. Use the exact method.");
         }
 
         InsufficientMemoryException TooLittle(Exception cause) => new(

@@ -17,8 +17,35 @@ namespace HeadPatching.Core.Patching.Attribution;
 /// same way, each with its scale held fixed. So the parts add up to the metric.
 /// </para>
 /// </summary>
-public static class DirectAttribution
+public sealed class DirectAttribution : IDisposable
 {
+    private readonly Transformer _model;
+    private readonly ScalarType _wide;
+    private readonly double[][] _heads;   // by layer, [pairs * heads]; this and the next three as if the final norm divided by 1
+    private readonly double[][] _mlps;    // by layer, [pairs]
+    private readonly double[] _ofBiases;  // [pairs]
+    private readonly double[] _constants; // of the final norm's shift and the logits' biases, [pairs]
+    private double[] _embedding = [];     // [pairs]
+    private Tensor _u;                    // the direction in the stream, [pairs, d_model]
+
+    /// <summary>Begins: which direction of the stream the metric is needs no run.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="metric">The metric, which is a weighted sum of logits (<see cref="IMetric.IsLinear"/>).</param>
+    /// <param name="pairs">The chunk's pairs.</param>
+    public DirectAttribution(Transformer model, IMetric metric, IReadOnlyList<TokenPair> pairs)
+    {
+        using var mode = inference_mode();
+        using var scope = NewDisposeScope();
+        (_model, _wide) = (model, model.StreamDtype);
+        (_heads, _mlps, _ofBiases) = (new double[model.Config.Layers][], new double[model.Config.Layers][], new double[pairs.Count]);
+        var (direction, biases) = Direction(model, metric, pairs, _wide);     // [pairs, d_model], [pairs]
+        _constants = Numbers(model.Weights.FinalNormBias is { } shift ? biases.Plus(direction.matmul(shift.to(_wide))) : biases);
+        _u = (model.Weights.FinalNormWeight is { } weight ? Centred(direction * weight.to(_wide)) : direction.clone()).DetachFromDisposeScope();
+    }
+
+    /// <summary>Whether layers may be attributed first to last, as they are run; where norms are of the stream itself, the direction before one is known only from those after it.</summary>
+    public static bool Ascends(Transformer model) => model.Config.NormPlace != NormPlace.AfterSum;
+
     /// <summary>Attributes the metric of each pair's clean run.</summary>
     /// <param name="model">The model.</param>
     /// <param name="metric">The metric, which is a weighted sum of logits (<see cref="IMetric.IsLinear"/>).</param>
@@ -27,77 +54,100 @@ public static class DirectAttribution
     /// <returns>One for each pair, in their order.</returns>
     public static IReadOnlyList<LogitAttribution> Of(Transformer model, IMetric metric, MeasuredPairs measured, ChunkActivations activations)
     {
+        using var attribution = new DirectAttribution(model, metric, measured.Pairs);
+        IEnumerable<int> layers = Enumerable.Range(0, model.Config.Layers);
+        foreach (int layer in Ascends(model) ? layers : layers.Reverse())
+        {
+            attribution.Layer(layer, activations.Layers[layer].Clean);
+        }
+
+        return attribution.End(measured.CleanFinal);
+    }
+
+    /// <summary>Attributes to the parts of one more layer: the first one first, or, where it does not <see cref="Ascends">ascend</see>, the last one.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="clean">The clean run's resid_pre and z there.</param>
+    public void Layer(int layer, RunActivations clean)
+    {
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
-        ScalarType wide = model.StreamDtype;
-        bool normOfSum = model.Config.NormPlace == NormPlace.AfterSum;
-        int layers = model.Config.Layers;
-        var heads = new double[layers][];                                     // by layer, [pairs * heads]
-        var mlps = new double[layers][];                                      // by layer, [pairs]
-        var (direction, biases) = Direction(model, metric, measured.Pairs, wide); // [pairs, d_model], [pairs]
-        biases = biases.Plus(OfBias(model.Weights.FinalNormBias, direction));
-        Tensor u = Back(model.Weights.FinalNormWeight, measured.CleanFinal, direction); // of resid_post, [pairs, d_model]
-        for (int layer = layers - 1; layer >= 0; layer--)
-        {
-            using var layerScope = NewDisposeScope();
-            Tensor after = u;
-            LayerWeights w = model.Weights.Layers[layer];
-            RunActivations clean = activations.Layers[layer].Clean;
-            Tensor pre = Last(clean.ResidPre!, 1).squeeze(1);                 // [pairs, d_model]
-            Tensor z = Last(clean.Z!, 2);                                     // [pairs, heads, 1, d_head]
-            Tensor written = model.HeadsOut(layer, z).squeeze(1);             // [pairs, d_model]
-            Tensor sumOfMid = pre.Plus(model.NormWritten(layer, written));
-            Tensor mid = model.ResidMid(layer, sumOfMid);
-            Tensor mlp = model.MlpOut(layer, model.Config.ParallelResidual ? pre : mid);
+        bool normOfSum = !Ascends(_model);
+        Tensor after = _u, u = _u;
+        LayerWeights w = _model.Weights.Layers[layer];
+        Tensor pre = Last(clean.ResidPre!, 1).squeeze(1);                     // [pairs, d_model]
+        Tensor z = Last(clean.Z!, 2);                                         // [pairs, heads, 1, d_head]
+        Tensor written = _model.HeadsOut(layer, z).squeeze(1);                // [pairs, d_model]
+        Tensor sumOfMid = pre.Plus(_model.NormWritten(layer, written));
+        Tensor mid = _model.ResidMid(layer, sumOfMid);
+        Tensor mlp = _model.MlpOut(layer, _model.Config.ParallelResidual ? pre : mid);
 
-            biases = normOfSum ? biases.Plus(OfBias(w.MlpOutNormBias, u)) : biases;
-            u = normOfSum ? Back(w.MlpOutNormWeight, mid.Plus(mlp), u) : u;   // of resid_mid and mlp_out
-            mlps[layer] = Numbers((mlp.to(wide) * u).sum(-1));
-            biases = biases.Plus(OfBias(w.AttentionOutNormBias, u));
-            u = normOfSum ? Back(w.AttentionOutNormWeight, sumOfMid, u) : u;  // of resid_pre and attn_out
-            Tensor ofWritten = normOfSum ? u : Back(w.AttentionOutNormWeight, written, u);
-            biases = biases.Plus(OfBias(w.OutputBias, ofWritten));
-            Tensor ofZ = ofWritten.matmul(w.OutputWeight.to(wide).t()).unflatten(1, [model.Config.Heads, model.Config.HeadWidth]); // [pairs, heads, d_head]
-            heads[layer] = Numbers((z.squeeze(2).to(wide) * ofZ).sum(-1).flatten());
-            biases.MoveToOuterDisposeScope();
-            if (!ReferenceEquals(u, after))
-            {
-                u.MoveToOuterDisposeScope();
-            }
+        if (normOfSum)
+        {
+            AddBias(w.MlpOutNormBias, u);
+            u = Back(w.MlpOutNormWeight, mid.Plus(mlp), u);                   // of resid_mid and mlp_out
         }
 
-        double[] embedding = Numbers((Last(activations.Layers[0].Clean.ResidPre!, 1).squeeze(1).to(wide) * u).sum(-1));
-        double[] constants = Numbers(biases);
+        _mlps[layer] = Numbers((mlp.to(_wide) * u).sum(-1));
+        AddBias(w.AttentionOutNormBias, u);
+        u = normOfSum ? Back(w.AttentionOutNormWeight, sumOfMid, u) : u;      // of resid_pre and attn_out
+        Tensor ofWritten = normOfSum ? u : Back(w.AttentionOutNormWeight, written, u);
+        AddBias(w.OutputBias, ofWritten);
+        Tensor ofZ = ofWritten.matmul(w.OutputWeight.to(_wide).t()).unflatten(1, [_model.Config.Heads, _model.Config.HeadWidth]); // [pairs, heads, d_head]
+        _heads[layer] = Numbers((z.squeeze(2).to(_wide) * ofZ).sum(-1).flatten());
+        if (layer == 0)
+        {
+            _embedding = Numbers((pre.to(_wide) * u).sum(-1));
+        }
+
+        if (!ReferenceEquals(u, after))
+        {
+            _u = u.DetachFromDisposeScope();
+            after.Dispose();
+        }
+
+        // What a shift adds: it is in the stream whatever the prompt.
+        void AddBias(Tensor? bias, Tensor direction)
+        {
+            double[] added = bias is null ? [] : Numbers(direction.matmul(bias.to(_wide)));
+            for (int pair = 0; pair < added.Length; pair++)
+            {
+                _ofBiases[pair] += added[pair];
+            }
+        }
+    }
+
+    /// <summary>What all layers gave, by the scale that the final norm had.</summary>
+    /// <param name="cleanFinal">Where the clean runs end, [pairs, d_model].</param>
+    /// <returns>One for each pair, in their order.</returns>
+    public IReadOnlyList<LogitAttribution> End(Tensor cleanFinal)
+    {
+        using var mode = inference_mode();
+        using var scope = NewDisposeScope();
+        double[] scale = _model.Weights.FinalNormWeight is null ? [.. Enumerable.Repeat(1.0, _ofBiases.Length)] : Numbers(Scale(cleanFinal).squeeze(-1));
         return
         [
-            .. Enumerable.Range(0, measured.Pairs.Count).Select(pair => new LogitAttribution(
-                embedding[pair],
-                [.. heads.Select(layer => layer.AsSpan(pair * model.Config.Heads, model.Config.Heads).ToArray())],
-                [.. mlps.Select(layer => layer[pair])],
-                constants[pair])),
+            .. scale.Select((by, pair) => new LogitAttribution(
+                by * _embedding[pair],
+                [.. _heads.Select(layer => layer.AsSpan(pair * _model.Config.Heads, _model.Config.Heads).ToArray().Select(head => by * head).ToArray())],
+                [.. _mlps.Select(layer => by * layer[pair])],
+                (by * _ofBiases[pair]) + _constants[pair])),
         ];
-
-        // What a shift adds: it is in the stream whatever the prompt. [pairs]
-        Tensor OfBias(Tensor? bias, Tensor direction) => bias is null ? zeros(direction.shape[0], dtype: wide, device: model.Device) : direction.matmul(bias.to(wide));
-
-        // The direction before a norm from that after it, the norm's scale a constant; where there is no norm, the same.
-        Tensor Back(Tensor? weight, Tensor at, Tensor after)
-        {
-            if (weight is null)
-            {
-                return after;
-            }
-
-            Tensor scale = Centred(at.to(wide)).Squared().mean([-1], keepdim: true).AddInPlace(tensor(model.Config.NormEpsilon)).rsqrt_(); // [pairs, 1]
-            return Centred(after * weight.to(wide)) * scale;
-
-            Tensor Centred(Tensor x) => model.Config.Norm == NormKind.Layer ? x - x.mean([-1], keepdim: true) : x;
-        }
-
-        static Tensor Last(Tensor x, int dimension) => x.narrow(dimension, x.shape[dimension] - 1, 1);
-
-        static double[] Numbers(Tensor x) => [.. x.to(ScalarType.Float64).cpu().data<double>()];
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _u.Dispose();
+
+    /// <summary>The direction before a norm from that after it, the norm's scale a constant; where there is no norm, the same.</summary>
+    private Tensor Back(Tensor? weight, Tensor at, Tensor after) => weight is null ? after : Centred(after * weight.to(_wide)) * Scale(at);
+
+    /// <summary>[pairs, 1]</summary>
+    private Tensor Scale(Tensor at) => Centred(at.to(_wide)).Squared().mean([-1], keepdim: true).AddInPlace(tensor(_model.Config.NormEpsilon)).rsqrt_();
+
+    private Tensor Centred(Tensor x) => _model.Config.Norm == NormKind.Layer ? x - x.mean([-1], keepdim: true) : x;
+
+    private static Tensor Last(Tensor x, int dimension) => x.narrow(dimension, x.shape[dimension] - 1, 1);
+
+    private static double[] Numbers(Tensor x) => [.. x.to(ScalarType.Float64).cpu().data<double>()];
 
     /// <summary>The metric after the final norm: the pairs' directions, [pairs, d_model], and what the logits' biases add, [pairs].</summary>
     private static (Tensor Direction, Tensor Biases) Direction(Transformer model, IMetric metric, IReadOnlyList<TokenPair> pairs, ScalarType wide)
@@ -107,7 +157,7 @@ public static class DirectAttribution
         Tensor place = tensor([.. all.Select(one => (long)one.Pair)], device: model.Device);
         Tensor tokens = tensor([.. all.Select(one => (long)one.Token)], device: model.Device);
         Tensor weights = tensor([.. all.Select(one => one.Weight)], dtype: wide, device: model.Device); // [tokens]
-        Tensor rows = model.Weights.Unembedding.index_select(0, tokens).to(wide) * weights.unsqueeze(-1);
+        Tensor rows = model.Weights.UnembeddingRows(tokens).to(wide) * weights.unsqueeze(-1);
         Tensor direction = zeros([pairs.Count, model.Config.Width], dtype: wide, device: model.Device).index_add(0, place, rows, Sums.One);
         Tensor biases = zeros(pairs.Count, dtype: wide, device: model.Device);
         return (direction, model.Weights.UnembeddingBias is not { } bias ? biases : biases.index_add(0, place, bias.to(wide).index_select(0, tokens) * weights, Sums.One));

@@ -30,7 +30,7 @@ public sealed class BandPatcher(Transformer model, IMetric metric, MemoryBudget 
     public IReadOnlyList<LayerPatches> Patch(
         BandInputs inputs, PatchOptions options, Action<long>? progress = null, CancellationToken cancellation = default)
     {
-        IReadOnlyList<TokenPair> pairs = inputs.Measured.Pairs;
+        IReadOnlyList<TokenPair> pairs = inputs.Pairs;
         int units = Units.Of(model.Config, options.Patch), length = pairs[0].Length;
         ILayerPatch patch = LayerPatchFor.Patch(options.Patch);
         StreamPoint point = patch.Point(model.Config);
@@ -42,16 +42,22 @@ public sealed class BandPatcher(Transformer model, IMetric metric, MemoryBudget 
             units,
             PatchPlace.Of(pairs, options.Positions, beforeDifference: options.Ablation is not null),
             layer => patch.Reach(model.Config.Layers, layer));
-        return grid.Run(budget, Measure, progress, cancellation);
+        return grid.Run(budget, Runs, progress, cancellation);
 
-        // [runs, pairs]
-        Tensor Measure(PatchPlace place, int start, IReadOnlyList<PatchedRun> batch, int tile)
+        IEnumerable<int> Runs(PatchPlace place, int start, IReadOnlyList<PatchedRun> batch, int tile, Action<Tensor> measured)
         {
             Tensor? where = place.Where(model.Device);                        // [pairs, position]
             var suffix = new SuffixRun(model, pairs.Count, start, length, layer => runs.Patched(layer).KeysValuesBefore(start), tile, cancellation);
-            Tensor final = suffix.Run(                                        // [runs, pairs, d_model]
-                [.. batch.GroupBy(run => run.Layer).Select(layer => Joining(layer.Key, [.. layer.Select(run => run.Unit)]))]);
-            return metric.Measure(model, final, inputs.Measured);
+            Tensor final = null!;                                             // [runs, pairs, d_model]
+            IEnumerable<int> steps = suffix.Steps(
+                [.. batch.GroupBy(run => run.Layer).Select(layer => Joining(layer.Key, [.. layer.Select(run => run.Unit)]))], ends => final = ends);
+            foreach (int layer in steps)
+            {
+                yield return layer;
+            }
+
+            yield return model.Config.Layers;                                 // the unembedding, after all layers of all batches
+            measured(metric.Measure(model, final, inputs.Measured));
 
             // The stream as it was, and what each patch writes in addition.
             JoiningStreams Joining(int layer, int[] chosen) => new(

@@ -30,13 +30,21 @@ internal sealed record GridLayer(int Layer, IReadOnlyList<int> Units, Reach Reac
 /// <param name="Unit">The head, or what else is patched one at a time.</param>
 internal readonly record struct PatchedRun(int Layer, int Unit);
 
-/// <summary>Measures patched runs that are made in one batch.</summary>
+/// <summary>Makes the patched runs of a batch and measures them, in a pass over the layers that other batches may share (<see cref="LayerPass"/>).</summary>
 /// <param name="place">Where they are patched.</param>
 /// <param name="start">The first position that is recomputed.</param>
 /// <param name="runs">The runs, by layer.</param>
 /// <param name="tile">How many of them, times pairs, are computed at a time.</param>
-/// <returns>[runs, pairs]</returns>
-internal delegate Tensor MeasureRuns(PatchPlace place, int start, IReadOnlyList<PatchedRun> runs, int tile);
+/// <param name="measured">Given their metric, [runs, pairs].</param>
+/// <returns>Each layer before it is gone through.</returns>
+internal delegate IEnumerable<int> MeasureRuns(PatchPlace place, int start, IReadOnlyList<PatchedRun> runs, int tile, Action<Tensor> measured);
+
+/// <summary>Patched runs that are made in one batch.</summary>
+/// <param name="Place">Where they are patched.</param>
+/// <param name="Start">The first position that is recomputed.</param>
+/// <param name="Runs">The runs, by layer.</param>
+/// <param name="Tile">How many of them, times pairs, are computed at a time.</param>
+internal sealed record GridBatch(PatchPlace Place, int Start, PatchedRun[] Runs, int Tile);
 
 /// <summary>
 /// Where a patch is made in each pair of a chunk: one row of every pair's results. It is all positions, or one position of each pair, which
@@ -147,35 +155,42 @@ internal sealed class PatchGrid(Transformer model, BandInputs inputs, Direction 
     public IReadOnlyList<LayerPatches> Run(MemoryBudget budget, MeasureRuns measure, Action<long>? progress, CancellationToken cancellation)
     {
         long started = Stopwatch.GetTimestamp();
-        IReadOnlyList<TokenPair> pairs = inputs.Measured.Pairs;
+        double cachedBefore = inputs.Caching?.Seconds ?? 0;
+        IReadOnlyList<TokenPair> pairs = inputs.Pairs;
         int length = pairs[0].Length;
         GridLayer[] layers = [.. inputs.Layers.Select(layer => new GridLayer(layer, inputs.OnlyHeads?[layer] ?? [.. Enumerable.Range(0, units)], reach(layer)))];
 
-        // [layer][pair][row][unit]: the unpatched metric, until a patched run says otherwise.
-        Dictionary<int, double[][][]> metric = layers.ToDictionary(layer => layer.Layer, _ => Unpatched());
         Dictionary<int, Reach> reaches = layers.ToDictionary(layer => layer.Layer, layer => layer.Reach);
         Dictionary<int, long> made = layers.ToDictionary(layer => layer.Layer, _ => 0L);
+        var cells = new List<(PatchPlace Place, int Start, PatchedRun Run)>();
         foreach (PatchPlace place in places)
         {
             GridLayer[] reaching = [.. layers.Where(layer => place.Changes(layer.Reach))];
-            PatchedRun[] runs = [.. reaching.SelectMany(layer => layer.Units.Select(unit => new PatchedRun(layer.Layer, unit)))];
-            if (runs.Length == 0)
-            {
-                continue;
-            }
-
             int start = reaching.All(layer => layer.Reach == Reach.LastPosition) ? length - 1 : place.IsEverywhere ? inputs.Activations.Start : place.Start;
-            HalvingBatches.Run(
-                model,
-                runs.Length,
-                budget.Batch(model),
-                (count, memory) => MemoryBudget.Cut(model.Config, model.Dtype, model.Device.type == DeviceType.CPU, count, pairs.Count, length - start, length, memory),
-                (first, batch) => RunBatch(place, start, runs[first..(first + batch.Count)], batch.Tile),
-                cause => OutOfMemory.OfOneHead(runs[0].Layer, pairs.Count, length, model.Device, cause),
-                cancellation);
+            cells.AddRange(reaching.SelectMany(layer => layer.Units.Select(unit => (place, start, new PatchedRun(layer.Layer, unit)))));
         }
 
-        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        // The patched runs' metrics by batch, [run * pair]
+        List<GridBatch> pass = [];
+        var values = new List<(GridBatch Batch, double[] Metric)>();
+        if (cells.Count == 0)
+        {
+            inputs.Caching?.Run(cancellation);
+        }
+
+        HalvingBatches.Run(
+            model,
+            cells.Count,
+            budget.Batch(model),
+            CutPass,
+            (_, _) => RunPass(),
+            cause => OutOfMemory.OfOneHead(pass[0].Runs[0].Layer, pairs.Count, length, model.Device, cause),
+            cancellation);
+
+        // [layer][pair][row][unit]: the unpatched metric, but where a patched run says otherwise.
+        Dictionary<int, double[][][]> metric = layers.ToDictionary(layer => layer.Layer, _ => Unpatched());
+        values.ForEach(one => Put(one.Batch.Place, one.Batch.Runs, one.Metric));
+        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds - ((inputs.Caching?.Seconds ?? 0) - cachedBefore);
         long all = Math.Max(1, made.Values.Sum());
         return
         [
@@ -191,15 +206,50 @@ internal sealed class PatchGrid(Transformer model, BandInputs inputs, Direction 
 
         IEnumerable<PatchPlace> RowsOf(int pair) => places.Where(place => place.HasRow(pair));
 
-        int RunBatch(PatchPlace place, int start, PatchedRun[] runs, int tile)
+        // A batch; or, where each pass reads the weights, as many whole ones as can be held: cut as they would be one after another, so that their numbers are the same.
+        BatchCut CutPass(int left, BatchMemory memory)
         {
-            double[] values;                                                  // [run * pair]
+            pass = [];
+            var takes = new BatchMemory(0, 0);
+            for (int at = cells.Count - left; at < cells.Count; at += pass[^1].Runs.Length)
+            {
+                var (place, start, _) = cells[at];
+                PatchedRun[] rest = [.. cells.Skip(at).TakeWhile(cell => cell.Place == place).Select(cell => cell.Run)];
+                BatchCut batch = MemoryBudget.Cut(model.Config, model.Dtype, model.Device.type == DeviceType.CPU, rest.Length, pairs.Count, length - start, length, memory);
+                if (pass.Count > 0 && (model.Weights.Streamed is null || takes.Held + batch.Takes.Held > memory.Held))
+                {
+                    break;
+                }
+
+                pass.Add(new GridBatch(place, start, rest[..batch.Count], batch.Tile));
+                takes = new BatchMemory(takes.Held + batch.Takes.Held, Math.Max(takes.Step, batch.Takes.Step));
+            }
+
+            return new BatchCut(pass.Sum(batch => batch.Runs.Length), pass.Max(batch => batch.Tile), takes);
+        }
+
+        int RunPass()
+        {
+            double[][] measured = new double[pass.Count][];
             using (inference_mode())
             using (NewDisposeScope())
             {
-                values = [.. measure(place, start, runs, tile).to(ScalarType.Float64).cpu().data<double>()];
+                IEnumerable<IEnumerable<int>> own = inputs.Caching is null ? [] : [inputs.Caching.Steps(cancellation)];
+                LayerPass.Run([.. own, .. pass.Select((batch, index) => measure(
+                    batch.Place, batch.Start, batch.Runs, batch.Tile, one => measured[index] = [.. one.to(ScalarType.Float64).cpu().data<double>()]))]);
             }
 
+            foreach (var (batch, ofBatch) in pass.Zip(measured))
+            {
+                values.Add((batch, ofBatch));
+                progress?.Invoke((long)batch.Runs.Length * pairs.Count);
+            }
+
+            return pass.Count;
+        }
+
+        void Put(PatchPlace place, PatchedRun[] runs, double[] values)
+        {
             for (int run = 0; run < runs.Length; run++)
             {
                 var (layer, unit) = runs[run];
@@ -215,8 +265,6 @@ internal sealed class PatchGrid(Transformer model, BandInputs inputs, Direction 
                 made[layer] += pairs.Count;
             }
 
-            progress?.Invoke((long)runs.Length * pairs.Count);
-            return runs.Length;
         }
     }
 }

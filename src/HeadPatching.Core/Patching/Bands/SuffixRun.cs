@@ -39,14 +39,26 @@ public sealed class SuffixRun(
     /// <returns>resid_post of the last layer at the last position, in the order of <paramref name="joining"/>, [runs, pairs, d_model]</returns>
     public Tensor Run(IReadOnlyList<JoiningStreams> joining)
     {
+        using var scope = NewDisposeScope();
+        Tensor? final = null;
+        LayerPass.Run([Steps(joining, ends => final = ends)]);
+        return final!.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Runs to the end, in a pass over the layers that others may share (<see cref="LayerPass"/>).</summary>
+    /// <param name="joining">The streams, first layer first.</param>
+    /// <param name="ended">Given resid_post of the last layer at the last position, as <see cref="Run"/> gives it; it is in the caller's dispose scope.</param>
+    /// <returns>Each layer before it is gone through.</returns>
+    internal IEnumerable<int> Steps(IReadOnlyList<JoiningStreams> joining, Action<Tensor> ended)
+    {
         int last = model.Config.Layers - 1;
         bool normOfSum = model.Config.NormPlace == NormPlace.AfterSum;
-        using var scope = NewDisposeScope();
         Tensor streams = Empty(joining.Where(BeforeTheEnd).Sum(one => one.Runs), length - start); // [runs, pairs, positions from start, d_model]
         Tensor ends = Empty(joining.Sum(one => one.Runs), 1);                 // the last position after the last layer's attention, [runs, pairs, 1, d_model]
         int alive = 0;                                                        // runs that have joined
         for (int layer = joining[0].Layer; layer <= last; layer++)
         {
+            yield return layer;
             using var layerScope = NewDisposeScope();
             alive += Join(streams, layer, StreamPoint.Pre);
             Attention(layer, streams, ends);
@@ -56,7 +68,8 @@ public sealed class SuffixRun(
             alive += Join(after, layer, StreamPoint.Post);
         }
 
-        return ends.squeeze(2).MoveToOuterDisposeScope();
+        streams.Dispose();
+        ended(ends.squeeze(2));
 
         bool BeforeTheEnd(JoiningStreams one) => one.Layer < last || one.Point == StreamPoint.Pre;
 

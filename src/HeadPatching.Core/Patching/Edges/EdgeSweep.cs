@@ -100,9 +100,9 @@ public static class EdgeSweep
         InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: false, OfChunk, cancellation, attribute: false);
         return new EdgeRuns(edges, [.. pairs.Select(pair => chunked.Baselines[pair.Index])], patched, made);
 
-        void OfChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, ChunkActivations activations)
+        void OfChunk(ChunkCaching chunk)
         {
-            EdgePatches patches = patch(measured, baselines, activations, edges);
+            EdgePatches patches = patch(chunk.Measured, chunk.Baselines, chunk.Activations, edges);
             made += patches.PatchedRuns;
             foreach (var (all, own) in patched.Zip(patches.Metric))
             {

@@ -70,21 +70,21 @@ public sealed class PathPatcher(Transformer model, IMetric metric, MemoryBudget 
             options.From == NodeKind.Head ? config.Heads : 1,
             PatchPlace.Of(pairs, options.Positions, beforeDifference: false),
             layer => options.Reach(config.Layers, layer));
-        return grid.Run(budget, Measure, progress, cancellation);
+        return grid.Run(budget, Runs, progress, cancellation);
 
-        // [runs, pairs]
-        Tensor Measure(PatchPlace place, int start, IReadOnlyList<PatchedRun> batch, int tile)
+        IEnumerable<int> Runs(PatchPlace place, int start, IReadOnlyList<PatchedRun> batch, int tile, Action<Tensor> measured)
         {
             Tensor? where = place.Where(model.Device);                        // [pairs, position]
             int sendersAtOnce = Math.Max(1, tile / pairs.Count);
-            return cat(
+            measured(cat(
             [
                 .. batch.GroupBy(run => run.Layer).SelectMany(layer => layer.Chunk(sendersAtOnce).Select(some =>
                 {
                     cancellation.ThrowIfCancellationRequested();
                     return Send(layer.Key, [.. some.Select(run => run.Unit)], where, start, place.End - start);
                 })),
-            ]);
+            ]));
+            yield break;
         }
 
         // [senders, pairs]

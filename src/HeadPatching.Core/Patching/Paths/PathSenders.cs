@@ -3,6 +3,7 @@ using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
 
 namespace HeadPatching.Core.Patching.Paths;
@@ -50,7 +51,7 @@ public static class PathSenders
         InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: false, OfChunk, cancellation, attribute: false);
         return new PatchSetRuns([.. pairs.Select(pair => chunked.Baselines[pair.Index])], patched);
 
-        void OfChunk(MeasuredPairs measured, IReadOnlyList<Baseline> baselines, Caching.ChunkActivations activations)
+        void OfChunk(ChunkCaching chunk)
         {
             foreach (var kind in senders.GroupBy(sender => sender.Kind))
             {
@@ -58,9 +59,9 @@ public static class PathSenders
                 {
                     First = kind.Min(sender => sender.Layer),
                     Last = kind.Max(sender => sender.Layer),
-                    Measured = measured,
-                    Baselines = baselines,
-                    Activations = activations,
+                    Measured = chunk.Measured,
+                    Baselines = chunk.Baselines,
+                    Activations = chunk.Activations,
                     OnlyHeads = kind.GroupBy(sender => sender.Layer).ToDictionary(layer => layer.Key, layer => (IReadOnlyList<int>)[.. layer.Select(sender => sender.Head)]),
                 };
                 foreach (LayerPatches layer in patcher.Patch(inputs, options with { From = kind.Key }, cancellation: cancellation))

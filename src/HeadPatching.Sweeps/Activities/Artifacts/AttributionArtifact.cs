@@ -20,14 +20,16 @@ internal static class AttributionArtifact
         IArtifactStore store, LoadedModels.Lease lease, PlannedChunk chunk, PlannedMetric planned, CachedChunk cached, CancellationToken cancellationToken)
     {
         IMetric metric = planned.Make();
-        LogitAttribution sum = lease.Use(Sum);
-        var made = new ChunkAttribution(chunk.Pairs.Count, double.IsFinite(sum.Total()) ? sum : null);
-        return store.WriteDerivedJsonAsync(SweepArtifacts.Attributions(chunk.KeyOfAttribution(planned)), made, cancellationToken);
+        return WriteAsync(store, chunk, planned, lease.Use(Sum), cancellationToken);
 
         LogitAttribution Sum(Transformer model) => DirectAttribution
             .Of(model, metric, new MeasuredPairs(chunk.Pairs, cached.Final.Clean), cached.Activations)
             .Aggregate((sum, pair) => sum.Plus(pair));
     }
+
+    /// <summary>Writes it.</summary>
+    public static Task WriteAsync(IArtifactStore store, PlannedChunk chunk, PlannedMetric planned, LogitAttribution sum, CancellationToken cancellationToken) => store.WriteDerivedJsonAsync(
+        SweepArtifacts.Attributions(chunk.KeyOfAttribution(planned)), new ChunkAttribution(chunk.Pairs.Count, double.IsFinite(sum.Total()) ? sum : null), cancellationToken);
 
     /// <summary>Reads it; null where it is not there whole.</summary>
     public static async Task<ChunkAttribution?> ReadAsync(IArtifactStore store, PlannedChunk chunk, PlannedMetric metric, CancellationToken cancellationToken) =>

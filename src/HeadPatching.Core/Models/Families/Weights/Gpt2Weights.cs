@@ -5,16 +5,16 @@ namespace HeadPatching.Core.Models.Families.Weights;
 /// <summary>GPT-2's tensors in a Hugging Face weights file: their names, their shapes, and where each goes.</summary>
 internal static class Gpt2Weights
 {
-    public static TensorNames Names { get; } = new(["transformer."], "h.", "lm_head.weight", [".attn.bias", ".attn.masked_bias"]) { Wide = ["wpe."] };
+    public static TensorNames Names { get; } = new(["transformer."], "h.", "wte.weight", "lm_head.weight", [".attn.bias", ".attn.masked_bias"]) { Wide = ["wpe."] };
 
-    public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read)
+    public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read, LayersOf layers)
     {
         Tensor embedding = read("wte.weight");
         return new TransformerWeights
         {
             TokenEmbedding = embedding,
             PositionEmbedding = read("wpe.weight"),
-            Layers = [.. Enumerable.Range(0, config.Layers).Select(Layer)],
+            Layers = layers(Layer),
             FinalNormWeight = read("ln_f.weight"),
             FinalNormBias = read("ln_f.bias"),
             Unembedding = config.TiedUnembedding ? embedding : read("lm_head.weight"),

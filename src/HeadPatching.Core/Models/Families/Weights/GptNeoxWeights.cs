@@ -6,15 +6,15 @@ namespace HeadPatching.Core.Models.Families.Weights;
 internal static class GptNeoxWeights
 {
     public static TensorNames Names { get; } = new(
-        ["gpt_neox."], "layers.", "embed_out.weight", [".attention.bias", ".attention.masked_bias", ".attention.rotary_emb.inv_freq"]);
+        ["gpt_neox."], "layers.", "embed_in.weight", "embed_out.weight", [".attention.bias", ".attention.masked_bias", ".attention.rotary_emb.inv_freq"]);
 
-    public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read)
+    public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read, LayersOf layers)
     {
         Tensor embedding = read("embed_in.weight");
         return new TransformerWeights
         {
             TokenEmbedding = embedding,
-            Layers = [.. Enumerable.Range(0, config.Layers).Select(l => ReadLayer(config, name => read($"layers.{l}.{name}")))],
+            Layers = layers(l => ReadLayer(config, name => read($"layers.{l}.{name}"))),
             FinalNormWeight = read("final_layer_norm.weight"),
             FinalNormBias = read("final_layer_norm.bias"),
             Unembedding = config.TiedUnembedding ? embedding : read("embed_out.weight"),

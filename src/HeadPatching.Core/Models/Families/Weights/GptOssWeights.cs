@@ -9,15 +9,15 @@ namespace HeadPatching.Core.Models.Families.Weights;
 /// </summary>
 internal static class GptOssWeights
 {
-    public static TensorNames Names { get; } = new(["model."], "layers.", "lm_head.weight", []) { Bytes = ["_blocks", "_scales"], Wide = ["mlp.router."] };
+    public static TensorNames Names { get; } = new(["model."], "layers.", "embed_tokens.weight", "lm_head.weight", []) { Bytes = ["_blocks", "_scales"], Wide = ["mlp.router."] };
 
-    public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read)
+    public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read, LayersOf layers)
     {
         Tensor embedding = read("embed_tokens.weight");
         return new TransformerWeights
         {
             TokenEmbedding = embedding,
-            Layers = [.. Enumerable.Range(0, config.Layers).Select(l => ReadLayer(config, embedding.dtype, name => read($"layers.{l}.{name}")))],
+            Layers = layers(l => ReadLayer(config, embedding.dtype, name => read($"layers.{l}.{name}"))),
             FinalNormWeight = read("norm.weight"),
             Unembedding = config.TiedUnembedding ? embedding : read("lm_head.weight"),
         };

@@ -5,14 +5,14 @@ namespace HeadPatching.Core.Models.Families.Weights;
 /// <summary>GPT-J's tensors in a Hugging Face weights file: their names, their shapes, and where each goes. One norm serves attention and MLP.</summary>
 internal static class GptjWeights
 {
-    public static TensorNames Names { get; } = new(["transformer."], "h.", "lm_head", [".attn.bias", ".attn.masked_bias", ".attn.embed_positions"]);
+    public static TensorNames Names { get; } = new(["transformer."], "h.", "wte.weight", "lm_head", [".attn.bias", ".attn.masked_bias", ".attn.embed_positions"]);
 
-    public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read)
+    public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read, LayersOf layers)
     {
         return new TransformerWeights
         {
             TokenEmbedding = read("wte.weight"),
-            Layers = [.. Enumerable.Range(0, config.Layers).Select(l => ReadLayer(name => read($"h.{l}.{name}")))],
+            Layers = layers(l => ReadLayer(name => read($"h.{l}.{name}"))),
             FinalNormWeight = read("ln_f.weight"),
             FinalNormBias = read("ln_f.bias"),
             Unembedding = read("lm_head.weight"),

@@ -11,9 +11,9 @@ internal static class OptWeights
     /// <summary>Rows of the position embeddings before that of the first token.</summary>
     private const int PositionOffset = 2;
 
-    public static TensorNames Names { get; } = new(["model."], "decoder.layers.", "lm_head.weight", []) { Wide = ["embed_positions"] };
+    public static TensorNames Names { get; } = new(["model."], "decoder.layers.", "decoder.embed_tokens.weight", "lm_head.weight", []) { Wide = ["embed_positions"] };
 
-    public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read)
+    public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read, LayersOf layers)
     {
         Tensor embedding = Layout.Kept(() => config.EmbeddingWidth is null
             ? read("decoder.embed_tokens.weight")
@@ -23,7 +23,7 @@ internal static class OptWeights
         {
             TokenEmbedding = embedding,
             PositionEmbedding = Layout.Kept(() => read("decoder.embed_positions.weight").narrow(0, PositionOffset, config.Context).clone()),
-            Layers = [.. Enumerable.Range(0, config.Layers).Select(l => ReadLayer(config, name => read($"decoder.layers.{l}.{name}")))],
+            Layers = layers(l => ReadLayer(config, name => read($"decoder.layers.{l}.{name}"))),
             FinalNormWeight = config.FinalNorm ? read("decoder.final_layer_norm.weight") : null,
             FinalNormBias = config.FinalNorm ? read("decoder.final_layer_norm.bias") : null,
             Unembedding = config.EmbeddingWidth is not null ? Layout.Kept(() => read(unembedding).matmul(read("decoder.project_out.weight"))) // [vocabulary, d_model]

@@ -5,13 +5,13 @@ namespace HeadPatching.Core.Models.Families.Weights;
 /// <summary>The tensors of a Phi-3 in a Hugging Face weights file: a Llama's, but q, k and v in one, and the MLP's gate and its other half in one.</summary>
 internal static class Phi3Weights
 {
-    public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read)
+    public static TransformerWeights Read(ModelConfig config, Func<string, Tensor> read, LayersOf layers)
     {
         Tensor embedding = read("embed_tokens.weight");
         return new TransformerWeights
         {
             TokenEmbedding = embedding,
-            Layers = [.. Enumerable.Range(0, config.Layers).Select(l => ReadLayer(name => read($"layers.{l}.{name}")))],
+            Layers = layers(l => ReadLayer(name => read($"layers.{l}.{name}"))),
             FinalNormWeight = read("norm.weight"),
             Unembedding = config.TiedUnembedding ? embedding : read("lm_head.weight"),
         };

@@ -1,0 +1,127 @@
+using HeadPatching.Core.Faults;
+using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Models.Safetensors;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Tests.Golden;
+using HeadPatching.Testing;
+using static TorchSharp.torch;
+
+namespace HeadPatching.Core.Tests.Models;
+
+/// <summary>A model whose layers are read when they are used gives every number of the one that is held, to the last digit, and reads each layer once a pass.</summary>
+public class StreamedWeightsTests
+{
+    public static TheoryData<string, ScalarType> ModelsAndTypes { get; } =
+    [
+        .. from model in new[]
+           {
+               "gpt2-golden-a", "gpt2-golden-b", "gpt-neox-golden", "llama-golden", "gemma2-golden", "gemma3-golden", "olmo2-golden", "phi3-golden",
+               "phi3-longrope-golden", "gptj-golden", "opt-golden", "opt350-golden", "granite-golden", "gpt_oss-golden",
+           }
+           from dtype in new[] { ScalarType.Float32, ScalarType.Float64, ScalarType.BFloat16 }
+           where dtype == ScalarType.Float32 || model is "gpt2-golden-a" or "llama-golden"
+           select new TheoryDataRow<string, ScalarType>(model, dtype),
+    ];
+
+    [Theory]
+    [MemberData(nameof(ModelsAndTypes))]
+    public void Every_sweep_gives_what_the_held_model_gives(string name, ScalarType dtype)
+    {
+        using var held = new GoldenModel(name, dtype);
+        using var streamed = new GoldenModel(name, dtype, streamed: true);
+        foreach (Patch patch in Enum.GetValues<Patch>().Where(patch => !(held.Model.Config.ParallelResidual && patch == Patch.ResidMid)))
+        {
+            Same(new PatchOptions { Patch = patch }, new LogitDifference());
+        }
+
+        Same(new PatchOptions { Positions = Positions.Each }, new LogitDifference());
+        Same(new PatchOptions { Patch = Patch.Pattern, Positions = Positions.Each, Direction = Direction.Noise }, new KlDivergence());
+        Same(new PatchOptions { Direction = Direction.Noise, Ablation = Ablation.Zero }, new Rank());
+        Same(new PatchOptions { Direction = Direction.Noise, Ablation = Ablation.ValueBias }, new LogitDifference());
+        Same(new PatchOptions { Direction = Direction.Noise, Ablation = Ablation.Mean }, new LogProbability());
+        Same(new PatchOptions { Direction = Direction.Noise, Ablation = Ablation.Resample }, new LogitDifference());
+
+        foreach (var (patch, gradient) in new[] { (Patch.Z, Gradient.FrozenNorms), (Patch.K, Gradient.Plain), (Patch.Pattern, Gradient.FrozenNorms) })
+        {
+            var (one, other) = (Estimate(held.Model), Estimate(streamed.Model));
+            Assert.Equal(one.Baselines, other.Baselines);
+            Assert.Equal(one.Layers.Select(layer => layer.PatchedMetric), other.Layers.Select(layer => layer.PatchedMetric));
+
+            SweepRuns Estimate(Transformer model) =>
+                InMemorySweep.Estimate(model, held.BothWays, new PatchOptions { Patch = patch }, new LogProbability(), MemoryBudget.Default, gradient);
+        }
+
+        void Same(PatchOptions options, IMetric metric) => AssertSame(
+            InMemorySweep.Run(held.Model, held.BothWays, options, metric, MemoryBudget.Default),
+            InMemorySweep.Run(streamed.Model, held.BothWays, options, metric, MemoryBudget.Default));
+    }
+
+    /// <summary>Also where each position is patched in turn, and whatever the metric: the clean and corrupted runs, what each part adds directly, and every patched run are in one pass.</summary>
+    [Theory]
+    [InlineData("gpt2-golden-a")]
+    [InlineData("gpt-neox-golden")]
+    [InlineData("llama-golden")]
+    [InlineData("gemma2-golden")]
+    public void A_chunk_reads_the_weights_once(string name)
+    {
+        using var streamed = new GoldenModel(name, ScalarType.Float32, streamed: true);
+        StreamedWeights weights = streamed.Model.Weights.Streamed!;
+        long bytes = Directory.EnumerateFiles(GoldenModel.Folder(name), "*.safetensors").Sum(file => new FileInfo(file).Length);
+        foreach (var (positions, metric) in new (Positions, IMetric)[] { (Positions.All, new LogitDifference()), (Positions.Each, new LogProbability()) })
+        {
+            long before = weights.BytesRead;
+            InMemorySweep.Run(streamed.Model, [streamed.Pairs[0]], new PatchOptions { Positions = positions }, metric, MemoryBudget.Default);
+            Assert.InRange(weights.BytesRead - before, bytes / 2, 1.05 * bytes);
+        }
+    }
+
+    [Fact]
+    public void A_weight_that_is_no_number_is_said_when_its_layer_is_read()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string file in Directory.EnumerateFiles(GoldenModel.Folder("llama-golden")))
+        {
+            File.Copy(file, Path.Combine(folder.Path, Path.GetFileName(file)));
+        }
+
+        string path = Path.Combine(folder.Path, "model.safetensors");
+        long at;
+        using (SafetensorsFile file = SafetensorsFile.Open(path))
+        {
+            at = file.DataStart + file.Tensors["model.layers.1.mlp.down_proj.weight"].Begin;
+        }
+
+        using (FileStream stream = File.OpenWrite(path))
+        {
+            stream.Position = at;
+            stream.Write(BitConverter.GetBytes(float.NaN));
+        }
+
+        using Transformer model = ModelFolder.Load(folder.Path, ScalarType.Float32, CPU, streamed: true);
+        InvalidInputException fault = Assert.Throws<InvalidInputException>(() => model.Weights.Layers[1]);
+        Assert.Contains("layers.1.mlp.down_proj.weight", Assert.Single(fault.Faults).Message, StringComparison.Ordinal);
+        Assert.NotNull(model.Weights.Layers[0]);
+    }
+
+    /// <summary>Two layers at a time: what of a third is still held by someone can no longer be used.</summary>
+    [Fact]
+    public void A_layer_is_freed_when_another_is_asked_for()
+    {
+        using var streamed = new GoldenModel("llama-golden", ScalarType.Float32, streamed: true);
+        LayerWeights first = streamed.Model.Weights.Layers[0];
+        Assert.Same(first, streamed.Model.Weights.Layers[0]);
+        _ = streamed.Model.Weights.Layers[1];
+        Assert.All(first.All(), weight => Assert.True(weight.IsInvalid));
+    }
+
+    private static void AssertSame(SweepRuns held, SweepRuns streamed)
+    {
+        Assert.Equal(held.Baselines, streamed.Baselines);
+        Assert.Equal(held.Attribution?.Heads, streamed.Attribution?.Heads);
+        Assert.Equal(held.Attribution?.Mlps, streamed.Attribution?.Mlps);
+        Assert.Equal(held.Layers.Select(layer => layer.PatchedMetric), streamed.Layers.Select(layer => layer.PatchedMetric));
+        Assert.Contains(held.Layers, layer => layer.PatchedRuns > 0);
+    }
+}
