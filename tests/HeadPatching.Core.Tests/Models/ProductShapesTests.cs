@@ -1,7 +1,7 @@
-using HeadPatching.Core.Models;
-using HeadPatching.Core.Prompts;
-using HeadPatching.Core.Patching;
 using HeadPatching.Core.Metrics;
+using HeadPatching.Core.Models;
+using HeadPatching.Core.Patching;
+using HeadPatching.Core.Prompts;
 using HeadPatching.Testing;
 using static TorchSharp.torch;
 
