@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Results;
 using HeadPatching.Core.Results.OverPairs;
@@ -16,13 +17,13 @@ public sealed class ResultTablesTests
     public async Task Heads_csv_brings_back_every_number_to_the_last_digit()
     {
         var result = ExampleSweep.From(Awkward);
-        var heads = result.Heads.Select(head => head.Head == 1 ? head with { StandardError = null, ConfidenceInterval = null, EstimatedEffect = 0.1, Estimated = true, Position = -3 } : head with { JointInterval = new ConfidenceInterval(-0.1, 1.0 / 3), ExcludesZero = false, ExcludesThreshold = true }).ToList();
+        var heads = result.Heads.Select(head => head.Head == 1 ? head with { StandardError = null, ConfidenceInterval = null, EstimatedEffect = 0.1, Estimated = true, Position = -3 } : head with { JointInterval = new ConfidenceInterval(-0.1, 1.0 / 3), ExcludesZero = false, ExcludesThreshold = true, Decision = Decision.Below, AnytimeInterval = new ConfidenceInterval(-1.0 / 7, 0.1), PairsRun = 14 }).ToList();
 
         using var file = new MemoryStream();
         await ResultTables.WriteHeadsCsvAsync(heads, file, TestContext.Current.CancellationToken);
         var lines = Encoding.UTF8.GetString(file.ToArray()).TrimEnd('\n').Split('\n');
 
-        Assert.Equal("layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role,directLogitAttribution,jointLow,jointHigh,excludesZero,excludesThreshold,inTop1,inTop5,inTop10,inTop20", lines[0]);
+        Assert.Equal("layer,head,name,hookPoint,patchingEffect,standardError,cleanMetric,corruptedMetric,patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role,directLogitAttribution,jointLow,jointHigh,excludesZero,excludesThreshold,inTop1,inTop5,inTop10,inTop20,decision,anytimeLow,anytimeHigh,pairsRun", lines[0]);
         Assert.Equal(heads, lines.Skip(1).Select(Parse));
     }
 
@@ -34,7 +35,7 @@ public sealed class ResultTablesTests
         using var file = new MemoryStream();
         await ResultTables.WriteHeadsCsvAsync(heads, file, TestContext.Current.CancellationToken);
 
-        Assert.EndsWith(",,,,,0.75,,,\n", Encoding.UTF8.GetString(file.ToArray()), StringComparison.Ordinal);
+        Assert.EndsWith(",,,,,0.75,,,,,,,\n", Encoding.UTF8.GetString(file.ToArray()), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -90,6 +91,9 @@ public sealed class ResultTablesTests
             JointInterval = cells[17].Length == 0 ? null : new ConfidenceInterval(Number(cells[17]), Number(cells[18])),
             ExcludesZero = cells[19].Length == 0 ? null : bool.Parse(cells[19]),
             ExcludesThreshold = cells[20].Length == 0 ? null : bool.Parse(cells[20]),
+            Decision = cells[25].Length == 0 ? null : Enum.Parse<Decision>(cells[25], ignoreCase: true),
+            AnytimeInterval = cells[26].Length == 0 ? null : new ConfidenceInterval(Number(cells[26]), Number(cells[27])),
+            PairsRun = cells[28].Length == 0 ? null : int.Parse(cells[28], CultureInfo.InvariantCulture),
         };
     }
 
