@@ -166,8 +166,8 @@ public class SweepCommandTests
         }
 
         string[] lines = await File.ReadAllLinesAsync(folder["out/heads.csv"]);
-        Assert.EndsWith(",patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role,directLogitAttribution,jointLow,jointHigh,excludesZero,excludesThreshold,inTop1,inTop5,inTop10,inTop20", lines[0], StringComparison.Ordinal);
-        Assert.All(lines, line => Assert.Equal(25, line.Split(',').Length));
+        Assert.EndsWith(",patchedMetric,confidenceLow,confidenceHigh,estimatedEffect,estimated,position,pairs,role,directLogitAttribution,jointLow,jointHigh,excludesZero,excludesThreshold,inTop1,inTop5,inTop10,inTop20,decision,anytimeLow,anytimeHigh,pairsRun", lines[0], StringComparison.Ordinal);
+        Assert.All(lines, line => Assert.Equal(29, line.Split(',').Length));
     }
 
     /// <summary>
