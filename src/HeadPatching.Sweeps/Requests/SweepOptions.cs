@@ -182,7 +182,8 @@ public static class SweepOptions
         {
             DefaultText = string.Create(CultureInfo.InvariantCulture, $"{SweepRequest.DefaultAdaptive.Confidence}"),
             Place = FormPlace.Advanced,
-            Label = "Confidence, over all heads or edges",
+            Label = "Confidence, over all heads",
+            ShownWhen = "method=adaptive",
             Rules =
             [
                 r => r.Confidence is null || r.Method == Method.Adaptive || r.Edges == EdgeMethod.Adaptive ? null : "Only the method adaptive, and edges adaptive, decide with a confidence. Name one of them, or leave this out.",
