@@ -37,7 +37,7 @@ internal sealed class StoredRuns(
     private long _kept;
 
     /// <summary>With the method <c>adaptive</c>, what was drawn of each pair that was, by its place.</summary>
-    public IReadOnlyDictionary<int, TakenPair>? Drawn { get; init; }
+    public IReadOnlyDictionary<int, TakenPair> Drawn { get; init; } = new Dictionary<int, TakenPair>();
 
     /// <summary>The heads that were run after an estimate, by layer; null where all were.</summary>
     public IReadOnlyDictionary<int, int[]>? HeadsRun => (exact as ChunkWork.Heads)?.Only;
@@ -119,7 +119,7 @@ internal sealed class StoredRuns(
 
     private PairRuns Of(PlannedChunk chunk, int pair, Baseline baseline, LayerPatches?[] estimates, LayerPatches?[] patches)
     {
-        if (Drawn is not null)
+        if (plan.Request.Method == Method.Adaptive)
         {
             double[][][] drawn = [.. Enumerable.Range(0, patches.Length).Select(_ => new[] { Enumerable.Repeat(double.NaN, plan.HeadCount).ToArray() })];
             foreach (var (head, metric) in Drawn.TryGetValue(chunk.Places[pair], out TakenPair? taken) ? taken.Heads.Zip(taken.Metric) : [])

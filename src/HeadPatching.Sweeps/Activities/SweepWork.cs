@@ -4,7 +4,6 @@ using HeadPatching.Core.Results;
 using HeadPatching.Sweeps.Activities.Artifacts;
 using HeadPatching.Sweeps.Models;
 using HeadPatching.Sweeps.Plans;
-using HeadPatching.Sweeps.Requests;
 using HeadPatching.Sweeps.Storage;
 
 namespace HeadPatching.Sweeps.Activities;
@@ -93,7 +92,45 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
             : work;
     }
 
-    /// <summary>Chooses the heads with the largest estimates over all chunks, unless they are chosen; estimates that are missing are made.</summary>
+    /// <summary>Makes something of all runs of a sweep, or of all its estimates; what is missing of them is made first, and again where it goes missing meanwhile.</summary>
+    /// <param name="sweepId">The sweep.</param>
+    /// <param name="stored">The runs as they are in the store.</param>
+    /// <param name="make">Makes it.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    public async Task<T> OfAllAsync<T>(string sweepId, Func<Task<StoredRuns>> stored, Func<StoredRuns, RunsOverview, Task<T>> make, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            StoredRuns runs = await stored();
+            RunsOverview overview = await runs.LookAsync(cancellationToken);
+            foreach (int part in overview.MissingEstimates)
+            {
+                await EstimateAsync(new ActivityInput(sweepId, part), progress: null, cancellationToken);
+            }
+
+            foreach (int part in overview.MissingRuns)
+            {
+                await PatchAsync(new ActivityInput(sweepId, part), progress: null, cancellationToken);
+            }
+
+            try
+            {
+                if (overview.IsWhole)
+                {
+                    return await make(runs, overview);
+                }
+            }
+            catch (MissingRunsException)
+            {
+                // They are made in the next turn.
+            }
+        }
+    }
+
+    /// <summary>What comes before the patched runs of a sweep, in the store.</summary>
+    public StoredRuns StoredBefore(string sweepId, SweepPlan plan) => new(store, plans, sweepId, plan, plan.WorkBefore(), exact: null, new Traffic());
+
+    /// <summary>Chooses the heads with the largest estimates over all chunks, unless they are chosen.</summary>
     public async Task<ScreenedHeads> ScreenAsync(string sweepId, SweepPlan plan, CancellationToken cancellationToken)
     {
         string name = SweepArtifacts.Screen(sweepId);
@@ -104,39 +141,20 @@ internal sealed class SweepWork(IArtifactStore store, StoredPlans plans, LoadedM
                 return chosen;
             }
 
-            var runs = new StoredRuns(store, plans, sweepId, plan, plan.WorkBefore(), exact: null, new Traffic());
-            RunsOverview overview = await runs.LookAsync(cancellationToken);
-            foreach (int part in overview.MissingEstimates)
-            {
-                await EstimateAsync(new ActivityInput(sweepId, part), progress: null, cancellationToken);
-            }
-
-            if (overview.IsWhole && await ChooseAsync(plan, runs, overview, cancellationToken) is ScreenedHeads heads)
-            {
-                await store.WriteJsonIfAbsentAsync(name, heads, cancellationToken);
-            }
+            await store.WriteJsonIfAbsentAsync(name, await OfAllAsync(sweepId, () => Task.FromResult(StoredBefore(sweepId, plan)), ChooseAsync, cancellationToken), cancellationToken);
         }
-    }
 
-    /// <summary>The heads of the largest estimates; null where estimates went missing meanwhile.</summary>
-    private static async Task<ScreenedHeads?> ChooseAsync(SweepPlan plan, StoredRuns runs, RunsOverview overview, CancellationToken cancellationToken)
-    {
-        SweepRequest request = plan.Request;
-        var screen = new Screen(overview.Pairs, plan.PatchOptions(), request.Aggregation);
-        try
+        async Task<ScreenedHeads> ChooseAsync(StoredRuns runs, RunsOverview overview)
         {
+            var screen = new Screen(overview.Pairs, plan.PatchOptions(), plan.Request.Aggregation);
             await foreach (PairRuns pair in runs.PairByPairAsync(cancellationToken))
             {
                 screen.Add(pair);
             }
-        }
-        catch (MissingRunsException)
-        {
-            return null;
-        }
 
-        var heads = screen.Top(request.HeadsRunAfterScreen()!.Value);
-        return new ScreenedHeads(heads.GroupBy(one => one.Layer).ToDictionary(layer => layer.Key, layer => layer.Select(one => one.Head).Order().ToArray()));
+            var heads = screen.Top(plan.Request.HeadsRunAfterScreen()!.Value);
+            return new ScreenedHeads(heads.GroupBy(one => one.Layer).ToDictionary(layer => layer.Key, layer => layer.Select(one => one.Head).Order().ToArray()));
+        }
     }
 
     private async Task<WorkReport> RunAsync(

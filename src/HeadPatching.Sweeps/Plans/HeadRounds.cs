@@ -1,6 +1,3 @@
-using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json.Serialization;
 using HeadPatching.Core.Adaptive;
 using HeadPatching.Sweeps.Storage;
@@ -12,6 +9,12 @@ namespace HeadPatching.Sweeps.Plans;
 /// <param name="Parts">The parts, one activity each: together every head on every pair.</param>
 public sealed record HeadRound(IReadOnlyList<int> Heads, IReadOnlyList<HeadRoundPart> Parts)
 {
+    /// <summary>A part takes about so long on one worker, as one of the other waves' (<see cref="SweepCut"/>); less than the least is not worth an activity.</summary>
+    private const double PartSeconds = 10, LeastSeconds = 0.25;
+
+    /// <summary>Several workers share a round that is worth it.</summary>
+    private const int PartsAtLeast = 8;
+
     /// <summary>Its pairs, by their places in the result, in the order in which their chunks come.</summary>
     public IEnumerable<int> Places() => Parts.SelectMany(part => part.Chunks).SelectMany(chunk => chunk.Places);
 
@@ -37,7 +40,7 @@ public sealed record HeadRound(IReadOnlyList<int> Heads, IReadOnlyList<HeadRound
     internal static HeadRound Cut(SweepPlan plan, IEnumerable<(int Group, int Place, PlannedChunk Chunk)> chunks, AdaptiveRound round, AdaptivePopulation population)
     {
         HashSet<int> places = [.. round.Pairs.Select(pair => population.Indices[pair])];
-        var work = (Plans.ChunkWork.Heads)plan.ExactWork();
+        var work = (ChunkWork.Heads)plan.ExactWork();
         DrawnPairs[] drawn =
         [
             .. from one in chunks
@@ -45,7 +48,7 @@ public sealed record HeadRound(IReadOnlyList<int> Heads, IReadOnlyList<HeadRound
                where pairs.Length > 0
                select new DrawnPairs(one.Group, one.Place, one.Chunk.KeyOfDrawn(work, plan.Model.Layers), [.. pairs.Select(pair => pair.Index)], [.. pairs.Select(pair => pair.Item)])
                {
-                   Runs = NameOf([.. pairs.Select(pair => pair.Index)], round.Heads),
+                   Runs = WorkKeys.Drawn([.. pairs.Select(pair => pair.Index)], round.Heads),
                },
         ];
         double secondsOfPair = round.Heads.Count * plan.SecondsOfRun;
@@ -66,15 +69,6 @@ public sealed record HeadRound(IReadOnlyList<int> Heads, IReadOnlyList<HeadRound
         parts.Add(new HeadRoundPart(part));
         return new HeadRound(round.Heads, parts);
     }
-
-    /// <summary>A part takes about so long on one worker, as one of the other waves' (<see cref="SweepCut"/>); less than the least is not worth an activity.</summary>
-    private const double PartSeconds = 10, LeastSeconds = 0.25;
-
-    /// <summary>Several workers share a round that is worth it.</summary>
-    private const int PartsAtLeast = 8;
-
-    private static string NameOf(IReadOnlyList<int> pairs, IReadOnlyList<int> heads) => Convert.ToHexStringLower(
-        SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{string.Join(',', pairs)} {string.Join(',', heads)}"))))[..32];
 }
 
 /// <summary>A part of a round.</summary>

@@ -49,6 +49,11 @@ public static class WorkKeys
         return Hash(text);
     }
 
+    /// <summary>What runs of some heads on some pairs of a chunk are called, under the key that all of the chunk's have.</summary>
+    /// <param name="pairs">The pairs, by their places in the chunk.</param>
+    /// <param name="heads">The heads.</param>
+    public static string Drawn(IReadOnlyList<int> pairs, IReadOnlyList<int> heads) => Hash(new StringBuilder().AppendJoin(',', pairs).Append(' ').AppendJoin(',', heads));
+
     /// <summary>The key of the runs of sets of nodes on some pairs.</summary>
     /// <param name="model">The model.</param>
     /// <param name="pairs">The pairs, in order.</param>

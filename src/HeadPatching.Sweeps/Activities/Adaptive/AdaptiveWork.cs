@@ -63,8 +63,7 @@ internal sealed class AdaptiveWork(IArtifactStore store, StoredPlans plans, Swee
         }
 
         var missing = new List<DrawnPairs>();
-        IReadOnlyList<DrawnPairs> all = round.Parts[input.Part].Chunks;
-        foreach (DrawnPairs drawn in all)
+        foreach (DrawnPairs drawn in round.Parts[input.Part].Chunks)
         {
             if (!await store.ExistsAsync(SweepArtifacts.Drawn(drawn.Key, drawn.Runs), cancellationToken))
             {
@@ -75,10 +74,13 @@ internal sealed class AdaptiveWork(IArtifactStore store, StoredPlans plans, Swee
         return missing.Count == 0 ? new WorkReport(Activities: 1) : await work.WithModelAsync(input.SweepId, plan, missing.Count, async runner =>
         {
             long runs = 0;
-            foreach (DrawnPairs drawn in missing)
+            foreach (var group in missing.GroupBy(drawn => drawn.Group))
             {
-                PlannedPart part = await plans.PartAsync(input.SweepId, drawn.Group, cancellationToken);
-                runs += await runner.DrawAsync(part, part.Chunks[drawn.Chunk], drawn, round, cancellationToken);
+                PlannedPart part = await plans.PartAsync(input.SweepId, group.Key, cancellationToken);
+                foreach (DrawnPairs drawn in group)
+                {
+                    runs += await runner.DrawAsync(part, part.Chunks[drawn.Chunk], drawn, round, cancellationToken);
+                }
             }
 
             return new WorkReport(PatchedRuns: runs);
@@ -188,46 +190,30 @@ internal sealed class AdaptiveWork(IArtifactStore store, StoredPlans plans, Swee
         return all;
     }
 
-    /// <summary>The pairs before a head is run on one, known by their places in the result; what is missing of estimates or unpatched metrics is made.</summary>
+    /// <summary>The pairs before a head is run on one, known by their places in the result.</summary>
     private async Task<AdaptivePopulation> PopulationAsync(string sweepId, SweepPlan plan, CancellationToken cancellationToken)
     {
         string name = SweepArtifacts.Population(sweepId);
-        while (true)
+        if (await store.ReadDerivedJsonAsync<AdaptivePopulation>(name, cancellationToken) is AdaptivePopulation stored)
         {
-            if (await store.ReadDerivedJsonAsync<AdaptivePopulation>(name, cancellationToken) is AdaptivePopulation stored)
-            {
-                return stored;
-            }
+            return stored;
+        }
 
-            var runs = new StoredRuns(store, plans, sweepId, plan, plan.WorkBefore(), exact: null, new Traffic()) { Drawn = new Dictionary<int, TakenPair>() };
-            RunsOverview overview = await runs.LookAsync(cancellationToken);
-            foreach (int part in overview.MissingEstimates)
-            {
-                await work.EstimateAsync(new ActivityInput(sweepId, part), progress: null, cancellationToken);
-            }
+        AdaptivePopulation made = await work.OfAllAsync(sweepId, () => Task.FromResult(work.StoredBefore(sweepId, plan)), MakeAsync, cancellationToken);
+        await store.WriteDerivedJsonAsync(name, made, cancellationToken);
+        return made;
 
-            if (overview.IsWhole && await PopulationAsync(plan, runs, overview, cancellationToken) is AdaptivePopulation population)
+        async Task<AdaptivePopulation> MakeAsync(StoredRuns runs, RunsOverview overview)
+        {
+            int heads = plan.Model.Layers * plan.HeadCount;
+            AdaptivePopulation population = AdaptivePopulation.Of(plan.Request.Aggregation, [.. overview.Pairs.Baselines.Select((pair, place) => (place, pair.Baseline))], heads);
+            HashSet<int> drawn = [.. population.Indices.Where((_, place) => !population.Certain.Contains(place))];
+            if (plan.WorkBefore() is not ChunkWork.Estimates || drawn.Count == 0)
             {
-                await store.WriteDerivedJsonAsync(name, population, cancellationToken);
                 return population;
             }
-        }
-    }
 
-    /// <summary>The pairs; null where estimates went missing meanwhile.</summary>
-    private static async Task<AdaptivePopulation?> PopulationAsync(SweepPlan plan, StoredRuns runs, RunsOverview overview, CancellationToken cancellationToken)
-    {
-        int heads = plan.Model.Layers * plan.HeadCount;
-        AdaptivePopulation population = AdaptivePopulation.Of(plan.Request.Aggregation, [.. overview.Pairs.Baselines.Select((pair, place) => (place, pair.Baseline))], heads);
-        if (plan.WorkBefore() is not ChunkWork.Estimates)
-        {
-            return population;
-        }
-
-        HashSet<int> drawn = [.. population.Indices.Where((_, place) => !population.Certain.Contains(place))];
-        var spreads = new EstimateSpread.Sum[heads];
-        try
-        {
+            var spreads = new EstimateSpread.Sum[heads];
             await foreach (PairRuns pair in runs.PairByPairAsync(cancellationToken))
             {
                 if (drawn.Contains(pair.Place))
@@ -239,12 +225,8 @@ internal sealed class AdaptiveWork(IArtifactStore store, StoredPlans plans, Swee
                     }
                 }
             }
-        }
-        catch (MissingRunsException)
-        {
-            return null;
-        }
 
-        return population with { Estimates = drawn.Count == 0 ? null : [.. spreads.Select(sum => sum.Spread())] };
+            return population with { Estimates = [.. spreads.Select(sum => sum.Spread())] };
+        }
     }
 }

@@ -214,48 +214,29 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
     private async Task<IReadOnlyList<RankedNode>> HeadsAsync(string sweepId, SweepPlan plan, IReadOnlyList<TokenPair> lookedAt, CancellationToken cancellationToken)
     {
         string name = SweepArtifacts.Ranking(sweepId);
-        HashSet<int> looked = [.. lookedAt.Select(pair => pair.Index)];
-        while (true)
+        if (await store.ReadDerivedJsonAsync<IReadOnlyList<RankedNode>>(name, cancellationToken) is { } stored)
         {
-            if (await store.ReadDerivedJsonAsync<IReadOnlyList<RankedNode>>(name, cancellationToken) is { } stored)
-            {
-                return stored;
-            }
+            return stored;
+        }
 
-            StoredRuns runs = await work.StoredRunsAsync(sweepId, plan, new Traffic(), attributed: false, cancellationToken);
-            RunsOverview overview = await runs.LookAsync(cancellationToken);
-            foreach (int part in overview.MissingEstimates)
-            {
-                await work.EstimateAsync(new ActivityInput(sweepId, part), progress: null, cancellationToken);
-            }
+        HashSet<int> looked = [.. lookedAt.Select(pair => pair.Index)];
+        IReadOnlyList<RankedNode> ranked = await work.OfAllAsync(
+            sweepId, () => work.StoredRunsAsync(sweepId, plan, new Traffic(), attributed: false, cancellationToken), RankAsync, cancellationToken);
+        await store.WriteDerivedJsonAsync(name, ranked, cancellationToken);
+        return ranked;
 
-            foreach (int part in overview.MissingRuns)
-            {
-                await work.PatchAsync(new ActivityInput(sweepId, part), progress: null, cancellationToken);
-            }
-
-            if (!overview.IsWhole)
-            {
-                continue;
-            }
-
+        async Task<IReadOnlyList<RankedNode>> RankAsync(StoredRuns runs, RunsOverview overview)
+        {
             var ranking = new NodeRanking(plan.Request.Aggregation, plan.Request.RunPatched(), overview.Pairs.Baselines.Where(pair => looked.Contains(pair.Index)));
-            try
+            await foreach (PairRuns pair in runs.PairByPairAsync(cancellationToken))
             {
-                await foreach (PairRuns pair in runs.PairByPairAsync(cancellationToken))
+                if (looked.Contains(pair.Pair.Index))
                 {
-                    if (looked.Contains(pair.Pair.Index))
-                    {
-                        ranking.Add(pair);
-                    }
+                    ranking.Add(pair);
                 }
             }
-            catch (MissingRunsException)
-            {
-                continue;
-            }
 
-            await store.WriteDerivedJsonAsync(name, ranking.Ranked(), cancellationToken);
+            return ranking.Ranked();
         }
     }
 
