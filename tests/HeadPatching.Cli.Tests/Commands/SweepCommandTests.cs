@@ -280,7 +280,7 @@ public class SweepCommandTests
         { "--token-weights Mary=1", "--token-weights: Give an object of tokens and their weights" },
         { "--ablation half", "--ablation: there is no 'half'. Known: zero, value-bias, mean, resample." },
         { "--ablation zero --patch q", "--ablation: An ablation replaces a head's z; patch is q" },
-        { "--method guess", "--method: there is no 'guess'. Known: exact, attribution, screen." },
+        { "--method guess", "--method: there is no 'guess'. Known: exact, attribution, screen, adaptive." },
         { "--method attribution --patch mlp_out", "--method: Estimates are of z, pattern, v, q, k; patch is mlp_out" },
         { "--method attribution --metric rank", "--metric: A rank has no gradient" },
         { "--screen-top 3", "--screen-top: Only the method screen runs some heads after the estimate" },
