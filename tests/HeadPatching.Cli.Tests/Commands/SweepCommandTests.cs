@@ -615,14 +615,14 @@ public class SweepCommandTests
             ((string[])[$"heads.csv.{living}.part", "mine.part"]).Order(), Directory.GetFiles(folder["out"], "*.part").Select(path => Path.GetFileName(path)).Order());
     }
 
-    /// <summary>A model and pairs that keep two cores busy for some seconds: chunks of 4, 4, 8, 16, 32 and 16 pairs.</summary>
+    /// <summary>A model and pairs that keep two cores busy for some seconds: chunks of 4, 4, 8, 16 and 8 pairs.</summary>
     private static string LargeSweep(TemporaryFolder folder)
     {
         RandomModelFolder.Write(folder["large"], layers: 10, heads: 8, width: 256, vocabulary: 500, context: 64, seed: 1);
         var random = new Random(1);
-        IEnumerable<string> lines = Enumerable.Range(0, 80).Select(_ =>
+        IEnumerable<string> lines = Enumerable.Range(0, 40).Select(_ =>
         {
-            int[] clean = [.. Enumerable.Range(0, 40).Select(_ => random.Next(500))];
+            int[] clean = [.. Enumerable.Range(0, 20).Select(_ => random.Next(500))];
             int[] corrupted = [.. clean];
             corrupted[1] = (clean[1] + 1) % 500;
             return JsonSerializer.Serialize(new { clean, corrupted, correct = 1, incorrect = 2 });
