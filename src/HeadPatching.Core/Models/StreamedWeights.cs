@@ -175,11 +175,7 @@ public sealed class StreamedWeights : IReadOnlyList<LayerWeights>, IDisposable
     {
         if (!_isReading)
         {
-            int threads = get_num_threads();
-            using var started = new ManualResetEventSlim();
-            new Thread(() => Read(started)) { IsBackground = true, Name = "Weights" }.Start();
-            started.Wait();
-            set_num_threads(threads);                                         // what threads begin with that libtorch meets for the first time is what any thread said last
+            Native.ComputeThreads.StartAlone("Weights", Read);
             _isReading = true;
         }
 
@@ -200,10 +196,8 @@ public sealed class StreamedWeights : IReadOnlyList<LayerWeights>, IDisposable
         return done.Task;
     }
 
-    private void Read(ManualResetEventSlim started)
+    private void Read()
     {
-        set_num_threads(1);
-        started.Set();
         foreach (Action read in _toRead.GetConsumingEnumerable())
         {
             read();

@@ -49,7 +49,7 @@ internal static class ComputeThreads
         }
         else
         {
-            Want(threads, get_num_threads());
+            Want(threads);
             using var working = new CountdownEvent(threads);
             for (int thread = 0; thread < threads; thread++)
             {
@@ -61,7 +61,7 @@ internal static class ComputeThreads
             }
 
             working.Wait();
-            Want(-threads, get_num_threads());
+            Want(-threads);
         }
 
         failed?.Throw();
@@ -84,32 +84,38 @@ internal static class ComputeThreads
         }
     }
 
+    /// <summary>Starts a thread whose operations libtorch computes on that thread alone, whatever it does on others.</summary>
+    /// <param name="name">What debuggers call it.</param>
+    /// <param name="run">What it does.</param>
+    public static void StartAlone(string name, Action run)
+    {
+        int ofCaller = get_num_threads();
+        using var started = new ManualResetEventSlim();
+        new Thread(() =>
+        {
+            get_num_threads(); // a thread that libtorch meets for the first time gets what any thread said last, also after it has said 1 itself
+            set_num_threads(1);
+            started.Set();
+            run();
+        }) { IsBackground = true, Name = name }.Start();
+        started.Wait();
+        set_num_threads(ofCaller); // the last word, for threads that libtorch meets later
+    }
+
     /// <summary>So many more are wanted: each call has its own, however many there are at once.</summary>
-    private static void Want(int more, int ofCaller)
+    private static void Want(int more)
     {
         lock (Gate)
         {
-            _wanted += more;
-            if (_threads >= _wanted)
+            for (_wanted += more; _threads < _wanted; _threads++)
             {
-                return;
+                StartAlone("Compute", Run);
             }
-
-            using var started = new CountdownEvent(_wanted - _threads);
-            for (; _threads < _wanted; _threads++)
-            {
-                new Thread(() => Run(started)) { IsBackground = true, Name = "Compute" }.Start();
-            }
-
-            started.Wait();
-            set_num_threads(ofCaller); // what threads begin with that libtorch meets for the first time is what any thread said last
         }
     }
 
-    private static void Run(CountdownEvent started)
+    private static void Run()
     {
-        set_num_threads(1);
-        started.Signal();
         foreach (Action work in Waiting.GetConsumingEnumerable())
         {
             work();
