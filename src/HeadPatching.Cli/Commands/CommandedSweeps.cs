@@ -42,7 +42,7 @@ internal sealed class CommandedSweeps : IAsyncDisposable
         _store = ArtifactStores.Open(location);
         _places = places;
         _force = force;
-        _catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(_store, new ModelCache()), DefaultFolders.HuggingFace);
+        _catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, new StoredModels(_store, new ModelCache(progress: new ModelDownloads())), DefaultFolders.HuggingFace);
         _plans = new StoredPlans(_store, _catalog);
         _engine = new InProcessEngine(_store, _catalog, ReportFiles.All);
     }

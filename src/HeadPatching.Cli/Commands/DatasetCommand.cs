@@ -133,9 +133,9 @@ internal static class DatasetCommand
 
         LibTorch.Load();
         SweepPlanner.CheckOptions(request, places);
-        StoredModels? stored = store is null ? null : new StoredModels(ArtifactStores.Open(store), new ModelCache());
-        using LocatedModel located = await new ModelCatalog(DefaultFolders.Models, foldersToo: true, stored, DefaultFolders.HuggingFace)
-            .LocateAsync(request.Model, places.Option("model"), cancellation);
+        StoredModels? stored = store is null ? null : new StoredModels(ArtifactStores.Open(store), new ModelCache(progress: new ModelDownloads()));
+        var catalog = new ModelCatalog(DefaultFolders.Models, foldersToo: true, stored, DefaultFolders.HuggingFace);
+        using LocatedModel located = await Notes.WhileAsync("reading the model", () => catalog.LocateAsync(request.Model, places.Option("model"), cancellation));
         TextTokenizer? tokenizer = TextTokenizer.Load(located.Folder);
         ModelConfig config = ModelFolder.Inspect(located.Folder).Config.WithBos(request.Bos, places.Option("bos"));
         IReadOnlyList<PromptPair> given = SweepPlanner.Pairs(request, config, tokenizer, places);

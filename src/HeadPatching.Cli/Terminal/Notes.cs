@@ -12,6 +12,7 @@ internal static class Notes
     private const string ShowCursor = "\u001b[?25h";
 
     private static bool _quiet;
+    private static StatusContext? _while;
 
     /// <summary>Whether they are shown on a terminal, where bars can move.</summary>
     public static bool AreOnTerminal => !_quiet && Console.Profile.Out.IsTerminal;
@@ -49,7 +50,28 @@ internal static class Notes
 
     /// <summary>Says on a terminal what is done while it is done, where that may take long.</summary>
     public static Task<T> WhileAsync<T>(string what, Func<Task<T>> work) =>
-        AreOnTerminal ? Console.Status().StartAsync(what, _ => work()) : work();
+        AreOnTerminal ? Console.Status().StartAsync(what, async status =>
+        {
+            _while = status;
+            try
+            {
+                return await work();
+            }
+            finally
+            {
+                _while = null;
+            }
+        }) : work();
+
+    /// <summary>Says how far that is: in its place on a terminal, otherwise in a line.</summary>
+    public static void Reached(string what)
+    {
+        _while?.Status(Markup.Escape(what));
+        if (!AreOnTerminal)
+        {
+            Say(what);
+        }
+    }
 
     /// <summary>A line that takes the place of a bar, which comes again below it; what was longer of the bar goes.</summary>
     private sealed class Line(string text) : Renderable

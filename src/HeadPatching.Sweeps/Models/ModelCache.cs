@@ -34,14 +34,18 @@ public sealed partial class ModelCache
     private readonly long _limit;
     private readonly string _limitSetting;
     private readonly ILogger _logger;
+    private readonly IProgress<ModelDownload>? _progress;
 
     /// <summary>Names the cache; the folder is made when it is first needed.</summary>
     /// <param name="folder">The folder, of which nothing else must make use; null: one under the user's own data.</param>
     /// <param name="gib">How much it may hold, in GiB; 0: no model, and weights are read from the store into memory.</param>
     /// <param name="limitSetting">What the user calls that bound; the fault names it.</param>
     /// <param name="logger">Where it says what it downloads and deletes; null: nowhere.</param>
-    public ModelCache(string? folder = null, double gib = DefaultGiB, string limitSetting = "model cache", ILogger? logger = null)
+    /// <param name="progress">Told with every piece how far a download is.</param>
+    public ModelCache(
+        string? folder = null, double gib = DefaultGiB, string limitSetting = "model cache", ILogger? logger = null, IProgress<ModelDownload>? progress = null)
     {
+        _progress = progress;
         _folder = Path.GetFullPath(folder ?? DefaultFolder());
         _limit = (long)(gib * BytesPerGiB);
         _limitSetting = limitSetting;
@@ -160,6 +164,8 @@ public sealed partial class ModelCache
 
             void Reached(long bytes)
             {
+                _progress?.Report(new ModelDownload(named.Name, before + bytes, named.Model.Bytes));
+
                 // A line for each tenth.
                 if ((before + bytes) * 10 / named.Model.Bytes is long tenths && tenths > said)
                 {
