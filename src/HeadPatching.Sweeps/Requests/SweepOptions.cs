@@ -178,7 +178,7 @@ public static class SweepOptions
             ShownWhen = "method=screen",
             Rules = [r => r.ScreenTop is null || r.Method == Method.Screen ? null : "Only the method screen runs some heads after the estimate."],
         },
-        Of<double?>("confidence", new OptionType.Number(0), "With method adaptive: the share of sweeps in which the intervals of all heads hold, between 0 and 1; with edges adaptive, which are many, what is aimed at", r => r.Confidence, (r, value) => r with { Confidence = value }) with
+        Of<double?>("confidence", new OptionType.Number(0), "With method adaptive: the share of sweeps in which the intervals of all heads hold, between 0 and 1; with edges adaptive, those of all edges", r => r.Confidence, (r, value) => r with { Confidence = value }) with
         {
             DefaultText = string.Create(CultureInfo.InvariantCulture, $"{SweepRequest.DefaultAdaptive.Confidence}"),
             Place = FormPlace.Advanced,
