@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Unicode;
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Patching.Patterns;
 using HeadPatching.Core.Results;
 
@@ -23,6 +24,9 @@ public static class ReportPage
 
     /// <summary>Sets of nodes are shown up to so many.</summary>
     private const int MostSets = 200;
+
+    /// <summary>The strongest senders of paths, each at a place, are shown up to so many.</summary>
+    private const int MostSenders = 2000;
 
     /// <summary>The strongest edges are shown up to so many.</summary>
     private const int MostEdges = 20;
@@ -214,7 +218,8 @@ public static class ReportPage
             directLimit = result.DirectLogitAttribution is { Heads: { } direct, Mlps: { } mlps } ? DivergingColours.LimitOf([.. direct, mlps]) : 1,
             reach = Enumerable.Range(0, result.Model.Layers).Select(result.ReachOf),
             changesBeforeDifference = BlankCells.ChangesBeforeDifference(result),
-            senders = (result.Senders ?? []).Select(sender => sender with { PatchedMetric = null }),
+            senders = StrongestSenders(result.Senders ?? []).Select(sender => sender with { PatchedMetric = null }),
+            senderCount = result.Senders?.Count ?? 0,
             sets = (result.PatchSets ?? []).Take(MostSets).Select(set => set with { PatchedMetric = null }),
             setCount = result.PatchSets?.Count ?? 0,
             circuit = result.Circuit?.Verdict,
@@ -225,6 +230,13 @@ public static class ReportPage
             files = new[] { ResultJson.File.Name }.Concat(ReportFiles.All.Select(file => file.Name)).Select(name => new { name, route = RouteOf(name) }),
         };
         return JsonSerializer.Serialize(data, DataJson);
+    }
+
+    /// <summary>The senders that a page shows, in their order.</summary>
+    private static IEnumerable<PatchedSet> StrongestSenders(IReadOnlyList<PatchedSet> senders)
+    {
+        HashSet<PatchedSet> strongest = [.. senders.OrderByDescending(sender => Math.Abs(sender.PatchingEffect)).Take(MostSenders)];
+        return senders.Where(strongest.Contains);
     }
 
     /// <summary>Under which name a server has a file beside the page.</summary>

@@ -62,7 +62,7 @@ internal static class AdaptiveBenchmark
             var replays = new Replays(seeds);
             for (int seed = 0; seed < seeds; seed++)
             {
-                var sweep = new AdaptiveSweep(all, new AdaptiveOptions { Threshold = threshold, Seed = seed, FirstPairs = firstPairs });
+                var sweep = new AdaptiveSweep(all, new AdaptiveOptions { Threshold = threshold, Seed = seed, FirstPairs = firstPairs, OfFewPairs = ofEdges });
                 bool holds = true;
                 var taken = new List<int>();
                 while (sweep.Next is { } round)

@@ -243,6 +243,21 @@ public sealed class ReportInBrowserTests(Chromium chromium)
         await Expect(page.Locator("#edges-table th")).ToHaveTextAsync(["Edge", "Effect", "95\u00a0% interval", "Estimate", "Patched on", "Decision"]);
         await Expect(page.Locator("#edges-table tbody tr")).ToHaveTextAsync(["M0->logits−0.5000–−0.75001 pairabove", "embed->logits0.05000.0100 to 0.08000.250014 pairsbelow"]);
         await Expect(page.Locator("#edges-note")).ToContainTextAsync("each patched until it is decided: 1 above 0.1, 1 not, 0 undecided");
+        await Expect(page.Locator("#senders-grid")).ToBeHiddenAsync();
+
+        // At each place: a grid, and the strongest as a table.
+        string[] places = ["-2", "-1"];
+        await OpenAsync(page, plain with
+        {
+            Receivers = [Receiver.Logits],
+            Senders = [.. from node in (string[])["embed", "M0", "M1"] from place in places select new PatchedSet($"{node}@{place}", node == "M0" && place == "-1" ? -0.5 : 0.25, 0.1, new ConfidenceInterval(0.2, 0.3), 1.5)],
+        });
+        await Expect(page.Locator("#senders-grid .row-name")).ToHaveTextAsync(["embed", "M0", "M1"]);
+        await Expect(page.Locator("#senders-grid .column-name")).ToHaveTextAsync(places);
+        await Expect(page.Locator("#senders-grid .cell.negative")).ToHaveAttributeAsync("title", "M0@-1: −0.500, 95 % 0.200 to 0.300");
+        await Expect(page.Locator("#senders-grid .cell")).ToHaveCountAsync(6);
+        await Expect(page.Locator("#senders-table tbody tr").First).ToContainTextAsync("M0@-1");
+        await Expect(page.Locator("#senders-note")).ToContainTextAsync("at each position, counted from the end, in the heads' colours. The table has the strongest.");
         Assert.Empty(watched.Errors);
     }
 

@@ -81,6 +81,9 @@ class Circuits(unittest.TestCase):
         self.assertEqual(list(s.senders.set), ["embed", "M0", "M1", "M2"])
         self.assertGreater(s.senders.effect[0], 0.4)
         self.assertEqual(s.senders.effect[3], 0)
+        by_role = hp.sweep("ioi-demo", **PAIRS, receivers="L2H6.v", senders="all", positions="each-role").senders
+        strongest = max(zip(by_role.effect, by_role.set))
+        self.assertEqual(strongest[1], "embed@S2")
 
     @with_pandas
     def test_sets_are_patched_together_in_the_order_in_which_they_were_asked_for(self) -> None:

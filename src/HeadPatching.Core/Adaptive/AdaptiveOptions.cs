@@ -24,6 +24,13 @@ public sealed record AdaptiveOptions
     /// <summary>By how much the pairs of all rounds together are multiplied in each.</summary>
     public double Growth { get; init; } = 1.3;
 
+    /// <summary>
+    /// Whether effects may be those of a few pairs alone, as the effects of edges are: of such pairs the drawn ones may show none. Then intervals leave room for pairs of a kind
+    /// that was not drawn (<see cref="AdjustedMean"/>) and are no narrower than rounding, and no round leaves fewer pairs than the first draws: a sum over so few is as far from
+    /// normal as a mean over so few is.
+    /// </summary>
+    public bool OfFewPairs { get; init; }
+
     /// <summary>How many pairs the first round draws of so many.</summary>
     internal int First(int pairs) => FirstPairs ?? Math.Clamp((int)Math.Ceiling(pairs / 25.0), 14, 25);
 }

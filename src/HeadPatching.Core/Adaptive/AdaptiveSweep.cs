@@ -109,12 +109,17 @@ public sealed class AdaptiveSweep
 
         int[] left = [.. round.Heads.Where(head => !_heads[head].IsFinished)];
         int until = Math.Min(_order.Length, (int)Math.Ceiling(Drawn * _options.Growth));
+        if (_options.OfFewPairs && _order.Length - until < _options.First(_population.Pairs))
+        {
+            until = _order.Length;
+        }
+
         Next = left.Length == 0 ? null : new AdaptiveRound(round.Number + 1, _order[Drawn..until], left);
     }
 
     private AdaptiveHead Judged(int head)
     {
-        var (effect, interval) = _means[head].Over(_population, _population.Estimates?[head], _bound);
+        var (effect, interval) = _means[head].Over(_population, _population.Estimates?[head], _bound, _options.OfFewPairs);
         bool all = Drawn == _order.Length;
         Decision decision = all ? (Math.Abs(effect) > _options.Threshold ? Decision.Above : Decision.Below)
             : interval is not { } within ? Decision.Undecided

@@ -9,6 +9,12 @@ namespace HeadPatching.Core.Adaptive;
 /// </summary>
 internal struct AdjustedMean
 {
+    /// <summary>
+    /// Of n pairs without one of some kind up to 3 / n of all may be of it (the rule of three, at 95 %: Hanley and Lippman-Hand 1983, "If nothing goes wrong, is everything all
+    /// right?", JAMA 249).
+    /// </summary>
+    private const double RuleOfThree = 3;
+
     private EffectMoments _drawn;                                             // (exact, estimate)
     private double _certain;                                                  // sum of the effects of pairs that had to be run
     private int _certainPairs;
@@ -33,7 +39,8 @@ internal struct AdjustedMean
     /// <param name="population">All pairs.</param>
     /// <param name="estimates">The head's estimates; null where there are none.</param>
     /// <param name="bound">How far the mean may be off.</param>
-    public readonly (double Effect, ConfidenceInterval? Interval) Over(AdaptivePopulation population, EstimateSpread? estimates, AnytimeBound bound)
+    /// <param name="ofFewPairs">Whether effects may be those of a few pairs alone (<see cref="AdaptiveOptions.OfFewPairs"/>).</param>
+    public readonly (double Effect, ConfidenceInterval? Interval) Over(AdaptivePopulation population, EstimateSpread? estimates, AnytimeBound bound, bool ofFewPairs)
     {
         int rest = population.Pairs - population.Certain.Count, n = _drawn.Count;
         if (n == rest)
@@ -52,14 +59,18 @@ internal struct AdjustedMean
             return (effect, null);
         }
 
-        if (squares == 0)
+        // On pairs of a kind that was not drawn the estimate may be as wrong as it is large: all that is known of them is how far their estimates spread.
+        double residual = (squares / freedom) + (ofFewPairs ? RuleOfThree / n * spread : 0), least = ofFewPairs ? ConfidenceInterval.LeastEffect : 0;
+        if (residual == 0)
         {
-            return (effect, new ConfidenceInterval(effect, effect));
+            return (effect, new ConfidenceInterval(effect - least, effect + least));
         }
 
         // Of the residuals' mean, and of the slope where these pairs' estimates are not as all pairs' are. Where estimates spread further over all pairs than over these, so may what they leave.
-        double variance = squares / freedom * ((1.0 / n) - (1.0 / rest) + (slope == 0 ? 0 : away * away / _drawn.SquaresY));
+        double variance = residual * ((1.0 / n) - (1.0 / rest) + (slope == 0 ? 0 : away * away / _drawn.SquaresY));
         variance *= spread > 0 ? Math.Max(1, spread * n / _drawn.SquaresY) : 1;
-        return (effect, ConfidenceInterval.JointOf(effect, share * Math.Sqrt(variance), cubes / Math.Pow(squares, 1.5), freedom, bound.MissAt(n)));
+        double skewness = squares == 0 ? 0 : cubes / Math.Pow(squares, 1.5);
+        ConfidenceInterval within = ConfidenceInterval.JointOf(effect, share * Math.Sqrt(variance), skewness, freedom, bound.MissAt(n));
+        return (effect, new ConfidenceInterval(Math.Min(within.Low, effect - least), Math.Max(within.High, effect + least)));
     }
 }

@@ -46,7 +46,7 @@ public sealed record EdgeWork(EdgeMethod Method, int Steps, bool Ungrouped)
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? Threshold { get; init; }
 
-    /// <summary>Of <see cref="EdgeMethod.Adaptive"/> in which share of sweeps no decision should be wrong: what the intervals of all edges are made for.</summary>
+    /// <summary>Of <see cref="EdgeMethod.Adaptive"/> the share of sweeps in which the intervals of all edges hold the effects over all pairs, in every round; so no decision is wrong.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? Confidence { get; init; }
 

@@ -71,7 +71,7 @@ public static class EdgeSearch
                 {
                     Estimates = [.. estimates.Patched.Select(metric => EstimateSpread.Of([.. (drawn.Length > 0 ? drawn : taken).Select(pair => EffectOf(estimates, metric, pair))]))],
                 },
-                new AdaptiveOptions { Threshold = how.Threshold ?? new AdaptiveOptions().Threshold, Confidence = how.Confidence ?? new AdaptiveOptions().Confidence, Seed = seed });
+                new AdaptiveOptions { Threshold = how.Threshold ?? new AdaptiveOptions().Threshold, Confidence = how.Confidence ?? new AdaptiveOptions().Confidence, Seed = seed, OfFewPairs = true });
             while (sweep.Next is AdaptiveRound round)
             {
                 PatchSetRuns exact = run([.. round.Pairs.Select(place => pairs[taken[place]])], [.. round.Heads.Select(edge => edges[edge])], how.Patched());

@@ -65,12 +65,12 @@ public sealed record PatchSet(IReadOnlyList<PatchedNode> Nodes)
                     FaultKinds.OutOfRange, where, $"The model has no {patched.Node}: it has {config.Layers} layers of {config.Heads} heads, counted from 0.");
             }
 
-            if (patched.Positions.Index is int index && pairs.FirstOrDefault(pair => index >= pair.Length || index < -pair.Length) is TokenPair pair)
+            if (patched.Positions.Index is int index && pairs.FirstOrDefault(pair => !patched.Positions.AreIn(pair)) is TokenPair pair)
             {
                 yield return new Fault(FaultKinds.OutOfRange, where, $"{patched}: pair {pair.Index} has {pair.Length} tokens, so no position {index}.");
             }
 
-            if (patched.Positions.Role is string role && pairs.FirstOrDefault(one => one.PositionOf(role) is null) is TokenPair without)
+            if (patched.Positions.Role is string role && pairs.FirstOrDefault(one => !patched.Positions.AreIn(one)) is TokenPair without)
             {
                 string[] known = [.. PairShapes.Of(pairs).Roles.Select(one => one.Name)];
                 string roles = known.Length > 0 ? $" Roles that pairs name: {string.Join(", ", known)}." : "";

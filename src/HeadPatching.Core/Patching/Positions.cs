@@ -78,6 +78,9 @@ public readonly record struct Positions
         return text == "all" || positions != All;
     }
 
+    /// <summary>Whether a pair has them: the one position, or the role.</summary>
+    public bool AreIn(TokenPair pair) => (Index is not int index || (index < pair.Length && index >= -pair.Length)) && (Role is null || pair.PositionOf(Role) is not null);
+
     /// <summary>Where the patches of a pair are made, one after another: what the rows of its results are.</summary>
     /// <returns>The positions, from 0; null where it is all at once. With <see cref="EachRole"/> in the order of <see cref="TokenPair.RolesInOrder"/>.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The pair has no such position or role.</exception>

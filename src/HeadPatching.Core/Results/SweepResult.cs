@@ -151,7 +151,11 @@ public sealed record SweepResult
     /// </summary>
     public required IReadOnlyList<HeadResult> ImportantHeads { get; init; }
 
-    /// <summary>With path patching from all senders: of the embedding and every layer's MLP, each as a set of one node, the paths to the receivers.</summary>
+    /// <summary>
+    /// With path patching from all senders: of the embedding and every layer's MLP, each as a set of one node, the paths to the receivers. With positions <c>each</c> and <c>each-role</c> one
+    /// after another at every place that the pairs share, such as <c>M3@-1</c> or <c>embed@S2</c>, each over the pairs that have it: positions counted from the end, or roles where those are
+    /// asked for or positions are not the same place in all pairs that name some.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<PatchedSet>? Senders { get; init; }
 

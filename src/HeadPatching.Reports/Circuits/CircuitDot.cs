@@ -2,12 +2,13 @@ using System.Globalization;
 using System.Text;
 using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Circuits.Exchange;
+using HeadPatching.Core.Results;
 
 namespace HeadPatching.Reports.Circuits;
 
 /// <summary>
 /// A circuit for Graphviz (graphviz.org/doc/info/lang.html), layers upwards, nodes in the colours of heatmaps. Edges that were measured are as wide as they
-/// matter; where nodes were, all edges between them are there, dotted. What was not ranked is left out of it.
+/// matter, with their intervals in the tooltip; where nodes were, all edges between them are there, dotted. What was not ranked is left out of it.
 /// </summary>
 public static class CircuitDot
 {
@@ -52,14 +53,22 @@ public static class CircuitDot
             if (edges.Key.Reader is not Node reader || shown.Contains(reader))
             {
                 double[] scores = [.. edges.Select(edge => edge.Score).OfType<double>()];
+                string tooltip = string.Join("\\n", edges.Where(edge => edge.Interval is not null).Select(Words).Prepend(Number(scores.Sum())));
                 string looks = scores.Length == 0
                     ? "style=dotted, color=\"#8a94a0\""
-                    : $"penwidth={Number(NarrowestEdge + ((WidestEdge - NarrowestEdge) * Math.Min(1, Math.Abs(scores.Sum()) / most)))}, color=\"{(scores.Sum() < 0 ? "#2166ac" : "#b2182b")}\", tooltip=\"{Number(scores.Sum())}\"";
+                    : $"penwidth={Number(NarrowestEdge + ((WidestEdge - NarrowestEdge) * Math.Min(1, Math.Abs(scores.Sum()) / most)))}, color=\"{(scores.Sum() < 0 ? "#2166ac" : "#b2182b")}\", tooltip=\"{tooltip}\"";
                 text.WriteLine($"  {edges.Key.Sender} -> {edges.Key.Reader?.ToString() ?? "logits"} [{looks}];");
             }
         }
 
         text.WriteLine("}");
+
+        string Words(GraphEdge edge) => string.Join(", ", ((string?[])
+        [
+            $"{edge.Edge} {Number(edge.Score ?? 0)} [{Number(edge.Interval!.Value.Low)}, {Number(edge.Interval.Value.High)}]",
+            edge.Pairs is int pairs ? $"{pairs.ToString(CultureInfo.InvariantCulture)} pairs" : null,
+            edge.Decision?.NameOf(),
+        ]).OfType<string>());
 
         string Attributes(GraphNode node)
         {

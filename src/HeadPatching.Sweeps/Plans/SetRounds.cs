@@ -87,8 +87,8 @@ public static class SetRounds
     /// <summary>The most edges: results.json has a line of numbers for each.</summary>
     public const int MostEdges = 100_000;
 
-    /// <summary>The most runs of edges, over all pairs: their metrics are in memory together.</summary>
-    public const long MostEdgeRuns = 20_000_000;
+    /// <summary>The most runs of edges, or of senders of paths at each position, over all pairs: their metrics are in memory together.</summary>
+    public const long MostRuns = 20_000_000;
 
     /// <summary>More rounds than this no search takes.</summary>
     public const int Most = 100;

@@ -4,6 +4,7 @@ using HeadPatching.Core.Faults;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Ablations;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Prompts.Datasets;
 using HeadPatching.Core.Results;
@@ -277,14 +278,22 @@ public static class SweepPlanner
             faults.Add(new Fault(FaultKinds.OutOfRange, places.Option("circuitSizes"), $"There are {nodes} nodes to make circuits of, so none of {larger}."));
         }
 
-        if (request.EdgeWork() is EdgeWork work && Edge.All(config, work.Ungrouped).Count() is var edges && (edges > SetRounds.MostEdges || (long)edges * pairs.Count > SetRounds.MostEdgeRuns))
+        if (request.EdgeWork() is EdgeWork work && Edge.All(config, work.Ungrouped).Count() is var edges && (edges > SetRounds.MostEdges || (long)edges * pairs.Count > SetRounds.MostRuns))
         {
             faults.Add(new Fault(
                 FaultKinds.TooLarge,
                 places.Option("edges"),
                 edges > SetRounds.MostEdges
                     ? $"The model has {edges:N0} edges; up to {SetRounds.MostEdges:N0} are looked at. Patch paths to the receivers that matter (receivers)."
-                    : $"{edges:N0} edges on {pairs.Count:N0} pairs are more than {SetRounds.MostEdgeRuns:N0} runs: choose {SetRounds.MostEdgeRuns / edges:N0} pairs (count, pairIndices)."));
+                    : $"{edges:N0} edges on {pairs.Count:N0} pairs are more than {SetRounds.MostRuns:N0} runs: choose {SetRounds.MostRuns / edges:N0} pairs (count, pairIndices)."));
+        }
+
+        if (request.Senders == Senders.All && PathSenders.At(PathSenders.BesideHeads(config), request.Positions, PairShapes.Of(pairs)).Count is var senders && (long)senders * pairs.Count > SetRounds.MostRuns)
+        {
+            faults.Add(new Fault(
+                FaultKinds.TooLarge,
+                places.Option("senders"),
+                $"MLPs and the embedding send from {senders:N0} places, on {pairs.Count:N0} pairs more than {SetRounds.MostRuns:N0} runs: choose {SetRounds.MostRuns / senders:N0} pairs (count, pairIndices), or positions that are not each in turn."));
         }
 
         if (request.RunsSets() && pairs.Count > SetRounds.MostPairs)

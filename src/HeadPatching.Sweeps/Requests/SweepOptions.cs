@@ -178,7 +178,7 @@ public static class SweepOptions
             ShownWhen = "method=screen",
             Rules = [r => r.ScreenTop is null || r.Method == Method.Screen ? null : "Only the method screen runs some heads after the estimate."],
         },
-        Of<double?>("confidence", new OptionType.Number(0), "With method adaptive: the share of sweeps in which the intervals of all heads hold, between 0 and 1; with edges adaptive, which are many, what is aimed at", r => r.Confidence, (r, value) => r with { Confidence = value }) with
+        Of<double?>("confidence", new OptionType.Number(0), "With method adaptive: the share of sweeps in which the intervals of all heads hold, between 0 and 1; with edges adaptive, those of all edges", r => r.Confidence, (r, value) => r with { Confidence = value }) with
         {
             DefaultText = string.Create(CultureInfo.InvariantCulture, $"{SweepRequest.DefaultAdaptive.Confidence}"),
             Place = FormPlace.Advanced,
@@ -224,13 +224,7 @@ public static class SweepOptions
             Place = FormPlace.Advanced,
             Label = "Paths from",
             ShownWhen = "receivers",
-            Rules =
-            [
-                r => r.Senders == Senders.Heads || r.Receivers is not null ? null : "Only paths have senders: name receivers, or leave it out.",
-                r => r.Senders == Senders.Heads || r.Receivers is null || !(r.Positions.IsEach || r.Positions.IsEachRole)
-                    ? null
-                    : $"MLPs and the embedding send at all positions, at one or at a role; positions are {r.Positions}. Choose one of those, or senders heads.",
-            ],
+            Rules = [r => r.Senders == Senders.Heads || r.Receivers is not null ? null : "Only paths have senders: name receivers, or leave it out."],
         },
         Of<IReadOnlyList<string>?>("patchSets", new OptionType.NodeSets(),
             "Sets of nodes that are patched together, beside the heads one at a time: heads, MLPs (M8), the embedding (embed), each with @ and a position or a role where it is not patched everywhere",

@@ -82,7 +82,7 @@ public sealed record SweepRequest
     /// <summary>With method <c>screen</c>, how many heads are run after the estimate. At least 1. Default: 10.</summary>
     public int? ScreenTop { get; init; }
 
-    /// <summary>With method <c>adaptive</c>, the share of sweeps in which the intervals of all heads hold; with edges <c>adaptive</c>, which are many, what is aimed at. Between 0 and 1. Default: 0.95.</summary>
+    /// <summary>With method <c>adaptive</c>, the share of sweeps in which the intervals of all heads hold; with edges <c>adaptive</c>, those of all edges. Between 0 and 1. Default: 0.95.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? Confidence { get; init; }
 

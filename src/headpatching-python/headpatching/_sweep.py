@@ -239,7 +239,9 @@ class Sweep:
 
     @property
     def senders(self) -> Any:
-        """With `receivers` and `senders="all"`, a row for the embedding and every MLP, in `set`, as those of `sets`: what its paths do."""
+        """With `receivers` and `senders="all"`, a row for the embedding and every MLP, in `set`, as those of `sets`: what its paths do.
+
+        With positions `each` and `each-role` a row for each at every place, such as `M3@-1` (counted from the end) or `embed@S2`."""
         return _numbers.table(_circuit.sets(self.results, "senders"), SetEffect)
 
     @property

@@ -66,6 +66,62 @@ public class AdaptiveSweepTests
         Assert.InRange(falseDiscoveries / Sweeps, 0, 0.05);
     }
 
+    /// <summary>
+    /// As edges are: most do something on one pair in twelve, of which the estimate knows a third, and otherwise next to nothing; some do what rounding does, on one pair in ten. 14 pairs without one of
+    /// these have no spread to speak of.
+    /// </summary>
+    [Theory]
+    [InlineData(true, 0, 0.05)]
+    [InlineData(false, 0.2, 1)]
+    public void Of_effects_that_a_few_pairs_have_intervals_hold_where_room_is_left_for_those(bool ofFewPairs, double least, double most)
+    {
+        const int Sweeps = 200, Pairs = 190;
+        int missed = 0, wrong = 0;
+        for (int seed = 0; seed < Sweeps; seed++)
+        {
+            var random = new Random(seed);
+            double[][] effects = new double[Pairs][], estimates = new double[Pairs][];
+            for (int pair = 0; pair < Pairs; pair++)
+            {
+                (effects[pair], estimates[pair]) = (new double[Heads], new double[Heads]);
+                for (int head = 0; head < Heads; head++)
+                {
+                    bool rounding = head % 4 == 0;
+                    double large = random.NextDouble() < 1 / 12.0 ? 0.05 * (1 + (0.3 * Normal(random))) : 0;
+                    effects[pair][head] = rounding ? (random.NextDouble() < 0.1 ? 1e-7 : 0) : large + (0.0003 * Normal(random));
+                    estimates[pair][head] = rounding ? 0 : (large / 3) + (0.003 * Normal(random));
+                }
+            }
+
+            double[] truth = [.. Enumerable.Range(0, Heads).Select(head => effects.Average(pair => pair[head]))];
+            bool holds = true;
+            AdaptiveSweep sweep = Run(
+                new AdaptivePopulation([.. Enumerable.Range(0, Pairs)], Heads) { Estimates = Spreads(estimates) },
+                new AdaptiveOptions { Seed = seed + 20_000, Threshold = 0.02, OfFewPairs = ofFewPairs },
+                effects,
+                estimates,
+                (round, now) => holds &= round.Heads.All(head => Holds(now.Heads[head], truth[head])));
+            missed += holds ? 0 : 1;
+            wrong += sweep.Heads.Any(head => head.Decision != Decision.Below) ? 1 : 0;
+        }
+
+        TestContext.Current.SendDiagnosticMessage($"{ofFewPairs}: {missed} of {Sweeps} missed, {wrong} wrong");
+        Assert.InRange(missed / (double)Sweeps, least, most);
+        Assert.Equal(0, wrong);
+    }
+
+    [Fact]
+    public void Of_effects_that_a_few_pairs_have_no_round_leaves_fewer_than_the_first_draws()
+    {
+        var (effects, _) = Made(seed: 6, pairs: 100, _ => 0.1, spread: 0.2, agreement: 0);
+        var left = new List<int>();
+        AdaptiveSweep sweep = Run(
+            new AdaptivePopulation([.. Enumerable.Range(0, 100)], Heads), new AdaptiveOptions { OfFewPairs = true }, effects, null, (_, now) => left.Add(100 - now.Heads.Max(head => head.Pairs)));
+        Assert.Equal(0, left[^1]);
+        Assert.All(left, pairs => Assert.True(pairs is 0 or >= 14));
+        Assert.All(sweep.Heads, head => Assert.NotEqual(Decision.Undecided, head.Decision));
+    }
+
     [Fact]
     public void An_estimate_that_is_wrong_makes_it_run_longer_and_not_decide_wrongly()
     {

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Circuits.Exchange;
 using HeadPatching.Core.Results;
@@ -98,6 +99,8 @@ public partial class CircuitFilesTests
         string written = Text(to => CircuitDot.Write(edges, to));
         Assert.Contains("color=\"#2166ac\"", written, StringComparison.Ordinal);
         Assert.DoesNotContain("dotted", written, StringComparison.Ordinal);
+        edges = edges with { Edges = [.. edges.Edges.Select(edge => edge with { Interval = new(-0.75, -0.25), Pairs = 14, Decision = Decision.Above })] };
+        Assert.Contains("\\nembed->L0H1.q -0.5 [-0.75, -0.25], 14 pairs, above\\nembed->L0H1.k -0.5", Text(to => CircuitDot.Write(edges, to)), StringComparison.Ordinal);
     }
 
     [GeneratedRegex("(src|href)=\"(?!data:,)|url\\((?!data:)|@import")]

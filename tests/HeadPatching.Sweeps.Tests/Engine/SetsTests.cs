@@ -238,11 +238,35 @@ public sealed class SetsTests : IDisposable
         TokenPair[] pairs = [.. result.Pairs.Select(pair => new TokenPair(pair.Index, pair.CleanTokens, pair.CorruptedTokens, pair.Correct, pair.Incorrect) { Roles = pair.Roles })];
         using LocatedModel located = await new ModelCatalog().LocateAsync("ioi-demo", "model", Stop);
         using Transformer model = ModelFolder.Load(located.Folder, ScalarType.Float64, CPU);
-        PatchSetRuns runs = PathSenders.Run(model, pairs, [.. PathSenders.BesideHeads(model.Config)], request.PathOptions()!, new LogitDifference(), MemoryBudget.Default);
+        PatchSetRuns runs = PathSenders.Run(model, pairs, PathSenders.At(PathSenders.BesideHeads(model.Config), where, PairShapes.Of(pairs)), request.PathOptions()!, new LogitDifference(), MemoryBudget.Default);
         Assert.Equal(["embed", "M0", "M1", "M2"], result.Senders!.Select(sender => sender.Set));
         Assert.All(runs.Patched.Zip(result.Senders!), one => Assert.All(one.First.Zip(one.Second.PatchedMetric!), metric => Assert.Equal(metric.First, metric.Second, 1e-9)));
         Assert.True(result.Senders![0].PatchingEffect > 0.3);
         Assert.Equal(0, result.Senders[3].PatchingEffect);
+        Assert.Equal((await SweepAsync(request with { Senders = Senders.Heads })).Heatmap, result.Heatmap);
+    }
+
+    [Theory]
+    [InlineData("each")]
+    [InlineData("each-role")]
+    public async Task The_embedding_and_MLPs_send_at_the_places_where_heads_do(string positions)
+    {
+        Assert.True(Positions.TryParse(positions, out Positions where));
+        SweepRequest request = new() { Dataset = "ioi-generated", Count = 6, Dtype = "float64", Senders = Senders.All, Positions = where, Receivers = [Receiver.Of(2, 6, ReceiverInput.V)] };
+        SweepResult result = await SweepAsync(request);
+        string[] roles = [.. result.Roles!.Select(role => role.Name)];
+        Assert.Equal(((string[])["embed", "M0", "M1", "M2"]).SelectMany(node => roles.Select(role => $"{node}@{role}")), result.Senders!.Select(sender => sender.Set));
+
+        // One place after another is as all of a sweep of that place; and heads are as without others.
+        foreach (RoleSummary role in result.Roles!.Where(role => role.Pairs == 6))
+        {
+            SweepResult one = await SweepAsync(request with { Positions = Positions.AtRole(role.Name) });
+            Assert.All(
+                one.Senders!.Zip(result.Senders!.Where(sender => sender.Set.EndsWith($"@{role.Name}", StringComparison.Ordinal))),
+                both => Assert.Equal((both.First.PatchingEffect, both.First.StandardError!.Value), (both.Second.PatchingEffect, both.Second.StandardError!.Value)));
+        }
+
+        Assert.Contains(result.Senders!, sender => sender.Set == "embed@S2" && sender.PatchingEffect > 0.3);
         Assert.Equal((await SweepAsync(request with { Senders = Senders.Heads })).Heatmap, result.Heatmap);
     }
 
@@ -269,7 +293,6 @@ public sealed class SetsTests : IDisposable
         { Asked with { Edges = EdgeMethod.Exact, EdgeTop = 3 }, "edgeTop: Only edges screen" },
         { Asked with { Edges = EdgeMethod.Adaptive, Aggregation = Aggregation.RatioOfMeans }, "edges: Whether an edge is above the threshold is decided by its mean effect" },
         { new SweepRequest { Senders = Senders.All }, "senders: Only paths have senders" },
-        { new SweepRequest { Senders = Senders.All, Receivers = [Receiver.Logits], Positions = Positions.EachRole }, "senders: MLPs and the embedding send at all positions" },
         { Asked with { Edges = EdgeMethod.Attribution, Metric = Metric.Rank }, "edges: A rank has no gradient" },
         { new SweepRequest { Dataset = "ioi-generated", Count = 30_000, Edges = EdgeMethod.Exact }, "edges: 802 edges on 30,000 pairs are more than" },
         { Asked with { Ablation = Ablation.Zero }, "circuit: With an ablation a circuit is made of heads" },

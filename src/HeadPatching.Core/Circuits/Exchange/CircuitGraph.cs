@@ -2,6 +2,7 @@ using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 
 namespace HeadPatching.Core.Circuits.Exchange;
 
@@ -78,6 +79,9 @@ public readonly record struct GraphNode(Node Node, double? Score, bool InCircuit
 /// <param name="InCircuit">Whether it is in the circuit.</param>
 public readonly record struct GraphEdge(Edge Edge, double? Score, bool InCircuit)
 {
+    /// <summary>The interval of its score; null where there is none.</summary>
+    public ConfidenceInterval? Interval { get; init; }
+
     /// <summary>On how many pairs it was patched, where not all were on all: 0 where its score is an estimate.</summary>
     public int? Pairs { get; init; }
 
@@ -150,7 +154,7 @@ public sealed record CircuitGraph(CircuitModel Model, IReadOnlyList<GraphNode> N
         GraphEdge[] all =
         [
             .. sorted.Select((one, place) => (one.Item, InCircuit: place < strongest)).SelectMany(one => Ungrouped(one.Item.Edge).Select(edge =>
-                new GraphEdge(edge, one.Item.PatchingEffect, one.InCircuit) { Pairs = one.Item.Pairs, Decision = one.Item.Decision })),
+                new GraphEdge(edge, one.Item.PatchingEffect, one.InCircuit) { Interval = one.Item.ConfidenceInterval, Pairs = one.Item.Pairs, Decision = one.Item.Decision })),
         ];
         return new CircuitGraph(model, [.. model.Nodes.Select(node => new GraphNode(node, null, InCircuit: false))], all).Pruned();
 

@@ -5,6 +5,7 @@ using HeadPatching.Core.Adaptive;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 
 namespace HeadPatching.Core.Circuits.Exchange;
 
@@ -30,8 +31,8 @@ public static partial class EapIgFile
     /// <summary>
     /// Writes it. Nodes that were not measured are in the graph and have no score, which its reader takes for what stays in every circuit. An edge that
     /// was not measured has score 0, for its reader asks for one, and is there only if it is in the circuit: to its reader, what is missing is out of it.
-    /// Where only some edges were patched, or on some pairs, each says on how many (<c>pairs</c>), and what was decided of it (<c>decision</c>): members that
-    /// its reader does not ask for.
+    /// An edge whose score has an interval says its ends (<c>low</c>, <c>high</c>); where only some edges were patched, or on some pairs, each says on how many
+    /// (<c>pairs</c>), and what was decided of it (<c>decision</c>): members that its reader, which asks for <c>score</c> and <c>in_graph</c> of an edge by name, passes by.
     /// </summary>
     public static void Write(CircuitGraph graph, Stream to)
     {
@@ -55,13 +56,13 @@ public static partial class EapIgFile
         json.WriteStartObject("edges");
         foreach (GraphEdge edge in graph.EveryEdge().Where(edge => edge.InCircuit || edge.Score is not null))
         {
-            WriteMember(NameOf(edge.Edge), edge.InCircuit, edge.Score ?? 0, edge.Pairs, edge.Decision);
+            WriteMember(NameOf(edge.Edge), edge.InCircuit, edge.Score ?? 0, edge.Interval, edge.Pairs, edge.Decision);
         }
 
         json.WriteEndObject();
         json.WriteEndObject();
 
-        void WriteMember(string name, bool inCircuit, double? score, int? pairs = null, Decision? decision = null)
+        void WriteMember(string name, bool inCircuit, double? score, ConfidenceInterval? interval = null, int? pairs = null, Decision? decision = null)
         {
             json.WriteStartObject(name);
             if (score is double number)
@@ -70,6 +71,12 @@ public static partial class EapIgFile
             }
 
             json.WriteBoolean("in_graph", inCircuit);
+            if (interval is { } within)
+            {
+                json.WriteNumber("low", within.Low);
+                json.WriteNumber("high", within.High);
+            }
+
             if (pairs is int count)
             {
                 json.WriteNumber("pairs", count);
@@ -86,7 +93,8 @@ public static partial class EapIgFile
 
     /// <summary>
     /// Reads it. Where edges are in the graph, they decide which nodes are, as when EAP-IG evaluates it (<c>Graph.prune</c>): a node that none of them
-    /// leaves, or none reaches, is not. Where none is, nodes are as the file says.
+    /// leaves, or none reaches, is not. Where none is, nodes are as the file says. An edge's interval, pairs and decision are read where they are as <see cref="Write"/> has them;
+    /// as they are no part of EAP-IG's form, anything else by their names is passed by.
     /// </summary>
     /// <param name="from">The file.</param>
     /// <param name="where">What to call it in an error.</param>
@@ -200,10 +208,19 @@ public static partial class EapIgFile
                 else
                 {
                     var (inGraph, score) = InGraph(member.Value, at);
-                    yield return new GraphEdge(edge, score, inGraph);
+                    yield return new GraphEdge(edge, score, inGraph)
+                    {
+                        Interval = NumberOf(member.Value, "low") is double low && NumberOf(member.Value, "high") is double high ? new ConfidenceInterval(low, high) : null,
+                        Pairs = NumberOf(member.Value, "pairs") is double pairs && pairs >= 0 && pairs <= int.MaxValue && pairs == (int)pairs ? (int)pairs : null,
+                        Decision = member.Value.ValueKind == JsonValueKind.Object && member.Value.TryGetProperty("decision", out JsonElement said) && said.ValueKind == JsonValueKind.String
+                            ? Enum.GetValues<Decision>().Select(one => (Decision?)one).FirstOrDefault(one => said.ValueEquals(one!.Value.NameOf())) : null,
+                    };
                 }
             }
         }
+
+        double? NumberOf(JsonElement member, string named) =>
+            member.ValueKind == JsonValueKind.Object && member.TryGetProperty(named, out JsonElement value) && value.ValueKind == JsonValueKind.Number && double.IsFinite(value.GetDouble()) ? value.GetDouble() : null;
 
         (bool InGraph, double? Score) InGraph(JsonElement member, string at)
         {

@@ -89,6 +89,7 @@ setUpRanking();
 setUpScreen();
 setUpCircuit();
 setUpEdges();
+setUpSenders();
 setUpSets();
 byId("pairs-note").textContent = data.notes.join(" ");
 byId("more-pairs").addEventListener("click", showMorePairs);

@@ -1,11 +1,38 @@
 // ---- Senders of paths beside the heads, sets of nodes that were patched together, edges, and the circuit
 
-function setUpSets() {
-  if (data.senders.length > 0) {
-    byId("senders").hidden = false;
-    byId("senders-note").textContent = `The paths to ${data.result.receivers.join(", ")} from the embedding and from every layer's MLP, on the heads' scale.`;
-    byId("senders-table").tBodies[0].append(...data.senders.map(setRow));
+const SENDERS_IN_TABLE = 20; // of those at each place: the grid has all
+
+function setUpSenders() {
+  if (data.senders.length === 0) return;
+  byId("senders").hidden = false;
+  const placed = data.senders.every(sender => sender.set.includes("@"));
+  const shown = placed ? [...data.senders].sort((a, b) => Math.abs(b.patchingEffect) - Math.abs(a.patchingEffect)).slice(0, SENDERS_IN_TABLE) : data.senders;
+  byId("senders-table").tBodies[0].append(...shown.map(setRow));
+  const from = `The paths to ${data.result.receivers.join(", ")} from the embedding and from every layer's MLP`;
+  if (!placed) {
+    byId("senders-note").textContent = `${from}, on the heads' scale.`;
+    return;
   }
+  const [nodes, places] = [0, 1].map(part => [...new Set(data.senders.map(sender => sender.set.split("@")[part]))]);
+  const senders = new Map(data.senders.map(sender => [sender.set, sender]));
+  const where = /^-/.test(places[0]) ? "at each position, counted from the end" : "at each role";
+  const all = data.senderCount > data.senders.length ? `; the strongest ${data.senders.length.toLocaleString("en")} of ${data.senderCount.toLocaleString("en")}, results.json has all` : "";
+  byId("senders-note").textContent = `${from}, ${where}, in the heads' colours${all}. The table has the strongest.`;
+  const nameOf = (row, place) => `${nodes[row]}@${places[place]}`;
+  byId("senders-grid").hidden = false;
+  byId("senders-grid").append(smallGrid({
+    rows: nodes,
+    columns: places.map(upwards),
+    value: (row, place) => senders.get(nameOf(row, place))?.patchingEffect ?? null,
+    limit: data.limit,
+    title: (row, place, value) => {
+      const ends = senders.get(nameOf(row, place))?.confidenceInterval;
+      return value === null ? "" : `${nameOf(row, place)}: ${number(value)}${ends ? `, 95 % ${interval(ends)}` : ""}`;
+    },
+  }));
+}
+
+function setUpSets() {
   if (data.sets.length === 0) return;
   byId("sets").hidden = false;
   if (data.setCount > data.sets.length) byId("sets-note").textContent = `The first ${data.sets.length} of ${data.setCount}; results.json has all.`;

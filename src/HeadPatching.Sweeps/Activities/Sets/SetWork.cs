@@ -118,7 +118,7 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
         {
             RoundWork.Edges edges => Edges(model, edges.How),
             RoundWork.Paths => PathSenders.Run(
-                model, part.Pairs, [.. part.SetsOf(round).Select(ParsedNode)], plan.Request.PathOptions()!, metric, budget, cancellationToken),
+                model, part.Pairs, [.. part.SetsOf(round).Select(text => Parsed(text).Nodes.Single())], plan.Request.PathOptions()!, metric, budget, cancellationToken),
             _ => PatchSets.Run(model, part.Pairs, [.. part.SetsOf(round).Select(Parsed)], round.Direction, metric, budget, cancellation: cancellationToken, putIn: putIn),
         });
         long patched = round.Work is RoundWork.Edges { How.Method: not EdgeMethod.Exact } ? 0 : (long)part.SetCount * part.Pairs.Count;
@@ -176,9 +176,8 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
         IReadOnlyList<PatchedSet>? senders = null;
         if (request.Senders == Senders.All)
         {
-            PatchSet[] nodes = [.. CircuitModel.Of(plan.Model).Nodes.Where(node => node.Kind != NodeKind.Head).Select(node => PatchSet.Of([node]))];
-            senders = PatchedSet.Of(
-                nodes, replay.Run(new RoundWork.Paths(), pairs, nodes, request.RunPatched()), [.. pairs.Select(pair => pair.Index)], request.Aggregation, request.RunPatched());
+            IReadOnlyList<PatchedNode> nodes = PathSenders.At(CircuitModel.Of(plan.Model).Nodes.Where(node => node.Kind != NodeKind.Head), request.Positions, PairShapes.Of(pairs));
+            senders = PatchedSet.OfSenders(nodes, request.Positions, replay.Run(new RoundWork.Paths(), pairs, nodes, request.RunPatched()), pairs, request.Aggregation, request.RunPatched());
         }
 
         EdgeEffects? edges = request.EdgeWork() is not EdgeWork work ? null : EdgeSearch.Find(
@@ -239,8 +238,6 @@ internal sealed class SetWork(IArtifactStore store, StoredPlans plans, LoadedMod
             return ranking.Ranked();
         }
     }
-
-    private static Node ParsedNode(string text) => Node.TryParse(text, out Node node) ? node : throw new InvalidOperationException($"{text} is no node.");
 
     private static PatchSet Parsed(string text) => PatchSet.Parse(text, "sets", []);
 }

@@ -9,6 +9,7 @@ using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results;
+using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Core.Tests.Golden;
 using HeadPatching.Testing;
 using static TorchSharp.torch;
@@ -114,11 +115,26 @@ public class EapIgFileTests
         Assert.Equal(["L0H2->L1H2.k", "L0H2->L1H3.k", "embed->L0H2.v", "L1H2->logits", "L1H3->logits"], graph.Edges.Where(edge => edge.InCircuit).Select(edge => edge.Edge.ToString()));
         Assert.Equal(graph.Edges.Select(edge => edge.ToString()).Order(), Read(Written(graph)).Edges.Select(edge => edge.ToString()).Order());
 
-        // To its reader they are edges as any others.
-        graph = CircuitGraph.Of(model, [.. edges.Select((edge, index) => edge with { Pairs = index, Decision = Decision.Below })], strongest: 4, ungrouped: true);
+        // To its reader they are edges as any others: what it does not know, it passes by.
+        graph = CircuitGraph.Of(
+            model,
+            [.. edges.Select((edge, index) => edge with { ConfidenceInterval = index == 3 ? null : new ConfidenceInterval(edge.PatchingEffect - 0.125, edge.PatchingEffect + 0.25), Pairs = index, Decision = Decision.Below })],
+            strongest: 4,
+            ungrouped: true);
         JsonElement patchedOnOne = JsonDocument.Parse(Written(graph)).RootElement.GetProperty("edges").GetProperty("a0.h2->a1.h1<k>");
+        Assert.Equal(["score", "in_graph", "low", "high", "pairs", "decision"], patchedOnOne.EnumerateObject().Select(member => member.Name));
+        Assert.Equal((-1.025, -0.65), (patchedOnOne.GetProperty("low").GetDouble(), patchedOnOne.GetProperty("high").GetDouble()));
         Assert.Equal((1, "below"), (patchedOnOne.GetProperty("pairs").GetInt32(), patchedOnOne.GetProperty("decision").GetString()));
-        Assert.Equal(graph.Edges.Select(edge => edge.Score), Read(Written(graph with { Edges = [.. graph.Edges.Select(edge => edge with { InCircuit = true })] })).Edges.Select(edge => edge.Score).OrderByDescending(score => Math.Abs(score!.Value)));
+        GraphEdge[] inside = [.. graph.Edges.Select(edge => edge with { InCircuit = true })];
+        string written = Written(graph with { Edges = inside });
+        Assert.Equal(ByName(inside), ByName(Read(written).Edges.Select(edge => edge with { InCircuit = true })));
+
+        // Of another's file such members may be anything.
+        GraphEdge[] others = [.. Read(written.Replace("\"below\"", "{}", StringComparison.Ordinal).Replace("\"low\":", "\"low\":[],\"lower\":", StringComparison.Ordinal).Replace("\"pairs\":", "\"pairs\":-", StringComparison.Ordinal).Replace("-0,", "0.5,", StringComparison.Ordinal)).Edges];
+        Assert.Equal(inside.Length, others.Length);
+        Assert.All(others, edge => Assert.Equal((null, null, null), (edge.Interval, edge.Pairs, edge.Decision)));
+
+        static IEnumerable<GraphEdge> ByName(IEnumerable<GraphEdge> some) => some.OrderBy(edge => edge.Edge.ToString(), StringComparer.Ordinal);
 
         static EdgeEffect Of(string text, double effect) => Edge.TryParse(text, out Edge edge) ? new EdgeEffect(edge, effect, null, null) : throw new ArgumentException(text);
     }

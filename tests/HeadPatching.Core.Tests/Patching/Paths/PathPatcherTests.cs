@@ -5,6 +5,7 @@ using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
+using HeadPatching.Core.Results.OverPairs;
 using HeadPatching.Core.Tests.Golden;
 using static TorchSharp.torch;
 
@@ -117,12 +118,46 @@ public class PathPatcherTests
         using var golden = new GoldenModel("llama-golden", ScalarType.Float64);
         PathOptions options = Options("L1H1.k L2.mlp", freezeMlps: false, "all");
         Node[] nodes = [.. PathSenders.BesideHeads(golden.Model.Config), Node.OfHead(1, 2), Node.OfHead(0, 3)];
-        PatchSetRuns runs = PathSenders.Run(golden.Model, golden.BothWays, nodes, options, new LogitDifference(), new MemoryBudget(1));
+        PatchSetRuns runs = PathSenders.Run(golden.Model, golden.BothWays, PathSenders.At(nodes, options.Positions, PairShapes.Of(golden.BothWays)), options, new LogitDifference(), new MemoryBudget(1));
         foreach (var (pair, place) in golden.BothWays.Select((pair, place) => (pair, place)))
         {
             using var slow = new HookedForward(golden.Model, pair, options);
             Assert.All(nodes.Index(), node => Assert.Equal(slow.PatchPath(node.Item, position: null), runs.Patched[node.Index][place], 1e-9));
         }
+    }
+
+    [Theory]
+    [InlineData("each", false)]
+    [InlineData("each", true)]
+    [InlineData("each-role", true)]
+    public void Nodes_send_at_each_position_and_at_roles_that_some_pairs_name(string positions, bool roles)
+    {
+        using var golden = new GoldenModel("llama-golden", ScalarType.Float64);
+        TokenPair[] pairs = [.. golden.BothWays.Select((pair, place) => roles ? pair with { Roles = new Dictionary<string, int> { [place % 3 == 0 ? "A" : "B"] = pair.FirstDifference, ["END"] = pair.Length - 1 } } : pair)];
+        PathOptions options = Options("L1H1.k L2.mlp", freezeMlps: false, positions);
+        Node[] nodes = [.. PathSenders.BesideHeads(golden.Model.Config), Node.OfHead(0, 3)];
+        IReadOnlyList<PatchedNode> senders = PathSenders.At(nodes, options.Positions, PairShapes.Of(pairs));
+        Assert.Equal(roles ? ["embed@A", "embed@END", "embed@B"] : Enumerable.Range(1, pairs.Max(pair => pair.Length)).Reverse().Select(fromEnd => $"embed@-{fromEnd}"), senders.TakeWhile(sender => sender.Node == Node.Embedding).Select(sender => sender.ToString()));
+        PatchSetRuns runs = PathSenders.Run(golden.Model, pairs, senders, options, new LogitDifference(), new MemoryBudget(1));
+        double most = 0;
+        foreach (var (pair, place) in pairs.Select((pair, place) => (pair, place)))
+        {
+            using var slow = new HookedForward(golden.Model, pair, options);
+            foreach (var (sender, at) in senders.Select((sender, at) => (sender, at)))
+            {
+                double asItWas = runs.Baselines[place].FromTo(options.Direction).From;
+                double expected = sender.Positions.AreIn(pair) ? slow.PatchPath(sender.Node, sender.Positions.In(pair)[0]) : asItWas;
+                Assert.Equal(expected, runs.Patched[at][place], 1e-9);
+                most = Math.Max(most, Math.Abs(expected - asItWas));
+            }
+        }
+
+        Assert.True(most > 1e-3);
+        PatchedSet rare = PatchedSet.OfSenders(senders, options.Positions, runs, pairs, Aggregation.MeanOfRatios, options.Direction)[0];
+        int[] have = [.. pairs.Index().Where(pair => senders[0].Positions.AreIn(pair.Item)).Select(pair => pair.Index)];
+        Assert.Equal(have.Average(pair => runs.Patched[0][pair]), rare.MeanPatchedMetric, 1e-9);
+        Assert.Equal(have.Average(pair => Effect.Of(runs.Patched[0][pair], runs.Baselines[pair].FromTo(options.Direction).From, runs.Baselines[pair].FromTo(options.Direction).To)), rare.PatchingEffect, 1e-9);
+        Assert.Equal(have.Length == pairs.Length, rare.PatchedMetric is not null);
     }
 
     /// <summary>GPT-2's own weights in parallel blocks: attention and MLP of a layer read the same stream.</summary>
