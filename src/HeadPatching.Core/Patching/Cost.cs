@@ -174,14 +174,16 @@ public static class Cost
     /// <param name="layers">The band's layers.</param>
     /// <param name="budget">The memory budget.</param>
     /// <param name="streamedRuns">Where weights are streamed, how many patched runs there are, whose batches go through the layers together; null: a batch at a time.</param>
-    public static PatchingBytes Memory(ModelConfig config, ScalarType dtype, int pairs, int length, int start, int layers, MemoryBudget budget, long? streamedRuns = null)
+    /// <param name="streamsOfRun">How many streams a patched run holds at the most.</param>
+    public static PatchingBytes Memory(
+        ModelConfig config, ScalarType dtype, int pairs, int length, int start, int layers, MemoryBudget budget, long? streamedRuns = null, int streamsOfRun = 1)
     {
         long cached = Bytes(config, dtype, CachedTensor.All(config, start), pairs, length, start);
         long made = 2L * layers * pairs * length * (config.Heads + (2L * config.KeyValueHeads)) * config.HeadWidth * dtype.OfStream().Bytes(); // q, k and v of both runs
         BatchMemory may = budget.Batch(null);
-        BatchMemory batch = MemoryBudget.Cut(config, dtype, onCpu: true, config.Heads * layers, pairs, length - start, length, may).Takes;
-        long all = (streamedRuns ?? 0) * pairs * (length - start) * config.Width * dtype.OfStream().Bytes();
-        return new PatchingBytes(cached + made, Math.Max(batch.Held, Math.Min(all, may.Held)), batch.Step)
+        BatchMemory batch = MemoryBudget.Cut(config, dtype, onCpu: true, config.Heads * layers, pairs, length - start, length, may with { Held = may.Held / streamsOfRun }).Takes;
+        long all = streamsOfRun * (streamedRuns ?? 0) * pairs * (length - start) * config.Width * dtype.OfStream().Bytes();
+        return new PatchingBytes(cached + made, Math.Max(streamsOfRun * batch.Held, Math.Min(all, may.Held)), batch.Step)
         {
             Passes = (int)Math.Max(1, (all + may.Held - 1) / may.Held),
         };

@@ -148,7 +148,8 @@ internal sealed class SweepCut
         chunk.Start,
         band.Last - band.First + 1,
         _budget,
-        _source.Streamed && method != Method.Attribution ? exact.PatchedRuns(_config, chunk.Pairs, band.First, band.Last) / chunk.Pairs.Count : null);
+        _source.Streamed && method != Method.Attribution ? exact.PatchedRuns(_config, chunk.Pairs, band.First, band.Last) / chunk.Pairs.Count : null,
+        exact.StreamsOfRun);
 
     // A part that has all layers of its chunks makes their activations itself, unless the estimate before it did.
     private long BytesToRead(PlannedPart[] parts, int groups, Method method, ChunkWork exact, ChunkWork? before)

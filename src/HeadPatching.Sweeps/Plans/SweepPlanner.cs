@@ -109,7 +109,7 @@ public static class SweepPlanner
             return (source, resident);
         }
 
-        return request.CanStream() ? (streamed, Fitting(cut(streamed))) : throw TooLarge(resident.Size.Memory, "Weights cannot be streamed for paths, sets, edges and circuits: a sweep of heads or layers alone streams them.");
+        return request.CanStream() ? (streamed, Fitting(cut(streamed))) : throw TooLarge(resident.Size.Memory, "Weights cannot be streamed for sets, edges and circuits: a sweep of heads, layers or paths alone streams them.");
 
         (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Fitting((IReadOnlyList<PlannedPart> Parts, PlanSize Size) made) => made.Size.Memory!.Fits
             ? made

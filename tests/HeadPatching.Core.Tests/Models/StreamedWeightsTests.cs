@@ -1,9 +1,13 @@
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Models.Safetensors;
 using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Attribution;
+using HeadPatching.Core.Patching.Bands;
+using HeadPatching.Core.Patching.Caching;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Tests.Golden;
 using HeadPatching.Testing;
 using static TorchSharp.torch;
@@ -68,13 +72,68 @@ public class StreamedWeightsTests
     {
         using var streamed = new GoldenModel(name, ScalarType.Float32, streamed: true);
         StreamedWeights weights = streamed.Model.Weights.Streamed!;
-        long bytes = Directory.EnumerateFiles(GoldenModel.Folder(name), "*.safetensors").Sum(file => new FileInfo(file).Length);
+        long bytes = Bytes(name);
         foreach (var (positions, metric) in new (Positions, IMetric)[] { (Positions.All, new LogitDifference()), (Positions.Each, new LogProbability()) })
         {
             long before = weights.BytesRead;
             InMemorySweep.Run(streamed.Model, [streamed.Pairs[0]], new PatchOptions { Positions = positions }, metric, MemoryBudget.Default);
             Assert.InRange(weights.BytesRead - before, bytes / 2, 1.05 * bytes);
         }
+    }
+
+    /// <summary>Both stages of path patching, and the chunk's own runs, are one pass over the weights.</summary>
+    [Theory]
+    [InlineData("gpt2-golden-a", "L1H1.v L2H0.q L2.mlp", false, "all")]
+    [InlineData("gpt2-golden-a", "logits", true, "each")]
+    [InlineData("llama-golden", "L1H1.k L2H0.v", false, "each")]
+    [InlineData("gpt-neox-golden", "L1.mlp L2H3.k", false, "all")]
+    [InlineData("gptj-golden", "L1H1.v L2.mlp", true, "all")]
+    [InlineData("gemma2-golden", "L1.mlp L3H0.v", false, "-1")]
+    [InlineData("olmo2-golden", "L1H4.q L2.mlp", true, "all")]
+    [InlineData("opt350-golden", "logits", false, "all")]
+    [InlineData("opt350-golden", "L1.mlp", true, "each")]
+    public void Paths_are_those_of_the_held_model_in_one_pass(string name, string receivers, bool freezeMlps, string positions)
+    {
+        using var held = new GoldenModel(name, ScalarType.Float32);
+        using var streamed = new GoldenModel(name, ScalarType.Float32, streamed: true);
+        Assert.True(Positions.TryParse(positions, out Positions at));
+        foreach (var (from, direction) in new[] { (NodeKind.Head, Direction.Denoise), (NodeKind.Mlp, Direction.Noise), (NodeKind.Embedding, Direction.Denoise) })
+        {
+            var options = new PathOptions { Receivers = [.. receivers.Split(' ').Select(Parsed)], FreezeMlps = freezeMlps, Positions = at, From = from, Direction = direction };
+            IReadOnlyList<LayerPatches> expected = Patch(held, options);
+            long before = streamed.Model.Weights.Streamed!.BytesRead;
+            Assert.Equal(expected.Select(layer => layer.PatchedMetric), Patch(streamed, options).Select(layer => layer.PatchedMetric));
+            Assert.Contains(expected, layer => layer.PatchedRuns > 0);
+            Assert.InRange(streamed.Model.Weights.Streamed!.BytesRead - before, Bytes(name) / 2, 1.05 * Bytes(name));
+        }
+
+        static IReadOnlyList<LayerPatches> Patch(GoldenModel golden, PathOptions options)
+        {
+            using var caching = new ChunkCaching(golden.Model, [golden.Pairs[0]], CachingRun.StartOf([golden.Pairs[0]]), new LogitDifference(), attribute: false);
+            var inputs = new BandInputs { First = 0, Last = golden.Model.Config.Layers - 1, Caching = caching };
+            return new PathPatcher(golden.Model, new LogitDifference(), MemoryBudget.Default).Patch(inputs, options);
+        }
+
+        static Receiver Parsed(string text) => Receiver.TryParse(text, out Receiver receiver) ? receiver : throw new ArgumentException(text);
+    }
+
+    [Theory]
+    [InlineData("llama-golden")]
+    [InlineData("gemma2-golden")]
+    public void All_nodes_send_as_from_the_held_model(string name)
+    {
+        using var held = new GoldenModel(name, ScalarType.Float32);
+        using var streamed = new GoldenModel(name, ScalarType.Float32, streamed: true);
+        Assert.Equal(Patched(held), Patched(streamed));
+
+        // A kilobyte: every run is a pass.
+        static double[][] Patched(GoldenModel golden) => PathSenders.Run(
+            golden.Model,
+            golden.BothWays,
+            [.. Node.All(golden.Model.Config)],
+            new PathOptions { Receivers = [Receiver.Of(1, 1, ReceiverInput.K), Receiver.OfMlp(2)] },
+            new LogProbability(),
+            new MemoryBudget(1 << 10)).Patched;
     }
 
     [Fact]
@@ -115,6 +174,8 @@ public class StreamedWeightsTests
         _ = streamed.Model.Weights.Layers[1];
         Assert.All(first.All(), weight => Assert.True(weight.IsInvalid));
     }
+
+    private static long Bytes(string name) => Directory.EnumerateFiles(GoldenModel.Folder(name), "*.safetensors").Sum(file => new FileInfo(file).Length);
 
     private static void AssertSame(SweepRuns held, SweepRuns streamed)
     {

@@ -57,6 +57,7 @@ public sealed class ContentAddressingTests : IDisposable
         Small with { Positions = Positions.Each, Metric = Metric.KlDivergence },
         Small with { Ablation = Ablation.Mean },
         Small with { Method = Method.Screen, ScreenTop = 3 },
+        Small with { Receivers = [Receiver.Of(1, 0, ReceiverInput.Q), Receiver.OfMlp(1)], Senders = Senders.All },
     ];
 
     /// <summary>Where the weights are changes no number: what was run with held ones is found by a sweep with streamed ones, which else makes the same.</summary>

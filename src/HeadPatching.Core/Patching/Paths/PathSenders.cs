@@ -48,7 +48,7 @@ public static class PathSenders
         Dictionary<int, int> places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
         ILookup<(NodeKind, int), (int Index, Node Node)> byLayer = senders.Index().Select(one => (one.Index, one.Item)).ToLookup(one => (one.Item.Kind, one.Item.Layer));
         double[][] patched = [.. senders.Select(_ => new double[pairs.Count])];
-        InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: false, OfChunk, cancellation, attribute: false);
+        InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: false, OfChunk, cancellation, attribute: false, runsItself: model.Weights.Streamed is not null && senders.Count > 0);
         return new PatchSetRuns([.. pairs.Select(pair => chunked.Baselines[pair.Index])], patched);
 
         void OfChunk(ChunkCaching chunk)
@@ -59,9 +59,7 @@ public static class PathSenders
                 {
                     First = kind.Min(sender => sender.Layer),
                     Last = kind.Max(sender => sender.Layer),
-                    Measured = chunk.Measured,
-                    Baselines = chunk.Baselines,
-                    Activations = chunk.Activations,
+                    Caching = chunk,
                     OnlyHeads = kind.GroupBy(sender => sender.Layer).ToDictionary(layer => layer.Key, layer => (IReadOnlyList<int>)[.. layer.Select(sender => sender.Head)]),
                 };
                 foreach (LayerPatches layer in patcher.Patch(inputs, options with { From = kind.Key }, cancellation: cancellation))
