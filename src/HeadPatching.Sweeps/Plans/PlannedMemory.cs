@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 
@@ -17,6 +18,10 @@ public sealed record PlannedMemory(bool Streamed, long AllWeights, long Weights,
 {
     /// <summary>What the program and its libraries take, about.</summary>
     private const long Program = 320L << 20;
+
+    /// <summary>How many sets of nodes, or edges, go through the layers together, so that the weights are read once for each so many on a chunk; null where they are in memory, or none are patched.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? SetsOfPass { get; init; }
 
     /// <summary>All of it.</summary>
     public long Total => Weights + Activations + Streams + Step + Program;

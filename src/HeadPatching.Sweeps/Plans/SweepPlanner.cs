@@ -72,7 +72,7 @@ public static class SweepPlanner
             placed,
             pairs.Count,
             pairsKey,
-            size with { RunsSets = request.RunsSets() })
+            size)
         {
             References = references,
             TokenWeights = metric.Weights,
@@ -89,7 +89,7 @@ public static class SweepPlanner
         return new PlannedSweep(header, parts, tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText));
 
         (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(ModelSource of) => new SweepCut(model.Config, of, Budget(request), DeviceRates.OfThisHost(), weights, available)
-            .Cut(pairs, request.Method, exact, ChunkWork.Before(request, metric), ShareRun(request, model.Config), ablation);
+            .Cut(pairs, request.Method, exact, ChunkWork.Before(request, metric), ShareRun(request, model.Config), ablation, request.RunsSets());
     }
 
     /// <summary>Where the weights are, and how the sweep is cut with them there.</summary>
@@ -109,7 +109,7 @@ public static class SweepPlanner
             return (source, resident);
         }
 
-        return request.CanStream() ? (streamed, Fitting(cut(streamed))) : throw TooLarge(resident.Size.Memory, "Weights cannot be streamed for sets, edges and circuits: a sweep of heads, layers or paths alone streams them.");
+        return request.CanStream() ? (streamed, Fitting(cut(streamed))) : throw TooLarge(resident.Size.Memory, "Weights cannot be streamed for edges: a sweep without them streams.");
 
         (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Fitting((IReadOnlyList<PlannedPart> Parts, PlanSize Size) made) => made.Size.Memory!.Fits
             ? made

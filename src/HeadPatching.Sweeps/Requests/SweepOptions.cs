@@ -357,7 +357,7 @@ public static class SweepOptions
             [
                 r => r.Weights != WeightPlace.Streamed || r.CanStream()
                     ? null
-                    : "Weights are streamed for patches, ablations and estimates of heads and layers, and for paths; sets, edges and circuits hold them in memory. Use resident or auto.",
+                    : "Weights are streamed for all but edges, which hold them in memory. Use resident or auto.",
             ],
         },
         Of("threshold", new OptionType.Number(0), "Heads with |effect| above it are important, unless their interval holds 0", r => r.Threshold, (r, value) => r with { Threshold = value }) with
