@@ -76,7 +76,8 @@ public static class ModelFolder
             each * weights.Layers.Max(Of),
             each * weights.Layers.Max(layer => layer.All().Max(weight => weight.numel())),
             each * weights.Unembedding.numel(),
-            each * (all - layers - (config.EmbeddingWidth is null ? tokens : 0)));
+            each * (all - layers - (config.EmbeddingWidth is null ? tokens : 0)),
+            each * weights.Layers.Sum(layer => layer.Written().Sum(weight => weight.numel())));
 
         static long Of(LayerWeights layer) => layer.All().Sum(weight => weight.numel());
     }

@@ -30,8 +30,8 @@ public sealed record PlannedMemory(bool Streamed, long AllWeights, long Weights,
     public bool Fits => Available is not long available || Total <= available;
 
     /// <summary>The memory of one way to have the weights.</summary>
-    public static PlannedMemory Of(WeightBytes weights, bool streamed, bool everyToken, PatchingBytes patching, int passes, long? available) => new(
-        streamed, weights.All, streamed ? weights.Streamed(everyToken) : weights.All, patching.Activations, patching.Streams, patching.Step, passes, available);
+    public static PlannedMemory Of(WeightBytes weights, bool streamed, bool everyToken, bool ofEdges, PatchingBytes patching, int passes, long? available) => new(
+        streamed, weights.All, streamed ? weights.Streamed(everyToken, ofEdges) : weights.All, patching.Activations, patching.Streams, patching.Step, passes, available);
 
     /// <summary>In words, such as <c>914 MiB: weights 424 (2 layers at a time, of 4196), ..</c>.</summary>
     public override string ToString() => string.Create(

@@ -85,8 +85,9 @@ internal sealed class SweepCut
     /// <param name="shareRun">Which share of all heads is run, as far as it is known.</param>
     /// <param name="ablation">What an ablation puts in, where that depends on all pairs.</param>
     /// <param name="runsSets">Whether sets of nodes, or edges, are patched as well.</param>
+    /// <param name="ofEdges">Whether edges are.</param>
     public (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(
-        IReadOnlyList<TokenPair> pairs, Method method, ChunkWork exact, ChunkWork? before, double shareRun, AblationPlan? ablation, bool runsSets)
+        IReadOnlyList<TokenPair> pairs, Method method, ChunkWork exact, ChunkWork? before, double shareRun, AblationPlan? ablation, bool runsSets, bool ofEdges)
     {
         var places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
         Measured[] chunks = [.. Chunks(pairs).Select(chunk => Measure(chunk, method, exact, before, shareRun)).OrderByDescending(chunk => chunk.Flops)];
@@ -138,6 +139,7 @@ internal sealed class SweepCut
                 _weights,
                 _source.Streamed,
                 everyToken: !exact.Metric.Make().IsLinear,
+                ofEdges,
                 most,
                 _source.Streamed ? chunks.Max(chunk => Memory(chunk, chunk.Bands[0], method, exact).Passes) : 1,
                 _available) with { SetsOfPass = _source.Streamed ? ofSets?.RunsOfPass : null },

@@ -353,12 +353,6 @@ public static class SweepOptions
         {
             Place = FormPlace.Advanced,
             Label = "Weights",
-            Rules =
-            [
-                r => r.Weights != WeightPlace.Streamed || r.CanStream()
-                    ? null
-                    : "Weights are streamed for all but edges, which hold them in memory. Use resident or auto.",
-            ],
         },
         Of("threshold", new OptionType.Number(0), "Heads with |effect| above it are important, unless their interval holds 0", r => r.Threshold, (r, value) => r with { Threshold = value }) with
         {

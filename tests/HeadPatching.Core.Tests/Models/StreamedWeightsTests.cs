@@ -4,10 +4,13 @@ using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Models.Safetensors;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Ablations;
 using HeadPatching.Core.Patching.Attribution;
 using HeadPatching.Core.Patching.Bands;
 using HeadPatching.Core.Patching.Caching;
+using HeadPatching.Core.Patching.Edges;
 using HeadPatching.Core.Patching.Paths;
+using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Tests.Golden;
 using HeadPatching.Testing;
 using static TorchSharp.torch;
@@ -134,6 +137,102 @@ public class StreamedWeightsTests
             new PathOptions { Receivers = [Receiver.Of(1, 1, ReceiverInput.K), Receiver.OfMlp(2)] },
             new LogProbability(),
             new MemoryBudget(1 << 10)).Patched;
+    }
+
+    /// <summary>As many sets as can be held go through the layers together, with the chunk's own runs and what is put into heads.</summary>
+    [Theory]
+    [InlineData("gpt2-golden-a")]
+    [InlineData("llama-golden")]
+    [InlineData("gpt-neox-golden")]
+    [InlineData("gemma2-golden")]
+    [InlineData("olmo2-golden")]
+    [InlineData("opt350-golden")]
+    public void Sets_are_those_of_the_held_model_and_read_the_weights_once(string name)
+    {
+        using var held = new GoldenModel(name, ScalarType.Float32);
+        using var streamed = new GoldenModel(name, ScalarType.Float32, streamed: true);
+        ModelConfig config = held.Model.Config;
+        var random = new Random(3);
+        Node[] heads = [.. Node.All(config).Where(node => node.Kind == NodeKind.Head)];
+        PatchSet[] ofHeads = [.. Enumerable.Range(0, 20).Select(_ => PatchSet.Of(heads.Where(_ => random.Next(3) == 0)))];
+        PatchSet[] sets = [.. ofHeads, .. Node.All(config).Select(node => new PatchSet([new PatchedNode(node, Positions.One(-1))])), PatchSet.Of([.. Node.All(config)]), PatchSet.Of([])];
+        Assert.Equal(Patched(held, held.BothWays, sets, null, MemoryBudget.Default), Patched(streamed, held.BothWays, sets, null, MemoryBudget.Default));
+        Assert.Equal(Patched(held, held.BothWays, sets, null, new MemoryBudget(1 << 12)), Patched(streamed, held.BothWays, sets, null, new MemoryBudget(1 << 12)));
+
+        AblationPlan? ofAll = AblationPlan.Of(held.BothWays, new PatchOptions { Direction = Direction.Noise, Ablation = Ablation.Resample });
+        PutIn[] ablations = [new(Ablation.Zero), new(Ablation.ValueBias), new(Ablation.Resample) { Plan = ofAll }];
+        foreach (PutIn? putIn in ablations.Prepend(null))
+        {
+            double[][] expected = Patched(held, [held.Pairs[0]], ofHeads, putIn, MemoryBudget.Default);
+            long before = streamed.Model.Weights.Streamed!.BytesRead;
+            Assert.Equal(expected, Patched(streamed, [held.Pairs[0]], ofHeads, putIn, MemoryBudget.Default));
+            Assert.InRange(streamed.Model.Weights.Streamed!.BytesRead - before, Bytes(name) / 2, 1.05 * Bytes(name));
+        }
+
+        // The sums that means are taken from, of all prompts whatever their length, are a pass by themselves.
+        Assert.Equal(OfMeans(held), OfMeans(streamed));
+        AblationPlan plan = Means();
+        long read = streamed.Model.Weights.Streamed!.BytesRead;
+        Free(plan.Means(streamed.Model, MemoryBudget.Default));
+        Assert.InRange(streamed.Model.Weights.Streamed!.BytesRead - read, Bytes(name) / 2, 1.05 * Bytes(name));
+
+        static double[][] Patched(GoldenModel golden, IReadOnlyList<TokenPair> pairs, IReadOnlyList<PatchSet> sets, PutIn? putIn, MemoryBudget budget) =>
+            PatchSets.Run(golden.Model, pairs, sets, Direction.Noise, new LogProbability(), budget, putIn: putIn).Patched;
+
+        AblationPlan Means() => AblationPlan.Of(held.BothWays, new PatchOptions { Direction = Direction.Noise, Ablation = Ablation.Mean })!;
+
+        double[][] OfMeans(GoldenModel golden)
+        {
+            IReadOnlyList<MeanZ> means = Means().Means(golden.Model, MemoryBudget.Default);
+            double[][] patched = Patched(golden, held.BothWays, ofHeads, new PutIn(Ablation.Mean) { Plan = Means(), Sums = [.. means.Select(mean => mean.Sums)] }, MemoryBudget.Default);
+            Free(means);
+            return patched;
+        }
+
+        static void Free(IEnumerable<MeanZ> means)
+        {
+            foreach (MeanZ mean in means)
+            {
+                mean.Dispose();
+            }
+        }
+    }
+
+    /// <summary>Exact edges are one pass with the chunk's own runs; estimates are two: forwards with them, and backwards, whatever the number of steps.</summary>
+    [Theory]
+    [InlineData("gpt2-golden-a", false)]
+    [InlineData("llama-golden", false)]
+    [InlineData("llama-golden", true)]
+    [InlineData("gpt-neox-golden", false)]
+    [InlineData("gptj-golden", false)]
+    [InlineData("gemma2-golden", true)]
+    [InlineData("olmo2-golden", false)]
+    [InlineData("opt350-golden", false)]
+    public void Edges_are_those_of_the_held_model_and_read_the_weights_once_or_estimated_twice(string name, bool ungrouped)
+    {
+        using var held = new GoldenModel(name, ScalarType.Float32);
+        using var streamed = new GoldenModel(name, ScalarType.Float32, streamed: true);
+        Edge[] all = [.. Edge.All(held.Model.Config, ungrouped)];
+        Edge[] edges = [.. all.Where((edge, index) => index % Math.Max(1, all.Length / 200) == 0 || edge.Receiver.IsLogits)];
+        var options = new EdgeOptions { Ungrouped = ungrouped };
+        foreach (MemoryBudget budget in new[] { MemoryBudget.Default, new MemoryBudget(1 << 16) })
+        {
+            Assert.Equal(Exact(held, held.BothWays, budget), Exact(streamed, held.BothWays, budget));
+            Assert.Equal(Estimated(held, held.BothWays, budget, 3), Estimated(streamed, held.BothWays, budget, 3));
+        }
+
+        long before = streamed.Model.Weights.Streamed!.BytesRead;
+        Assert.Equal(Exact(held, [held.Pairs[0]], MemoryBudget.Default), Exact(streamed, [held.Pairs[0]], MemoryBudget.Default));
+        Assert.InRange(streamed.Model.Weights.Streamed!.BytesRead - before, Bytes(name) / 2, 1.05 * Bytes(name));
+        before = streamed.Model.Weights.Streamed!.BytesRead;
+        Assert.Equal(Estimated(held, [held.Pairs[0]], MemoryBudget.Default, 5), Estimated(streamed, [held.Pairs[0]], MemoryBudget.Default, 5));
+        Assert.InRange(streamed.Model.Weights.Streamed!.BytesRead - before, Bytes(name) / 2, 2.1 * Bytes(name));
+
+        double[][] Exact(GoldenModel golden, IReadOnlyList<TokenPair> pairs, MemoryBudget budget) =>
+            EdgeSweep.Run(golden.Model, pairs, options, new LogitDifference(), budget, edges).Patched;
+
+        double[][] Estimated(GoldenModel golden, IReadOnlyList<TokenPair> pairs, MemoryBudget budget, int steps) =>
+            EdgeSweep.Estimate(golden.Model, pairs, options with { Direction = Direction.Noise }, new LogProbability(), budget, steps, edges: edges).Patched;
     }
 
     [Fact]
