@@ -263,6 +263,19 @@ public class StreamedWeightsTests
         Assert.NotNull(model.Weights.Layers[0]);
     }
 
+    /// <summary>What is planned with is what they take: vectors are of the stream's type, whatever that of the matrices is.</summary>
+    [Theory]
+    [MemberData(nameof(ModelsAndTypes))]
+    public void Weights_take_as_many_bytes_as_their_shapes_say(string name, ScalarType dtype)
+    {
+        using var held = new GoldenModel(name, dtype);
+        WeightBytes bytes = ModelFolder.Bytes(held.Model.Config, dtype);
+        Assert.Equal(Of(held.Model.Weights.All()), bytes.All);
+        Assert.Equal(held.Model.Weights.Layers.Max(layer => Of(layer.All())), bytes.LargestLayer);
+
+        static long Of(IEnumerable<Tensor> weights) => weights.Sum(weight => weight.numel() * weight.dtype.Bytes());
+    }
+
     /// <summary>Two layers at a time: what of a third is still held by someone can no longer be used.</summary>
     [Fact]
     public void A_layer_is_freed_when_another_is_asked_for()
