@@ -231,7 +231,7 @@ internal sealed class SweepCut
         {
             // As many as take longer than their weights take to come, but no more than whose streams go through the layers together.
             double hidden = _weights.All / StreamRate * _rate / runs;
-            double together = _budget.Streams / ((double)_config.Layers * _config.Heads * length * _config.Width * _dtype.Bytes());
+            double together = _budget.Streams / ((double)_config.Layers * _config.Heads * length * _config.Width * _dtype.OfStream().Bytes());
             inTime = Math.Min(Math.Max(inTime, hidden), together);
         }
 
