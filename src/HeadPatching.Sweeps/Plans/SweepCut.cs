@@ -119,6 +119,14 @@ internal sealed class SweepCut
                 Flops = [.. groups[one.Group].Select(chunk => chunk.Layers[one.Band.FirstLayer..(one.Band.LastLayer + 1)].Sum())],
             }),
         ];
+        PlannedMemory memory = PlannedMemory.Of(
+            _weights,
+            _source.Streamed,
+            everyToken: !exact.Metric.Make().IsLinear,
+            ofEdges,
+            most,
+            _source.Streamed ? chunks.Max(chunk => Memory(chunk, chunk.Bands[0], method, exact).Passes) : 1,
+            _available);
         return (parts, new PlanSize(
             _config.Layers,
             chunks.Length,
@@ -135,14 +143,7 @@ internal sealed class SweepCut
             most.Total)
         {
             RunsSets = runsSets,
-            Memory = PlannedMemory.Of(
-                _weights,
-                _source.Streamed,
-                everyToken: !exact.Metric.Make().IsLinear,
-                ofEdges,
-                most,
-                _source.Streamed ? chunks.Max(chunk => Memory(chunk, chunk.Bands[0], method, exact).Passes) : 1,
-                _available) with { SetsOfPass = _source.Streamed ? ofSets?.RunsOfPass : null },
+            Memory = memory with { SetsOfPass = _source.Streamed ? ofSets?.RunsOfPass : null },
         });
     }
 
