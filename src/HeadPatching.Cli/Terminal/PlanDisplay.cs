@@ -29,7 +29,7 @@ internal static class PlanDisplay
         if (size.Memory is PlannedMemory memory)
         {
             Console.WriteLine(memory.Streamed
-                ? FormattableString.Invariant($"Weights:         streamed, two of {size.Layers} layers at a time, read {memory.Passes} time{(memory.Passes == 1 ? "" : "s")} a chunk")
+                ? FormattableString.Invariant($"Weights:         streamed, two of {size.Layers} layers at a time, read {memory.Passes} time{(memory.Passes == 1 ? "" : "s")} a chunk{(memory.SetsOfPass is long sets ? $", and in rounds once for each {sets:N0} sets or edges on a chunk" : "")}")
                 : "Weights:         in memory");
             Console.WriteLine(FormattableString.Invariant($"In all:          {memory}{(memory.Available is long bytes ? $"; there are {bytes >> 20} MiB" : "")}"));
         }

@@ -22,81 +22,105 @@ namespace HeadPatching.Core.Circuits;
 internal sealed class PatchSetRun(Transformer model, IReadOnlyList<TokenPair> pairs, ChunkActivations activations, Direction direction, PutIn? putIn = null) : IDisposable
 {
     private readonly PatchedAndSource _runs = new(model, activations, direction);
+    private readonly Dictionary<int, Tensor> _putIn = [];                     // by layer, [pairs, heads, position, d_head]
     private readonly int _start = activations.Start;
-    private IReadOnlyList<Tensor>? _putIn;                                    // by layer, [pairs, heads, position, d_head]
 
-    /// <summary>Runs some sets.</summary>
+    /// <summary>What goes through each layer before the sets do: what is put into heads is made once, for whatever passes there are.</summary>
+    public IReadOnlyList<IEnumerable<int>> Before()
+    {
+        if (putIn is null || _putIn.Count == model.Config.Layers)
+        {
+            return [];
+        }
+
+        Free();
+        return putIn.Steps(model, pairs, layer => _runs.Patched(layer).Z(_start), (layer, z) => _putIn[layer] = z.DetachFromDisposeScope());
+    }
+
+    /// <summary>Runs some sets, in a pass over the layers that others may share (<see cref="LayerPass"/>).</summary>
     /// <param name="sets">The sets; each patches something.</param>
     /// <param name="tile">How many patched prompts a thread computes at a time.</param>
+    /// <param name="ended">Given resid_post of the last layer at the last position, [sets, pairs, d_model]; it is in the caller's dispose scope.</param>
     /// <param name="cancellation">Looked at before each tile.</param>
-    /// <returns>resid_post of the last layer at the last position, [sets, pairs, d_model]</returns>
-    public Tensor Final(IReadOnlyList<PatchSet> sets, int tile, CancellationToken cancellation)
+    /// <returns>Each layer before it is gone through.</returns>
+    public IEnumerable<int> Steps(IReadOnlyList<PatchSet> sets, int tile, Action<Tensor> ended, CancellationToken cancellation)
     {
-        using var scope = NewDisposeScope();
         var masks = new Masks(model.Config, model.Device, pairs, sets, _start);
         int last = model.Config.Layers - 1;
-
-        // Made before the threads begin: what follows from the cached activations is made when it is first asked for.
-        HeadActivations[] patched = [.. Enumerable.Range(0, last + 1).Select(_runs.Patched)];
-        HeadActivations[] source = [.. Enumerable.Range(0, last + 1).Select(_runs.Source)];
-        _putIn ??= putIn?.Z(model, pairs, layer => _runs.Patched(layer).Z(_start));
-        Tensor[] sourceZ = [.. Enumerable.Range(0, last + 1).Select(layer => _putIn?[layer] ?? source[layer].Z(_start))];
-        Tensor?[] sourceMlp = [.. Enumerable.Range(0, last + 1).Select(layer => masks.Mlps[layer] is null ? null : MlpOut(layer, source[layer]))];
-
-        Tensor final = empty([sets.Count, pairs.Count, model.Config.Width], dtype: model.StreamDtype, device: model.Device);
-        PromptTiles.ForEach(sets.Count, pairs.Count, tile, Compute, cancellation);
-        return final.MoveToOuterDisposeScope();
-
-        void Compute(int set, int count, int pair, int pairCount)
+        Tensor streams = Empty(pairs[0].Length - _start), ends = Empty(1);    // before the next layer; the last position behind the last, [sets, pairs, positions, d_model]
+        for (int layer = masks.FirstLayer(0, sets.Count); layer <= last; layer++)
         {
-            int first = masks.FirstLayer(set, count);
-            Tensor resid = Pairs(patched[first].ResidPre(_start)).unsqueeze(0).expand(count, -1, -1, -1); // [sets, pairs, positions, d_model]
-            if (first == 0)
-            {
-                resid = Replaced(masks.Embedding, source[0].ResidPre(_start), resid, positions: 2);
-            }
+            yield return layer;
+            Through(layer);
+        }
 
-            resid = resid.flatten(0, 1);                                      // [sets * pairs, positions, d_model]
-            for (int layer = first; layer <= last; layer++)
+        streams.Dispose();
+        ended(ends.squeeze(2));
+
+        Tensor Empty(int positions) => empty([sets.Count, pairs.Count, positions, model.Config.Width], dtype: model.StreamDtype, device: model.Device);
+
+        void Through(int layer)
+        {
+            using var scope = NewDisposeScope();
+
+            // Made before the threads begin: what follows from the cached activations is made when it is first asked for.
+            HeadActivations patched = _runs.Patched(layer), source = _runs.Source(layer);
+            KeysValues? earlier = _start == 0 ? null : patched.KeysValuesBefore(_start);
+            Tensor sourceZ = _putIn.GetValueOrDefault(layer) ?? source.Z(_start);
+            Tensor? sourceMlp = masks.Mlps[layer] is null ? null : MlpOut(layer, source);
+            PromptTiles.ForEach(sets.Count, pairs.Count, tile, Compute, cancellation);
+
+            void Compute(int set, int count, int pair, int pairCount)
             {
-                using var layerScope = NewDisposeScope();
+                int first = masks.FirstLayer(set, count);
+                if (layer < first)
+                {
+                    return;
+                }
+
+                Tensor resid = layer == first ? Begin() : Tile(streams).flatten(0, 1); // [sets * pairs, positions, d_model]
                 Tensor end = layer == last ? End(resid, 1, 1) : resid;        // [sets * pairs, positions or 1, d_model]
                 Tensor normed = model.AttentionNorm(layer, resid);
                 var (k, v) = model.KeyValue(layer, normed);                   // [sets * pairs, key/value heads, positions, d_head]
                 Tensor q = model.Query(layer, End(normed, 1, end.shape[1]));
-                KeysValues? earlier = _start == 0 ? null : patched[layer].KeysValuesBefore(_start);
                 Tensor z = model.Attend(                                      // [sets * pairs, heads, positions or 1, d_head]
                     layer, q, PromptTiles.WithEarlier(earlier is null ? null : Pairs(earlier.K), k, count), PromptTiles.WithEarlier(earlier is null ? null : Pairs(earlier.V), v, count));
-                z = Replaced(masks.Heads[layer], sourceZ[layer], z.unflatten(0, [count, pairCount]), positions: 3).flatten(0, 1);
+                z = Replaced(masks.Heads[layer], sourceZ, z.unflatten(0, [count, pairCount]), positions: 3).flatten(0, 1);
                 Tensor mid = model.ResidMid(layer, end.Plus(model.AttentionOut(layer, z)));
                 Tensor mlp = model.MlpOut(layer, model.Config.ParallelResidual ? end : mid);
-                if (sourceMlp[layer] is Tensor given)
+                if (sourceMlp is not null)
                 {
-                    mlp = Replaced(masks.Mlps[layer], given, mlp.unflatten(0, [count, pairCount]), positions: 2).flatten(0, 1);
+                    mlp = Replaced(masks.Mlps[layer], sourceMlp, mlp.unflatten(0, [count, pairCount]), positions: 2).flatten(0, 1);
                 }
 
-                Tensor post = model.ResidPost(layer, mid.Plus(mlp)).MoveToOuterDisposeScope();
-                resid.Dispose();
-                resid = post;
-            }
+                Tile(layer == last ? ends : streams).copy_(model.ResidPost(layer, mid.Plus(mlp)).unflatten(0, [count, pairCount]));
 
-            final.narrow(0, set, count).narrow(1, pair, pairCount).copy_(resid.squeeze(1).unflatten(0, [count, pairCount]));
-
-            Tensor Pairs(Tensor x) => x.narrow(0, pair, pairCount);
-
-            // own [sets, pairs, .., positions, width], of the last positions where not all are left
-            Tensor Replaced(Tensor? mask, Tensor from, Tensor own, int positions)
-            {
-                if (mask is null)
+                // The run that is patched, up to here the same for all sets of the tile.
+                Tensor Begin()
                 {
-                    return own;
+                    Tensor pre = Pairs(patched.ResidPre(_start)).unsqueeze(0).expand(count, -1, -1, -1); // [sets, pairs, positions, d_model]
+                    return (layer == 0 ? Replaced(masks.Embedding, source.ResidPre(_start), pre, positions: 2) : pre).flatten(0, 1);
                 }
 
-                long left = own.shape[positions];
-                Tensor replaced = mask.narrow(0, set, count);                 // [sets, pairs or 1, .., positions or 1]
-                replaced = replaced.shape[1] == 1 ? replaced : replaced.narrow(1, pair, pairCount);
-                replaced = replaced.shape[positions] == 1 ? replaced : End(replaced, positions, left);
-                return where(replaced.unsqueeze(-1), End(Pairs(from), positions - 1, left).unsqueeze(0), own);
+                Tensor Pairs(Tensor x) => x.narrow(0, pair, pairCount);
+
+                // A view: what is written into it is written into the streams.
+                Tensor Tile(Tensor of) => of.narrow(0, set, count).narrow(1, pair, pairCount);
+
+                // own [sets, pairs, .., positions, width], of the last positions where not all are left
+                Tensor Replaced(Tensor? mask, Tensor from, Tensor own, int positions)
+                {
+                    if (mask is null)
+                    {
+                        return own;
+                    }
+
+                    long left = own.shape[positions];
+                    Tensor replaced = mask.narrow(0, set, count);             // [sets, pairs or 1, .., positions or 1]
+                    replaced = replaced.shape[1] == 1 ? replaced : replaced.narrow(1, pair, pairCount);
+                    replaced = replaced.shape[positions] == 1 ? replaced : End(replaced, positions, left);
+                    return where(replaced.unsqueeze(-1), End(Pairs(from), positions - 1, left).unsqueeze(0), own);
+                }
             }
         }
     }
@@ -105,10 +129,17 @@ internal sealed class PatchSetRun(Transformer model, IReadOnlyList<TokenPair> pa
     public void Dispose()
     {
         _runs.Dispose();
-        foreach (Tensor z in _putIn ?? [])
+        Free();
+    }
+
+    private void Free()
+    {
+        foreach (Tensor z in _putIn.Values)
         {
             z.Dispose();
         }
+
+        _putIn.Clear();
     }
 
     /// <summary>mlp_out of a run, [pairs, positions, d_model].</summary>

@@ -5,7 +5,6 @@ using HeadPatching.Core.Patching;
 using HeadPatching.Core.Patching.Bands;
 using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Circuits;
@@ -51,61 +50,52 @@ public static class PatchSets
         Dictionary<int, int> places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
         double[][] patched = [.. sets.Select(_ => new double[pairs.Count])];
         int[] patching = [.. Enumerable.Range(0, sets.Count).Where(set => sets[set].Nodes.Count > 0)];
-        InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: putIn is not null, Patch, cancellation, attribute: false);
+        InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: putIn is not null, Patch, cancellation, attribute: false, runsItself: model.Weights.Streamed is not null);
         return new PatchSetRuns([.. pairs.Select(pair => chunked.Baselines[pair.Index])], patched);
 
         void Patch(ChunkCaching caching)
         {
-            var (measured, baselines, activations) = (caching.Measured, caching.Baselines, caching.Activations);
-            IReadOnlyList<TokenPair> chunk = measured.Pairs;
+            IReadOnlyList<TokenPair> chunk = caching.Pairs;
             int[] at = [.. chunk.Select(pair => places[pair.Index])];
-            foreach (double[] own in patched)
+            int length = chunk[0].Length, start = caching.Activations.Start;
+            int[] running = start == length ? [] : patching;
+            using var run = new PatchSetRun(model, chunk, caching.Activations, direction, putIn);
+            var passes = new RunPasses(model, budget, chunk.Count, length) { Before = () => [caching.Steps(cancellation), .. run.Before()] };
+            passes.Run(running.Length, first => (running.Length - first, start), Measure, Take, (_, cause) => OutOfMemory.OfOneHead(0, chunk.Count, length, model.Device, cause), cancellation);
+            caching.Run(cancellation);                                        // where no set was run
+            foreach (double[] own in patched.Index().Where(set => !running.Contains(set.Index)).Select(set => set.Item))
             {
                 for (int pair = 0; pair < chunk.Count; pair++)
                 {
-                    own[at[pair]] = direction == Direction.Denoise ? baselines[pair].Corrupted : baselines[pair].Clean;
+                    own[at[pair]] = caching.Baselines[pair].FromTo(direction).From;
                 }
             }
 
-            int length = chunk[0].Length, positions = length - activations.Start;
-            if (patching.Length == 0 || positions == 0)
+            IEnumerable<int> Measure(RunBatch batch, Action<Tensor> measured)
             {
-                return;
-            }
-
-            using var run = new PatchSetRun(model, chunk, activations, direction, putIn);
-            HalvingBatches.Run(
-                model,
-                patching.Length,
-                budget.Batch(model),
-                (count, memory) => MemoryBudget.Cut(model.Config, model.Dtype, model.Device.type == DeviceType.CPU, count, chunk.Count, positions, length, memory),
-                (first, batch) => Measure(first, batch),
-                cause => OutOfMemory.OfOneHead(0, chunk.Count, length, model.Device, cause),
-                cancellation);
-
-            int Measure(int first, BatchCut batch)
-            {
-                double[] values;                                              // [set * pair]
-                using (inference_mode())
-                using (NewDisposeScope())
+                Tensor final = null!;                                         // [sets, pairs, d_model]
+                foreach (int layer in run.Steps([.. running[batch.First..(batch.First + batch.Count)].Select(set => sets[set])], batch.Tile, ends => final = ends, cancellation))
                 {
-                    PatchSet[] some = [.. patching[first..(first + batch.Count)].Select(set => sets[set])];
-                    Tensor final = run.Final(some, batch.Tile, cancellation); // [sets, pairs, d_model]
-                    values = [.. metric.Measure(model, final, measured).to(ScalarType.Float64).cpu().data<double>()];
+                    yield return layer;
                 }
 
+                yield return model.Config.Layers;                             // the unembedding, after all layers of all batches
+                measured(metric.Measure(model, final, caching.Measured));
+            }
+
+            void Take(RunBatch batch, double[] values)
+            {
                 if (Array.FindIndex(values, value => !double.IsFinite(value)) is >= 0 and int broken)
                 {
-                    throw FiniteNumbers.OfSet(chunk[broken % chunk.Count].Index, $"{sets[patching[first + (broken / chunk.Count)]]}");
+                    throw FiniteNumbers.OfSet(chunk[broken % chunk.Count].Index, $"{sets[running[batch.First + (broken / chunk.Count)]]}");
                 }
 
                 for (int value = 0; value < values.Length; value++)
                 {
-                    patched[patching[first + (value / chunk.Count)]][at[value % chunk.Count]] = values[value];
+                    patched[running[batch.First + (value / chunk.Count)]][at[value % chunk.Count]] = values[value];
                 }
 
                 progress?.Invoke(values.Length);
-                return batch.Count;
             }
         }
     }

@@ -16,23 +16,28 @@ public sealed record PutIn(Ablation Ablation)
     /// <summary>Of mean ablation, the sums that means are taken from, by layer (<see cref="MeanZ.Sums"/>), [heads, place, d_head] float64.</summary>
     public IReadOnlyList<Tensor> Sums { get; init; } = [];
 
-    /// <summary>What is put in, by layer, [pairs, heads, position, d_head]; the caller's.</summary>
+    /// <summary>Makes what is put in, in a pass over the layers that others may share (<see cref="LayerPass"/>).</summary>
     /// <param name="model">The model.</param>
     /// <param name="pairs">Pairs of one length.</param>
-    /// <param name="own">z of a layer in the run that is patched, from the first position on.</param>
-    internal IReadOnlyList<Tensor> Z(Transformer model, IReadOnlyList<TokenPair> pairs, Func<int, Tensor> own)
+    /// <param name="own">z of a layer in the run that is patched, from the first position on; asked for in its layer.</param>
+    /// <param name="take">Given each layer and what is put in there, [pairs, heads, position, d_head], in the caller's dispose scope.</param>
+    internal IReadOnlyList<IEnumerable<int>> Steps(Transformer model, IReadOnlyList<TokenPair> pairs, Func<int, Tensor> own, Action<int, Tensor> take)
     {
-        using var mode = inference_mode();
-        using var scope = NewDisposeScope();
         ChunkAblation? given = Plan?.For(pairs);
-        int layers = model.Config.Layers;
-        return Ablation == Ablation.Resample
-            ? given!.Resampled(model, 0, layers)
-            : [.. Enumerable.Range(0, layers).Select(layer => Ablation switch
+        return Ablation == Ablation.Resample ? given!.Resampling(model, 0, model.Config.Layers, take) : [OfEachLayer()];
+
+        IEnumerable<int> OfEachLayer()
+        {
+            for (int layer = 0; layer < model.Config.Layers; layer++)
             {
-                Ablation.Zero => zeros_like(own(layer)).DetachFromDisposeScope(),
-                Ablation.ValueBias => model.ValueBias(layer).expand(own(layer).shape).clone().DetachFromDisposeScope(),
-                _ => given!.Mean(Sums[layer], own(layer)),
-            })];
+                yield return layer;
+                take(layer, Ablation switch
+                {
+                    Ablation.Zero => zeros_like(own(layer)),
+                    Ablation.ValueBias => model.ValueBias(layer).expand(own(layer).shape).clone(),
+                    _ => given!.Mean(Sums[layer], own(layer)),
+                });
+            }
+        }
     }
 }

@@ -78,6 +78,27 @@ public sealed record LayerWeights
     /// <summary>Shift of the norm after the MLP, [d_model].</summary>
     public Tensor? MlpOutNormBias { get; init; }
 
+    /// <summary>What is done with z and with what an MLP writes, W_O and b_O and the norms behind, in memory of its own: for who needs no more of a streamed layer, but longer than it is there.</summary>
+    /// <returns>The layer with these for its own; the caller disposes of <see cref="Written"/>.</returns>
+    internal LayerWeights WithOwnWritten()
+    {
+        return this with
+        {
+            OutputWeight = Own(OutputWeight)!,
+            OutputBias = Own(OutputBias),
+            AttentionOutNormWeight = Own(AttentionOutNormWeight),
+            AttentionOutNormBias = Own(AttentionOutNormBias),
+            MlpOutNormWeight = Own(MlpOutNormWeight),
+            MlpOutNormBias = Own(MlpOutNormBias),
+        };
+
+        static Tensor? Own(Tensor? tensor) => tensor?.clone().DetachFromDisposeScope();
+    }
+
+    /// <summary>What <see cref="WithOwnWritten"/> holds.</summary>
+    internal IEnumerable<Tensor> Written() =>
+        new[] { OutputWeight, OutputBias, AttentionOutNormWeight, AttentionOutNormBias, MlpOutNormWeight, MlpOutNormBias }.OfType<Tensor>();
+
     /// <summary>Every tensor of the layer once (GPT-J's two norms are one), for counting, moving and training.</summary>
     public IEnumerable<Tensor> All() =>
         new[]

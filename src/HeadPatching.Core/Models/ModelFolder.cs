@@ -59,7 +59,7 @@ public static class ModelFolder
     public static long Parameters(ModelConfig config)
     {
         using var scope = NewDisposeScope();
-        return Shapes(config).All().Sum(weight => weight.numel());
+        return Shapes(config, ScalarType.Float32).All().Sum(weight => weight.numel());
     }
 
     /// <summary>What a model's weights take in memory, from its shape alone.</summary>
@@ -68,26 +68,29 @@ public static class ModelFolder
     public static WeightBytes Bytes(ModelConfig config, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
-        TransformerWeights weights = Shapes(config);
-        long each = dtype.Bytes(), layers = weights.Layers.Sum(Of), all = weights.All().Sum(weight => weight.numel());
-        long tokens = weights.TokenEmbedding.numel() + (ReferenceEquals(weights.Unembedding, weights.TokenEmbedding) ? 0 : weights.Unembedding.numel());
+        TransformerWeights weights = Shapes(config, dtype);
+        long layers = weights.Layers.Sum(OfLayer), all = weights.All().Sum(Of);
+        long tokens = Of(weights.TokenEmbedding) + (ReferenceEquals(weights.Unembedding, weights.TokenEmbedding) ? 0 : Of(weights.Unembedding));
         return new WeightBytes(
-            each * all,
-            each * weights.Layers.Max(Of),
-            each * weights.Layers.Max(layer => layer.All().Max(weight => weight.numel())),
-            each * weights.Unembedding.numel(),
-            each * (all - layers - (config.EmbeddingWidth is null ? tokens : 0)));
+            all,
+            weights.Layers.Max(OfLayer),
+            weights.Layers.Max(layer => layer.All().Max(Of)),
+            Of(weights.Unembedding),
+            all - layers - (config.EmbeddingWidth is null ? tokens : 0),
+            weights.Layers.Sum(layer => layer.Written().Sum(Of)));
 
-        static long Of(LayerWeights layer) => layer.All().Sum(weight => weight.numel());
+        static long OfLayer(LayerWeights layer) => layer.All().Sum(Of);
+
+        static long Of(Tensor weight) => weight.numel() * weight.dtype.Bytes();
     }
 
     /// <summary>Tensors that have a shape and no memory, in the caller's dispose scope.</summary>
-    private static TransformerWeights Shapes(ModelConfig config)
+    private static TransformerWeights Shapes(ModelConfig config, ScalarType dtype)
     {
         ModelFamily family = ModelFamily.All[config.Family];
         Dictionary<string, long[]> shapes = family.Shapes(config);
         using var mode = no_grad();
-        return family.Read(config, name => empty(shapes[name], device: META), read => [.. Enumerable.Range(0, config.Layers).Select(read)]);
+        return family.Read(config, name => empty(shapes[name], dtype: family.TypeOf(name, shapes[name], dtype), device: META), read => [.. Enumerable.Range(0, config.Layers).Select(read)]);
     }
 
     /// <summary>Refuses a path that is no folder.</summary>

@@ -60,9 +60,9 @@ public sealed class Transformer : IDisposable
         _ownsWeights = true;
     }
 
-    private Transformer(Transformer other, bool frozenNorms)
+    private Transformer(Transformer other, TransformerWeights weights, bool frozenNorms)
     {
-        (Config, Weights, FreeDeviceMemory) = (other.Config, other.Weights, other.FreeDeviceMemory);
+        (Config, Weights, FreeDeviceMemory) = (other.Config, weights, other.FreeDeviceMemory);
         (_rotary, _slidingRotary) = (other._rotary, other._slidingRotary);
         _frozenNorms = frozenNorms;
     }
@@ -94,7 +94,11 @@ public sealed class Transformer : IDisposable
     /// for Transformers: Better Explanations through Conservative Propagation").
     /// </summary>
     /// <returns>A view of this model, to be used no longer than it; there is nothing in it to dispose of.</returns>
-    public Transformer WithFrozenNorms() => new(this, frozenNorms: true);
+    public Transformer WithFrozenNorms() => new(this, Weights, frozenNorms: true);
+
+    /// <summary>The same model, whose layers' weights are these; otherwise as <see cref="WithFrozenNorms"/>.</summary>
+    /// <param name="layers">The layers, first to last.</param>
+    internal Transformer WithLayers(IReadOnlyList<LayerWeights> layers) => new(this, Weights with { Layers = layers }, _frozenNorms);
 
     /// <summary>The whole pass, token ids to the logits of every position.</summary>
     /// <param name="ids">[batch, position] int64</param>

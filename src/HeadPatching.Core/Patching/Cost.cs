@@ -18,6 +18,9 @@ public sealed record PatchingBytes(long Activations, long Streams, long Step)
     /// <summary>How many passes over the layers are made, where those together are not all.</summary>
     public int Passes { get; init; } = 1;
 
+    /// <summary>How many patched runs, each over all pairs, go through the layers together at the most, where weights are streamed.</summary>
+    public long RunsOfPass { get; init; } = 1;
+
     /// <summary>All of it.</summary>
     public long Total => Activations + Streams + Step;
 }
@@ -173,17 +176,20 @@ public static class Cost
     /// <param name="start">The first position that is cached of each run.</param>
     /// <param name="layers">The band's layers.</param>
     /// <param name="budget">The memory budget.</param>
-    /// <param name="streamedRuns">Where weights are streamed, how many patched runs there are, whose batches go through the layers together; null: a batch at a time.</param>
-    public static PatchingBytes Memory(ModelConfig config, ScalarType dtype, int pairs, int length, int start, int layers, MemoryBudget budget, long? streamedRuns = null)
+    /// <param name="streamedRuns">Where weights are streamed, how many patched runs there are, whose batches go through the layers together (<see cref="long.MaxValue"/>: as many as can be held); null: a batch at a time.</param>
+    /// <param name="streamsOfRun">How many streams a patched run holds at the most.</param>
+    public static PatchingBytes Memory(
+        ModelConfig config, ScalarType dtype, int pairs, int length, int start, int layers, MemoryBudget budget, long? streamedRuns = null, int streamsOfRun = 1)
     {
         long cached = Bytes(config, dtype, CachedTensor.All(config, start), pairs, length, start);
         long made = 2L * layers * pairs * length * (config.Heads + (2L * config.KeyValueHeads)) * config.HeadWidth * dtype.OfStream().Bytes(); // q, k and v of both runs
         BatchMemory may = budget.Batch(null);
-        BatchMemory batch = MemoryBudget.Cut(config, dtype, onCpu: true, config.Heads * layers, pairs, length - start, length, may).Takes;
-        long all = (streamedRuns ?? 0) * pairs * (length - start) * config.Width * dtype.OfStream().Bytes();
-        return new PatchingBytes(cached + made, Math.Max(batch.Held, Math.Min(all, may.Held)), batch.Step)
+        BatchMemory batch = MemoryBudget.Cut(config, dtype, onCpu: true, config.Heads * layers, pairs, length - start, length, may with { Held = may.Held / streamsOfRun }).Takes;
+        double ofRun = (double)streamsOfRun * pairs * (length - start) * config.Width * dtype.OfStream().Bytes(), all = (streamedRuns ?? 0) * ofRun;
+        return new PatchingBytes(cached + made, Math.Max(streamsOfRun * batch.Held, (long)Math.Min(all, may.Held)), batch.Step)
         {
-            Passes = (int)Math.Max(1, (all + may.Held - 1) / may.Held),
+            Passes = (int)Math.Clamp(Math.Ceiling(all / may.Held), 1, int.MaxValue),
+            RunsOfPass = (long)Math.Max(1, may.Held / Math.Max(1, ofRun)),
         };
     }
 

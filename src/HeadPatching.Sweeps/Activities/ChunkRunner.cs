@@ -66,11 +66,11 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
     {
         HeadCells? known = work is ChunkWork.Heads one ? await DrawnRuns.KnownAsync(store, plan, chunk, one, cancellationToken) : null;
         if (known is null
-            && work is ChunkWork.Heads { NeedsAllPairs: false } whole
+            && work is ChunkWork.Heads { NeedsAllPairs: false } or ChunkWork.Paths
             && lease.Use(model => model.Weights.Streamed is not null)
             && !await store.ExistsAsync(SweepArtifacts.Activations(chunk.Activations), cancellationToken))
         {
-            return await RunInOnePassAsync(part, chunk, whole, key, steps, cancellationToken);
+            return await RunInOnePassAsync(part, chunk, work, key, steps, cancellationToken);
         }
 
         var (runs, cacheSeconds) = await WithInputsAsync(part, chunk, work, steps.Caching, Run, cancellationToken);
@@ -84,11 +84,10 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
             IReadOnlyList<LayerPatches> layers = work switch
             {
                 ChunkWork.Heads heads when known is not null => Rest(model, metric, inputs, heads, known, made),
-                ChunkWork.Heads heads => new BandPatcher(model, metric, _budget).Patch(inputs, heads.Options, made, cancellationToken),
-                ChunkWork.Paths paths => new PathPatcher(model, metric, _budget).Patch(inputs, paths.Options, made, cancellationToken),
+                ChunkWork.Heads or ChunkWork.Paths => Patched(model, metric, inputs, work, made, cancellationToken),
                 ChunkWork.Estimates estimates => Estimates(model, estimates, metric, inputs, cancellationToken),
                 ChunkWork.Unpatched => [],
-                _ => throw new ArgumentOutOfRangeException(nameof(work), work, "There is no such work."),
+                _ => throw NoSuchWork(work),
             };
             steps.End();
             return new ChunkRuns(inputs.Baselines, layers, CacheSeconds: 0);
@@ -175,7 +174,7 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
 
     /// <summary>Makes a chunk's activations and the patched runs in one pass over the weights, and stores both.</summary>
     private async Task<ChunkRuns> RunInOnePassAsync(
-        PlannedPart part, PlannedChunk chunk, ChunkWork.Heads work, string key, ChunkSteps steps, CancellationToken cancellationToken)
+        PlannedPart part, PlannedChunk chunk, ChunkWork work, string key, ChunkSteps steps, CancellationToken cancellationToken)
     {
         IMetric metric = work.Metric.Make();
         var (runs, cached, attribution) = lease.Use(Run);
@@ -192,12 +191,21 @@ internal sealed class ChunkRunner(IArtifactStore store, StoredPlans plans, Sweep
             Action<long> made = steps.OfRuns(work.PatchedRuns(model.Config, chunk.Pairs, part.FirstLayer, part.LastLayer));
             using ChunkCaching caching = Caching(model, chunk, steps.Caching);
             var inputs = new BandInputs { First = part.FirstLayer, Last = part.LastLayer, Caching = caching, OnlyHeads = Only(work) };
-            IReadOnlyList<LayerPatches> layers = new BandPatcher(model, metric, _budget).Patch(inputs, work.Options, made, cancellationToken);
+            IReadOnlyList<LayerPatches> layers = Patched(model, metric, inputs, work, made, cancellationToken);
             steps.End();
             var (activations, final) = caching.Take();
             return (new ChunkRuns(caching.Baselines, layers, caching.Seconds), new CachedChunk(activations, final), caching.Attribution);
         }
     }
+
+    private IReadOnlyList<LayerPatches> Patched(Transformer model, IMetric metric, BandInputs inputs, ChunkWork work, Action<long> made, CancellationToken cancellation) => work switch
+    {
+        ChunkWork.Heads heads => new BandPatcher(model, metric, _budget).Patch(inputs, heads.Options, made, cancellation),
+        ChunkWork.Paths paths => new PathPatcher(model, metric, _budget).Patch(inputs, paths.Options, made, cancellation),
+        _ => throw NoSuchWork(work),
+    };
+
+    private static ArgumentOutOfRangeException NoSuchWork(ChunkWork work) => new(nameof(work), work, "There is no such work.");
 
     private static Dictionary<int, IReadOnlyList<int>>? Only(ChunkWork work) => (work as ChunkWork.Heads)?.Only?.ToDictionary(layer => layer.Key, layer => (IReadOnlyList<int>)layer.Value);
 

@@ -27,6 +27,9 @@ public abstract record ChunkWork
     /// <summary>Whether it goes over all layers at once, whatever the band.</summary>
     public virtual bool OfAllLayers => false;
 
+    /// <summary>How many residual streams a patched run holds at the most.</summary>
+    public virtual int StreamsOfRun => 1;
+
     /// <summary>Everything that the numbers depend on beside the pairs, the activations and the layers: a part of the key of the runs.</summary>
     public abstract string Text { get; }
 
@@ -111,6 +114,9 @@ public abstract record ChunkWork
     /// <param name="Options">The paths.</param>
     public sealed record Paths(PlannedMetric Measure, PathOptions Options) : ChunkWork(Measure)
     {
+        /// <inheritdoc/>
+        public override int StreamsOfRun => Options.StreamsOfRun;
+
         /// <inheritdoc/>
         public override string Text => Joined(string.Join(' ', Options.Receivers), Options.FreezeMlps, Options.Positions, Options.Direction);
 

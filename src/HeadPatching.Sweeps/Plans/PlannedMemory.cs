@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
 
@@ -18,6 +19,10 @@ public sealed record PlannedMemory(bool Streamed, long AllWeights, long Weights,
     /// <summary>What the program and its libraries take, about.</summary>
     private const long Program = 320L << 20;
 
+    /// <summary>How many sets of nodes, or edges, go through the layers together, so that the weights are read once for each so many on a chunk; null where they are in memory, or none are patched.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? SetsOfPass { get; init; }
+
     /// <summary>All of it.</summary>
     public long Total => Weights + Activations + Streams + Step + Program;
 
@@ -25,8 +30,8 @@ public sealed record PlannedMemory(bool Streamed, long AllWeights, long Weights,
     public bool Fits => Available is not long available || Total <= available;
 
     /// <summary>The memory of one way to have the weights.</summary>
-    public static PlannedMemory Of(WeightBytes weights, bool streamed, bool everyToken, PatchingBytes patching, int passes, long? available) => new(
-        streamed, weights.All, streamed ? weights.Streamed(everyToken) : weights.All, patching.Activations, patching.Streams, patching.Step, passes, available);
+    public static PlannedMemory Of(WeightBytes weights, bool streamed, bool everyToken, bool ofEdges, PatchingBytes patching, int passes, long? available) => new(
+        streamed, weights.All, streamed ? weights.Streamed(everyToken, ofEdges) : weights.All, patching.Activations, patching.Streams, patching.Step, passes, available);
 
     /// <summary>In words, such as <c>914 MiB: weights 424 (2 layers at a time, of 4196), ..</c>.</summary>
     public override string ToString() => string.Create(

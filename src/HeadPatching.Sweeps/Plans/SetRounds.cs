@@ -110,8 +110,11 @@ public static class SetRounds
             RoundWork.Edges => plan.SecondsOfEstimatedEdge,
             _ => plan.SecondsOfRun,
         };
-        int parts = (int)Math.Clamp(Math.Ceiling(pairs.Count * secondsOfPair / PartSeconds), 1, pairs.Count);
-        int slices = (int)Math.Clamp(Math.Ceiling(secondsOfPair / PartSeconds), 1, sets.Count);
+
+        // Each part reads streamed weights: it is to compute for longer than they take to come.
+        double partSeconds = Math.Max(PartSeconds, plan.Size.Memory is { Streamed: true } memory ? memory.AllWeights / SweepCut.StreamRate : 0);
+        int parts = (int)Math.Clamp(Math.Ceiling(pairs.Count * secondsOfPair / partSeconds), 1, pairs.Count);
+        int slices = (int)Math.Clamp(Math.Ceiling(secondsOfPair / partSeconds), 1, sets.Count);
         int pairsOfPart = (pairs.Count + parts - 1) / parts, setsOfPart = (sets.Count + slices - 1) / slices;
         return new SetRound(
             work,

@@ -42,7 +42,7 @@ internal sealed class SweepCut
     private const int MostRows = 8192;
 
     /// <summary>How fast streamed weights come, in bytes a second, at the least: a solid-state disk. Where a chunk's runs take longer than its weights, they come meanwhile.</summary>
-    private const double StreamRate = 1e9;
+    public const double StreamRate = 1e9;
 
     /// <summary>The sums over all pairs are taken in so many slices, an activity each: each is as large as the sums together.</summary>
     private const int MostSumSlices = 8;
@@ -84,13 +84,17 @@ internal sealed class SweepCut
     /// <param name="before">What comes before them, where something does.</param>
     /// <param name="shareRun">Which share of all heads is run, as far as it is known.</param>
     /// <param name="ablation">What an ablation puts in, where that depends on all pairs.</param>
-    public (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(IReadOnlyList<TokenPair> pairs, Method method, ChunkWork exact, ChunkWork? before, double shareRun, AblationPlan? ablation)
+    /// <param name="runsSets">Whether sets of nodes, or edges, are patched as well.</param>
+    /// <param name="ofEdges">Whether edges are.</param>
+    public (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(
+        IReadOnlyList<TokenPair> pairs, Method method, ChunkWork exact, ChunkWork? before, double shareRun, AblationPlan? ablation, bool runsSets, bool ofEdges)
     {
         var places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
         Measured[] chunks = [.. Chunks(pairs).Select(chunk => Measure(chunk, method, exact, before, shareRun)).OrderByDescending(chunk => chunk.Flops)];
         double flops = chunks.Sum(chunk => chunk.Flops), seconds = flops / _rate;
         IReadOnlyList<Measured>[] groups = [.. Groups(chunks, flops)];
-        PatchingBytes most = chunks.SelectMany(chunk => chunk.Bands.Select(band => Memory(chunk, band, method, exact))).MaxBy(memory => memory.Total)!;
+        PatchingBytes? ofSets = runsSets ? MemoryOfSets(pairs, exact) : null;
+        PatchingBytes most = chunks.SelectMany(chunk => chunk.Bands.Select(band => Memory(chunk, band, method, exact))).Concat(ofSets is null ? [] : [ofSets]).MaxBy(memory => memory.Total)!;
         PlannedChunk[][] planned = [.. groups.Select(group => group.Select(chunk => new PlannedChunk(
             chunk.Pairs, [.. chunk.Pairs.Select(pair => places[pair.Index])], chunk.Start, WorkKeys.Activations(_source, chunk.Pairs, chunk.Start))
             {
@@ -115,6 +119,14 @@ internal sealed class SweepCut
                 Flops = [.. groups[one.Group].Select(chunk => chunk.Layers[one.Band.FirstLayer..(one.Band.LastLayer + 1)].Sum())],
             }),
         ];
+        PlannedMemory memory = PlannedMemory.Of(
+            _weights,
+            _source.Streamed,
+            everyToken: !exact.Metric.Make().IsLinear,
+            ofEdges,
+            most,
+            _source.Streamed ? chunks.Max(chunk => Memory(chunk, chunk.Bands[0], method, exact).Passes) : 1,
+            _available);
         return (parts, new PlanSize(
             _config.Layers,
             chunks.Length,
@@ -130,13 +142,8 @@ internal sealed class SweepCut
             seconds,
             most.Total)
         {
-            Memory = PlannedMemory.Of(
-                _weights,
-                _source.Streamed,
-                everyToken: !exact.Metric.Make().IsLinear,
-                most,
-                _source.Streamed ? chunks.Max(chunk => Memory(chunk, chunk.Bands[0], method, exact).Passes) : 1,
-                _available),
+            RunsSets = runsSets,
+            Memory = memory with { SetsOfPass = _source.Streamed ? ofSets?.RunsOfPass : null },
         });
     }
 
@@ -148,7 +155,19 @@ internal sealed class SweepCut
         chunk.Start,
         band.Last - band.First + 1,
         _budget,
-        _source.Streamed && method != Method.Attribution ? exact.PatchedRuns(_config, chunk.Pairs, band.First, band.Last) / chunk.Pairs.Count : null);
+        _source.Streamed && method != Method.Attribution ? exact.PatchedRuns(_config, chunk.Pairs, band.First, band.Last) / chunk.Pairs.Count : null,
+        exact.StreamsOfRun);
+
+    // They are run on chunks of their own, of as many pairs as can be cached.
+    private PatchingBytes MemoryOfSets(IReadOnlyList<TokenPair> pairs, ChunkWork exact)
+    {
+        int length = pairs.Max(pair => pair.Length);
+        TokenPair[] longest = [.. pairs.Where(pair => pair.Length == length)];
+        int together = Math.Min(_budget.PairsPerChunk(_config, _dtype, length), longest.Length);
+        return Cost.Memory(_config, _dtype, together, length, StartOf(longest, exact), _config.Layers, _budget, _source.Streamed ? long.MaxValue : null, exact.StreamsOfRun);
+    }
+
+    private static int StartOf(IReadOnlyList<TokenPair> chunk, ChunkWork exact) => exact is ChunkWork.Heads { Options.Ablation: not null } ? 0 : CachingRun.StartOf(chunk);
 
     // A part that has all layers of its chunks makes their activations itself, unless the estimate before it did.
     private long BytesToRead(PlannedPart[] parts, int groups, Method method, ChunkWork exact, ChunkWork? before)
@@ -213,7 +232,7 @@ internal sealed class SweepCut
         {
             // As many as take longer than their weights take to come, but no more than whose streams go through the layers together.
             double hidden = _weights.All / StreamRate * _rate / runs;
-            double together = _budget.Streams / ((double)_config.Layers * _config.Heads * length * _config.Width * _dtype.Bytes());
+            double together = _budget.Streams / ((double)_config.Layers * _config.Heads * length * _config.Width * _dtype.OfStream().Bytes());
             inTime = Math.Min(Math.Max(inTime, hidden), together);
         }
 
@@ -229,7 +248,7 @@ internal sealed class SweepCut
 
     private Measured Measure(IReadOnlyList<TokenPair> chunk, Method method, ChunkWork exact, ChunkWork? before, double shareRun)
     {
-        int start = exact is ChunkWork.Heads { Options.Ablation: not null } ? 0 : CachingRun.StartOf(chunk);
+        int start = StartOf(chunk, exact);
         double caching = Cost.OfCaching(_config, chunk.Count, chunk[0].Length, start);
         double estimating = before?.Operations(_config, chunk, 0, _config.Layers - 1) ?? 0;
         double[] layers = method == Method.Attribution

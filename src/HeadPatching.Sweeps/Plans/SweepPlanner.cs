@@ -73,7 +73,7 @@ public static class SweepPlanner
             placed,
             pairs.Count,
             pairsKey,
-            size with { RunsSets = request.RunsSets() })
+            size)
         {
             References = references,
             TokenWeights = metric.Weights,
@@ -90,7 +90,7 @@ public static class SweepPlanner
         return new PlannedSweep(header, parts, tokenizer is null ? null : Tokens(pairs).Distinct().ToDictionary(token => token, tokenizer.TokenText));
 
         (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Cut(ModelSource of) => new SweepCut(model.Config, of, Budget(request), DeviceRates.OfThisHost(), weights, available)
-            .Cut(pairs, request.Method, exact, ChunkWork.Before(request, metric), ShareRun(request, model.Config), ablation);
+            .Cut(pairs, request.Method, exact, ChunkWork.Before(request, metric), ShareRun(request, model.Config), ablation, request.RunsSets(), request.Edges is not null);
     }
 
     /// <summary>Where the weights are, and how the sweep is cut with them there.</summary>
@@ -110,16 +110,16 @@ public static class SweepPlanner
             return (source, resident);
         }
 
-        return request.CanStream() ? (streamed, Fitting(cut(streamed))) : throw TooLarge(resident.Size.Memory, "Weights cannot be streamed for paths, sets, edges and circuits: a sweep of heads or layers alone streams them.");
+        return (streamed, Fitting(cut(streamed)));
 
-        (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Fitting((IReadOnlyList<PlannedPart> Parts, PlanSize Size) made) => made.Size.Memory!.Fits
-            ? made
-            : throw TooLarge(made.Size.Memory, $"Less of it for patching ({places.Option("memoryMiB")}), bfloat16, or shorter prompts take less.");
-
-        InvalidInputException TooLarge(PlannedMemory memory, string what) => new(
-            FaultKinds.TooLarge,
-            places.Option("model"),
-            string.Create(CultureInfo.InvariantCulture, $"The sweep does not fit: it takes {memory}, and there are {PlannedMemory.MiB(memory.Available ?? 0)} MiB. {what}"));
+        (IReadOnlyList<PlannedPart> Parts, PlanSize Size) Fitting((IReadOnlyList<PlannedPart> Parts, PlanSize Size) made) => made.Size.Memory is { Fits: false } memory
+            ? throw new InvalidInputException(
+                FaultKinds.TooLarge,
+                places.Option("model"),
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"The sweep does not fit: it takes {memory}, and there are {PlannedMemory.MiB(memory.Available ?? 0)} MiB. Less of it for patching ({places.Option("memoryMiB")}), bfloat16, or shorter prompts take less."))
+            : made;
     }
 
     /// <summary>What can be said of a request without looking at its model: cheap enough for before the answer to a call.</summary>

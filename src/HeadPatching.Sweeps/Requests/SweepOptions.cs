@@ -347,12 +347,6 @@ public static class SweepOptions
         {
             Place = FormPlace.Advanced,
             Label = "Weights",
-            Rules =
-            [
-                r => r.Weights != WeightPlace.Streamed || r.CanStream()
-                    ? null
-                    : "Weights are streamed for patches, ablations and estimates of heads and layers; paths, sets, edges and circuits hold them in memory. Use resident or auto.",
-            ],
         },
         Of("threshold", new OptionType.Number(0), "Heads with |effect| above it are important, unless their interval holds 0", r => r.Threshold, (r, value) => r with { Threshold = value }) with
         {

@@ -228,9 +228,6 @@ public sealed record SweepRequest
     /// <summary>Whether sets of nodes, paths from other senders or edges are patched after the heads.</summary>
     public bool RunsSets() => PatchSets is not null || Senders == Senders.All || Edges is not null || Circuit is not null;
 
-    /// <summary>Whether all that it runs goes through the layers so that their weights can be read when they are used.</summary>
-    public bool CanStream() => Receivers is null && !RunsSets();
-
     /// <summary>With edges, how they are found; null otherwise.</summary>
     public EdgeWork? EdgeWork() => Edges is not EdgeMethod method ? null : new EdgeWork(method, method.HasSteps() ? EdgeSteps ?? DefaultEdgeSteps : 1, EdgesUngrouped)
     {

@@ -389,13 +389,27 @@ public class SweepCommandTests
         Assert.Equal(2, exitCode);
         Assert.StartsWith($"--model: The sweep does not fit: it takes {MiB(streamed)} MiB: weights ", error, StringComparison.Ordinal);
         Assert.Contains($"and there are {MiB(streamed) - 1} MiB.", error, StringComparison.Ordinal);
-        (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--plan", "--weights", "streamed", "--edges", "exact"]);
-        Assert.Equal(2, exitCode);
-        Assert.StartsWith("--weights: Weights are streamed for ", error, StringComparison.Ordinal);
+        (exitCode, plan, _) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--plan", "--weights", "streamed", "--circuit", "heads"]);
+        Assert.Equal(0, exitCode);
+        Assert.Matches("read 1 time a chunk, and in rounds once for each [0-9,]+ sets or edges on a chunk\n", plan);
 
         Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--weights", "resident", "--out", "resident"])).ExitCode);
         Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, [.. sweep[..^3], "--store", "other", "--quiet", "--weights", "streamed", "--out", "streamed"])).ExitCode);
         Assert.Equal(await File.ReadAllTextAsync(folder["resident/heads.csv"]), await File.ReadAllTextAsync(folder["streamed/heads.csv"]));
+
+        // Also of paths, circuits and edges.
+        foreach (string[] more in new[] { new[] { "--receivers", "L5H1.q,L6H0.v" }, ["--circuit", "heads-and-mlps", "--circuit-random", "2"], ["--edges", "attribution"] })
+        {
+            foreach (string place in new[] { "resident", "streamed" })
+            {
+                (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, ["sweep", "--model", "model", "--pairs", "pairs.jsonl", "--store", $"{place}{more[0]}", "--quiet", "--weights", place, "--out", $"{place}{more[0]}-out", .. more]);
+                Assert.True(exitCode == 0, error);
+            }
+
+            string[] tables = [.. Directory.EnumerateFiles(folder[$"resident{more[0]}-out"], "*.csv").Select(file => Path.GetFileName(file)!)];
+            Assert.NotEmpty(tables);
+            Assert.All(tables, table => Assert.Equal(File.ReadAllText(folder[$"resident{more[0]}-out/{table}"]), File.ReadAllText(folder[$"streamed{more[0]}-out/{table}"])));
+        }
 
         async Task<JsonElement> MemoryAsync(string weights)
         {

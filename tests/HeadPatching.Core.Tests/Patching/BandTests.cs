@@ -36,13 +36,13 @@ public class BandTests
             double[][] alone =
             [
                 .. Enumerable.Range(0, layers).SelectMany(layer => Numbers(patcher.Patch(
-                    chunk.Band(layer, layer, Only(chunk, NeededTensors.OfBand(golden.Model.Config, options, layer, layer, chunk.Activations.Start))), options))),
+                    chunk.Band(layer, layer, chunk.Only(NeededTensors.OfBand(golden.Model.Config, options, layer, layer, chunk.Activations.Start))), options))),
             ];
             AssertSame(alone, together);
             AssertSame(
                 together[1..],
                 Numbers(patcher.Patch(
-                    chunk.Band(1, layers - 1, Only(chunk, NeededTensors.OfBand(golden.Model.Config, options, 1, layers - 1, chunk.Activations.Start))), options)));
+                    chunk.Band(1, layers - 1, chunk.Only(NeededTensors.OfBand(golden.Model.Config, options, 1, layers - 1, chunk.Activations.Start))), options)));
         }
     }
 
@@ -58,7 +58,7 @@ public class BandTests
         foreach (Positions positions in new[] { Positions.All, Positions.Each })
         {
             var options = new PatchOptions { Ablation = Ablation.Zero, Positions = positions, Direction = Direction.Noise };
-            ChunkActivations needed = Only(chunk, NeededTensors.OfBand(golden.Model.Config, options, 0, golden.Model.Config.Layers - 1, start: 0));
+            ChunkActivations needed = chunk.Only(NeededTensors.OfBand(golden.Model.Config, options, 0, golden.Model.Config.Layers - 1, start: 0));
             double[][] band = Numbers(patcher.Patch(chunk.Band(0, golden.Model.Config.Layers - 1, needed), options));
             SweepRuns sweep = InMemorySweep.Run(golden.Model, OneLength(golden), options, new LogitDifference(), new MemoryBudget(1));
             foreach (LayerPatches patches in sweep.Layers)
@@ -219,9 +219,6 @@ public class BandTests
         select new PatchOptions { Patch = patch, Positions = positions, Direction = direction };
 
     /// <summary>Some of a chunk's tensors; still the chunk's.</summary>
-    private static ChunkActivations Only(CachedChunk chunk, IReadOnlyList<CachedTensor> needed) => ChunkActivations.Read(
-        chunk.Activations.Start, needed, tensor => chunk.Activations.Layers[tensor.Layer].Tensors().Single(one => one.Part == tensor.Part).Tensor);
-
     private static double[][] Numbers(IEnumerable<LayerPatches> layers) =>
         [.. layers.Select(layer => layer.PatchedMetric.SelectMany(pair => pair).SelectMany(row => row).ToArray())];
 

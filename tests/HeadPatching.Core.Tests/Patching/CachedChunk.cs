@@ -39,6 +39,10 @@ internal sealed class CachedChunk : IDisposable
         Activations = activations ?? Activations,
     };
 
+    /// <summary>As much of the activations as is read for something.</summary>
+    public ChunkActivations Only(IReadOnlyList<CachedTensor> needed) =>
+        ChunkActivations.Read(Activations.Start, needed, tensor => Activations.Layers[tensor.Layer].Tensors().Single(one => one.Part == tensor.Part).Tensor);
+
     /// <summary>Both runs are the one that is patched: what is put in is what was there.</summary>
     public ChunkActivations SourceIsBase(Direction direction) => new(
         Activations.Start,

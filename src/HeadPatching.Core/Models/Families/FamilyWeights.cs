@@ -104,7 +104,7 @@ internal sealed class FamilyWeights
             return _files.ReadBytes(FileName(name), _shapes[name], device);
         }
 
-        Tensor tensor = _files.Read(FileName(name), _shapes[name], IsMatrix(name) ? dtype : dtype.OfStream(), device);
+        Tensor tensor = _files.Read(FileName(name), _shapes[name], _family.TypeOf(name, _shapes[name], dtype), device);
         if (sound?.Contains(name) == true)
         {
             return tensor;
@@ -123,9 +123,6 @@ internal sealed class FamilyWeights
     }
 
     private string FileName(string name) => name.StartsWith(_family.Names.Unembedding, StringComparison.Ordinal) ? name : _prefix + name;
-
-    private bool IsMatrix(string name) =>
-        _shapes[name].Length > 1 && !name.EndsWith("bias", StringComparison.Ordinal) && !_family.Names.Wide.Any(part => name.Contains(part, StringComparison.Ordinal));
 
     private bool IsBytes(string name) => _family.Names.Bytes.Any(end => name.EndsWith(end, StringComparison.Ordinal));
 

@@ -53,6 +53,16 @@ internal sealed record ModelFamily(
         ["granite"] = Llama with { ReadConfig = LlamaConfigReader.ReadGranite },
     };
 
+    /// <summary>The type of a tensor in memory: a matrix has the model's, a vector or another of <see cref="TensorNames.Wide"/> the stream's.</summary>
+    /// <param name="name">Its name, without the prefix.</param>
+    /// <param name="shape">Its shape in the file.</param>
+    /// <param name="dtype">The model's type.</param>
+    public ScalarType TypeOf(string name, long[] shape, ScalarType dtype)
+    {
+        bool isMatrix = shape.Length > 1 && !name.EndsWith("bias", StringComparison.Ordinal) && !Names.Wide.Any(part => name.Contains(part, StringComparison.Ordinal));
+        return isMatrix ? dtype : dtype.OfStream();
+    }
+
     /// <summary>The tensors, norms' scales among them with the 1 that the family leaves off when it stores them.</summary>
     private static Func<string, Tensor> WithNorms(Func<string, Tensor> read) =>
         name => name.EndsWith("norm.weight", StringComparison.Ordinal) ? Layout.Kept(() => read(name).Plus(tensor(1.0))) : read(name);

@@ -57,23 +57,47 @@ public sealed record ChunkAblation(IReadOnlyList<PromptMeans>? Means, IReadOnlyL
     /// <exception cref="InvalidOperationException">It is no resample ablation.</exception>
     public IReadOnlyList<Tensor> Resampled(Transformer model, int firstLayer, int layers)
     {
-        IReadOnlyList<Donor> donors = Donors ?? throw new InvalidOperationException("This ablation draws no donors.");
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
-        Tensor[][] z = [.. Enumerable.Range(0, layers).Select(_ => new Tensor[donors.Count])]; // [layer][pair], each [heads, position, d_head]
-        foreach (var ofOneLength in Enumerable.Range(0, donors.Count).GroupBy(pair => donors[pair].Ids.Count))
+        var z = new Tensor[layers];
+        LayerPass.Run(Resampling(model, firstLayer, layers, (layer, given) => z[layer - firstLayer] = given));
+        return [.. z.Select(given => given.DetachFromDisposeScope())];
+    }
+
+    /// <summary>Runs the donors, in a pass over the layers that others may share (<see cref="LayerPass"/>).</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="firstLayer">The first of the layers.</param>
+    /// <param name="layers">How many.</param>
+    /// <param name="take">Given each layer and what the donors give there, [pairs, heads, position, d_head], in the caller's dispose scope.</param>
+    /// <exception cref="InvalidOperationException">It is no resample ablation.</exception>
+    internal IReadOnlyList<IEnumerable<int>> Resampling(Transformer model, int firstLayer, int layers, Action<int, Tensor> take)
+    {
+        IReadOnlyList<Donor> donors = Donors ?? throw new InvalidOperationException("This ablation draws no donors.");
+        var ofLayer = new Tensor[donors.Count];                               // by pair, [heads, position, d_head]
+        return [.. Enumerable.Range(0, donors.Count).GroupBy(pair => donors[pair].Ids.Count).Select(OfOneLength), Together()];
+
+        IEnumerable<int> OfOneLength(IEnumerable<int> ofOneLength)
         {
             int[] pairs = [.. ofOneLength];
-            PromptRun.Z(model, [.. pairs.Select(pair => donors[pair].Ids)], firstLayer, layers, (layer, ofBatch) =>
+            return PromptRun.Steps(model, [.. pairs.Select(pair => donors[pair].Ids)], firstLayer, layers, (_, ofBatch) =>
             {
                 foreach (var (row, pair) in pairs.Index())
                 {
                     Tensor positions = tensor([.. donors[pair].Positions.Select(position => (long)position)], device: ofBatch.device);
-                    z[layer - firstLayer][pair] = ofBatch[row].index_select(1, positions).MoveToOuterDisposeScope().MoveToOuterDisposeScope();
+                    ofLayer[pair] = ofBatch[row].index_select(1, positions).MoveToOuterDisposeScope();
                 }
             });
         }
 
-        return [.. z.Select(ofLayer => stack(ofLayer).DetachFromDisposeScope())];
+        // After those of all lengths.
+        IEnumerable<int> Together()
+        {
+            for (int layer = firstLayer; layer < firstLayer + layers; layer++)
+            {
+                yield return layer;
+                take(layer, stack(ofLayer));
+                Array.ForEach(ofLayer, z => z.Dispose());
+            }
+        }
     }
 }

@@ -33,13 +33,22 @@ public sealed class MeanZ : IDisposable
         MeanZ[] means = [.. Enumerable.Range(0, layers).Select(_ => new MeanZ(count, model.Config.Heads, model.Config.HeadWidth))];
         try
         {
-            foreach (var ofOneLength in prompts.GroupBy(prompt => prompt.Ids.Count).OrderBy(group => group.Key))
+            // As many batches as can be held go through the layers together; each layer takes them in in the same order, however many they are.
+            (SummedPrompt[] Prompts, long Bytes)[] batches =
+            [
+                .. prompts.GroupBy(prompt => prompt.Ids.Count).OrderBy(group => group.Key).SelectMany(ofOneLength => ofOneLength
+                    .Chunk(budget.PairsPerChunk(model.Config, model.Dtype, ofOneLength.Key))
+                    .Select(batch => (batch, (long)batch.Length * ofOneLength.Key * model.Config.Width * model.StreamDtype.Bytes()))),
+            ];
+            for (int done = 0, together; done < batches.Length; done += together)
             {
-                foreach (SummedPrompt[] batch in ofOneLength.Chunk(budget.PairsPerChunk(model.Config, model.Dtype, ofOneLength.Key)))
-                {
-                    cancellation.ThrowIfCancellationRequested();
-                    PromptRun.Z(model, [.. batch.Select(prompt => prompt.Ids)], 0, layers, (layer, z) => means[layer].Add(batch, z));
-                }
+                cancellation.ThrowIfCancellationRequested();
+                long held = 0;
+                together = model.Weights.Streamed is null ? 1 : Math.Max(1, batches.Skip(done).TakeWhile(batch => (held += batch.Bytes) <= budget.Streams).Count());
+                using var mode = inference_mode();
+                using var scope = NewDisposeScope();
+                LayerPass.Run([.. batches[done..(done + together)].Select(batch =>
+                    PromptRun.Steps(model, [.. batch.Prompts.Select(prompt => prompt.Ids)], 0, layers, (layer, z) => means[layer].Add(batch.Prompts, z)))]);
             }
 
             return means;

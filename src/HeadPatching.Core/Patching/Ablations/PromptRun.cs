@@ -16,10 +16,18 @@ public static class PromptRun
     {
         using var mode = inference_mode();
         using var scope = NewDisposeScope();
-        long[] ids = [.. prompts.SelectMany(prompt => prompt).Select(id => (long)id)];
-        Tensor resid = model.Embed(tensor(ids, device: model.Device).reshape(prompts.Count, -1)); // [prompts, position, d_model]
+        LayerPass.Run([Steps(model, prompts, firstLayer, layers, take)]);
+    }
+
+    /// <summary>Runs prompts up to a layer, in a pass over the layers that others may share (<see cref="LayerPass"/>).</summary>
+    /// <inheritdoc cref="Z"/>
+    /// <returns>Each layer before it is gone through.</returns>
+    internal static IEnumerable<int> Steps(Transformer model, IReadOnlyList<IReadOnlyList<int>> prompts, int firstLayer, int layers, Action<int, Tensor> take)
+    {
+        Tensor resid = Embedded();                                            // [prompts, position, d_model]
         for (int layer = 0; layer < firstLayer + layers; layer++)
         {
+            yield return layer;
             using var layerScope = NewDisposeScope();
             var (q, k, v) = model.QueryKeyValue(layer, resid);
             Tensor z = model.Attend(layer, q, k, v);
@@ -28,12 +36,16 @@ public static class PromptRun
                 take(layer, z);
             }
 
-            if (layer < firstLayer + layers - 1)
-            {
-                Tensor post = model.ResidPost(layer, resid, z).MoveToOuterDisposeScope();
-                resid.Dispose();
-                resid = post;
-            }
+            Tensor? post = layer < firstLayer + layers - 1 ? model.ResidPost(layer, resid, z).MoveToOuterDisposeScope() : null;
+            resid.Dispose();
+            resid = post!;
+        }
+
+        Tensor Embedded()
+        {
+            using var scope = NewDisposeScope();
+            long[] ids = [.. prompts.SelectMany(prompt => prompt).Select(id => (long)id)];
+            return model.Embed(tensor(ids, device: model.Device).reshape(prompts.Count, -1)).MoveToOuterDisposeScope();
         }
     }
 }

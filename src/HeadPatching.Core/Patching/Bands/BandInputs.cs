@@ -51,6 +51,7 @@ public sealed record BandInputs
         using Tensor places = tensor(pairs.Select(pair => (long)pair).ToArray(), device: Measured.CleanFinal.device);
         return this with
         {
+            Caching = null,
             Measured = new MeasuredPairs([.. pairs.Select(pair => Measured.Pairs[pair])], Chosen(Measured.CleanFinal)!),
             Baselines = [.. pairs.Select(pair => Baselines[pair])],
             Activations = new ChunkActivations(Activations.Start, Activations.Layers.ToDictionary(layer => layer.Key, layer => new LayerActivations(

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Prompts;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Bands;
@@ -38,13 +37,6 @@ internal readonly record struct PatchedRun(int Layer, int Unit);
 /// <param name="measured">Given their metric, [runs, pairs].</param>
 /// <returns>Each layer before it is gone through.</returns>
 internal delegate IEnumerable<int> MeasureRuns(PatchPlace place, int start, IReadOnlyList<PatchedRun> runs, int tile, Action<Tensor> measured);
-
-/// <summary>Patched runs that are made in one batch.</summary>
-/// <param name="Place">Where they are patched.</param>
-/// <param name="Start">The first position that is recomputed.</param>
-/// <param name="Runs">The runs, by layer.</param>
-/// <param name="Tile">How many of them, times pairs, are computed at a time.</param>
-internal sealed record GridBatch(PatchPlace Place, int Start, PatchedRun[] Runs, int Tile);
 
 /// <summary>
 /// Where a patch is made in each pair of a chunk: one row of every pair's results. It is all positions, or one position of each pair, which
@@ -144,7 +136,9 @@ internal sealed class PatchPlace
 /// <param name="units">How many heads (or what else is patched one at a time) a layer has.</param>
 /// <param name="places">The rows of the grid.</param>
 /// <param name="reach">How much of what a layer's patches write can reach the metric.</param>
-internal sealed class PatchGrid(Transformer model, BandInputs inputs, Direction direction, int units, IReadOnlyList<PatchPlace> places, Func<int, Reach> reach)
+/// <param name="streamsOfRun">How many streams a patched run holds at the most.</param>
+internal sealed class PatchGrid(
+    Transformer model, BandInputs inputs, Direction direction, int units, IReadOnlyList<PatchPlace> places, Func<int, Reach> reach, int streamsOfRun = 1)
 {
     /// <summary>Runs it.</summary>
     /// <param name="budget">How much memory a batch may take.</param>
@@ -170,26 +164,28 @@ internal sealed class PatchGrid(Transformer model, BandInputs inputs, Direction 
             cells.AddRange(reaching.SelectMany(layer => layer.Units.Select(unit => (place, start, new PatchedRun(layer.Layer, unit)))));
         }
 
-        // The patched runs' metrics by batch, [run * pair]
-        List<GridBatch> pass = [];
-        var values = new List<(GridBatch Batch, double[] Metric)>();
         if (cells.Count == 0)
         {
             inputs.Caching?.Run(cancellation);
         }
 
-        HalvingBatches.Run(
-            model,
+        var values = new List<(RunBatch Batch, double[] Metric)>();
+        var passes = new RunPasses(model, budget, pairs.Count, length) { Before = () => inputs.Caching is null ? [] : [inputs.Caching.Steps(cancellation)], StreamsOfRun = streamsOfRun };
+        passes.Run(
             cells.Count,
-            budget.Batch(model),
-            CutPass,
-            (_, _) => RunPass(),
-            cause => OutOfMemory.OfOneHead(pass[0].Runs[0].Layer, pairs.Count, length, model.Device, cause),
+            at => (cells.Skip(at).TakeWhile(cell => cell.Place == cells[at].Place).Count(), cells[at].Start),
+            (batch, measured) => measure(cells[batch.First].Place, batch.Start, RunsOf(batch), batch.Tile, measured),
+            (batch, metric) =>
+            {
+                values.Add((batch, metric));
+                progress?.Invoke((long)batch.Count * pairs.Count);
+            },
+            (batch, cause) => OutOfMemory.OfOneHead(cells[batch.First].Run.Layer, pairs.Count, length, model.Device, cause),
             cancellation);
 
         // [layer][pair][row][unit]: the unpatched metric, but where a patched run says otherwise.
         Dictionary<int, double[][][]> metric = layers.ToDictionary(layer => layer.Layer, _ => Unpatched());
-        values.ForEach(one => Put(one.Batch.Place, one.Batch.Runs, one.Metric));
+        values.ForEach(one => Put(cells[one.Batch.First].Place, RunsOf(one.Batch), one.Metric));
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds - ((inputs.Caching?.Seconds ?? 0) - cachedBefore);
         long all = Math.Max(1, made.Values.Sum());
         return
@@ -206,47 +202,7 @@ internal sealed class PatchGrid(Transformer model, BandInputs inputs, Direction 
 
         IEnumerable<PatchPlace> RowsOf(int pair) => places.Where(place => place.HasRow(pair));
 
-        // A batch; or, where each pass reads the weights, as many whole ones as can be held: cut as they would be one after another, so that their numbers are the same.
-        BatchCut CutPass(int left, BatchMemory memory)
-        {
-            pass = [];
-            var takes = new BatchMemory(0, 0);
-            for (int at = cells.Count - left; at < cells.Count; at += pass[^1].Runs.Length)
-            {
-                var (place, start, _) = cells[at];
-                PatchedRun[] rest = [.. cells.Skip(at).TakeWhile(cell => cell.Place == place).Select(cell => cell.Run)];
-                BatchCut batch = MemoryBudget.Cut(model.Config, model.Dtype, model.Device.type == DeviceType.CPU, rest.Length, pairs.Count, length - start, length, memory);
-                if (pass.Count > 0 && (model.Weights.Streamed is null || takes.Held + batch.Takes.Held > memory.Held))
-                {
-                    break;
-                }
-
-                pass.Add(new GridBatch(place, start, rest[..batch.Count], batch.Tile));
-                takes = new BatchMemory(takes.Held + batch.Takes.Held, Math.Max(takes.Step, batch.Takes.Step));
-            }
-
-            return new BatchCut(pass.Sum(batch => batch.Runs.Length), pass.Max(batch => batch.Tile), takes);
-        }
-
-        int RunPass()
-        {
-            double[][] measured = new double[pass.Count][];
-            using (inference_mode())
-            using (NewDisposeScope())
-            {
-                IEnumerable<IEnumerable<int>> own = inputs.Caching is null ? [] : [inputs.Caching.Steps(cancellation)];
-                LayerPass.Run([.. own, .. pass.Select((batch, index) => measure(
-                    batch.Place, batch.Start, batch.Runs, batch.Tile, one => measured[index] = [.. one.to(ScalarType.Float64).cpu().data<double>()]))]);
-            }
-
-            foreach (var (batch, ofBatch) in pass.Zip(measured))
-            {
-                values.Add((batch, ofBatch));
-                progress?.Invoke((long)batch.Runs.Length * pairs.Count);
-            }
-
-            return pass.Count;
-        }
+        PatchedRun[] RunsOf(RunBatch batch) => [.. cells.Slice(batch.First, batch.Count).Select(cell => cell.Run)];
 
         void Put(PatchPlace place, PatchedRun[] runs, double[] values)
         {

@@ -31,9 +31,7 @@ namespace HeadPatching.Core.Patching.Edges;
 public sealed class EdgeAttribution(Transformer model, IMetric metric, MemoryBudget budget)
 {
     /// <summary>Estimates edges over a chunk of pairs.</summary>
-    /// <param name="measured">The chunk's pairs, all of one length, and what a metric may need of them.</param>
-    /// <param name="baselines">The pairs' unpatched metrics.</param>
-    /// <param name="activations">Both runs' activations of every layer.</param>
+    /// <param name="chunk">The chunk's runs, from the first difference on; where weights are streamed, what is left of them is made in the same pass over the layers as the runs forwards.</param>
     /// <param name="edges">The edges, in any order.</param>
     /// <param name="options">Which way.</param>
     /// <param name="steps">How many runs the gradient is the mean of, from 1.</param>
@@ -44,9 +42,7 @@ public sealed class EdgeAttribution(Transformer model, IMetric metric, MemoryBud
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="InsufficientMemoryException">Not even one pair at a time fits into the device's memory.</exception>
     public EdgePatches Estimate(
-        MeasuredPairs measured,
-        IReadOnlyList<Baseline> baselines,
-        ChunkActivations activations,
+        ChunkCaching chunk,
         IReadOnlyList<Edge> edges,
         EdgeOptions options,
         int steps = 1,
@@ -56,27 +52,35 @@ public sealed class EdgeAttribution(Transformer model, IMetric metric, MemoryBud
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(steps);
         Edge.ThrowIfNone(edges, model.Config, options.Ungrouped);
         long started = Stopwatch.GetTimestamp();
-        IReadOnlyList<TokenPair> pairs = measured.Pairs;
-        int length = pairs[0].Length, start = activations.Start;
+        IReadOnlyList<TokenPair> pairs = chunk.Pairs;
+        int length = pairs[0].Length, start = chunk.Activations.Start;
         bool denoise = options.Direction == Direction.Denoise;
         Transformer differentiated = gradient == Gradient.Plain ? model : model.WithFrozenNorms();
         Edge[] all = [.. Edge.All(model.Config, options.Ungrouped)];
         Dictionary<Receiver, Node[]> senders = all.GroupBy(edge => edge.Receiver).ToDictionary(edge => edge.Key, edge => edge.Select(one => one.Sender).ToArray());
         Dictionary<Edge, double[]> changes = all.ToDictionary(edge => edge, _ => new double[pairs.Count]);
-        using var runs = new PatchedAndSource(model, activations, options.Direction);
-        using var sent = new SentChanges(model, runs, start);
-        HalvingBatches.Run(
-            model,
-            pairs.Count,
-            budget.Batch(model),
-            (count, memory) => MemoryBudget.CutBackward(model, count, length, memory),
-            Batch,
-            TooLittle,
-            cancellation);
+        using var runs = new PatchedAndSource(model, chunk.Activations, options.Direction);
+        using var sent = new SentChanges(model, runs, start, all.Select(edge => edge.Sender));
+        if (model.Weights.Streamed is not null)
+        {
+            LayerByLayer();
+        }
+        else
+        {
+            LayerPass.Run([chunk.Steps(cancellation), sent.Steps()]);
+            HalvingBatches.Run(
+                model,
+                pairs.Count,
+                budget.Batch(model),
+                (count, memory) => MemoryBudget.CutBackward(model, count, length, memory),
+                Batch,
+                TooLittle,
+                cancellation);
+        }
 
         double[][] metrics =
         [
-            .. edges.Select(edge => baselines.Select((baseline, pair) =>
+            .. edges.Select(edge => chunk.Baselines.Select((baseline, pair) =>
                 baseline.FromTo(options.Direction).From + (pairs[pair].FirstDifference < length ? changes[edge][pair] : 0)).ToArray()),
         ];
         return new EdgePatches([.. pairs.Select(pair => pair.Index)], metrics, PatchedRuns: 0, Stopwatch.GetElapsedTime(started).TotalSeconds);
@@ -94,15 +98,101 @@ public sealed class EdgeAttribution(Transformer model, IMetric metric, MemoryBud
                 }
             }
 
+            Take(found, first);
+            return batch.Count;
+        }
+
+        void Take(Dictionary<Edge, double[]> found, int first)
+        {
             foreach (var (edge, values) in found)
             {
-                for (int pair = 0; pair < batch.Count; pair++)
+                for (int pair = 0; pair < values.Length; pair++)
                 {
                     changes[edge][first + pair] = values[pair] / steps;
                 }
             }
+        }
 
-            return batch.Count;
+        // Streamed weights are gone through once forwards and once backwards by as many batches and steps as can be held, each layer's graph made again for its own backward: the same operations on the same numbers.
+        void LayerByLayer()
+        {
+            int layers = model.Config.Layers;
+            (int First, TokenPair[] Pairs, Dictionary<Edge, double[]> Found)[] cut = [.. Cut().Select(batch => (batch.First, batch.Pairs, new Dictionary<Edge, double[]>()))];
+            var left = new Queue<Stepping>(cut.SelectMany(batch => Enumerable.Range(1, steps).Select(step => new Stepping(batch.First, batch.Pairs, (double)step / steps, batch.Found, layers))));
+            while (left.Count > 0)
+            {
+                var together = new List<Stepping>();
+                for (long held = 0; left.TryPeek(out Stepping? next) && (together.Count == 0 || held + Held(next) <= budget.Batch(model).Held); held += Held(next))
+                {
+                    together.Add(left.Dequeue());
+                }
+
+                using var scope = NewDisposeScope();
+                LayerPass.Run([chunk.Steps(cancellation), sent.Steps(), .. together.Select(Forwards)]);
+                for (int layer = layers - 1; layer >= 0; layer--)
+                {
+                    cancellation.ThrowIfCancellationRequested();
+                    together.ForEach(one => Backwards(one, layer));
+                }
+            }
+
+            Array.ForEach(cut, batch => Take(batch.Found, batch.First));
+
+            long Held(Stepping one) => (layers + 2L) * one.Pairs.Length * length * model.Config.Width * model.StreamDtype.Bytes();
+        }
+
+        // As they would be run one after another.
+        IEnumerable<(int First, TokenPair[] Pairs)> Cut()
+        {
+            for (int first = 0, count; first < pairs.Count; first += count)
+            {
+                count = MemoryBudget.CutBackward(model, pairs.Count - first, length, budget.Batch(model)).Count;
+                yield return (first, [.. pairs.Skip(first).Take(count)]);
+            }
+        }
+
+        IEnumerable<int> Forwards(Stepping one)
+        {
+            for (int layer = 0; layer < one.Resid.Length - 1; layer++)
+            {
+                yield return layer;
+                using var mode = enable_grad();
+                using var scope = NewDisposeScope();
+                one.Resid[layer] ??= Begin(one.Pairs, one.ToBase).MoveToOuterDisposeScope();
+                one.Resid[layer + 1] = Through(layer, one.Resid[layer]!).Post.detach().requires_grad_(true).MoveToOuterDisposeScope();
+            }
+
+            yield return model.Config.Layers;
+            using (enable_grad())
+            using (NewDisposeScope())
+            {
+                one.Gradient = autograd.grad([Measured(one.Resid[^1]!, one.First, one.Pairs)], [one.Resid[^1]!])[0].MoveToOuterDisposeScope();
+            }
+        }
+
+        void Backwards(Stepping one, int layer)
+        {
+            using var scope = NewDisposeScope();
+            if (layer == model.Config.Layers - 1)
+            {
+                AddChanges(one.Found, [Receiver.Logits], StreamPoint.Post, Live(one.Gradient!).unsqueeze(0), one.First);
+            }
+
+            IList<Tensor> gradients;
+            using (enable_grad())
+            {
+                var (wanted, post) = Through(layer, one.Resid[layer]!);
+                gradients = autograd.grad([post], [one.Resid[layer]!, .. wanted], [one.Gradient!]);
+            }
+
+            foreach (var (receivers, point, ofLayer) in OfReceivers(layer, one.Resid[layer]!, [.. gradients.Skip(1)]))
+            {
+                AddChanges(one.Found, receivers, point, ofLayer, one.First);
+            }
+
+            one.Gradient!.Dispose();
+            one.Gradient = gradients[0].MoveToOuterDisposeScope();
+            one.Resid[layer + 1]!.Dispose();
         }
 
         // By kind and layer of the receivers: the gradients of what they read, from start on, [receivers, batch, positions, d_model].
@@ -111,50 +201,68 @@ public sealed class EdgeAttribution(Transformer model, IMetric metric, MemoryBud
             ModelConfig config = model.Config;
             TokenPair[] those = [.. pairs.Skip(first).Take(batch)];
             var pre = new List<Tensor>();                                     // by layer, [batch, positions, d_model]
-            var activations = new List<Tensor>();                             // by layer q, k, v [batch, heads, positions, d_head] and what the MLP reads [batch, positions, d_model]; the last stream
+            var activations = new List<Tensor>();                             // of each layer what is wanted; the last stream: by layer q, k, v [batch, heads, positions, d_head] and what the MLP reads [batch, positions, d_model]; the last stream
             Tensor[] gradients;
             using (enable_grad())
             {
-                Tensor source = Embed(those, clean: denoise), patched = Embed(those, clean: !denoise);
-                Tensor resid = source.Plus((patched - source) * tensor(toBase, dtype: model.StreamDtype)).detach().requires_grad_(true); // the graph starts here
+                Tensor resid = Begin(those, toBase);                          // the graph starts here
                 for (int layer = 0; layer < config.Layers; layer++)
                 {
                     // Of what the layer made, the graph keeps what its backward needs; the rest is freed here.
                     using var layerScope = NewDisposeScope();
                     pre.Add(resid);
-                    var (q, k, v) = differentiated.QueryKeyValue(layer, resid);
-                    (k, v) = options.Ungrouped ? (OfEachQuery(k), OfEachQuery(v)) : (k, v);
-                    Tensor mid = differentiated.ResidMid(layer, resid.Plus(differentiated.AttentionOut(layer, differentiated.Attend(layer, q, k, v))));
-                    Tensor reads = (config.ParallelResidual ? resid : mid).clone(); // what the MLP alone reads
-                    resid = differentiated.ResidPost(layer, mid.Plus(differentiated.MlpOut(layer, reads))).MoveToOuterDisposeScope();
-                    activations.AddRange(new[] { q, k, v, reads }.Select(tensor => tensor.MoveToOuterDisposeScope()));
+                    var (wanted, post) = Through(layer, resid);
+                    resid = post.MoveToOuterDisposeScope();
+                    activations.AddRange(wanted.Select(tensor => tensor.MoveToOuterDisposeScope()));
                 }
 
                 activations.Add(resid);
-
-                // A tensor of inference mode cannot be part of a graph: the clean run's end is copied.
-                Tensor cleanFinal = measured.CleanFinal.narrow(0, first, batch).clone();
-                Tensor values = metric.Measure(differentiated, resid.select(1, -1).unsqueeze(0), new MeasuredPairs(those, cleanFinal)); // [1, batch]
-                if (!values.requires_grad)
-                {
-                    throw new InvalidInputException(
-                        FaultKinds.InvalidOption, "metric", $"{metric.Name} has no gradient, so there is no estimate of it. Use the exact method.");
-                }
-
-                // No pair's metric depends on another pair, so the gradient of the sum holds the gradient of each.
-                gradients = [.. autograd.grad([values.sum()], activations)];
+                gradients = [.. autograd.grad([Measured(resid, first, those)], activations)];
             }
 
             for (int layer = 0; layer < config.Layers; layer++)
             {
-                yield return (
-                    [.. senders.Keys.Where(receiver => receiver.Layer == layer && receiver.Input != ReceiverInput.Mlp)],
-                    StreamPoint.Pre,
-                    OfReadByHeads(layer, pre[layer], gradients.AsSpan((4 * layer)..(4 * layer + 3)).ToArray()));
-                yield return ([Receiver.OfMlp(layer)], config.ParallelResidual ? StreamPoint.Pre : StreamPoint.Mid, Live(gradients[(4 * layer) + 3]).unsqueeze(0));
+                foreach (var ofReceivers in OfReceivers(layer, pre[layer], gradients[(4 * layer)..((4 * layer) + 4)]))
+                {
+                    yield return ofReceivers;
+                }
             }
 
             yield return ([Receiver.Logits], StreamPoint.Post, Live(gradients[^1]).unsqueeze(0));
+        }
+
+        // Where a run starts, between the embeddings of the two runs, [batch, positions, d_model].
+        Tensor Begin(TokenPair[] those, double toBase)
+        {
+            Tensor source = Embed(those, clean: denoise), patched = Embed(those, clean: !denoise);
+            return source.Plus((patched - source) * tensor(toBase, dtype: model.StreamDtype)).detach().requires_grad_(true);
+        }
+
+        // q, k, v [batch, heads, positions, d_head] and what the MLP alone reads [batch, positions, d_model]; and the stream after the layer.
+        (Tensor[] Wanted, Tensor Post) Through(int layer, Tensor resid)
+        {
+            var (q, k, v) = differentiated.QueryKeyValue(layer, resid);
+            (k, v) = options.Ungrouped ? (OfEachQuery(k), OfEachQuery(v)) : (k, v);
+            Tensor mid = differentiated.ResidMid(layer, resid.Plus(differentiated.AttentionOut(layer, differentiated.Attend(layer, q, k, v))));
+            Tensor reads = (model.Config.ParallelResidual ? resid : mid).clone();
+            return ([q, k, v, reads], differentiated.ResidPost(layer, mid.Plus(differentiated.MlpOut(layer, reads))));
+        }
+
+        // The sum over the pairs. No pair's metric depends on another pair, so that its gradient holds the gradient of each.
+        Tensor Measured(Tensor resid, int first, TokenPair[] those)
+        {
+            // A tensor of inference mode cannot be part of a graph: the clean run's end is copied.
+            Tensor cleanFinal = chunk.Measured.CleanFinal.narrow(0, first, those.Length).clone();
+            Tensor values = metric.Measure(differentiated, resid.select(1, -1).unsqueeze(0), new MeasuredPairs(those, cleanFinal)); // [1, batch]
+            return values.requires_grad ? values.sum() : throw new InvalidInputException(
+                FaultKinds.InvalidOption, "metric", $"{metric.Name} has no gradient, so there is no estimate of it. Use the exact method.");
+        }
+
+        // Of a layer's receivers, from the gradients of q, k, v and what the MLP reads.
+        IEnumerable<(Receiver[] Receivers, StreamPoint Point, Tensor Gradient)> OfReceivers(int layer, Tensor pre, Tensor[] gradients)
+        {
+            yield return ([.. senders.Keys.Where(receiver => receiver.Layer == layer && receiver.Input != ReceiverInput.Mlp)], StreamPoint.Pre, OfReadByHeads(layer, pre, gradients[..3]));
+            yield return ([Receiver.OfMlp(layer)], model.Config.ParallelResidual ? StreamPoint.Pre : StreamPoint.Mid, Live(gradients[3]).unsqueeze(0));
         }
 
         // Back through the matrices and the norm, to what each head's q, k and v would read by itself, [receivers, batch, positions from start, d_model].
@@ -189,7 +297,6 @@ public sealed class EdgeAttribution(Transformer model, IMetric metric, MemoryBud
             int batch = (int)gradient.shape[1], layer = receivers[0].IsLogits ? model.Config.Layers - 1 : receivers[0].Layer;
             Tensor ofPairs = gradient.transpose(0, 1).flatten(2, 3).to(wide);   // [batch, receivers, positions * d_model]
             Tensor unchanged = runs.Patched(layer).Stream(point, start);        // [pairs, positions, d_model]
-            sent.Prepare(senders[receivers[0]]);
             foreach (Node[] some in senders[receivers[0]].GroupBy(sender => (sender.Layer, sender.Kind)).Select(group => group.ToArray()))
             {
                 using var groupScope = NewDisposeScope();
@@ -221,5 +328,24 @@ public sealed class EdgeAttribution(Transformer model, IMetric metric, MemoryBud
             $"Not even one pair of {length} tokens fits into the memory of the device ({model.Device}) with what its backward pass needs. "
             + "The exact method needs less; bfloat16 weights leave more room than float32's.",
             cause);
+    }
+
+    /// <summary>A batch of pairs at a step, as it goes through streamed layers.</summary>
+    private sealed class Stepping(int first, TokenPair[] pairs, double toBase, Dictionary<Edge, double[]> found, int layers)
+    {
+        public int First => first;
+
+        public TokenPair[] Pairs => pairs;
+
+        public double ToBase => toBase;
+
+        /// <summary>The sums over steps, of all steps of the batch.</summary>
+        public Dictionary<Edge, double[]> Found => found;
+
+        /// <summary>The stream before each layer and after the last, [batch, position, d_model].</summary>
+        public Tensor?[] Resid { get; } = new Tensor?[layers + 1];
+
+        /// <summary>The gradient of the stream after the layers that are left to go back through.</summary>
+        public Tensor? Gradient { get; set; }
     }
 }

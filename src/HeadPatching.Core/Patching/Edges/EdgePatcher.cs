@@ -6,7 +6,6 @@ using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching.Bands;
 using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Prompts;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Patching.Edges;
@@ -28,9 +27,7 @@ namespace HeadPatching.Core.Patching.Edges;
 public sealed class EdgePatcher(Transformer model, IMetric metric, MemoryBudget budget)
 {
     /// <summary>Patches edges, one a run, many runs a batch.</summary>
-    /// <param name="measured">The chunk's pairs, all of one length, and what a metric may need of them.</param>
-    /// <param name="baselines">The pairs' unpatched metrics: the result where nothing can change.</param>
-    /// <param name="activations">Both runs' activations of every layer.</param>
+    /// <param name="chunk">The chunk's runs, from the first difference on; what is left of them is made in the same pass over the layers.</param>
     /// <param name="edges">The edges, in any order.</param>
     /// <param name="options">Which way.</param>
     /// <param name="progress">Told after each batch how many patched runs it made.</param>
@@ -39,9 +36,7 @@ public sealed class EdgePatcher(Transformer model, IMetric metric, MemoryBudget 
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="InsufficientMemoryException">Not even one edge at a time fits into the device's memory.</exception>
     public EdgePatches Patch(
-        MeasuredPairs measured,
-        IReadOnlyList<Baseline> baselines,
-        ChunkActivations activations,
+        ChunkCaching chunk,
         IReadOnlyList<Edge> edges,
         EdgeOptions options,
         Action<long>? progress = null,
@@ -49,69 +44,75 @@ public sealed class EdgePatcher(Transformer model, IMetric metric, MemoryBudget 
     {
         Edge.ThrowIfNone(edges, model.Config, options.Ungrouped);
         long started = Stopwatch.GetTimestamp(), made = 0;
-        IReadOnlyList<TokenPair> pairs = measured.Pairs;
-        int start = activations.Start, length = pairs[0].Length, last = model.Config.Layers - 1;
-        double[] unpatched = [.. baselines.Select(baseline => baseline.FromTo(options.Direction).From)];
-        double[][] patched = [.. edges.Select(_ => unpatched.ToArray())];
-        using var runs = new PatchedAndSource(model, activations, options.Direction);
-        using var sent = new SentChanges(model, runs, start);
+        IReadOnlyList<TokenPair> pairs = chunk.Pairs;
+        int start = chunk.Activations.Start, length = pairs[0].Length, last = model.Config.Layers - 1;
+        double[][] patched = [.. edges.Select(_ => new double[pairs.Count])];
+        using var runs = new PatchedAndSource(model, chunk.Activations, options.Direction);
+        using var sent = new SentChanges(model, runs, start, edges.Select(edge => edge.Sender));
         IReadOnlySet<int> throughMlp = EdgeStreams.ThroughMlp(model, edges, (long)pairs.Count * (length - start), budget);
         using var streams = new EdgeStreams(model, runs, sent, start, options.Ungrouped, throughMlp);
 
         // In the order in which receivers write, senders in the order in which they do; those that are looked at only at the last position by themselves.
-        var ordered = edges.Index()
-            .OrderBy(edge => streams.JoinsAt(edge.Item.Receiver))
-            .ThenBy(edge => edge.Item.Receiver.IsLogits)
-            .ThenBy(edge => (edge.Item.Receiver.Input, edge.Item.Receiver.Head))
-            .ThenBy(edge => (edge.Item.Sender.Layer, edge.Item.Sender.Kind, edge.Item.Sender.Head))
-            .ToLookup(edge => edge.Item.Receiver.IsLogits || edge.Item.Receiver.Layer == last);
-        if (pairs.Any(pair => pair.FirstDifference < pair.Length))
+        (int Index, Edge Edge)[] ordered =
+        [
+            .. edges.Index()
+                .OrderBy(edge => IsOfEnd(edge.Item))
+                .ThenBy(edge => streams.JoinsAt(edge.Item.Receiver))
+                .ThenBy(edge => edge.Item.Receiver.IsLogits)
+                .ThenBy(edge => (edge.Item.Receiver.Input, edge.Item.Receiver.Head))
+                .ThenBy(edge => (edge.Item.Sender.Layer, edge.Item.Sender.Kind, edge.Item.Sender.Head)),
+        ];
+        int ofEnd = edges.Count(IsOfEnd), running = pairs.Any(pair => pair.FirstDifference < pair.Length) ? edges.Count : 0;
+        var passes = new RunPasses(model, budget, pairs.Count, length) { Before = () => [chunk.Steps(cancellation), sent.Steps()] };
+        passes.Run(
+            running,
+            at => at < edges.Count - ofEnd ? (edges.Count - ofEnd - at, start) : (edges.Count - at, length - 1),
+            Measure,
+            Take,
+            (batch, cause) => OutOfMemory.OfOneEdge(ordered[batch.First].Edge, pairs.Count, length, model.Device, cause),
+            cancellation);
+        chunk.Run(cancellation);                                              // where no edge was run
+
+        // A pair whose prompts are the same is as it was, whatever rounding says.
+        foreach (var (pair, baseline) in chunk.Baselines.Index().Where(one => pairs[one.Index].FirstDifference == length))
         {
-            Run([.. ordered[false]], from: start);
-            Run([.. ordered[true]], from: length - 1);
+            Array.ForEach(patched, ofEdge => ofEdge[pair] = baseline.FromTo(options.Direction).From);
         }
 
         return new EdgePatches([.. pairs.Select(pair => pair.Index)], patched, made, Stopwatch.GetElapsedTime(started).TotalSeconds);
 
-        void Run((int Index, Edge Edge)[] some, int from) => HalvingBatches.Run(
-            model,
-            some.Length,
-            budget.Batch(model),
-            (count, memory) => MemoryBudget.Cut(model.Config, model.Dtype, model.Device.type == DeviceType.CPU, count, pairs.Count, length - from, length, memory),
-            (first, batch) => RunBatch(some[first..(first + batch.Count)], from, batch.Tile),
-            cause => OutOfMemory.OfOneEdge(some[0].Edge, pairs.Count, length, model.Device, cause),
-            cancellation);
+        bool IsOfEnd(Edge edge) => edge.Receiver.IsLogits || edge.Receiver.Layer == last;
 
-        int RunBatch((int Index, Edge Edge)[] batch, int from, int tile)
+        IEnumerable<int> Measure(RunBatch batch, Action<Tensor> measured)
         {
-            double[] values;                                                  // [edge * pair]
-            using (inference_mode())
-            using (NewDisposeScope())
-            {
-                int prompts = Math.Max(1, (int)((long)tile * (length - from) / (length - start))); // their receivers may read all positions
-                var suffix = new SuffixRun(model, pairs.Count, from, length, layer => runs.Patched(layer).KeysValuesBefore(from), tile, cancellation);
-                Tensor final = suffix.Run(                                    // [edges, pairs, d_model]
+            int from = batch.Start, prompts = Math.Max(1, (int)((long)batch.Tile * (length - from) / (length - start))); // their receivers may read all positions
+            var suffix = new SuffixRun(model, pairs.Count, from, length, layer => runs.Patched(layer).KeysValuesBefore(from), batch.Tile, cancellation);
+            Tensor final = null!;                                             // [edges, pairs, d_model]
+            IEnumerable<int> steps = suffix.Steps(
                 [
-                    .. batch.Select(one => one.Edge)
+                    .. ordered[batch.First..(batch.First + batch.Count)].Select(one => one.Edge)
                         .GroupBy(edge => (streams.JoinsAt(edge.Receiver), edge.Receiver.IsLogits))
                         .Select(some => streams.Joining([.. some], prompts, cancellation)),
-                ]);
-                values = [.. metric.Measure(model, final, measured).to(ScalarType.Float64).cpu().data<double>()];
+                ],
+                ends => final = ends);
+            foreach (int layer in steps)
+            {
+                yield return layer;
             }
 
+            yield return model.Config.Layers;                                 // the unembedding, after all layers of all batches
+            measured(metric.Measure(model, final, chunk.Measured));
+        }
+
+        void Take(RunBatch batch, double[] values)
+        {
             for (int value = 0; value < values.Length; value++)
             {
-                // A pair whose prompts are the same is as it was, whatever rounding says.
-                int pair = value % pairs.Count;
-                if (pairs[pair].FirstDifference < length)
-                {
-                    patched[batch[value / pairs.Count].Index][pair] = values[value];
-                }
+                patched[ordered[batch.First + (value / pairs.Count)].Index][value % pairs.Count] = values[value];
             }
 
             made += values.Length;
             progress?.Invoke(values.Length);
-            return batch.Length;
         }
     }
 }

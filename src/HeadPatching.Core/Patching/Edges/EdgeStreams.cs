@@ -23,7 +23,7 @@ namespace HeadPatching.Core.Patching.Edges;
 internal sealed class EdgeStreams(
     Transformer model, PatchedAndSource runs, SentChanges sent, int start, bool ungrouped, IReadOnlySet<int> throughMlp) : IDisposable
 {
-    private (int Layer, MlpOfSum Products)? _mlp;
+    private (LayerWeights Layer, MlpOfSum Products)? _mlp;
 
     /// <summary>Where an MLP computed of its heads' numbers spares more than making its products costs, and these fit.</summary>
     /// <param name="model">The model.</param>
@@ -58,8 +58,7 @@ internal sealed class EdgeStreams(
         // [edges, pairs, positions from it, d_model]
         Tensor From(int from)
         {
-            // Made before the threads begin, for what follows from the cached activations is made when it is first asked for.
-            sent.Prepare(edges.Select(edge => edge.Sender));
+            // Asked for before the threads begin, for what follows from the cached activations is made then.
             Func<Receiver, Node[], Tensor> make = isHead ? OfHeads(layer, from) : edges[0].Receiver.IsLogits ? OfLogits(from) : OfMlp(layer, from);
             Tensor pre = runs.Patched(layer).ResidPre(from);                  // [pairs, positions, d_model]
             int atOnce = (int)Math.Max(1, prompts / pre.shape[0]);
@@ -157,11 +156,12 @@ internal sealed class EdgeStreams(
     /// <summary>Of one layer at a time: receivers come by layer.</summary>
     private MlpOfSum MlpOf(int layer)
     {
-        if (_mlp?.Layer != layer)
+        LayerWeights weights = model.Weights.Layers[layer];
+        if (!ReferenceEquals(_mlp?.Layer, weights))
         {
             _mlp?.Products.Dispose();
             _mlp = null;
-            _mlp = (layer, new MlpOfSum(model, layer, model.Weights.Layers[layer].OutputWeight));
+            _mlp = (weights, new MlpOfSum(model, layer, weights.OutputWeight));
         }
 
         return _mlp.Value.Products;

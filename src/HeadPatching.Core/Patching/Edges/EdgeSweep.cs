@@ -47,7 +47,7 @@ public static class EdgeSweep
             metric,
             budget,
             edges ?? [.. Edge.All(model.Config, options.Ungrouped)],
-            (measured, baselines, activations, all) => patcher.Patch(measured, baselines, activations, all, options, progress, cancellation),
+            (chunk, all) => patcher.Patch(chunk, all, options, progress, cancellation),
             cancellation);
     }
 
@@ -81,7 +81,7 @@ public static class EdgeSweep
             metric,
             budget,
             edges ?? [.. Edge.All(model.Config, options.Ungrouped)],
-            (measured, baselines, activations, all) => attribution.Estimate(measured, baselines, activations, all, options, steps, gradient, cancellation),
+            (chunk, all) => attribution.Estimate(chunk, all, options, steps, gradient, cancellation),
             cancellation);
     }
 
@@ -91,18 +91,18 @@ public static class EdgeSweep
         IMetric metric,
         MemoryBudget budget,
         IReadOnlyList<Edge> edges,
-        Func<MeasuredPairs, IReadOnlyList<Baseline>, ChunkActivations, IReadOnlyList<Edge>, EdgePatches> patch,
+        Func<ChunkCaching, IReadOnlyList<Edge>, EdgePatches> patch,
         CancellationToken cancellation)
     {
         Dictionary<int, int> places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
         double[][] patched = [.. edges.Select(_ => new double[pairs.Count])];
         long made = 0;
-        InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: false, OfChunk, cancellation, attribute: false);
+        InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: false, OfChunk, cancellation, attribute: false, runsItself: model.Weights.Streamed is not null);
         return new EdgeRuns(edges, [.. pairs.Select(pair => chunked.Baselines[pair.Index])], patched, made);
 
         void OfChunk(ChunkCaching chunk)
         {
-            EdgePatches patches = patch(chunk.Measured, chunk.Baselines, chunk.Activations, edges);
+            EdgePatches patches = patch(chunk, edges);
             made += patches.PatchedRuns;
             foreach (var (all, own) in patched.Zip(patches.Metric))
             {

@@ -60,6 +60,9 @@ public sealed record PathOptions
             receiver.IsLogits || (receiver.Layer == layers - 1 && receiver.Input is ReceiverInput.Q or ReceiverInput.Mlp)) ? Bands.Reach.LastPosition
         : Bands.Reach.EveryPosition;
 
+    /// <summary>How many residual streams a patched run holds at the most: between the first receiver and the last there are those of both stages.</summary>
+    public int StreamsOfRun => Receivers.Select(receiver => receiver.Layer).Distinct().Count() > 1 ? 2 : 1;
+
     /// <summary>What makes the receivers impossible in a model, all of it; empty where they are possible.</summary>
     /// <param name="config">The model's shape.</param>
     /// <param name="where">The JSON path of the list of receivers, or the option's name.</param>

@@ -2,6 +2,7 @@ using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
+using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching.Bands;
 using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Patching.Interventions;
@@ -24,8 +25,8 @@ namespace HeadPatching.Core.Patching.Paths;
 /// A sender in the receivers' layer (but for the MLP after it) or later has no path to them; its metric is the base run's. An MLP sends in the same way, its
 /// mlp_out replaced by the source run's, and so does the embedding: then every head is frozen.
 /// <para>
-/// All heads of a layer send in one batch. It is one synchronous call, since dispose scopes and inference mode belong to the thread. A batch
-/// that runs out of memory is done again in halves.
+/// Heads of a layer send together, and many of them go through the layers at a time, each layer in both stages: so a pass over the weights is enough for both.
+/// It is one synchronous call, since dispose scopes and inference mode belong to the thread. A batch that runs out of memory is done again in halves.
 /// </para>
 /// </summary>
 /// <param name="model">The model.</param>
@@ -54,8 +55,7 @@ public sealed class PathPatcher(Transformer model, IMetric metric, MemoryBudget 
             throw new InvalidInputException(faults);
         }
 
-        IReadOnlyList<TokenPair> pairs = inputs.Measured.Pairs;
-        int length = pairs[0].Length;
+        IReadOnlyList<TokenPair> pairs = inputs.Pairs;
         ILayerPatch patch = options.From switch
         {
             NodeKind.Head => new HeadPatch(new ReplaceZ()),
@@ -69,36 +69,92 @@ public sealed class PathPatcher(Transformer model, IMetric metric, MemoryBudget 
             options.Direction,
             options.From == NodeKind.Head ? config.Heads : 1,
             PatchPlace.Of(pairs, options.Positions, beforeDifference: false),
-            layer => options.Reach(config.Layers, layer));
+            layer => options.Reach(config.Layers, layer),
+            options.StreamsOfRun);
         return grid.Run(budget, Runs, progress, cancellation);
 
         IEnumerable<int> Runs(PatchPlace place, int start, IReadOnlyList<PatchedRun> batch, int tile, Action<Tensor> measured)
         {
             Tensor? where = place.Where(model.Device);                        // [pairs, position]
             int sendersAtOnce = Math.Max(1, tile / pairs.Count);
-            measured(cat(
+            Sending[] senders =
             [
                 .. batch.GroupBy(run => run.Layer).SelectMany(layer => layer.Chunk(sendersAtOnce).Select(some =>
+                    new Sending(model, options, layer.Key, [.. some.Select(run => run.Unit)], runs.Patched, start, place.End - start))),
+            ];
+            try
+            {
+                for (int layer = batch.Min(run => run.Layer); layer < config.Layers; layer++)
+                {
+                    yield return layer;
+                    Through(layer);
+                }
+
+                yield return config.Layers;                                   // the unembedding, after all layers of all batches
+                measured(cat([.. senders.Select(one => metric.Measure(model, one.Final, inputs.Measured))]));
+            }
+            finally
+            {
+                Array.ForEach(senders, one => one.Dispose());
+            }
+
+            void Through(int layer)
+            {
+                using var scope = NewDisposeScope();
+                Sending[] here = [.. senders.Where(one => one.Layer <= layer)];
+                Func<int[], Tensor>? written = here.Any(one => one.Layer == layer)
+                    ? patch.Change(model, layer, runs.Source(layer), runs.Patched(layer), where, start)
+                    : null;
+                Prepare(layer, start);
+                ComputeThreads.ForEach(here.Length, one =>
                 {
                     cancellation.ThrowIfCancellationRequested();
-                    return Send(layer.Key, [.. some.Select(run => run.Unit)], where, start, place.End - start);
-                })),
-            ]));
-            yield break;
+                    here[one].Through(layer, written);
+                });
+            }
         }
 
-        // [senders, pairs]
-        Tensor Send(int layer, int[] senders, Tensor? where, int start, int count)
+        // Before the threads begin: what follows from the cached activations is made when it is first asked for.
+        void Prepare(int layer, int start)
         {
-            using var scope = NewDisposeScope();
-            Receiver[] receivers = [.. options.ReceiversOf(layer)];
-            Tensor written = patch.Change(model, layer, runs.Source(layer), runs.Patched(layer), where, start)(senders)
-                .narrow(2, 0, count);                                         // [senders, pairs, count, d_model]
-            var sender = new SenderRun(model, options.From, layer, runs.Patched, options.FreezeMlps, start, count);
-            Tensor final = receivers[0].IsLogits                              // [senders, pairs, d_model]
-                ? sender.Final(written).select(2, -1)
-                : new ReceiverRun(model, runs.Patched, start).Final(sender.Received(written, receivers), senders.Length);
-            return metric.Measure(model, final, inputs.Measured).MoveToOuterDisposeScope();
+            if (options.Receivers.Any(receiver => receiver.IsLogits || receiver.Layer >= layer))
+            {
+                _ = runs.Patched(layer);
+            }
+
+            if (options.Receivers.Any(receiver => receiver.Layer == layer))
+            {
+                _ = (runs.Patched(layer).Q(start), runs.Patched(layer).KeysValues);
+            }
+            else if (start > 0 && options.Receivers.Any(receiver => !receiver.IsLogits && receiver.Layer < layer))
+            {
+                _ = runs.Patched(layer).KeysValuesBefore(start);
+            }
+        }
+    }
+
+    /// <summary>Some senders of a layer, in one batch: both stages go through each layer together.</summary>
+    private sealed class Sending(Transformer model, PathOptions options, int layer, int[] senders, Func<int, HeadActivations> patched, int start, int count) : IDisposable
+    {
+        private readonly SenderRun _sent = new(model, options.From, layer, [.. options.ReceiversOf(layer)], patched, options.FreezeMlps, start, count);
+        private readonly ReceiverRun _received = new(model, patched, start, senders.Length);
+
+        /// <summary>The senders' layer.</summary>
+        public int Layer => layer;
+
+        /// <summary>resid_post of the last layer at the last position, where all layers are gone through, [senders, pairs, d_model].</summary>
+        public Tensor Final => options.Receivers[0].IsLogits ? _sent.Final.select(2, -1) : _received.Final;
+
+        /// <summary>Goes through a layer, from the senders' on.</summary>
+        /// <param name="at">The layer.</param>
+        /// <param name="written">Asked for in the senders' layer: how each of some of them changes the stream, [senders, pairs, positions, d_model].</param>
+        public void Through(int at, Func<int[], Tensor>? written) => _received.Through(at, _sent.Through(at, () => written!(senders).narrow(2, 0, count)));
+
+        /// <inheritdoc/>
+        public void Dispose()
+        {
+            _sent.Dispose();
+            _received.Dispose();
         }
     }
 }

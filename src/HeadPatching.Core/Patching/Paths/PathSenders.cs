@@ -61,19 +61,11 @@ public static class PathSenders
         var patcher = new PathPatcher(model, metric, budget);
         Dictionary<int, int> places = pairs.Index().ToDictionary(pair => pair.Item.Index, pair => pair.Index);
         double[][] patched = [.. senders.Select(_ => new double[pairs.Count])];
-        InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: false, OfChunk, cancellation, attribute: false);
+        InMemorySweep.Chunked chunked = InMemorySweep.OverChunks(model, pairs, metric, budget, fromFirstPosition: false, OfChunk, cancellation, attribute: false, runsItself: model.Weights.Streamed is not null && senders.Count > 0);
         return new PatchSetRuns([.. pairs.Select(pair => chunked.Baselines[pair.Index])], patched);
 
         void OfChunk(ChunkCaching chunk)
         {
-            foreach (var (pair, baseline) in chunk.Pairs.Zip(chunk.Baselines))
-            {
-                foreach (double[] sender in patched)
-                {
-                    sender[places[pair.Index]] = baseline.FromTo(options.Direction).From;
-                }
-            }
-
             foreach (var at in senders.Index().GroupBy(sender => sender.Item.Positions))
             {
                 using var mode = inference_mode();
@@ -86,18 +78,31 @@ public static class PathSenders
                     {
                         First = byLayer.Min(layer => layer.Key),
                         Last = byLayer.Max(layer => layer.Key),
-                        Measured = chunk.Measured,
-                        Baselines = chunk.Baselines,
-                        Activations = chunk.Activations,
+                        Caching = chunk,
                         OnlyHeads = byLayer.ToDictionary(layer => layer.Key, layer => (IReadOnlyList<int>)[.. layer.Select(sender => sender.Item.Node.Head)]),
                     };
-                    inputs = have.Length == chunk.Pairs.Count ? inputs : inputs.Of(have);
+                    if (have.Length < chunk.Pairs.Count)
+                    {
+                        chunk.Run(cancellation);
+                        inputs = inputs.Of(have);
+                    }
+
                     foreach (LayerPatches layer in patcher.Patch(inputs, options with { From = kind.Key, Positions = at.Key }, cancellation: cancellation))
                     {
                         foreach (var (sender, pair) in byLayer[layer.Layer].SelectMany(_ => layer.PairIndices.Index(), (sender, pair) => (sender, pair)))
                         {
                             patched[sender.Index][places[pair.Item]] = layer.PatchedMetric[pair.Index][0][sender.Item.Node.Head];
                         }
+                    }
+                }
+
+                // Pairs without such a place are as they were.
+                chunk.Run(cancellation);
+                foreach (int pair in Enumerable.Range(0, chunk.Pairs.Count).Except(have))
+                {
+                    foreach (var (sender, _) in at)
+                    {
+                        patched[sender][places[chunk.Pairs[pair].Index]] = chunk.Baselines[pair].FromTo(options.Direction).From;
                     }
                 }
             }

@@ -15,56 +15,56 @@ namespace HeadPatching.Core.Patching.Paths;
 /// <param name="model">The model.</param>
 /// <param name="patched">The base run, by layer.</param>
 /// <param name="start">The first replaced position: it is run from there to the end of the prompt.</param>
-internal sealed class ReceiverRun(Transformer model, Func<int, HeadActivations> patched, int start)
+/// <param name="runs">How many senders.</param>
+internal sealed class ReceiverRun(Transformer model, Func<int, HeadActivations> patched, int start, long runs) : IDisposable
 {
-    /// <summary>Runs it.</summary>
-    /// <param name="received">
-    /// For each receiver [runs * pairs, replaced, d_head], or d_model for an MLP, from the first replaced position on. Where positions are left after them, the
-    /// receiver keeps the base run's values there: in stage one nothing has changed them.
-    /// </param>
-    /// <param name="runs">How many senders.</param>
-    /// <returns>resid_post of the last layer at the last position, [runs, pairs, d_model]</returns>
-    public Tensor Final(IReadOnlyDictionary<Receiver, Tensor> received, long runs)
-    {
-        using var scope = NewDisposeScope();
-        int first = received.Keys.Min(receiver => receiver.Layer), last = model.Config.Layers - 1;
-        Tensor resid = patched(first).ResidPre(start);                        // [pairs, count, d_model]
-        long pairs = resid.shape[0], count = resid.shape[1];
-        resid = resid.repeat(runs, 1, 1);                                     // [runs * pairs, count, d_model]
-        for (int layer = first; layer <= last; layer++)
-        {
-            using var layerScope = NewDisposeScope();
-            HeadActivations unchanged = patched(layer);
-            long queries = layer == last ? 1 : count;
-            var (q, k, v) = layer == first
-                ? (Repeat(End(unchanged.Q(start), 2, queries)), Repeat(End(unchanged.KeysValues.K, 2, count)), Repeat(End(unchanged.KeysValues.V, 2, count)))
-                : Recomputed(layer, resid, queries);
-            foreach (var (receiver, value) in received.Where(one => one.Key.Layer == layer && one.Key.Input != ReceiverInput.Mlp))
-            {
-                var (into, kept) = receiver.Input switch
-                {
-                    ReceiverInput.Q => (q, unchanged.Q(start)),
-                    ReceiverInput.K => (k, unchanged.KeysValues.K),
-                    _ => (v, unchanged.KeysValues.V),
-                };
-                into.select(1, receiver.Head).copy_(WithRest(value, kept.select(1, receiver.Head), into.shape[2])); // [runs * pairs, count, d_head]
-            }
+    private Tensor? _resid;                                                   // before the next layer, [runs * pairs, count, d_model]
 
-            KeysValues? before = start == 0 ? null : unchanged.KeysValuesBefore(start);
-            Tensor z = model.Attend(layer, q, WithPrefix(before?.K, k), WithPrefix(before?.V, v)); // [runs * pairs, heads, queries, d_head]
-            Tensor post = received.TryGetValue(Receiver.OfMlp(layer), out Tensor? read) ? WithMlpOf(layer, read, z) : model.ResidPost(layer, End(resid, 1, queries), z);
-            resid.Dispose();
-            resid = post.MoveToOuterDisposeScope();
+    /// <summary>resid_post of the last layer at the last position, [runs, pairs, d_model].</summary>
+    public Tensor Final => _resid!.unflatten(0, [runs, -1]).squeeze(2);
+
+    /// <summary>Goes through a layer; before the first that receives there is nothing to do.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="received">
+    /// For each receiver of the layer [runs * pairs, replaced, d_head], or d_model for an MLP, from the first replaced position on. Where positions are left after
+    /// them, the receiver keeps the base run's values there: in stage one nothing has changed them.
+    /// </param>
+    public void Through(int layer, IReadOnlyDictionary<Receiver, Tensor> received)
+    {
+        if (_resid is null && received.Count == 0)
+        {
+            return;
         }
 
-        return resid.reshape(runs, pairs, -1).MoveToOuterDisposeScope();
+        using var scope = NewDisposeScope();
+        Tensor resid = _resid ?? patched(layer).ResidPre(start).repeat(runs, 1, 1); // [runs * pairs, count, d_model]
+        long pairs = resid.shape[0] / runs, count = resid.shape[1], queries = layer == model.Config.Layers - 1 ? 1 : count;
+        var (q, k, v) = _resid is null
+            ? (Repeat(End(patched(layer).Q(start), 2, queries)), Repeat(End(patched(layer).KeysValues.K, 2, count)), Repeat(End(patched(layer).KeysValues.V, 2, count)))
+            : Recomputed(layer, resid, queries);
+        foreach (var (receiver, value) in received.Where(one => one.Key.Input != ReceiverInput.Mlp))
+        {
+            var (into, kept) = receiver.Input switch
+            {
+                ReceiverInput.Q => (q, patched(layer).Q(start)),
+                ReceiverInput.K => (k, patched(layer).KeysValues.K),
+                _ => (v, patched(layer).KeysValues.V),
+            };
+            into.select(1, receiver.Head).copy_(WithRest(value, kept.select(1, receiver.Head), into.shape[2])); // [runs * pairs, count, d_head]
+        }
+
+        KeysValues? before = start == 0 ? null : patched(layer).KeysValuesBefore(start);
+        Tensor z = model.Attend(layer, q, WithPrefix(before?.K, k), WithPrefix(before?.V, v)); // [runs * pairs, heads, queries, d_head]
+        Tensor post = received.TryGetValue(Receiver.OfMlp(layer), out Tensor? read) ? WithMlpOf(read) : model.ResidPost(layer, End(resid, 1, queries), z);
+        Dispose();
+        _resid = post.DetachFromDisposeScope();
 
         // resid_post, the MLP of the stream that it receives. [runs * pairs, queries, d_model]
-        Tensor WithMlpOf(int layer, Tensor read, Tensor z)
+        Tensor WithMlpOf(Tensor read)
         {
-            Tensor mid = model.ResidMid(layer, End(resid, 1, z.shape[2]).Plus(model.AttentionOut(layer, z)));
+            Tensor mid = model.ResidMid(layer, End(resid, 1, queries).Plus(model.AttentionOut(layer, z)));
             Tensor kept = patched(layer).Stream(model.Config.ParallelResidual ? StreamPoint.Pre : StreamPoint.Mid, start);
-            return model.ResidPost(layer, mid.Plus(model.MlpOut(layer, WithRest(read, kept, z.shape[2]))));
+            return model.ResidPost(layer, mid.Plus(model.MlpOut(layer, WithRest(read, kept, queries))));
         }
 
         // What is received, then what the base run has at the positions after it; the last of both.
@@ -77,6 +77,13 @@ internal sealed class ReceiverRun(Transformer model, Func<int, HeadActivations> 
         Tensor WithPrefix(Tensor? before, Tensor own) => before is null
             ? own
             : cat([before.unsqueeze(0).expand(runs, -1, -1, -1, -1), own.unflatten(0, [runs, pairs])], 3).flatten(0, 1);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _resid?.Dispose();
+        _resid = null;
     }
 
     private (Tensor Q, Tensor K, Tensor V) Recomputed(int layer, Tensor resid, long queries)

@@ -14,101 +14,114 @@ namespace HeadPatching.Core.Patching.Paths;
 /// <param name="model">The model.</param>
 /// <param name="kind">What the senders are.</param>
 /// <param name="senderLayer">The sender's layer.</param>
+/// <param name="receivers">The receivers that a path leads to: inputs of heads in layers after the sender's, and of MLPs of these or, after a head, of its own; or the logits.</param>
 /// <param name="patched">The base run, by layer.</param>
 /// <param name="freezeMlps">Whether MLPs are frozen too.</param>
 /// <param name="start">The first replaced position.</param>
 /// <param name="count">How many positions are replaced.</param>
 internal sealed class SenderRun(
-    Transformer model, NodeKind kind, int senderLayer, Func<int, HeadActivations> patched, bool freezeMlps, int start, int count)
+    Transformer model, NodeKind kind, int senderLayer, IReadOnlyList<Receiver> receivers, Func<int, HeadActivations> patched, bool freezeMlps, int start, int count) : IDisposable
 {
+    private readonly int _lastLayer = receivers[0].IsLogits ? model.Config.Layers - 1 : receivers.Max(receiver => receiver.Layer);
+    private readonly bool _isOnlyWritten = freezeMlps && model.Config.NormPlace != NormPlace.AfterSum; // nothing answers what is written
+    private Tensor? _written;                                                 // how each sender changes the stream, [runs, pairs, count, d_model]
+    private Tensor? _stream;                                                  // behind a layer whose MLP answers, [runs, pairs, count, d_model]
+
     /// <summary>The layer that is run first; what other senders than heads write stands at its input.</summary>
     private int First => kind == NodeKind.Mlp ? senderLayer + 1 : senderLayer;
 
-    /// <summary>resid_post of the last layer.</summary>
-    /// <param name="written">How each sender changes the stream where it writes, of a head (z' - z) W_O or what norms make of it, [runs, pairs, count, d_model]</param>
-    /// <returns>[runs, pairs, count, d_model]</returns>
-    public Tensor Final(Tensor written)
-    {
-        using var scope = NewDisposeScope();
-        return Advance(Begin(written), First, model.Config.Layers, written).MoveToOuterDisposeScope();
-    }
+    /// <summary>resid_post of the last layer, where the receiver is the logits and all layers are gone through, [runs, pairs, count, d_model].</summary>
+    public Tensor Final => _stream!;
 
-    /// <summary>The queries, keys or values that each receiver computes from the changed stream at its layer's input, and the stream that MLPs read.</summary>
-    /// <param name="written">How each sender changes the stream where it writes, as above.</param>
-    /// <param name="receivers">Inputs of heads in layers after the sender's, and of MLPs of these or, after a head, of its own.</param>
-    /// <returns>For each receiver [runs * pairs, count, d_head], or d_model for an MLP</returns>
-    public IReadOnlyDictionary<Receiver, Tensor> Received(Tensor written, IReadOnlyList<Receiver> receivers)
+    /// <summary>Goes through a layer, from the sender's on one after another.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="written">Asked for in the sender's layer: how each sender changes the stream where it writes, of a head (z' - z) W_O or what norms make of it, [runs, pairs, count, d_model]</param>
+    /// <returns>For each receiver of the layer the queries, keys or values that it computes, or the stream that it reads, [runs * pairs, count, d_head], or d_model for an MLP.</returns>
+    public IReadOnlyDictionary<Receiver, Tensor> Through(int layer, Func<Tensor> written)
     {
-        using var scope = NewDisposeScope();
         var received = new Dictionary<Receiver, Tensor>();
-        Tensor resid = Begin(written);
-        int at = First;
-        foreach (var layer in receivers.GroupBy(receiver => receiver.Layer).OrderBy(layer => layer.Key))
+        if (layer > _lastLayer)
         {
-            resid = layer.Key > at ? Advance(resid, at, layer.Key, written) : resid;
-            at = layer.Key;
-            using var layerScope = NewDisposeScope();
-            if (layer.Contains(Receiver.OfMlp(at)))
-            {
-                Tensor reads = model.Config.ParallelResidual ? resid : AfterAttention(at, resid, written);
-                Tensor[] ofRuns = [.. broadcast_tensors(reads, written)];     // in parallel blocks the sender's own layer reads no change
-                received[Receiver.OfMlp(at)] = ofRuns[0].flatten(0, 1).clone().MoveToOuterDisposeScope().MoveToOuterDisposeScope();
-            }
+            return received;
+        }
 
-            Receiver[] heads = [.. layer.Where(receiver => receiver.Input != ReceiverInput.Mlp)];
-            if (heads.Length == 0)
-            {
-                continue;
-            }
+        using var scope = NewDisposeScope();
+        if (layer == senderLayer)
+        {
+            _written = written().DetachFromDisposeScope();
+        }
 
-            Tensor normed = model.AttentionNorm(at, resid.flatten(0, 1));     // [runs * pairs, count, d_model]
-            Tensor? q = heads.Any(receiver => receiver.Input == ReceiverInput.Q) ? model.Query(at, normed) : null;
-            var (k, v) = heads.Any(receiver => receiver.Input != ReceiverInput.Q) ? model.KeyValue(at, normed) : (null, null);
-            foreach (Receiver receiver in heads)
+        bool isLast = layer == model.Config.Layers - 1;
+        if (layer >= First)
+        {
+            Tensor resid = _stream ?? (kind == NodeKind.Head && layer == senderLayer ? ResidPre(layer) : ResidPre(layer).Plus(_written!)); // [runs, pairs, count, d_model], or of all [pairs, ..]
+            Receive(layer, resid, received);
+            if (!_isOnlyWritten && (layer < _lastLayer || receivers[0].IsLogits))
             {
-                Tensor all = receiver.Input switch { ReceiverInput.Q => q!, ReceiverInput.K => k!, _ => v! };
-                received[receiver] = all.select(1, receiver.Head).clone().MoveToOuterDisposeScope().MoveToOuterDisposeScope();
+                Tensor mid = AfterAttention(layer, resid);
+                Tensor mlpOut = model.MlpOut(layer, freezeMlps ? Mid(layer) : model.Config.ParallelResidual ? resid : mid);
+                Hold(model.ResidPost(layer, mid.Plus(mlpOut)));
             }
+        }
+
+        if (isLast && receivers[0].IsLogits && (_isOnlyWritten || First > layer))
+        {
+            Hold(model.ResidPost(layer, ResidPre(layer), Z(layer)).Plus(_written!));
+        }
+        else if (layer == _lastLayer && !receivers[0].IsLogits)
+        {
+            Dispose();
         }
 
         return received;
     }
 
-    /// <summary>The stream at the input of the first layer: with what the sender writes, unless that is a head of it. [pairs, count, d_model], with what is written [runs, ..]</summary>
-    private Tensor Begin(Tensor written) => kind == NodeKind.Head ? Unchanged(First) : Unchanged(First).Plus(written);
-
-    /// <summary>The stream at the input of a later layer, from that at an earlier one's, which is disposed of.</summary>
-    private Tensor Advance(Tensor resid, int from, int to, Tensor written)
+    /// <inheritdoc/>
+    public void Dispose()
     {
-        bool normOfSum = model.Config.NormPlace == NormPlace.AfterSum;
-        if (freezeMlps && !normOfSum)
+        _written?.Dispose();
+        _stream?.Dispose();
+        (_written, _stream) = (null, null);
+    }
+
+    // From here on what is written is a part of it.
+    private void Hold(Tensor stream)
+    {
+        Dispose();
+        _stream = stream.DetachFromDisposeScope();
+    }
+
+    private void Receive(int layer, Tensor resid, Dictionary<Receiver, Tensor> received)
+    {
+        Receiver[] here = [.. receivers.Where(receiver => receiver.Layer == layer)], heads = [.. here.Where(receiver => receiver.Input != ReceiverInput.Mlp)];
+        if (heads.Length < here.Length)
         {
-            resid.Dispose();
-            return Unchanged(to).Plus(written);
+            // In parallel blocks the sender's own layer reads no change.
+            Tensor reads = model.Config.ParallelResidual ? resid : AfterAttention(layer, resid);
+            received[Receiver.OfMlp(layer)] = (reads.dim() == 3 ? reads.expand(_written!.shape) : reads).flatten(0, 1).MoveToOuterDisposeScope();
         }
 
-        for (int layer = from; layer < to; layer++)
+        if (heads.Length == 0)
         {
-            using var layerScope = NewDisposeScope();
-            Tensor mid = AfterAttention(layer, resid, written);
-            Tensor mlpOut = model.MlpOut(layer, freezeMlps ? Mid(layer) : model.Config.ParallelResidual ? resid : mid);
-            Tensor post = model.ResidPost(layer, mid.Plus(mlpOut));
-            resid.Dispose();
-            resid = post.MoveToOuterDisposeScope();
+            return;
         }
 
-        return resid;
+        Tensor normed = model.AttentionNorm(layer, resid.flatten(0, 1));      // [runs * pairs, count, d_model]
+        Tensor? q = heads.Any(receiver => receiver.Input == ReceiverInput.Q) ? model.Query(layer, normed) : null;
+        var (k, v) = heads.Any(receiver => receiver.Input != ReceiverInput.Q) ? model.KeyValue(layer, normed) : (null, null);
+        foreach (Receiver receiver in heads)
+        {
+            Tensor all = receiver.Input switch { ReceiverInput.Q => q!, ReceiverInput.K => k!, _ => v! };
+            received[receiver] = all.select(1, receiver.Head).MoveToOuterDisposeScope();
+        }
     }
 
     /// <summary>The stream after a layer's attention, all of its heads frozen but for the sender, [runs, pairs, count, d_model].</summary>
-    private Tensor AfterAttention(int layer, Tensor resid, Tensor written)
+    private Tensor AfterAttention(int layer, Tensor resid)
     {
         Tensor mid = model.ResidMid(layer, resid.Plus(model.AttentionOut(layer, Z(layer))));
-        return kind == NodeKind.Head && layer == senderLayer ? mid.Plus(written) : mid;
+        return kind == NodeKind.Head && layer == senderLayer ? mid.Plus(_written!) : mid;
     }
-
-    /// <summary>The base run's, at the replaced positions, at the input of a layer or behind the last, [pairs, count, d_model].</summary>
-    private Tensor Unchanged(int layer) => layer < model.Config.Layers ? ResidPre(layer) : model.ResidPost(layer - 1, ResidPre(layer - 1), Z(layer - 1));
 
     /// <summary>The base run's, at the replaced positions, [pairs, count, d_model].</summary>
     private Tensor ResidPre(int layer) => patched(layer).ResidPre(start).narrow(1, 0, count);

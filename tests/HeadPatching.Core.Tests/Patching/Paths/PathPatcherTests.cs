@@ -3,6 +3,7 @@ using HeadPatching.Core.Faults;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Caching;
 using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using HeadPatching.Core.Results.OverPairs;
@@ -109,6 +110,30 @@ public class PathPatcherTests
             bool readsEarlier = positions != "-1" && options.Receivers.Any(receiver => receiver.Input is ReceiverInput.K or ReceiverInput.V);
             double changed = CompareWithHooks(golden.Model, golden.BothWays, options with { From = NodeKind.Embedding });
             Assert.True(!readsEarlier || changed > 1e-6);
+        }
+    }
+
+    /// <summary>Also where no position is the same in both runs, so that nothing of the layers after the receivers is read.</summary>
+    [Theory]
+    [InlineData("gpt2-golden-a", "logits", true, "all")]
+    [InlineData("gpt2-golden-a", "L1H1.v", false, "all")]
+    [InlineData("llama-golden", "L1H1.k L2.mlp", true, "each")]
+    [InlineData("gpt-neox-golden", "L1.mlp", false, "all")]
+    [InlineData("olmo2-golden", "L1H4.q", true, "all")]
+    [InlineData("opt350-golden", "L0.mlp L1H0.q", true, "all")]
+    public void Paths_need_only_what_is_said_to_be_read_for_them(string model, string receivers, bool freezeMlps, string positions)
+    {
+        using var golden = new GoldenModel(model, ScalarType.Float64);
+        PathOptions options = Options(receivers, freezeMlps, positions);
+        var patcher = new PathPatcher(golden.Model, new LogitDifference(), MemoryBudget.Default);
+        int layers = golden.Model.Config.Layers;
+        foreach (int start in new[] { CachingRun.StartOf([golden.Pairs[0]]), 0 })
+        {
+            using var chunk = new CachedChunk(golden.Model, [golden.Pairs[0]], start: start);
+            ChunkActivations needed = chunk.Only(NeededTensors.OfPaths(golden.Model.Config, options, 0, layers - 1, start));
+            Assert.Equal(
+                patcher.Patch(chunk.Band(0, layers - 1), options).Select(layer => layer.PatchedMetric),
+                patcher.Patch(chunk.Band(0, layers - 1, needed), options).Select(layer => layer.PatchedMetric));
         }
     }
 
