@@ -97,7 +97,11 @@ internal static class ComputeThreads
             set_num_threads(1);
             started.Set();
             run();
-        }) { IsBackground = true, Name = name }.Start();
+        })
+        {
+            IsBackground = true,
+            Name = name,
+        }.Start();
         started.Wait();
         set_num_threads(ofCaller); // the last word, for threads that libtorch meets later
     }
