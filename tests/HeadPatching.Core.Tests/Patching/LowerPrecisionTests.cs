@@ -34,14 +34,16 @@ public class LowerPrecisionTests
 
     [Theory]
     [MemberData(nameof(Models))]
-    public void In_bfloat16_every_patched_metric_is_near(string name, double boundOfProducts, double bound) => AssertNear(name, ScalarType.BFloat16, boundOfProducts, bound);
+    public void In_bfloat16_every_patched_metric_is_near(string name, double boundOfProducts, double bound) =>
+        AssertNear(name, ScalarType.BFloat16, Enum.GetValues<Direction>(), boundOfProducts, bound);
 
-    /// <summary>float16 has three more bits. Sweeps take it on GPUs alone; its rounding is the same on a CPU.</summary>
+    /// <summary>float16 has three more bits. Sweeps take it on GPUs alone; its rounding is the same on a CPU, and its products are slow there: one direction will do.</summary>
     [Theory]
     [MemberData(nameof(Models))]
-    public void In_float16_it_is_several_times_as_near(string name, double boundOfProducts, double bound) => AssertNear(name, ScalarType.Float16, boundOfProducts / 4, bound / 4);
+    public void In_float16_it_is_several_times_as_near(string name, double boundOfProducts, double bound) =>
+        AssertNear(name, ScalarType.Float16, [Direction.Denoise], boundOfProducts / 4, bound / 4);
 
-    private static void AssertNear(string name, ScalarType dtype, double boundOfProducts, double bound)
+    private static void AssertNear(string name, ScalarType dtype, IReadOnlyList<Direction> directions, double boundOfProducts, double bound)
     {
         using var exact = new GoldenModel(name, ScalarType.Float64);
         using var rounded = new GoldenModel(name, ScalarType.Float64);
@@ -49,7 +51,7 @@ public class LowerPrecisionTests
         SetWeights(rounded.Model, rough.Model);
         double scale = 0, products = 0, weights = 0, whole = 0, sum = 0;
         int count = 0;
-        foreach (PatchOptions options in Kinds(exact.Model.Config))
+        foreach (PatchOptions options in Kinds(exact.Model.Config, directions))
         {
             double[] expected = Metrics(exact, options), ofRounded = Metrics(rounded, options), actual = Metrics(rough, options);
             scale = Math.Max(scale, expected.Max(Math.Abs));
@@ -87,10 +89,10 @@ public class LowerPrecisionTests
         Assert.Equal((ScalarType.BFloat16, ScalarType.Float32), (model.Dtype, model.StreamDtype));
     }
 
-    private static IEnumerable<PatchOptions> Kinds(ModelConfig config) =>
+    private static IEnumerable<PatchOptions> Kinds(ModelConfig config, IReadOnlyList<Direction> directions) =>
         from patch in Enum.GetValues<Patch>()
         where patch != Patch.ResidMid || !config.ParallelResidual
-        from direction in Enum.GetValues<Direction>()
+        from direction in directions
         select new PatchOptions { Patch = patch, Direction = direction };
 
     private static double[] Metrics(GoldenModel golden, PatchOptions options)
