@@ -24,7 +24,7 @@ internal static class ModelCommand
 
     private static async Task<int> ListAsync(string? store, bool json, CancellationToken cancellation)
     {
-        StoredModels? stored = store is null ? null : new StoredModels(ArtifactStores.Open(store), new ModelCache(progress: new ModelDownloads()));
+        StoredModels? stored = store is null ? null : new StoredModels(ArtifactStores.Open(store), new ModelCache());
         var catalog = new ModelCatalog(DefaultFolders.Models, stored: stored);
         IReadOnlyList<ListedModel> models = await catalog.ListAsync(cancellation);
         if (json)
