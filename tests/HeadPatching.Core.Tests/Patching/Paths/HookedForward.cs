@@ -40,24 +40,26 @@ internal sealed class HookedForward : IDisposable
         var stageOne = new Dictionary<string, Tensor>();
         double toLogits = Measure(Run(_baseIds, (hook, x) =>
         {
-            stageOne[hook] = x.clone();
+            stageOne[hook] = x;
             bool isMlp = hook.EndsWith(".hook_mlp_out", StringComparison.Ordinal), isZ = hook.EndsWith(".hook_z", StringComparison.Ordinal);
-            Tensor own = (isZ || (isMlp && _options.FreezeMlps) ? _frozen[hook] : x).clone(); // [position, heads, d_head] of z, [position, d_model]
+            Tensor own = isZ || (isMlp && _options.FreezeMlps) ? _frozen[hook] : x; // [position, heads, d_head] of z, [position, d_model]
             bool sends = hook == sender.Kind switch
             {
                 NodeKind.Embedding => "hook_embed",
                 NodeKind.Head => $"{sender.Layer}.hook_z",
                 _ => $"{sender.Layer}.hook_mlp_out",
             };
-            for (int p = 0; p < _pair.Length && sends; p++)
+            if (!sends)
             {
-                if (position is null || position == p)
-                {
-                    (isZ ? own[p, sender.Head] : own[p]).copy_(isZ ? _source[hook][p, sender.Head] : _source[hook][p]);
-                }
+                return own;
             }
 
+            own = own.clone();
+            OfSender(own).copy_(OfSender(_source[hook]));
             return own;
+
+            // [position, d_head] or [position, d_model], of the positions that are patched
+            Tensor OfSender(Tensor all) => (isZ ? all.select(1, sender.Head) : all).narrow(0, position ?? 0, position is null ? _pair.Length : 1);
         }));
         if (_options.Receivers[0].IsLogits)
         {
@@ -66,14 +68,17 @@ internal sealed class HookedForward : IDisposable
 
         return Measure(Run(_baseIds, (hook, x) =>
         {
-            Tensor replaced = x.clone();                                      // [position, heads, d_head] at the receivers' hooks; [position, d_model] at MLPs'
-            foreach (Receiver receiver in _options.Receivers)
+            Receiver[] here = [.. _options.Receivers.Where(receiver => hook == $"{receiver.Layer}.hook_{receiver.Input!.Value.ToString().ToLowerInvariant()}")];
+            if (here.Length == 0)
             {
-                if (hook == $"{receiver.Layer}.hook_{receiver.Input!.Value.ToString().ToLowerInvariant()}")
-                {
-                    Tensor into = receiver.Input == ReceiverInput.Mlp ? replaced : replaced[TensorIndex.Colon, receiver.Head];
-                    into.copy_(receiver.Input == ReceiverInput.Mlp ? stageOne[hook] : stageOne[hook][TensorIndex.Colon, receiver.Head]);
-                }
+                return x;
+            }
+
+            Tensor replaced = x.clone();                                      // [position, heads, d_head]; [position, d_model] at MLPs'
+            foreach (Receiver receiver in here)
+            {
+                Tensor into = receiver.Input == ReceiverInput.Mlp ? replaced : replaced[TensorIndex.Colon, receiver.Head];
+                into.copy_(receiver.Input == ReceiverInput.Mlp ? stageOne[hook] : stageOne[hook][TensorIndex.Colon, receiver.Head]);
             }
 
             return replaced;
