@@ -30,6 +30,9 @@ public abstract record ChunkWork
     /// <summary>How many residual streams a patched run holds at the most.</summary>
     public virtual int StreamsOfRun => 1;
 
+    /// <summary>How often a chunk reads streamed weights beside the passes of its patched runs, with the first of which its own runs go.</summary>
+    public virtual int FurtherPasses => 0;
+
     /// <summary>Everything that the numbers depend on beside the pairs, the activations and the layers: a part of the key of the runs.</summary>
     public abstract string Text { get; }
 
@@ -82,6 +85,9 @@ public abstract record ChunkWork
 
         /// <inheritdoc/>
         public override bool NeedsAllPairs => Options.Ablation is Ablation.Mean or Ablation.Resample;
+
+        /// <inheritdoc/>
+        public override int FurtherPasses => NeedsAllPairs ? 2 : 0; // its own runs, what is put in
 
         /// <inheritdoc/>
         public override string Text => Joined(
@@ -141,6 +147,9 @@ public abstract record ChunkWork
         public override bool OfAllLayers => true;
 
         /// <inheritdoc/>
+        public override int FurtherPasses => 1;
+
+        /// <inheritdoc/>
         public override string Text => Joined();
 
         /// <inheritdoc/>
@@ -158,6 +167,9 @@ public abstract record ChunkWork
     {
         /// <inheritdoc/>
         public override bool OfAllLayers => true;
+
+        /// <inheritdoc/>
+        public override int FurtherPasses => Options.Patch is Patch.Q or Patch.K or Patch.V or Patch.Pattern ? 4 : 3; // its own runs, forwards, backwards; the last not of all layers
 
         /// <inheritdoc/>
         public override string Text => Joined(Options.Patch, Options.Positions, Options.Direction, Gradient);

@@ -125,7 +125,7 @@ internal sealed class SweepCut
             everyToken: !exact.Metric.Make().IsLinear,
             ofEdges,
             most,
-            _source.Streamed ? chunks.Max(chunk => Memory(chunk, chunk.Bands[0], method, exact).Passes) : 1,
+            Passes(chunks, method, exact, before),
             _available);
         return (parts, new PlanSize(
             _config.Layers,
@@ -146,6 +146,10 @@ internal sealed class SweepCut
             Memory = memory with { SetsOfPass = _source.Streamed ? ofSets?.RunsOfPass : null },
         });
     }
+
+    /// <summary>How often the weights are read for a chunk at the most: by what comes first, and by the patched runs where all layers have some.</summary>
+    private int Passes(IReadOnlyList<Measured> chunks, Method method, ChunkWork exact, ChunkWork? before) => !_source.Streamed ? 1
+        : (before?.FurtherPasses ?? 0) + (method == Method.Attribution ? 0 : exact.FurtherPasses + chunks.Max(chunk => Memory(chunk, chunk.Bands[0], method, exact).Passes));
 
     private PatchingBytes Memory(Measured chunk, (int First, int Last) band, Method method, ChunkWork exact) => Cost.Memory(
         _config,

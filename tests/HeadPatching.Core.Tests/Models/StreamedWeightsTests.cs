@@ -84,6 +84,34 @@ public class StreamedWeightsTests
         }
     }
 
+    /// <summary>What depends on all pairs, or on a gradient, takes passes of its own: as many as <c>--plan</c> says.</summary>
+    [Theory]
+    [InlineData("gpt2-golden-a")]
+    [InlineData("llama-golden")]
+    public void Ablations_by_other_prompts_read_the_weights_three_times_at_the_most_and_estimates_so_or_a_part_of_a_fourth(string name)
+    {
+        using var streamed = new GoldenModel(name, ScalarType.Float32, streamed: true);
+        StreamedWeights weights = streamed.Model.Weights.Streamed!;
+        IReadOnlyList<TokenPair> pairs = [.. streamed.BothWays.Where(pair => pair.Length == streamed.Pairs[0].Length && pair.FirstDifference == streamed.Pairs[0].FirstDifference)];
+        Assert.True(pairs.Count > 1);
+        foreach (Ablation ablation in new[] { Ablation.Mean, Ablation.Resample })
+        {
+            Assert.InRange(Reads(() => InMemorySweep.Run(streamed.Model, pairs, new PatchOptions { Direction = Direction.Noise, Ablation = ablation }, new LogitDifference(), MemoryBudget.Default)), 1.5, 3.1);
+        }
+
+        foreach (var (patch, most) in new[] { (Patch.Z, 3.1), (Patch.Q, 4.0), (Patch.Pattern, 4.0) })
+        {
+            Assert.InRange(Reads(() => InMemorySweep.Estimate(streamed.Model, pairs, new PatchOptions { Patch = patch }, new LogitDifference(), MemoryBudget.Default)), 2, most);
+        }
+
+        double Reads(Action sweep)
+        {
+            long before = weights.BytesRead;
+            sweep();
+            return (weights.BytesRead - before) / (double)Bytes(name);
+        }
+    }
+
     /// <summary>Both stages of path patching, and the chunk's own runs, are one pass over the weights.</summary>
     [Theory]
     [InlineData("gpt2-golden-a", "L1H1.v L2H0.q L2.mlp", false, "all")]
