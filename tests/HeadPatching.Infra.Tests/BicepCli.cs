@@ -15,14 +15,17 @@ internal static class BicepCli
         typeof(BicepCli).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().FirstOrDefault(data => data.Key == "BicepCli")?.Value;
 
     /// <summary>Runs it in infra/; skips the test where there is none.</summary>
-    public static async Task<CommandResult> RunAsync(params string[] arguments)
+    public static Task<CommandResult> RunAsync(params string[] arguments) => RunInAsync(RepositoryFolder.Infra, arguments);
+
+    /// <summary>Runs it in a folder; skips the test where there is none.</summary>
+    public static async Task<CommandResult> RunInAsync(string folder, params string[] arguments)
     {
         if (!File.Exists(Program))
         {
             Assert.Skip("The Bicep CLI's package is for Linux x64, and this is another machine.");
         }
 
-        return await Command.RunAsync(Program!, arguments, RepositoryFolder.Infra);
+        return await Command.RunAsync(Program!, arguments, folder);
     }
 
     /// <summary>Builds a template that must have no error and no warning.</summary>
