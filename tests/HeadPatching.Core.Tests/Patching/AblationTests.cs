@@ -214,15 +214,19 @@ public sealed class AblationTests : IDisposable
 
         Tensor[] Z(IReadOnlyList<int> ids) => known.TryGetValue(string.Join(' ', ids), out Tensor[]? z) ? z : known[string.Join(' ', ids)] = PlainRun.Z(model, ids);
 
-        double[] Plain(int pair, int layer, Tensor put) =>
-        [
-            .. Enumerable.Range(0, model.Config.Heads).Select(head => PlainRun.LogitDifference(model, pairs[pair], Patched(pairs[pair], options.Direction), (at, own) =>
+        // Head after head as it is asked for: most prompts that are not the donor fail at the first.
+        IEnumerable<double> Plain(int pair, int layer, Tensor put) =>
+            Enumerable.Range(0, model.Config.Heads).Select(head => PlainRun.LogitDifference(model, pairs[pair], Patched(pairs[pair], options.Direction), (at, own) =>
             {
+                if (at != layer)
+                {
+                    return own;
+                }
+
                 Tensor changed = own.clone();
-                _ = at == layer ? changed[head].copy_(put[head]) : changed;
+                changed[head].copy_(put[head]);
                 return changed;
-            })),
-        ];
+            }));
     }
 
     private static IReadOnlyList<int> Patched(TokenPair pair, Direction direction) => direction == Direction.Noise ? pair.Clean : pair.Corrupted;
