@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Reflection;
 using System.Text.Json.Nodes;
 using HeadPatching.Testing;
@@ -13,6 +14,9 @@ internal static class BicepCli
 
     private static readonly string? Program =
         typeof(BicepCli).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().FirstOrDefault(data => data.Key == "BicepCli")?.Value;
+
+    // Each template once: the program takes seconds to start.
+    private static readonly ConcurrentDictionary<string, Lazy<Task<CommandResult>>> Built = [];
 
     /// <summary>Runs it in infra/; skips the test where there is none.</summary>
     public static Task<CommandResult> RunAsync(params string[] arguments) => RunInAsync(RepositoryFolder.Infra, arguments);
@@ -32,7 +36,7 @@ internal static class BicepCli
     /// <returns>The ARM template, modules included.</returns>
     public static async Task<JsonNode> BuildAsync(string template)
     {
-        CommandResult built = await RunAsync("build", template, "--stdout");
+        CommandResult built = await Built.GetOrAdd(template, name => new Lazy<Task<CommandResult>>(() => RunAsync("build", name, "--stdout"))).Value;
         Assert.Equal("", built.Errors);
         Assert.Equal(0, built.ExitCode);
         return JsonNode.Parse(built.Output)!;
