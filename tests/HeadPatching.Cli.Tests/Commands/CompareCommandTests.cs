@@ -56,8 +56,10 @@ public class CompareCommandTests
     public async Task Of_more_than_a_thousand_pairs_the_table_of_effects_is_read()
     {
         using var folder = new TemporaryFolder();
-        await SweepAsync(folder, "one", "--count", "1001");
-        await SweepAsync(folder, "other", "--count", "1001", "--direction", "noise");
+        RandomModelFolder.Write(folder["small"], layers: 3, heads: 8, width: 16, vocabulary: 60, context: 32, seed: 1);
+        string[] pairs = ["--model", "small", "--dataset", "induction", "--count", "1001"];
+        await SweepAsync(folder, "one", pairs);
+        await SweepAsync(folder, "other", [.. pairs, "--direction", "noise"]);
         var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "compare", "one", "other", "--json");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         using JsonDocument comparison = JsonDocument.Parse(output);
@@ -108,8 +110,8 @@ public class CompareCommandTests
 
     private static async Task SweepAsync(TemporaryFolder folder, string output, params string[] options)
     {
-        string[] count = options.Contains("--count") ? [] : ["--count", "30"];
-        var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, ["sweep", "--dataset", "ioi-generated", .. count, "--store", "store", "--out", output, "--quiet", .. options]);
+        string[] pairs = options.Contains("--dataset") ? [] : ["--dataset", "ioi-generated", "--count", "30"];
+        var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, ["sweep", .. pairs, "--store", "store", "--out", output, "--quiet", .. options]);
         Assert.Equal((0, ""), (exitCode, error.Trim()));
     }
 
