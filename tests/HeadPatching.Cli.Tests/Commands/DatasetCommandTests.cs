@@ -2,7 +2,7 @@ using HeadPatching.Testing;
 
 namespace HeadPatching.Cli.Tests.Commands;
 
-/// <summary>What a user gets from <c>headpatch dataset</c>, from a process as users start it.</summary>
+/// <summary>What a user gets from <c>headpatch dataset</c>.</summary>
 public class DatasetCommandTests
 {
     [Fact]

@@ -2,7 +2,7 @@ using HeadPatching.Testing;
 
 namespace HeadPatching.Cli.Tests.Commands;
 
-/// <summary><c>headpatch model push</c>, and sweeps of what was pushed, from processes as users start them.</summary>
+/// <summary><c>headpatch model push</c>, and sweeps of what was pushed.</summary>
 public sealed class PushCommandTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

@@ -2,7 +2,7 @@ using HeadPatching.Testing;
 
 namespace HeadPatching.Cli.Tests.Commands;
 
-/// <summary><c>headpatch store</c>, from processes as users start them.</summary>
+/// <summary><c>headpatch store</c>, as users run it.</summary>
 public sealed class StoreCommandTests : IDisposable
 {
     private const string Unused = "store/runs/0123456789abcdef0123456789abcdef";
