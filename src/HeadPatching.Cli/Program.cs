@@ -36,11 +36,7 @@ if (ParseFaults.Of(parsed) is { Count: > 0 } faults)
     return ExitCode.BadInput;
 }
 
-if (parsed.GetValue(OutputOptions.Quiet))
-{
-    Notes.BeQuiet();
-}
-
+Notes.BeQuiet(parsed.GetValue(OutputOptions.Quiet));
 try
 {
     var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 
 namespace HeadPatching.Testing;
@@ -49,14 +50,10 @@ internal sealed class HeadpatchProcess : IDisposable
     public bool HasExited => _process.HasExited;
 
     /// <summary>The most memory that it has had so far, in MiB (Linux: VmHWM).</summary>
-    public long PeakMemoryMiB
-    {
-        get
-        {
-            string line = File.ReadLines($"/proc/{_process.Id}/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
-            return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], System.Globalization.CultureInfo.InvariantCulture) >> 10;
-        }
-    }
+    public long PeakMemoryMiB => long.Parse(StatusOf("VmHWM"), CultureInfo.InvariantCulture) >> 10;
+
+    // What a shell puts into the background it starts deaf to Ctrl-C, and with the tests every process of theirs. Linux: a bit for each signal, SIGINT's the second.
+    private bool IsDeafToInterrupts => OperatingSystem.IsLinux() && (ulong.Parse(StatusOf("SigIgn"), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & 2) != 0;
 
     /// <summary>Starts it.</summary>
     public static HeadpatchProcess Start(string folder, params string[] arguments) => new(folder, arguments, environment: null);
@@ -88,8 +85,8 @@ internal sealed class HeadpatchProcess : IDisposable
         return _process.ExitCode;
     }
 
-    /// <summary>What Ctrl-C does.</summary>
-    public void Interrupt() => Signal("INT");
+    /// <summary>What Ctrl-C does; a request to end from outside, which the program hears alike, where it was started deaf to Ctrl-C.</summary>
+    public void Interrupt() => Signal(IsDeafToInterrupts ? "TERM" : "INT");
 
     /// <summary>Sends a signal, such as STOP: the process stands still, as one whose machine is overloaded or asleep, until CONT.</summary>
     public void Signal(string name)
@@ -113,6 +110,13 @@ internal sealed class HeadpatchProcess : IDisposable
         }
 
         _process.Dispose();
+    }
+
+    /// <summary>What the kernel says of it (Linux): the first word after a name.</summary>
+    private string StatusOf(string name)
+    {
+        string line = File.ReadLines($"/proc/{_process.Id}/status").First(line => line.StartsWith(name + ":", StringComparison.Ordinal));
+        return line.Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1];
     }
 
     private static void Append(StringBuilder text, string? line)

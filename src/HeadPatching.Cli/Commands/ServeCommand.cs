@@ -89,7 +89,7 @@ internal static class ServeCommand
     private static int Run(ServeOptions options)
     {
         LibTorch.Load();
-        Notes.BeQuiet(); // of Ctrl-C: the server stops by itself, in its own time
+        Notes.BeQuiet(true); // of Ctrl-C: the server stops by itself, in its own time
         SweepServer.RunAsync(
             options,
             warning => Console.Error.WriteLine($"Warning: {warning}"),

@@ -23,8 +23,8 @@ internal static class Notes
     /// <summary>Sets where they go.</summary>
     public static void GoTo(IAnsiConsole console) => Console = console;
 
-    /// <summary>Says nothing from here on.</summary>
-    public static void BeQuiet() => _quiet = true;
+    /// <summary>Says nothing from here on, or speaks again.</summary>
+    public static void BeQuiet(bool quiet) => _quiet = quiet;
 
     /// <summary>Says something, above a bar where there is one.</summary>
     public static void Say(string line)

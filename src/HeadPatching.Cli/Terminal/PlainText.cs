@@ -13,7 +13,7 @@ internal static class PlainText
 {
     private const char Replacement = '?';
 
-    /// <summary>Sees to it, for the whole process. Called once, before anything is written.</summary>
+    /// <summary>Sees to it, for the whole process. Called once at the start, before anything is written.</summary>
     public static void Guard()
     {
         AnsiConsole.Console = Cleaned(Console.Out);

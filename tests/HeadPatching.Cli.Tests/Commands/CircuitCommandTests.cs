@@ -24,7 +24,7 @@ public class CircuitCommandTests
         Assert.Equal(1, circuit.GetProperty("percentile").GetDouble());
         Assert.InRange(sheet.RootElement.GetProperty("cpr").GetDouble(), sheet.RootElement.GetProperty("randomCpr").GetDouble() + 0.2, 1.1);
 
-        (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, "circuit", "z", "--store", "store", "--random", "20", "--sizes", "1,4", "--out", "proof", "--quiet");
+        (exitCode, output, _) = await Headpatch.RunAsync(folder.Path, "circuit", "z", "--store", "store", "--random", "20", "--sizes", "1,4", "--out", "proof", "--quiet");
         Assert.Equal(0, exitCode);
         Assert.Contains("None of 20 random other circuits", output, StringComparison.Ordinal);
         Assert.Contains(Path.Combine("proof", "circuit.json"), output, StringComparison.Ordinal);
@@ -54,18 +54,18 @@ public class CircuitCommandTests
         Assert.Equal((3 * 8) + 3, sheet.RootElement.GetProperty("ranking").GetArrayLength());
         Assert.False(sheet.RootElement.GetProperty("isHeldOut").GetBoolean());
 
-        (exitCode, output, error) = await HeadpatchProcess.RunAsync(
-            folder.Path, "circuit", "z/results.json", "--given", "L2H6,L2H0", "--store", "elsewhere", "--out", "given", "--random", "0", "--json", "--quiet");
+        (exitCode, _, error) = await Headpatch.RunAsync(
+            folder.Path, "circuit", "z/results.json", "--given", "L2H6,L2H0", "--store", "elsewhere", "--out", "given", "--random", "0", "--quiet");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
-        using JsonDocument given = JsonDocument.Parse(output);
+        using JsonDocument given = JsonDocument.Parse(await File.ReadAllTextAsync(folder["given/circuit.json"]));
         Assert.Equal(["L2H6", "L2H0"], given.RootElement.GetProperty("circuit").GetProperty("nodes").EnumerateArray().Select(node => node.GetProperty("node").GetString()));
         Assert.True(given.RootElement.GetProperty("circuit").GetProperty("wasGiven").GetBoolean());
 
         // What went out as EAP-IG's graph comes in as the same circuit.
-        (exitCode, output, error) = await HeadpatchProcess.RunAsync(
-            folder.Path, "circuit", "z", "--given", "given/circuit.eap-ig.json", "--mlps", "--store", "store", "--out", "again", "--random", "0", "--json", "--quiet");
+        (exitCode, _, error) = await Headpatch.RunAsync(
+            folder.Path, "circuit", "z", "--given", "given/circuit.eap-ig.json", "--mlps", "--store", "store", "--out", "again", "--random", "0", "--quiet");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
-        using JsonDocument again = JsonDocument.Parse(output);
+        using JsonDocument again = JsonDocument.Parse(await File.ReadAllTextAsync(folder["again/circuit.json"]));
         Assert.Equal(
             ["L2H0", "L2H6", "M0", "M1", "M2"], // MLPs were left to themselves there: they are in it
             again.RootElement.GetProperty("circuit").GetProperty("nodes").EnumerateArray().Select(node => node.GetProperty("node").GetString()).Order(StringComparer.Ordinal));
@@ -78,7 +78,7 @@ public class CircuitCommandTests
         await File.WriteAllTextAsync(folder["sets.txt"], "L2H6,L2H0\n\nM1,embed\n");
         foreach (string sets in (string[])["sets.txt", "L2H6,L2H0;M1,embed"])
         {
-            var (exitCode, output, error) = await HeadpatchProcess.RunAsync(
+            var (exitCode, output, error) = await Headpatch.RunAsync(
                 folder.Path, "sweep", "--dataset", "ioi-generated", "--count", "10", "--store", "store", "--quiet", "--patch-set", sets);
             Assert.Equal((0, ""), (exitCode, error.Trim()));
             Assert.Contains("Sets patched together", output, StringComparison.Ordinal);
@@ -106,7 +106,7 @@ public class CircuitCommandTests
             (["z", "--model", "nowhere"], "There is no model 'nowhere'"),
         ])
         {
-            var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, ["circuit", .. arguments, "--store", "store", "--quiet"]);
+            var (exitCode, output, error) = await Headpatch.RunAsync(folder.Path, ["circuit", .. arguments, "--store", "store", "--quiet"]);
             Assert.Equal((2, ""), (exitCode, output.Trim()));
             Assert.Contains(reason, error, StringComparison.Ordinal);
         }
@@ -114,14 +114,14 @@ public class CircuitCommandTests
         // Another model's weights would prove nothing of this sweep.
         RandomModelFolder.Write(folder["other"], RandomModelFolder.Config("llama"), seed: 1);
         await File.WriteAllTextAsync(folder["results.json"], (await File.ReadAllTextAsync(folder["z/results.json"])).Replace("\"name\": \"ioi-generated\"", "\"name\": \"own\"", StringComparison.Ordinal));
-        var (code, _, said) = await HeadpatchProcess.RunAsync(folder.Path, "circuit", "results.json", "--model", "other", "--store", "empty");
+        var (code, _, said) = await Headpatch.RunAsync(folder.Path, "circuit", "results.json", "--model", "other", "--store", "empty");
         Assert.Equal(2, code);
         Assert.Contains("is not the model that was swept", said, StringComparison.Ordinal);
     }
 
     private static async Task SweepAsync(TemporaryFolder folder, string output, params string[] options)
     {
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
+        var (exitCode, _, error) = await Headpatch.RunAsync(
             folder.Path, ["sweep", "--dataset", "ioi-generated", "--store", "store", "--out", output, "--quiet", .. options]);
         Assert.Equal((0, ""), (exitCode, error.Trim()));
     }

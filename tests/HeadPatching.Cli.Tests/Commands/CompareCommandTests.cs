@@ -14,7 +14,7 @@ public class CompareCommandTests
         await SweepAsync(folder, "probability", "--metric", "probability");
 
         // A folder, and a results.json.
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "compare", "denoise", "probability/results.json", "--out", "compared");
+        var (exitCode, output, error) = await Headpatch.RunAsync(folder.Path, "compare", "denoise", "probability/results.json", "--out", "compared");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.Contains("A: logit-difference,", output, StringComparison.Ordinal);
         Assert.Contains("L2H6", output, StringComparison.Ordinal);
@@ -43,11 +43,11 @@ public class CompareCommandTests
         Assert.Contains("--fail-over 0.1: ", error, StringComparison.Ordinal);
         Assert.Contains("L2H6", error, StringComparison.Ordinal);
         string nearer = (-high + 1e-9).ToString("R", System.Globalization.CultureInfo.InvariantCulture);
-        (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "compare", "denoise", "probability", "--fail-over", nearer);
+        (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, "compare", "denoise", "probability", "--fail-over", nearer);
         Assert.Equal((0, ""), (exitCode, error.Trim()));
 
         // With itself.
-        (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, "compare", "denoise", "denoise", "--fail-over", "0");
+        (exitCode, output, _) = await Headpatch.RunAsync(folder.Path, "compare", "denoise", "denoise", "--fail-over", "0");
         Assert.Equal(0, exitCode);
         Assert.Contains("No head moved", output, StringComparison.Ordinal);
     }
@@ -56,8 +56,10 @@ public class CompareCommandTests
     public async Task Of_more_than_a_thousand_pairs_the_table_of_effects_is_read()
     {
         using var folder = new TemporaryFolder();
-        await SweepAsync(folder, "one", "--count", "1001");
-        await SweepAsync(folder, "other", "--count", "1001", "--direction", "noise");
+        RandomModelFolder.Write(folder["small"], layers: 3, heads: 8, width: 16, vocabulary: 60, context: 32, seed: 1);
+        string[] pairs = ["--model", "small", "--dataset", "induction", "--count", "1001"];
+        await SweepAsync(folder, "one", pairs);
+        await SweepAsync(folder, "other", [.. pairs, "--direction", "noise"]);
         var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "compare", "one", "other", "--json");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         using JsonDocument comparison = JsonDocument.Parse(output);
@@ -70,7 +72,7 @@ public class CompareCommandTests
 
         // Without it there are the effects alone, and a test of them is no test.
         File.Delete(folder["one/effects.parquet"]);
-        (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "compare", "one", "other", "--fail-over", "0.1");
+        (exitCode, output, error) = await Headpatch.RunAsync(folder.Path, "compare", "one", "other", "--fail-over", "0.1");
         Assert.Equal(2, exitCode);
         Assert.Contains("The pairs of the first sweep are not at hand", output.ReplaceLineEndings(" "), StringComparison.Ordinal);
         Assert.Contains("--fail-over: There are no intervals", error, StringComparison.Ordinal);
@@ -82,34 +84,34 @@ public class CompareCommandTests
         using var folder = new TemporaryFolder();
         await SweepAsync(folder, "heads");
         await SweepAsync(folder, "layers", "--patch", "attn_out");
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "compare", "heads", "layers");
+        var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, "compare", "heads", "layers");
         Assert.Equal(2, exitCode);
         Assert.Contains("z in 3 layers of 8 heads", error, StringComparison.Ordinal);
         Assert.Contains("attn_out in 3 layers as a whole", error, StringComparison.Ordinal);
 
         Directory.CreateDirectory(folder["empty"]);
-        (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "compare", "nowhere", "empty");
+        (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, "compare", "nowhere", "empty");
         Assert.Equal(2, exitCode);
         Assert.Contains("nowhere: There is no such file or folder, and it is no sweep's id", error, StringComparison.Ordinal);
         Assert.Contains("empty: The folder has no results.json", error, StringComparison.Ordinal);
 
         await File.WriteAllTextAsync(folder["broken.json"], "{}");
-        (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "compare", "heads", "broken.json");
+        (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, "compare", "heads", "broken.json");
         Assert.Equal(2, exitCode);
         Assert.Contains("broken.json: This is not a sweep's result", error, StringComparison.Ordinal);
 
-        (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "compare", "heads", "c" + new string('0', 24), "--store", "store", "--fail-over", "-1");
+        (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, "compare", "heads", "c" + new string('0', 24), "--store", "store", "--fail-over", "-1");
         Assert.Equal(2, exitCode);
         Assert.Contains("--fail-over: The value is a number from 0 on.", error, StringComparison.Ordinal);
-        (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "compare", "heads", "c" + new string('0', 24), "--store", "store");
+        (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, "compare", "heads", "c" + new string('0', 24), "--store", "store");
         Assert.Equal(2, exitCode);
         Assert.Contains("The store has no such sweep, or it has no result yet.", error, StringComparison.Ordinal);
     }
 
     private static async Task SweepAsync(TemporaryFolder folder, string output, params string[] options)
     {
-        string[] count = options.Contains("--count") ? [] : ["--count", "30"];
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, ["sweep", "--dataset", "ioi-generated", .. count, "--store", "store", "--out", output, "--quiet", .. options]);
+        string[] pairs = options.Contains("--dataset") ? [] : ["--dataset", "ioi-generated", "--count", "30"];
+        var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, ["sweep", .. pairs, "--store", "store", "--out", output, "--quiet", .. options]);
         Assert.Equal((0, ""), (exitCode, error.Trim()));
     }
 

@@ -2,14 +2,14 @@ using HeadPatching.Testing;
 
 namespace HeadPatching.Cli.Tests.Commands;
 
-/// <summary>What a user gets from <c>headpatch dataset</c>, from a process as users start it.</summary>
+/// <summary>What a user gets from <c>headpatch dataset</c>.</summary>
 public class DatasetCommandTests
 {
     [Fact]
     public async Task The_list_has_every_dataset()
     {
         using var folder = new TemporaryFolder();
-        var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "list");
+        var (exitCode, output, _) = await Headpatch.RunAsync(folder.Path, "dataset", "list");
         Assert.Equal(0, exitCode);
         string[] names =
         [
@@ -23,7 +23,7 @@ public class DatasetCommandTests
     public async Task Pairs_are_shown_with_what_differs_their_answers_and_how_the_model_does()
     {
         using var folder = new TemporaryFolder();
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "ioi", "--top", "2");
+        var (exitCode, output, error) = await Headpatch.RunAsync(folder.Path, "dataset", "show", "ioi", "--top", "2");
 
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.DoesNotContain('\u001b', output); // redirected: no escape sequences
@@ -44,7 +44,7 @@ public class DatasetCommandTests
     public async Task A_badly_conditioned_dataset_is_said_to_be_one()
     {
         using var folder = new TemporaryFolder();
-        var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "ioi-order");
+        var (exitCode, output, _) = await Headpatch.RunAsync(folder.Path, "dataset", "show", "ioi-order");
         Assert.Equal(0, exitCode);
         Assert.Contains("Badly conditioned", output, StringComparison.Ordinal);
     }
@@ -53,14 +53,14 @@ public class DatasetCommandTests
     public async Task Written_pairs_are_shown_as_the_dataset_was_and_can_be_swept()
     {
         using var folder = new TemporaryFolder();
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(
+        var (exitCode, output, error) = await Headpatch.RunAsync(
             folder.Path, "dataset", "show", "ioi-generated", "--count", "12", "--seed", "3", "--top", "1", "--out", "mine.jsonl");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.Equal(12, File.ReadLines(folder["mine.jsonl"]).Count());
 
-        var (_, again, _) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "mine.jsonl", "--top", "1");
+        var (_, again, _) = await Headpatch.RunAsync(folder.Path, "dataset", "show", "mine.jsonl", "--top", "1");
         Assert.Equal(Comparable(output).Replace("ioi-generated:", "mine.jsonl:", StringComparison.Ordinal), Comparable(again));
-        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--pairs", "mine.jsonl", "--store", "store", "--out", "out")).ExitCode);
+        Assert.Equal(0, (await Headpatch.RunAsync(folder.Path, "sweep", "--pairs", "mine.jsonl", "--store", "store", "--out", "out")).ExitCode);
 
         static string Comparable(string output) => output.Replace("mine.jsonl" + Environment.NewLine, "", StringComparison.Ordinal).Trim();
     }
@@ -69,12 +69,12 @@ public class DatasetCommandTests
     public async Task Sums_are_shown_with_their_roles_and_swept_on_a_model_that_writes_digits_and_a_few_are_the_mean_that_is_put_in()
     {
         using var folder = new TemporaryFolder();
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "arithmetic-addition", "--count", "30", "--top", "1");
+        var (exitCode, output, error) = await Headpatch.RunAsync(folder.Path, "dataset", "show", "arithmetic-addition", "--count", "30", "--top", "1");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.Matches("roles +op1 [0-9]+·?[1-9] +op2 [0-9]+·?[1-9] +END", output);
         Assert.Contains("arithmetic-addition: 30 pairs", output, StringComparison.Ordinal);
 
-        (exitCode, output, error) = await HeadpatchProcess.RunAsync(
+        (exitCode, output, error) = await Headpatch.RunAsync(
             folder.Path, "sweep", "--dataset", "arithmetic-addition", "--count", "12", "--ablation", "mean", "--reference", "arithmetic-addition", "--store", "store", "--out", "out");
         Assert.True(exitCode == 0, error);
         Assert.DoesNotContain("template", output + error, StringComparison.Ordinal); // each has prompts of its own
@@ -85,7 +85,7 @@ public class DatasetCommandTests
     {
         using var folder = new TemporaryFolder();
         RandomModelFolder.Write(folder["random"], layers: 2, heads: 2, width: 16, vocabulary: 60, context: 32, seed: 1);
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "induction", "--model", "random", "--count", "9");
+        var (exitCode, output, error) = await Headpatch.RunAsync(folder.Path, "dataset", "show", "induction", "--model", "random", "--count", "9");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.Contains("induction: 9 pairs of 25 tokens.", output, StringComparison.Ordinal);
         Assert.Matches("«[0-9]+»", output);
@@ -108,7 +108,7 @@ public class DatasetCommandTests
         RandomModelFolder.Write(folder["random"], layers: 1, heads: 2, width: 8, vocabulary: 60, context: 32, seed: 1);
         folder.Write("malformed.jsonl", "{");
         folder.Write("unequal.jsonl", """{"clean": " Mary and John", "corrupted": " Mary went", "correct": " Mary", "incorrect": " John"}""");
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, ["dataset", "show", .. options.Split(' ')]);
+        var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, ["dataset", "show", .. options.Split(' ')]);
         Assert.Contains(message, error, StringComparison.Ordinal);
         Assert.Equal(2, exitCode);
         Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);

@@ -82,7 +82,7 @@ public sealed class HostileFilesTests : IDisposable
         _folder.Write("model/model.safetensors.index.json", new JsonObject { ["weight_map"] = new JsonObject { ["wte.weight"] = new string('x', 5000) + ".safetensors" } }.ToJsonString());
         foreach (string[] command in new[] { new[] { "model", "check", "model" }, ["model", "push", "model", "tiny", "--store", "store"] })
         {
-            var (exitCode, _, error) = await HeadpatchProcess.RunAsync(_folder.Path, command);
+            var (exitCode, _, error) = await Headpatch.RunAsync(_folder.Path, command);
             Assert.Equal(2, exitCode);
             Assert.Contains("a name of 5012 characters, which no file can have", error, StringComparison.Ordinal);
             Assert.InRange(error.Length, 50, 700);

@@ -34,11 +34,12 @@ public sealed class HubCacheTests : IDisposable
     [InlineData("org/tiny")]
     public async Task A_cached_repository_is_checked_and_swept_by_its_folder_its_snapshot_or_its_name(string model)
     {
-        var (exitCode, output, error) = await RunAsync("model", "check", model);
+        Func<string[], Task<(int ExitCode, string Output, string Error)>> run = Directory.Exists(_folder[model]) ? RunAsync : RunWithCacheAsync;
+        var (exitCode, output, error) = await run(["model", "check", model]);
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.Contains("This model can be swept.", output, StringComparison.Ordinal);
 
-        (exitCode, output, error) = await RunAsync("sweep", "--model", model, "--dataset", "induction", "--count", "4", "--store", "store", "--out", "out", "--quiet");
+        (exitCode, output, error) = await run(["sweep", "--model", model, "--dataset", "induction", "--count", "4", "--store", "store", "--out", "out", "--quiet"]);
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.StartsWith("tiny: 1 layers x 2 heads", output, StringComparison.Ordinal);
         using var results = JsonDocument.Parse(await File.ReadAllTextAsync(_folder["out/results.json"]));
@@ -48,7 +49,7 @@ public sealed class HubCacheTests : IDisposable
     [Fact]
     public async Task A_misspelt_repository_is_suggested_and_the_cache_itself_is_no_model()
     {
-        var (exitCode, _, error) = await RunAsync("sweep", "--model", "org/tniy", "--store", "store");
+        var (exitCode, _, error) = await RunWithCacheAsync("sweep", "--model", "org/tniy", "--store", "store");
         Assert.Equal(2, exitCode);
         Assert.Contains("There is no model 'org/tniy'. Did you mean 'org/tiny'? Known: ioi-demo; in Hugging Face's cache 'org/tiny'; or give the path of a model folder.", error, StringComparison.Ordinal);
 
@@ -68,5 +69,8 @@ public sealed class HubCacheTests : IDisposable
         Assert.Contains("'git lfs pull'", error, StringComparison.Ordinal);
     }
 
-    private Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments) => HeadpatchProcess.RunAsync(_folder.Path, _environment, arguments);
+    /// <summary>Runs a command that finds the cache by its variable.</summary>
+    private Task<(int ExitCode, string Output, string Error)> RunWithCacheAsync(params string[] arguments) => HeadpatchProcess.RunAsync(_folder.Path, _environment, arguments);
+
+    private Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments) => Headpatch.RunAsync(_folder.Path, arguments);
 }

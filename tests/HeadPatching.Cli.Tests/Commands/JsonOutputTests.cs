@@ -29,7 +29,7 @@ public sealed class JsonOutputTests : IDisposable
     public async Task A_store_s_sweeps_and_sizes_come_as_documents()
     {
         Assert.Empty((await JsonAsync("store", "list", "--store", "store")).GetProperty("sweeps").EnumerateArray());
-        Assert.Equal(0, (await HeadpatchProcess.RunAsync(_folder.Path, "sweep", "--store", "store", "--out", "out")).ExitCode);
+        Assert.Equal(0, (await Headpatch.RunAsync(_folder.Path, "sweep", "--store", "store", "--out", "out")).ExitCode);
 
         JsonElement sweep = Assert.Single((await JsonAsync("store", "list", "--store", "store")).GetProperty("sweeps").EnumerateArray());
         Assert.Equal(("completed", "ioi-demo"), (sweep.GetProperty("status").GetString(), sweep.GetProperty("model").GetString()));

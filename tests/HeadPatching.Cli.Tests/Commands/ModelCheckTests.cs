@@ -25,7 +25,7 @@ public class ModelCheckTests
     public async Task A_published_model_would_be_swept_and_it_is_said_what_memory_it_takes(string name, string family, long parameters, params string[] says)
     {
         string path = Path.Combine(AppContext.BaseDirectory, "Commands", "PublishedConfigs", name + ".json");
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(Path.GetTempPath(), "model", "check", path);
+        var (exitCode, output, error) = await Headpatch.RunAsync(Path.GetTempPath(), "model", "check", path);
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.Matches($@"family +{family}\r?\n", output);
         Assert.Matches($@"weights +{parameters} by config\.json", output);
@@ -41,7 +41,7 @@ public class ModelCheckTests
         foreach ((string type, string why) in new[] { ("mixtral", "experts"), ("mamba", "no heads to patch"), ("t5", "encoder"), ("new-model", "is not supported (supported: gemma2, ") })
         {
             folder.Write("config.json", $$"""{"model_type": "{{type}}"}""");
-            var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "model", "check", "config.json");
+            var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, "model", "check", "config.json");
             Assert.Equal(2, exitCode);
             Assert.Contains($"config.json: model_type '{type}' is not supported", error);
             Assert.Contains(why, error);

@@ -8,8 +8,6 @@ namespace HeadPatching.Cli.Tests.Commands;
 /// <summary><c>headpatch model pull</c> from a hub on this machine that misbehaves in all the ways that hubs and networks do.</summary>
 public sealed class PullCommandTests : IAsyncLifetime
 {
-    private static readonly Dictionary<string, string> Token = new() { ["HF_TOKEN"] = "hf_secret" };
-
     private readonly TemporaryFolder _folder = new();
     private HubServer _hub = null!;
 
@@ -30,7 +28,7 @@ public sealed class PullCommandTests : IAsyncLifetime
     [Fact]
     public async Task A_repository_is_fetched_and_the_token_goes_to_the_hub_and_no_further()
     {
-        var (exitCode, output, error) = await PullAsync();
+        var (exitCode, output, error) = await PullWithTokenAsync();
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.Contains("org/tiny is in out: 3 files", output, StringComparison.Ordinal);
         AssertWhole("config.json", "model.safetensors", "vocab.json");
@@ -39,7 +37,7 @@ public sealed class PullCommandTests : IAsyncLifetime
 
         // Again: what is there and right is not downloaded again.
         int before = _hub.Requests.Count(request => request.Where == "storage");
-        Assert.Equal(0, (await PullAsync()).ExitCode);
+        Assert.Equal(0, (await PullWithTokenAsync()).ExitCode);
         Assert.Equal(before, _hub.Requests.Count(request => request.Where == "storage"));
         AssertWhole("config.json", "model.safetensors", "vocab.json");
     }
@@ -271,7 +269,7 @@ public sealed class PullCommandTests : IAsyncLifetime
             context.Response.Headers.RetryAfter = "86400";
             return true;
         };
-        var (exitCode, _, error) = await PullAsync();
+        var (exitCode, _, error) = await PullWithTokenAsync();
         Assert.Equal(1, exitCode);
         Assert.Contains("86400 seconds", error, StringComparison.Ordinal);
     }
@@ -286,7 +284,7 @@ public sealed class PullCommandTests : IAsyncLifetime
             context.Response.Redirect(location);
             return HttpMethods.IsGet(context.Request.Method) || location[0] == '/' || Head(context);
         };
-        var (exitCode, _, error) = await PullAsync();
+        var (exitCode, _, error) = await PullWithTokenAsync();
         Assert.Equal(2, exitCode);
         Assert.Contains(why, error, StringComparison.Ordinal);
         Assert.DoesNotContain("hf_secret", error, StringComparison.Ordinal);
@@ -301,7 +299,7 @@ public sealed class PullCommandTests : IAsyncLifetime
     [Fact]
     public async Task What_is_not_there_or_not_for_everyone_is_bad_input_that_says_what_to_do()
     {
-        var (exitCode, _, error) = await PullAsync("org/other", token: false);
+        var (exitCode, _, error) = await PullWithTokenAsync(token: "", "org/other");
         Assert.Equal(2, exitCode);
         Assert.Contains("HF_TOKEN", error, StringComparison.Ordinal);
 
@@ -311,13 +309,13 @@ public sealed class PullCommandTests : IAsyncLifetime
             context.Response.Headers["X-Error-Code"] = "GatedRepo";
             return true;
         };
-        (exitCode, _, error) = await PullAsync();
+        (exitCode, _, error) = await PullWithTokenAsync();
         Assert.Equal(2, exitCode);
         Assert.Contains("gated", error, StringComparison.Ordinal);
 
         _hub.Misbehave = (_, _) => false;
         _hub.Files.TryRemove("model.safetensors", out _);
-        (exitCode, _, error) = await PullAsync();
+        (exitCode, _, error) = await PullWithTokenAsync();
         Assert.Equal(2, exitCode);
         Assert.Contains("no safetensors", error, StringComparison.Ordinal);
         Assert.False(Directory.Exists(_folder["out"]));
@@ -330,14 +328,17 @@ public sealed class PullCommandTests : IAsyncLifetime
     [InlineData("https://example.com", "a/b/c", "HUB_ID")]
     public async Task An_address_or_id_that_cannot_be_is_refused_before_anything_is_asked(string hub, string id, string where)
     {
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(_folder.Path, Token, "model", "pull", id, "--to", "out", "--hub", hub);
+        var (exitCode, _, error) = await Headpatch.RunAsync(_folder.Path, "model", "pull", id, "--to", "out", "--hub", hub);
         Assert.Equal(2, exitCode);
         Assert.StartsWith(where + ":", error, StringComparison.Ordinal);
     }
 
-    private Task<(int ExitCode, string Output, string Error)> PullAsync(string id = "org/tiny", bool token = true) =>
-        HeadpatchProcess.RunAsync(
-            _folder.Path, token ? Token : new Dictionary<string, string> { ["HF_TOKEN"] = "" }, "model", "pull", id, "--to", "out", "--hub", _hub.Address, "--quiet");
+    private Task<(int ExitCode, string Output, string Error)> PullAsync() => Headpatch.RunAsync(_folder.Path, Arguments("org/tiny"));
+
+    private Task<(int ExitCode, string Output, string Error)> PullWithTokenAsync(string token = "hf_secret", string id = "org/tiny") =>
+        HeadpatchProcess.RunAsync(_folder.Path, new Dictionary<string, string> { ["HF_TOKEN"] = token }, Arguments(id));
+
+    private string[] Arguments(string id) => ["model", "pull", id, "--to", "out", "--hub", _hub.Address, "--quiet"];
 
     private void AssertWhole(params string[] files)
     {

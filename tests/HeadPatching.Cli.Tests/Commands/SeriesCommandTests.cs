@@ -20,7 +20,7 @@ public class SeriesCommandTests
         await File.WriteAllTextAsync(folder["models/notes.txt"], "no model");
         Directory.CreateDirectory(folder["models/empty"]);
         // As a shell expands models/*: in the order of letters, with what is no model among it.
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(
+        var (exitCode, output, error) = await Headpatch.RunAsync(
             folder.Path, "sweep", "--models", "models/empty", "models/notes.txt", "models/step-10", "models/step-2", "--store", "store", "--out", "out");
         Assert.Equal(0, exitCode);
         Assert.Contains("Left out: models/empty is no model folder", error, StringComparison.Ordinal);
@@ -54,14 +54,14 @@ public class SeriesCommandTests
     {
         using var folder = new TemporaryFolder();
         Copy(Demo, folder["models/a"]);
-        var (exitCode, output, _) = await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--models", "models/*", "--store", "store", "--out", "out", "--plan");
+        var (exitCode, output, _) = await Headpatch.RunAsync(folder.Path, "sweep", "--models", "models/*", "--store", "store", "--out", "out", "--plan");
         Assert.Equal(0, exitCode);
         Assert.Contains("a: 3 layers x 8 heads", output, StringComparison.Ordinal);
         Assert.False(Directory.Exists(folder["out"]));
 
         RandomModelFolder.Write(folder["models/b"], RandomModelFolder.Config("llama"), seed: 1);
         await File.WriteAllTextAsync(folder["pairs.jsonl"], """{"clean": [1, 2, 3], "corrupted": [1, 4, 3], "correct": 5, "incorrect": 6}""");
-        (exitCode, _, string error) = await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--models", "models/*", "--pairs", "pairs.jsonl", "--store", "store", "--out", "out");
+        (exitCode, _, string error) = await Headpatch.RunAsync(folder.Path, "sweep", "--models", "models/*", "--pairs", "pairs.jsonl", "--store", "store", "--out", "out");
         Assert.Equal(2, exitCode);
         Assert.Contains("--models: A series is of models of one shape. a has 3 layers x 8 heads, b 3 x 4.", error, StringComparison.Ordinal);
         Assert.False(File.Exists(folder["out/a/results.json"]));
@@ -71,16 +71,16 @@ public class SeriesCommandTests
     public async Task What_names_no_model_is_refused()
     {
         using var folder = new TemporaryFolder();
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--models", "nowhere/*");
+        var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, "sweep", "--models", "nowhere/*");
         Assert.Equal((2, "--models: There is no folder 'nowhere'."), (exitCode, error.Trim()));
         Directory.CreateDirectory(folder["empty/one"]);
-        (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--models", "empty/*");
+        (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, "sweep", "--models", "empty/*");
         Assert.Equal(2, exitCode);
         Assert.Contains("--models: There is no model folder among empty/*", error, StringComparison.Ordinal);
-        (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--models", "ioi-demo", "--model", "ioi-demo", "--store", "store");
+        (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, "sweep", "--models", "ioi-demo", "--model", "ioi-demo", "--store", "store");
         Assert.Equal(2, exitCode);
         Assert.Contains("--models: Models are named by --model or by --models, not by both.", error, StringComparison.Ordinal);
-        (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--models", "ioi-demo", "misspelt", "--store", "store");
+        (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, "sweep", "--models", "ioi-demo", "misspelt", "--store", "store");
         Assert.Equal(2, exitCode);
         Assert.Contains("There is no model 'misspelt'", error, StringComparison.Ordinal);
     }

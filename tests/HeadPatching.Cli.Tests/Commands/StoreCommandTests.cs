@@ -2,7 +2,7 @@ using HeadPatching.Testing;
 
 namespace HeadPatching.Cli.Tests.Commands;
 
-/// <summary><c>headpatch store</c>, from processes as users start them.</summary>
+/// <summary><c>headpatch store</c>, as users run it.</summary>
 public sealed class StoreCommandTests : IDisposable
 {
     private const string Unused = "store/runs/0123456789abcdef0123456789abcdef";
@@ -23,7 +23,7 @@ public sealed class StoreCommandTests : IDisposable
     [InlineData("2147483647")]
     public async Task Days_that_cannot_be_are_refused_and_nothing_is_deleted(string days)
     {
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(_folder.Path, "store", "prune", "--store", "store", "--days", days);
+        var (exitCode, output, error) = await Headpatch.RunAsync(_folder.Path, "store", "prune", "--store", "store", "--days", days);
 
         Assert.Equal((2, "", "--days: At least 0, at most 36500."), (exitCode, output.Trim(), error.Trim()));
         Assert.True(File.Exists(_folder[Unused]));
@@ -32,7 +32,7 @@ public sealed class StoreCommandTests : IDisposable
     [Fact]
     public async Task What_is_older_than_no_day_is_everything_that_no_sweep_refers_to()
     {
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(_folder.Path, "store", "prune", "--store", "store", "--days", "0");
+        var (exitCode, output, error) = await Headpatch.RunAsync(_folder.Path, "store", "prune", "--store", "store", "--days", "0");
 
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.StartsWith("Deleted 1 artifacts", output, StringComparison.Ordinal);

@@ -6,7 +6,7 @@ using Parquet;
 
 namespace HeadPatching.Cli.Tests.Commands;
 
-/// <summary>What a user gets from <c>headpatch sweep</c>, from a process as users start it.</summary>
+/// <summary>What a user gets from <c>headpatch sweep</c>, where the process is the point from one as users start it.</summary>
 public class SweepCommandTests
 {
     [Fact]
@@ -62,7 +62,7 @@ public class SweepCommandTests
     public async Task Of_more_than_a_thousand_pairs_the_table_has_every_one_and_the_result_says_so()
     {
         using var folder = new TemporaryFolder();
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
+        var (exitCode, _, error) = await Headpatch.RunAsync(
             folder.Path, "sweep", "--dataset", "ioi-generated", "--count", "1001", "--store", "store", "--out", "out", "--quiet");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
@@ -82,19 +82,19 @@ public class SweepCommandTests
     public async Task Pairs_that_lie_in_the_store_are_swept_by_their_name()
     {
         using var folder = new TemporaryFolder();
-        await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "ioi", "--out", "mine.jsonl");
-        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--pairs", "mine.jsonl", "--store", "other", "--out", "file")).ExitCode);
+        await Headpatch.RunAsync(folder.Path, "dataset", "show", "ioi", "--out", "mine.jsonl");
+        Assert.Equal(0, (await Headpatch.RunAsync(folder.Path, "sweep", "--pairs", "mine.jsonl", "--store", "other", "--out", "file")).ExitCode);
 
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--pairs-file", "mine", "--store", "store", "--out", "out");
+        var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, "sweep", "--pairs-file", "mine", "--store", "store", "--out", "out");
         Assert.Equal(2, exitCode);
         Assert.Contains("--pairs-file: The store has no pairs \"mine\". It has none yet; 'headpatch dataset push' puts some there.", error, StringComparison.Ordinal);
 
-        var (_, pushed, _) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "push", "mine.jsonl", "mine", "--store", "store");
+        var (_, pushed, _) = await Headpatch.RunAsync(folder.Path, "dataset", "push", "mine.jsonl", "mine", "--store", "store");
         Assert.Equal("mine is in the store: 5 pairs.", pushed.Trim());
-        (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "push", "mine.jsonl", "mine", "--store", "store");
+        (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, "dataset", "push", "mine.jsonl", "mine", "--store", "store");
         Assert.Equal(2, exitCode);
         Assert.Contains("--replace", error, StringComparison.Ordinal);
-        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, "sweep", "--pairs-file", "mine", "--store", "store", "--out", "out")).ExitCode);
+        Assert.Equal(0, (await Headpatch.RunAsync(folder.Path, "sweep", "--pairs-file", "mine", "--store", "store", "--out", "out")).ExitCode);
         using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
         using var expected = JsonDocument.Parse(await File.ReadAllTextAsync(folder["file/results.json"]));
         Assert.Equal("mine", results.RootElement.GetProperty("dataset").GetProperty("name").GetString());
@@ -105,7 +105,7 @@ public class SweepCommandTests
     public async Task Each_position_has_its_own_effects()
     {
         using var folder = new TemporaryFolder();
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
+        var (exitCode, _, error) = await Headpatch.RunAsync(
             folder.Path, "sweep", "--store", "store", "--out", "out", "--positions", "each", "--patch", "v", "--pair-indices", "0,2", "--quiet");
 
         Assert.Equal((0, ""), (exitCode, error.Trim()));
@@ -126,7 +126,7 @@ public class SweepCommandTests
     public async Task Noising_in_float64_with_a_ratio_of_means_says_so_in_the_result()
     {
         using var folder = new TemporaryFolder();
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
+        var (exitCode, _, error) = await Headpatch.RunAsync(
             folder.Path,
             "sweep", "--store", "store", "--out", "out", "--direction", "noise", "--dtype", "float64", "--aggregation", "ratio-of-means", "--positions", "-1", "--quiet");
 
@@ -143,7 +143,7 @@ public class SweepCommandTests
     {
         using var folder = new TemporaryFolder();
         string[] sweep = ["sweep", "--store", "store", "--out", "out", "--metric", "kl-divergence", "--seed", "7", "--quiet"];
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, sweep);
+        var (exitCode, output, error) = await Headpatch.RunAsync(folder.Path, sweep);
 
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.Contains("95 % interval", output, StringComparison.Ordinal);
@@ -178,8 +178,8 @@ public class SweepCommandTests
     public async Task One_pair_without_a_difference_does_not_rule_the_ranking_and_is_warned_of()
     {
         using var folder = new TemporaryFolder();
-        await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "ioi", "--out", "pairs.jsonl");
-        await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", "ioi-order", "--out", "order.jsonl");
+        await Headpatch.RunAsync(folder.Path, "dataset", "show", "ioi", "--out", "pairs.jsonl");
+        await Headpatch.RunAsync(folder.Path, "dataset", "show", "ioi-order", "--out", "order.jsonl");
         string ofOrder = (await File.ReadAllLinesAsync(folder["order.jsonl"]))[1];
         await File.AppendAllTextAsync(folder["pairs.jsonl"], ofOrder + "\n");
 
@@ -199,7 +199,7 @@ public class SweepCommandTests
 
         async Task<JsonElement> SweepAsync(string aggregation, params string[] options)
         {
-            var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
+            var (exitCode, _, error) = await Headpatch.RunAsync(
                 folder.Path, ["sweep", "--store", "store", "--out", aggregation, "--pairs", "pairs.jsonl", "--quiet", .. options]);
             Assert.Equal((0, ""), (exitCode, error.Trim()));
             using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder[$"{aggregation}/results.json"]));
@@ -225,7 +225,7 @@ public class SweepCommandTests
     public async Task Every_kind_of_sweep_says_what_it_is_and_finds_the_circuit(string options, string title, string? strongest)
     {
         using var folder = new TemporaryFolder();
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. "sweep --quiet --store store --out out".Split(' '), .. options.Split(' ')]);
+        var (exitCode, output, error) = await Headpatch.RunAsync(folder.Path, [.. "sweep --quiet --store store --out out".Split(' '), .. options.Split(' ')]);
         Assert.Equal((0, ""), (exitCode, error.Trim()));
         Assert.Contains(title, output.ReplaceLineEndings(" ").Replace("  ", " ", StringComparison.Ordinal), StringComparison.Ordinal);
         using var results = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/results.json"]));
@@ -309,16 +309,16 @@ public class SweepCommandTests
     {
         using var folder = new TemporaryFolder();
         string[] first = ["sweep", "--store", "store", "--out", "out"], second = [.. first, "--patch", "v"];
-        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, first)).ExitCode);
-        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, [.. first, "--top", "3"])).ExitCode); // its own, shown otherwise
+        Assert.Equal(0, (await Headpatch.RunAsync(folder.Path, first)).ExitCode);
+        Assert.Equal(0, (await Headpatch.RunAsync(folder.Path, [.. first, "--top", "3"])).ExitCode); // its own, shown otherwise
         string results = await File.ReadAllTextAsync(folder["out/results.json"]);
 
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, second);
+        var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, second);
         Assert.Equal(2, exitCode);
         Assert.Contains("--out: The folder 'out' holds the results of another sweep. Name another one, or write over them with --force.", error, StringComparison.Ordinal);
         Assert.Equal(results, await File.ReadAllTextAsync(folder["out/results.json"]));
 
-        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, [.. second, "--force"])).ExitCode);
+        Assert.Equal(0, (await Headpatch.RunAsync(folder.Path, [.. second, "--force"])).ExitCode);
         Assert.Contains("\"patch\": \"v\"", await File.ReadAllTextAsync(folder["out/results.json"]), StringComparison.Ordinal);
     }
 
@@ -338,7 +338,7 @@ public class SweepCommandTests
 
         Assert.Equal(folder["out/results.json"], Assert.Single(Directory.GetFiles(folder["out"])));
         Assert.Equal(Others, await File.ReadAllTextAsync(folder["out/results.json"]));
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. arguments, "--out", "elsewhere"]);
+        var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, [.. arguments, "--out", "elsewhere"]);
         Assert.Equal(0, exitCode);
         Assert.Matches(@"(\d+) of \1 stored runs were there", error);
     }
@@ -389,12 +389,12 @@ public class SweepCommandTests
         Assert.Equal(2, exitCode);
         Assert.StartsWith($"--model: The sweep does not fit: it takes {MiB(streamed)} MiB: weights ", error, StringComparison.Ordinal);
         Assert.Contains($"and there are {MiB(streamed) - 1} MiB.", error, StringComparison.Ordinal);
-        (exitCode, plan, _) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--plan", "--weights", "streamed", "--circuit", "heads"]);
+        (exitCode, plan, _) = await Headpatch.RunAsync(folder.Path, [.. sweep, "--plan", "--weights", "streamed", "--circuit", "heads"]);
         Assert.Equal(0, exitCode);
         Assert.Matches("read 1 time a chunk, and in rounds once for each [0-9,]+ sets or edges on a chunk\n", plan);
 
-        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--weights", "resident", "--out", "resident"])).ExitCode);
-        Assert.Equal(0, (await HeadpatchProcess.RunAsync(folder.Path, [.. sweep[..^3], "--store", "other", "--quiet", "--weights", "streamed", "--out", "streamed"])).ExitCode);
+        Assert.Equal(0, (await Headpatch.RunAsync(folder.Path, [.. sweep, "--weights", "resident", "--out", "resident"])).ExitCode);
+        Assert.Equal(0, (await Headpatch.RunAsync(folder.Path, [.. sweep[..^3], "--store", "other", "--quiet", "--weights", "streamed", "--out", "streamed"])).ExitCode);
         Assert.Equal(await File.ReadAllTextAsync(folder["resident/heads.csv"]), await File.ReadAllTextAsync(folder["streamed/heads.csv"]));
 
         // Also of paths, circuits and edges.
@@ -402,7 +402,7 @@ public class SweepCommandTests
         {
             foreach (string place in new[] { "resident", "streamed" })
             {
-                (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, ["sweep", "--model", "model", "--pairs", "pairs.jsonl", "--store", $"{place}{more[0]}", "--quiet", "--weights", place, "--out", $"{place}{more[0]}-out", .. more]);
+                (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, ["sweep", "--model", "model", "--pairs", "pairs.jsonl", "--store", $"{place}{more[0]}", "--quiet", "--weights", place, "--out", $"{place}{more[0]}-out", .. more]);
                 Assert.True(exitCode == 0, error);
             }
 
@@ -433,11 +433,11 @@ public class SweepCommandTests
         string unequal = Good.Replace("store, Mary", "Mary", StringComparison.Ordinal), long2 = Good.Replace("\" Mary\"", "\" Mary and\"", StringComparison.Ordinal);
         folder.Write(name, $"{Good}\n{unequal}\n\n{long2}\n{Good}\n");
         string[] sweep = ["sweep", "--pairs", name, "--store", "store", "--out", "out"];
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, sweep);
+        var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, sweep);
         Assert.Equal(2, exitCode);
         Assert.Equal(2, error.Trim().Split('\n').Length);
 
-        (exitCode, string output, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. sweep, "--skip-invalid"]);
+        (exitCode, string output, error) = await Headpatch.RunAsync(folder.Path, [.. sweep, "--skip-invalid"]);
         Assert.Equal(0, exitCode);
         string[] lines = [.. error.Split('\n').Where(line => line.StartsWith("Left out", StringComparison.Ordinal))];
         Assert.Equal(2, lines.Length);
@@ -448,7 +448,7 @@ public class SweepCommandTests
         Assert.Equal([0, 3], results.RootElement.GetProperty("pairs").EnumerateArray().Select(pair => pair.GetProperty("index").GetInt32()));
         Assert.Equal(name, results.RootElement.GetProperty("dataset").GetProperty("name").GetString());
 
-        (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, "dataset", "show", name, "--skip-invalid", "--bos", "never");
+        (exitCode, output, error) = await Headpatch.RunAsync(folder.Path, "dataset", "show", name, "--skip-invalid", "--bos", "never");
         Assert.Equal((0, 2), (exitCode, error.Trim().Split('\n').Length));
         Assert.Contains("2 pairs of 14 tokens", output, StringComparison.Ordinal);
     }
@@ -479,7 +479,7 @@ public class SweepCommandTests
 
         string[] given = options.Split(' ');
         string[] others = [.. StoreAndOut.Except(given).SelectMany(option => new[] { option, option[2..] })];
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, ["sweep", .. others, .. given]);
+        var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, ["sweep", .. others, .. given]);
 
         Assert.Contains(message, error, StringComparison.Ordinal);
         Assert.Equal(2, exitCode);
@@ -500,7 +500,7 @@ public class SweepCommandTests
 
         async Task<string> SweptAsync(string seed, string name)
         {
-            var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
+            var (exitCode, _, error) = await Headpatch.RunAsync(
                 folder.Path, "sweep", "--dataset", "ioi-generated", "--count", "6", "--seed", seed, "--store", $"{name}-store", "--out", name, "--quiet");
             Assert.Equal((0, ""), (exitCode, error.Trim()));
             return await WithoutTimingsAsync(folder[$"{name}/results.json"]);
@@ -512,7 +512,7 @@ public class SweepCommandTests
     {
         using var folder = new TemporaryFolder();
         string[] pairs = ["sweep", "--dataset", "ioi-generated", "--count", "200", "--store", "store"];
-        var (exitCode, output, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. pairs, "--method", "adaptive", "--top", "5", "--out", "adaptive"]);
+        var (exitCode, output, error) = await Headpatch.RunAsync(folder.Path, [.. pairs, "--method", "adaptive", "--top", "5", "--out", "adaptive"]);
         Assert.True(exitCode == 0, error);
         Assert.Matches(@"L2H6 +\+0\.\d{3} +\[\+0\.\d{3}, \+0\.\d{3}\] +\d+ +>0\.1", output);
         Assert.Matches(@"L\dH\d +[+-]0\.0\d\d .* below", output);
@@ -523,7 +523,7 @@ public class SweepCommandTests
 
         using var adaptive = JsonDocument.Parse(await File.ReadAllTextAsync(folder["adaptive/results.json"], TestContext.Current.CancellationToken));
         long decided = adaptive.RootElement.GetProperty("adaptive").GetProperty("runs").GetInt64();
-        var (exactCode, _, exactError) = await HeadpatchProcess.RunAsync(folder.Path, [.. pairs, "--out", "exact", "--quiet"]);
+        var (exactCode, _, exactError) = await Headpatch.RunAsync(folder.Path, [.. pairs, "--out", "exact", "--quiet"]);
         Assert.True(exactCode == 0, exactError);
         using var exact = JsonDocument.Parse(await File.ReadAllTextAsync(folder["exact/results.json"], TestContext.Current.CancellationToken));
         Assert.Equal(4800 - decided, exact.RootElement.GetProperty("timings").GetProperty("patchedRuns").GetInt64());
@@ -541,7 +541,7 @@ public class SweepCommandTests
         string pairs = LargeSweep(folder);
         string[] undisturbed = ["sweep", "--model", "large", "--pairs", pairs, "--store", "undisturbed", "--out", "expected"];
         string[] killed = ["sweep", "--model", "large", "--pairs", pairs, "--store", "killed", "--out", "actual"];
-        var (undisturbedCode, _, undisturbedError) = await HeadpatchProcess.RunAsync(folder.Path, undisturbed);
+        var (undisturbedCode, _, undisturbedError) = await Headpatch.RunAsync(folder.Path, undisturbed);
         Assert.True(undisturbedCode == 0, undisturbedError);
 
         using (HeadpatchProcess process = HeadpatchProcess.Start(folder.Path, killed))
@@ -553,7 +553,7 @@ public class SweepCommandTests
 
         Assert.False(File.Exists(folder["actual/results.json"]));
         Dictionary<string, DateTime> before = Runs(folder["killed"]).ToDictionary(file => file, File.GetLastWriteTimeUtc);
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, killed);
+        var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, killed);
 
         Assert.Equal(0, exitCode);
         Assert.Contains($"{before.Count} of {Runs(folder["killed"]).Length} stored runs were there from an earlier sweep", error, StringComparison.Ordinal);
@@ -569,7 +569,7 @@ public class SweepCommandTests
         string[] arguments = ["sweep", "--model", "large", "--pairs", pairs, "--store", "store", "--out", "out"];
         using (HeadpatchProcess process = HeadpatchProcess.Start(folder.Path, arguments))
         {
-            await UntilAsync(() => process.HasExited || Runs(folder["store"]).Length >= 2);
+            await UntilAsync(() => process.HasExited || Runs(folder["store"]).Length >= 1);
             process.Interrupt();
             Assert.Equal(130, await process.ExitAsync());
             Assert.Contains("Stopping as soon as what is at work has an end. What is finished is kept. Ctrl-C again ends at once.", process.Error, StringComparison.Ordinal);
@@ -580,7 +580,7 @@ public class SweepCommandTests
         }
 
         Assert.Empty(Directory.GetFiles(folder["out"]));
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, arguments);
+        var (exitCode, _, error) = await Headpatch.RunAsync(folder.Path, arguments);
         Assert.Equal(0, exitCode);
         Assert.Contains("stored runs were there from an earlier sweep", error, StringComparison.Ordinal);
     }
@@ -591,10 +591,12 @@ public class SweepCommandTests
         using var folder = new TemporaryFolder();
         string[] arguments = ["sweep", "--model", "large", "--pairs", LargeSweep(folder), "--store", "store"];
         using HeadpatchProcess first = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "first"]);
-        await UntilAsync(() => first.HasExited || Runs(folder["store"]).Length >= 2);
-        var (exitCode, _, error) = await HeadpatchProcess.RunAsync(folder.Path, [.. arguments, "--out", "second"]);
-        Assert.Equal((0, 0), (await first.ExitAsync(), exitCode));
-        Assert.Contains("The same sweep runs already, in process", error, StringComparison.Ordinal);
+        await HoldAsync(first, folder["store"]);
+        using HeadpatchProcess second = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "second"]);
+        await UntilAsync(() => second.HasExited || second.Error.Contains("The same sweep runs already, in process", StringComparison.Ordinal));
+        first.Signal("CONT");
+        Assert.Equal((0, 0), (await first.ExitAsync(), await second.ExitAsync()));
+        Assert.Contains("The same sweep runs already, in process", second.Error, StringComparison.Ordinal);
         Assert.Equal(await File.ReadAllTextAsync(folder["first/results.json"]), await File.ReadAllTextAsync(folder["second/results.json"]));
     }
 
@@ -604,7 +606,7 @@ public class SweepCommandTests
         using var folder = new TemporaryFolder();
         string[] arguments = ["sweep", "--model", "large", "--pairs", LargeSweep(folder), "--store", "store"];
         using HeadpatchProcess first = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "first"]);
-        await UntilAsync(() => first.HasExited || Runs(folder["store"]).Length >= 2);
+        await HoldAsync(first, folder["store"]);
         using HeadpatchProcess second = HeadpatchProcess.Start(folder.Path, [.. arguments, "--out", "second"]);
         await UntilAsync(() => second.HasExited || second.Error.Contains("runs already", StringComparison.Ordinal));
         first.Kill();
@@ -629,19 +631,30 @@ public class SweepCommandTests
             ((string[])[$"heads.csv.{living}.part", "mine.part"]).Order(), Directory.GetFiles(folder["out"], "*.part").Select(path => Path.GetFileName(path)).Order());
     }
 
-    /// <summary>A model and pairs that keep two cores busy for some seconds: chunks of 4, 4, 8, 16 and 8 pairs.</summary>
+    /// <summary>
+    /// A model and pairs that keep two cores busy for some seconds: ten chunks of four pairs, for pairs that first differ at another position each go
+    /// into chunks of their own. At most four are at work at once, so that where the first runs are stored, or the third, most of the work is still to come.
+    /// </summary>
     private static string LargeSweep(TemporaryFolder folder)
     {
-        RandomModelFolder.Write(folder["large"], layers: 10, heads: 8, width: 256, vocabulary: 500, context: 64, seed: 1);
+        RandomModelFolder.Write(folder["large"], layers: 6, heads: 8, width: 256, vocabulary: 500, context: 64, seed: 1);
         var random = new Random(1);
-        IEnumerable<string> lines = Enumerable.Range(0, 40).Select(_ =>
+        IEnumerable<string> lines = Enumerable.Range(0, 40).Select(pair =>
         {
             int[] clean = [.. Enumerable.Range(0, 20).Select(_ => random.Next(500))];
             int[] corrupted = [.. clean];
-            corrupted[1] = (clean[1] + 1) % 500;
+            int different = 1 + (pair / 4);
+            corrupted[different] = (clean[different] + 1) % 500;
             return JsonSerializer.Serialize(new { clean, corrupted, correct = 1, incorrect = 2 });
         });
         return folder.Write("pairs.jsonl", string.Join('\n', lines));
+    }
+
+    /// <summary>Holds a process still where its sweep has runs to show and more to make: until CONT, the sweep is its own and does not end.</summary>
+    private static async Task HoldAsync(HeadpatchProcess process, string store)
+    {
+        await UntilAsync(() => process.HasExited || Runs(store).Length >= 1);
+        process.Signal("STOP");
     }
 
     private static string[] Runs(string store) => Directory.Exists(Path.Combine(store, "runs")) ? Directory.GetFiles(Path.Combine(store, "runs")) : [];
