@@ -66,9 +66,10 @@ internal sealed class MlpOfSum : IDisposable
         Tensor scale = _model.NormScale(streams);                             // [runs, .., 1]
         Tensor rows = (z * scale).flatten(0, -2);                             // [rows, columns]
         long[] shape = [.. streams.shape[..^1], _model.Config.MlpWidth];
-        return _model.MlpFrom(_weights, [.. known.Select((x, part) => Hidden(x, _in[part].Matrix.narrow(0, first, z.shape[^1]), _in[part].Constants))]);
+        return _model.MlpFrom(_weights, [.. known.Select((x, part) => Product(x, _in[part].Matrix.narrow(0, first, z.shape[^1]), _in[part].Constants))]).view(streams.shape);
 
-        Tensor Hidden(Tensor x, Tensor matrix, Tensor? constants) => MatrixProduct.Of(rows, matrix, constants).view(shape).addcmul_(x, scale, Sums.One);
+        // [rows, d_mlp]
+        Tensor Product(Tensor x, Tensor matrix, Tensor? constants) => MatrixProduct.Of(rows, matrix, constants).view(shape).addcmul_(x, scale, Sums.One).flatten(0, -2);
     }
 
     /// <inheritdoc/>

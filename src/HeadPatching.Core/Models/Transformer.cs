@@ -367,11 +367,24 @@ public sealed class Transformer : IDisposable
         return centred.Squared().mean([-1], keepdim: true).AddInPlace(tensor(Config.NormEpsilon)).rsqrt_();
     }
 
-    /// <summary>What the MLP writes from its first products, the gate's first where there is one, [.., d_mlp] each; these are overwritten.</summary>
+    /// <summary>
+    /// What the MLP writes, [rows, d_model], from its first products, the gate's first where there is one, [rows, d_mlp] each: with their biases, or
+    /// without where they are of a type with fewer digits than the stream. The hidden layer, the largest tensor of all, is made in the place of
+    /// the first of them where no gradient will ask for it.
+    /// </summary>
     internal Tensor MlpFrom(LayerWeights w, Tensor[] first)
     {
-        Tensor hidden = first.Length == 2 ? Activate(first[0]) * first[1] : Activate(first[0]); // [.., d_mlp]
-        return Linear(hidden, w.MlpOutWeight, w.MlpOutBias);
+        Tensor hidden = first[0];                                             // [rows, d_mlp]
+        if (is_inference_mode_enabled())
+        {
+            RowBlocks.Each(first, block => block[0].copy_(Hidden(w, block)));
+        }
+        else
+        {
+            hidden = Hidden(w, first);
+        }
+
+        return MatrixProduct.Of(hidden, w.MlpOutWeight, w.MlpOutBias, StreamDtype);
     }
 
     private long QueryWidth => Config.Heads * Config.HeadWidth;
@@ -496,11 +509,29 @@ public sealed class Transformer : IDisposable
         return windowed ? later.Plus(never.tril(keys - queries - Config.Window(layer)!.Value)) : later;
     }
 
-    private Tensor Mlp(LayerWeights w, Tensor normed) => MlpFrom(
-        w,
-        w.MlpGateWeight is { } gate
-            ? [Linear(normed, gate, w.MlpGateBias), Linear(normed, w.MlpInWeight, w.MlpInBias)]
-            : [Linear(normed, w.MlpInWeight, w.MlpInBias)]);
+    private Tensor Mlp(LayerWeights w, Tensor normed)
+    {
+        Tensor rows = normed.reshape(-1, normed.shape[^1]);                   // [rows, d_model]
+        Tensor[] first = w.MlpGateWeight is { } gate ? [First(gate, w.MlpGateBias), First(w.MlpInWeight, w.MlpInBias)] : [First(w.MlpInWeight, w.MlpInBias)];
+        return MlpFrom(w, first).reshape(normed.shape);
+
+        // [rows, d_mlp]
+        Tensor First(Tensor weight, Tensor? bias) => weight.dtype == StreamDtype ? MatrixProduct.Of(rows, weight, bias) : MatrixProduct.Rounded(rows, weight);
+    }
+
+    /// <summary>The MLP's hidden layer from its first products, which are overwritten where no gradient will ask for them: [rows, d_mlp]</summary>
+    private Tensor Hidden(LayerWeights w, Tensor[] first)
+    {
+        if (w.MlpGateWeight is null)
+        {
+            return Activate(Wide(first[0], w.MlpInBias));
+        }
+
+        Tensor gate = Activate(Wide(first[0], w.MlpGateBias)), x = Wide(first[1], w.MlpInBias);
+        return is_inference_mode_enabled() ? gate.mul_(x) : gate * x;
+
+        Tensor Wide(Tensor product, Tensor? bias) => product.dtype == StreamDtype ? product : bias is null ? product.to(StreamDtype) : product.to(StreamDtype).AddInPlace(bias);
+    }
 
     /// <summary>gpt-oss's experts, one after another, each over the positions that chose it.</summary>
     private static Tensor MixtureOfExperts(LayerWeights w, Tensor normed, Experts experts)

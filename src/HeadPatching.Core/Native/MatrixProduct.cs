@@ -18,16 +18,42 @@ internal static class MatrixProduct
     /// <param name="rows">x, [rows, in]</param>
     /// <param name="weight">W, [in, out]</param>
     /// <param name="bias">b, [out], of x's type</param>
+    /// <param name="type">The type of what is returned, where x is rounded already; null: x's.</param>
     /// <returns>[rows, out], of x's type</returns>
-    public static Tensor Of(Tensor rows, Tensor weight, Tensor? bias)
+    public static Tensor Of(Tensor rows, Tensor weight, Tensor? bias, ScalarType? type = null)
     {
-        if (weight.dtype != rows.dtype)
+        if (weight.dtype != (type ?? rows.dtype))
         {
-            Tensor product = rows.to(weight.dtype).mm(weight).to(rows.dtype);
-            return bias is null ? product : product.AddInPlace(bias);
+            return Widened(Rounded(rows, weight), bias, type ?? rows.dtype);
         }
 
         return bias is null ? rows.mm(weight) : bias.addmm(rows, weight);
+    }
+
+    /// <summary>x W, of W's type, to which x is rounded.</summary>
+    /// <inheritdoc cref="Of"/>
+    public static Tensor Rounded(Tensor rows, Tensor weight) => rows.to(weight.dtype).mm(weight);
+
+    /// <summary>A product in a type with more digits, and b added to that.</summary>
+    /// <param name="product">[rows, out]</param>
+    /// <param name="bias">b, [out], of that type</param>
+    /// <param name="type">The type.</param>
+    /// <returns>[rows, out]</returns>
+    public static Tensor Widened(Tensor product, Tensor? bias, ScalarType type)
+    {
+        if (bias is null)
+        {
+            return product.to(type);
+        }
+
+        if (!is_inference_mode_enabled())
+        {
+            return product.to(type).AddInPlace(bias);
+        }
+
+        Tensor wide = empty_like(product, dtype: type);
+        RowBlocks.Each([product, wide], block => block[1].copy_(block[0]).AddInPlace(bias));
+        return wide;
     }
 
     /// <summary>Products of several x with a W each, rounded as <see cref="Of"/> does.</summary>
