@@ -18,14 +18,14 @@ public sealed class ServeProcessTests(AzuriteFixture azurite, ITestOutputHelper 
         using var folder = new TemporaryFolder();
         LongSweep.WriteModel(folder["models"]);
         string[] arguments = ["--store", folder["store"], "--models", folder["models"], "--parallelism", "2"];
-        string request = LongSweep.Body(pairs: 25, seed: 3);
+        string request = LongSweep.Body(pairs: 33, seed: 3);
         string id;
         string[] queued;
         int doneBefore;
         using (Server first = await Server.StartAsync(folder.Path, arguments))
         {
             id = await first.Client.StartAsync(request);
-            await first.Client.StartAsync(LongSweep.Body(pairs: 25, seed: 4)); // takes the second place, so that others wait
+            await first.Client.StartAsync(LongSweep.Body(pairs: 33, seed: 4)); // takes the second place, so that others wait
             queued = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => first.Client.StartAsync("{}")));
             JsonElement status = await first.Client.WaitAsync(id, status => Tasks(status, "tasksDone") >= 4);
             doneBefore = Tasks(status, "tasksDone");
@@ -57,7 +57,7 @@ public sealed class ServeProcessTests(AzuriteFixture azurite, ITestOutputHelper 
         string id;
         using (Server first = await Server.StartAsync(folder.Path, arguments))
         {
-            id = await first.Client.StartAsync(LongSweep.Body(pairs: 10, seed: 5));
+            id = await first.Client.StartAsync(LongSweep.Body(pairs: 20, seed: 5));
             await first.Client.WaitAsync(id, status => Tasks(status, "tasksDone") >= 1);
             first.Process.Interrupt();
             Assert.Equal(0, await first.Process.ExitAsync());

@@ -20,7 +20,7 @@ internal sealed class PageServer : IAsyncDisposable
     {
         get
         {
-            using var body = JsonDocument.Parse(LongSweep.Body(pairs: 60, seed: 1));
+            using var body = JsonDocument.Parse(LongSweep.Body(pairs: 120, seed: 1));
             return string.Join('\n', body.RootElement.GetProperty("pairs").EnumerateArray().Select(pair => pair.GetRawText()));
         }
     }

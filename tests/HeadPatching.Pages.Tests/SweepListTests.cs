@@ -148,7 +148,7 @@ public sealed class SweepListTests(Chromium chromium)
         await using var watched = await chromium.OpenAsync();
         await using var server = await PageServer.StartAsync();
         IPage page = watched.Page;
-        string id = await server.Client.StartAsync(LongSweep.Body(pairs: 60, seed: 2));
+        string id = await server.Client.StartAsync(LongSweep.Body(pairs: 120, seed: 2));
         await page.GotoAsync(server.Address.AbsoluteUri);
         await Expect(page.Locator(".sweep .progress-text")).ToContainTextAsync("layers", new() { Timeout = 60_000 });
         Assert.Contains(watched.Requests, request => request.AbsolutePath == $"/api/sweeps/{id}/events");

@@ -17,7 +17,7 @@ public sealed class SharedStoreTests(ITestOutputHelper output) : IDisposable
     {
         LongSweep.WriteModel(_folder["models"]);
         await using InProcessServer first = await InProcessServer.StartAsync(_folder.Path, options => options with { Parallelism = 2 });
-        string id = await first.Client.StartAsync(LongSweep.Body(pairs: 20, seed: 1));
+        string id = await first.Client.StartAsync(LongSweep.Body(pairs: 40, seed: 1));
         await first.Client.WaitAsync(id, status => Tasks(status) >= 1);
         var others = Enumerable.Range(0, 3)
             .Select(_ => HeadpatchProcess.RunAsync(_folder.Path, ["serve", "--urls", first.Address.GetLeftPart(UriPartial.Authority), .. Arguments])).ToList();
@@ -86,7 +86,7 @@ public sealed class SharedStoreTests(ITestOutputHelper output) : IDisposable
         LongSweep.WriteModel(_folder["models"]);
         using Server one = await Server.StartAsync(_folder.Path, Arguments);
         await using InProcessServer other = await InProcessServer.StartAsync(_folder.Path, options => options with { Parallelism = 2 });
-        string id = await one.Client.StartAsync(LongSweep.Body(pairs: 40, seed: 4));
+        string id = await one.Client.StartAsync(LongSweep.Body(pairs: 60, seed: 4));
         await one.Client.WaitAsync(id, status => Tasks(status) >= 4);
         JsonElement elsewhere = await other.Client.WaitAsync(id, status => Tasks(status) >= 4); // followed from the other server
         Assert.Equal("running", elsewhere.GetProperty("status").GetString());
