@@ -15,7 +15,7 @@ public sealed class HeavyUseTests(ApiFixture api, ITestOutputHelper output)
     [Fact]
     public async Task Thousands_of_hostile_bodies_bring_no_5xx_and_harm_no_running_sweep()
     {
-        string request = await HasLongModelAsync() ? LongSweep.Body(pairs: 15, seed: 2) : """{"positions": "each"}""";
+        string request = await HasLongModelAsync() ? LongSweep.Body(pairs: 30, seed: 2) : """{"positions": "each"}""";
         JsonElement expected = (await api.Client.ResultsAsync(await api.Client.StartAsync(request))).GetProperty("heads");
         string running = await api.Client.StartAsync(request);
         await api.Client.WaitAsync(running, status => status.GetProperty("status").GetString() != "queued");

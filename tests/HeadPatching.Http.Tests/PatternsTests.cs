@@ -82,7 +82,7 @@ public sealed class PatternsTests(ApiFixture api)
         RandomModelFolder.Write(folder["models/small"], layers: 2, heads: 8, width: 32, vocabulary: 60, context: 16, seed: 5);
         const string Body = """{"model": "small", "pairs": [{"clean": [1, 2, 3, 4], "corrupted": [1, 5, 3, 4], "correct": 6, "incorrect": 7}]}""";
         string id, strongest, weakest;
-        using (Server server = await Server.StartAsync(folder.Path, "--store", folder["store"], "--models", folder["models"]))
+        await using (InProcessServer server = await InProcessServer.StartAsync(folder.Path))
         {
             id = await server.Client.StartAsync(Body);
             JsonElement[] heads = [.. (await server.Client.ResultsAsync(id)).GetProperty("heads").EnumerateArray().OrderByDescending(head => Math.Abs(head.GetProperty("patchingEffect").GetDouble()))];
@@ -90,7 +90,7 @@ public sealed class PatternsTests(ApiFixture api)
         }
 
         Directory.Delete(folder["models/small"], recursive: true);
-        using Server later = await Server.StartAsync(folder.Path, "--store", folder["store"], "--models", folder["models"]);
+        await using InProcessServer later = await InProcessServer.StartAsync(folder.Path);
         Assert.Equal(4, (await later.Client.GetAsync($"/api/sweeps/{id}/patterns?head={strongest}&pair=0")).GetProperty("clean").GetArrayLength());
         using HttpResponseMessage gone = await later.Client.Http.GetAsync($"/api/sweeps/{id}/patterns?head={weakest}&pair=0");
         JsonElement problem = await gone.ReadProblemAsync(HttpStatusCode.Conflict, "model-unavailable");

@@ -12,7 +12,7 @@ public sealed class SeriesTests : IAsyncLifetime
     private const string Both = """{"models": ["step-2", "step-10"], "name": "training"}""";
 
     private readonly TemporaryFolder _folder = new();
-    private Server _server = null!;
+    private InProcessServer _server = null!;
 
     public async ValueTask InitializeAsync()
     {
@@ -27,14 +27,13 @@ public sealed class SeriesTests : IAsyncLifetime
         }
 
         RandomModelFolder.Write(_folder["models/other"], RandomModelFolder.Config("llama"), seed: 1);
-        _server = await Server.StartAsync(_folder.Path, "--store", _folder["store"], "--models", _folder["models"], "--parallelism", "1");
+        _server = await InProcessServer.StartAsync(_folder.Path, options => options with { Parallelism = 1 });
     }
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
-        _server.Dispose();
+        await _server.DisposeAsync();
         _folder.Dispose();
-        return ValueTask.CompletedTask;
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using HeadPatching.Azure;
 using HeadPatching.Testing;
 
 namespace HeadPatching.Http.Tests;
@@ -17,21 +18,21 @@ public sealed class ServeProcessTests(AzuriteFixture azurite, ITestOutputHelper 
         using var folder = new TemporaryFolder();
         LongSweep.WriteModel(folder["models"]);
         string[] arguments = ["--store", folder["store"], "--models", folder["models"], "--parallelism", "2"];
-        string request = LongSweep.Body(pairs: 25, seed: 3);
+        string request = LongSweep.Body(pairs: 33, seed: 3);
         string id;
         string[] queued;
         int doneBefore;
         using (Server first = await Server.StartAsync(folder.Path, arguments))
         {
             id = await first.Client.StartAsync(request);
-            await first.Client.StartAsync(LongSweep.Body(pairs: 25, seed: 4)); // takes the second place, so that others wait
+            await first.Client.StartAsync(LongSweep.Body(pairs: 33, seed: 4)); // takes the second place, so that others wait
             queued = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => first.Client.StartAsync("{}")));
             JsonElement status = await first.Client.WaitAsync(id, status => Tasks(status, "tasksDone") >= 4);
             doneBefore = Tasks(status, "tasksDone");
             first.Process.Kill();
         }
 
-        using Server second = await Server.StartAsync(folder.Path, arguments);
+        await using InProcessServer second = await InProcessServer.StartAsync(folder.Path, options => options with { Parallelism = 2 });
         JsonElement ended = await second.Client.WaitForEndAsync(id);
         Assert.Equal("completed", ended.GetProperty("status").GetString());
         Assert.InRange(Tasks(ended, "tasksReused"), doneBefore, Tasks(ended, "tasksTotal") - 1);
@@ -56,14 +57,14 @@ public sealed class ServeProcessTests(AzuriteFixture azurite, ITestOutputHelper 
         string id;
         using (Server first = await Server.StartAsync(folder.Path, arguments))
         {
-            id = await first.Client.StartAsync(LongSweep.Body(pairs: 10, seed: 5));
+            id = await first.Client.StartAsync(LongSweep.Body(pairs: 20, seed: 5));
             await first.Client.WaitAsync(id, status => Tasks(status, "tasksDone") >= 1);
             first.Process.Interrupt();
             Assert.Equal(0, await first.Process.ExitAsync());
             Assert.Empty(first.Process.Error.Trim());
         }
 
-        using Server second = await Server.StartAsync(folder.Path, arguments);
+        await using InProcessServer second = await InProcessServer.StartAsync(folder.Path);
         Assert.Equal("completed", (await second.Client.WaitForEndAsync(id)).GetProperty("status").GetString());
     }
 
@@ -100,12 +101,11 @@ public sealed class ServeProcessTests(AzuriteFixture azurite, ITestOutputHelper 
         using var folder = new TemporaryFolder();
         LongSweep.WriteModel(folder["models"]);
         string request = LongSweep.Body(pairs: 10, seed: 6);
-        using Server undisturbed = await Server.StartAsync(folder.Path, "--store", folder["store"], "--models", folder["models"]);
+        await using InProcessServer undisturbed = await InProcessServer.StartAsync(folder.Path);
         string expected = WithoutTimes(await undisturbed.Client.ResultsAsync(await undisturbed.Client.StartAsync(request)));
 
         await using FaultyProxy proxy = await FaultyProxy.StartAsync(store.BlobAddress, seed: 7, share: 0.1);
-        using Server server = await Server.StartAsync(
-            folder.Path, "--store", store.ConnectionStringVia(proxy.Address), "--models", folder["models"]);
+        await using InProcessServer server = await InProcessServer.StartAsync(folder.Path, options => options with { OpenStore = () => ArtifactStores.Open(store.ConnectionStringVia(proxy.Address)) });
         var stopwatch = Stopwatch.StartNew();
         string actual = WithoutTimes(await server.Client.ResultsAsync(await server.Client.StartAsync(request)));
         Assert.Equal(expected, actual);
@@ -124,7 +124,7 @@ public sealed class ServeProcessTests(AzuriteFixture azurite, ITestOutputHelper 
         using var folder = new TemporaryFolder();
         RandomModelFolder.Write(folder["models/broken"], layers: 1, heads: 2, width: 16, vocabulary: 20, context: 8, seed: 3);
         await File.WriteAllTextAsync(folder["models/broken/config.json"], "{", TestContext.Current.CancellationToken);
-        using Server server = await Server.StartAsync(folder.Path, "--store", folder["store"], "--models", folder["models"]);
+        await using InProcessServer server = await InProcessServer.StartAsync(folder.Path);
         JsonElement status = await server.Client.WaitForEndAsync(await server.Client.StartAsync("""{"model": "broken"}"""));
         JsonElement error = status.GetProperty("error");
         Assert.StartsWith("broken/config.json", error.GetProperty("faults")[0].GetProperty("path").GetString(), StringComparison.Ordinal);
@@ -137,7 +137,7 @@ public sealed class ServeProcessTests(AzuriteFixture azurite, ITestOutputHelper 
         AzuriteServer store = await azurite.ServerAsync();
         using var folder = new TemporaryFolder();
         FaultyProxy proxy = await FaultyProxy.StartAsync(store.BlobAddress, seed: 8, share: 0);
-        using Server server = await Server.StartAsync(folder.Path, "--store", store.ConnectionStringVia(proxy.Address));
+        await using InProcessServer server = await InProcessServer.StartAsync(folder.Path, options => options with { OpenStore = () => ArtifactStores.Open(store.ConnectionStringVia(proxy.Address)) });
         await proxy.DisposeAsync();
 
         using HttpResponseMessage health = await server.Client.Http.GetAsync("/api/health");

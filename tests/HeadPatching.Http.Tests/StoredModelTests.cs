@@ -11,8 +11,8 @@ public class StoredModelTests
     public async Task A_pushed_model_is_listed_and_swept_without_a_restart_and_before_that_it_is_unknown()
     {
         using var folder = new TemporaryFolder();
-        LongSweep.WriteModel(folder["models"]);
-        using Server server = await Server.StartAsync(folder.Path, "--store", folder["store"]);
+        LongSweep.WriteModel(folder["uploaded"]); // and not in the server's own folder of models
+        await using InProcessServer server = await InProcessServer.StartAsync(folder.Path);
         const string Body = """{"model": "pushed", "pairs": [{"clean": [1, 2, 3], "corrupted": [1, 4, 3], "correct": 5, "incorrect": 6}]}""";
         using (HttpResponseMessage refused = await server.Client.PostAsync(Body))
         {
@@ -21,7 +21,7 @@ public class StoredModelTests
         }
 
         var (exitCode, _, error) = await HeadpatchProcess.RunAsync(
-            folder.Path, "model", "push", Path.Combine(folder["models"], LongSweep.Model), "pushed", "--store", folder["store"], "--quiet");
+            folder.Path, "model", "push", Path.Combine(folder["uploaded"], LongSweep.Model), "pushed", "--store", folder["store"], "--quiet");
         Assert.Equal((0, ""), (exitCode, error.Trim()));
 
         JsonElement models = (await server.Client.GetAsync("/api/models")).GetProperty("models");

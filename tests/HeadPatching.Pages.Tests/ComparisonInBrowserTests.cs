@@ -16,7 +16,7 @@ public sealed class ComparisonInBrowserTests(Chromium chromium)
     public async Task Two_sweeps_of_the_list_are_chosen_and_compared()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         string a = await server.Client.StartAsync("{}"), b = await server.Client.StartAsync("""{"direction": "noise"}""");
         await server.Client.ResultsAsync(a);

@@ -36,7 +36,10 @@ public sealed class FunctionKeyTests(Chromium chromium) : IAsyncLifetime
             await _host.DisposeAsync();
         }
 
-        _server?.Dispose();
+        if (_server is not null)
+        {
+            await _server.DisposeAsync();
+        }
     }
 
     [Fact]

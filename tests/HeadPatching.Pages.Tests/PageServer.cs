@@ -4,12 +4,12 @@ using HeadPatching.Testing;
 namespace HeadPatching.Pages.Tests;
 
 /// <summary>A server of a test's own, with an empty store, the demo model and the model of <see cref="LongSweep"/>.</summary>
-internal sealed class PageServer : IDisposable
+internal sealed class PageServer : IAsyncDisposable
 {
     private readonly TemporaryFolder _folder;
-    private readonly Server _server;
+    private readonly InProcessServer _server;
 
-    private PageServer(TemporaryFolder folder, Server server)
+    private PageServer(TemporaryFolder folder, InProcessServer server)
     {
         _folder = folder;
         _server = server;
@@ -20,7 +20,7 @@ internal sealed class PageServer : IDisposable
     {
         get
         {
-            using var body = JsonDocument.Parse(LongSweep.Body(pairs: 60, seed: 1));
+            using var body = JsonDocument.Parse(LongSweep.Body(pairs: 120, seed: 1));
             return string.Join('\n', body.RootElement.GetProperty("pairs").EnumerateArray().Select(pair => pair.GetRawText()));
         }
     }
@@ -46,16 +46,13 @@ internal sealed class PageServer : IDisposable
             }
         }
 
-        return new PageServer(folder, await Server.StartAsync(folder.Path, "--store", folder["store"], "--models", folder["models"]));
+        return new PageServer(folder, await InProcessServer.StartAsync(folder.Path));
     }
 
-    /// <summary>Ends it at once, so that its page finds no server any more.</summary>
-    public void Kill() => _server.Process.Kill();
-
     /// <inheritdoc/>
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
-        _server.Dispose();
+        await _server.DisposeAsync();
         _folder.Dispose();
     }
 }

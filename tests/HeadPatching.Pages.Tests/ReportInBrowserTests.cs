@@ -19,7 +19,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task Layers_at_each_position_are_walked_through_by_position_and_pair()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         var result = await SweepAsync(server, """{"patch": "resid_pre", "positions": "each"}""");
         await OpenAsync(page, result);
@@ -56,7 +56,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task Roles_are_walked_through_where_positions_are_not_the_same_place(string positions)
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         var result = await SweepAsync(server, $$"""{"patch": "resid_pre", "positions": "{{positions}}", "dataset": "ioi-generated"}""");
         await OpenAsync(page, result);
@@ -96,7 +96,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task Layers_as_a_whole_are_one_column_for_all_pairs_and_for_one()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         var result = await SweepAsync(server, """{"patch": "mlp_out"}""");
         await OpenAsync(page, result);
@@ -115,7 +115,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task Key_value_heads_have_the_names_that_the_result_gives_them()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         var result = await SweepAsync(server, """{"patch": "k"}""");
         result["model"]!["keyValueHeads"] = 8;
@@ -140,7 +140,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task An_ablation_and_paths_are_stated()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         var result = await SweepAsync(server, """{"ablation": "zero"}""");
         await OpenAsync(page, result);
@@ -161,7 +161,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task A_screen_holds_its_estimates_against_what_was_run_and_marks_the_others()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         var result = await SweepAsync(server, "{}");
         result["method"] = "screen";
@@ -265,7 +265,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task The_report_of_a_sweep_that_ran_all_shows_nothing_of_estimates()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         await OpenAsync(watched.Page, await SweepAsync(server, "{}"));
 
         await Expect(watched.Page.Locator("#detail h3")).ToBeVisibleAsync();
@@ -318,7 +318,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task Clicking_a_head_shows_where_it_looks_in_both_runs_and_says_it()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         string id = await server.Client.StartAsync("{}");
         JsonNode result = JsonNode.Parse((await server.Client.ResultsAsync(id)).GetRawText())!;
@@ -357,7 +357,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task The_address_of_a_view_opens_it()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         string id = await server.Client.StartAsync("""{"positions": "each"}""");
         JsonNode result = JsonNode.Parse((await server.Client.ResultsAsync(id)).GetRawText())!;
@@ -412,7 +412,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task Where_nothing_can_be_is_blank_and_no_zero()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
 
         // By position: before the first difference, and in the last layer anywhere but at the end, which alone is looked at there.
@@ -440,7 +440,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task Heads_are_shown_by_position_and_tokens_coloured_by_the_effect_there()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         var result = await SweepAsync(server, """{"patch": "v", "positions": "each"}""");
         await OpenAsync(page, result);
@@ -547,7 +547,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task What_heads_add_directly_stands_beside_their_effects_as_another_thing()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         var result = await SweepAsync(server, "{}");
         await OpenAsync(page, result);
@@ -585,7 +585,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task Links_lead_to_the_files_where_the_page_is_served_or_lies_beside_them()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         string id = await server.Client.StartAsync("{}");
         await server.Client.ResultsAsync(id);
@@ -623,7 +623,7 @@ public sealed class ReportInBrowserTests(Chromium chromium)
     public async Task Patterns_and_prompts_fit_a_telephone_and_paper(int width, bool print)
     {
         await using var watched = await chromium.OpenAsync(width: width);
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         if (print)
         {
             await watched.Page.EmulateMediaAsync(new() { Media = Media.Print });

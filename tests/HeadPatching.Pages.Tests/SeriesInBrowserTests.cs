@@ -67,7 +67,7 @@ public sealed class SeriesInBrowserTests(Chromium chromium)
     public async Task A_series_is_started_from_the_form_and_its_page_leads_to_each_report_and_deleting_it_takes_its_sweeps()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync("step-10", "step-2");
+        await using var server = await PageServer.StartAsync("step-10", "step-2");
         IPage page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
         await Expect(page.Locator("#all-series")).ToBeHiddenAsync();

@@ -15,7 +15,7 @@ public sealed class SweepListTests(Chromium chromium)
     public async Task A_sweep_shows_its_name_its_strongest_head_and_a_small_heatmap_that_leads_to_its_report()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         IPage page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
         await page.FillAsync("#name", "before <b>the</b> fix");
@@ -37,7 +37,7 @@ public sealed class SweepListTests(Chromium chromium)
     public async Task The_list_is_searched_and_filtered_and_several_sweeps_are_deleted_after_a_question()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         IPage page = watched.Page;
         foreach (string body in (string[])["""{"name": "apple"}""", """{"name": "pear"}""", """{"name": "apple pie", "pairs": [{"clean": [1, 2], "corrupted": [1], "correct": 3, "incorrect": 4}]}"""])
         {
@@ -77,7 +77,7 @@ public sealed class SweepListTests(Chromium chromium)
     public async Task Again_with_changes_fills_the_form_as_the_sweep_was_asked_and_sends_along_what_it_has_no_field_for()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         IPage page = watched.Page;
         string id = await server.Client.StartAsync(
             $$"""{"name": "mine", "pairs": [{{Pair}}, {{Pair}}], "pairIndices": [0], "patch": "v", "positions": -1, "tokenWeights": {" Mary": 1}, "threshold": 0.25, "method": "attribution", "gradient": "plain", "skipInvalid": true}""");
@@ -115,7 +115,7 @@ public sealed class SweepListTests(Chromium chromium)
     public async Task Pairs_are_taken_from_a_file_and_its_faults_have_their_lines()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         IPage page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
         await page.SelectOptionAsync("#dataset", "");
@@ -146,9 +146,9 @@ public sealed class SweepListTests(Chromium chromium)
     public async Task A_running_sweep_is_followed_by_events_and_without_them_by_asking()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         IPage page = watched.Page;
-        string id = await server.Client.StartAsync(LongSweep.Body(pairs: 60, seed: 2));
+        string id = await server.Client.StartAsync(LongSweep.Body(pairs: 120, seed: 2));
         await page.GotoAsync(server.Address.AbsoluteUri);
         await Expect(page.Locator(".sweep .progress-text")).ToContainTextAsync("layers", new() { Timeout = 60_000 });
         Assert.Contains(watched.Requests, request => request.AbsolutePath == $"/api/sweeps/{id}/events");
@@ -163,7 +163,7 @@ public sealed class SweepListTests(Chromium chromium)
     public async Task The_API_is_described_with_every_call_and_every_link_in_it_leads_somewhere()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         IPage page = watched.Page;
         await page.GotoAsync(new Uri(server.Address, "/docs").AbsoluteUri);
         JsonElement paths = (await server.Client.GetAsync("/api/openapi.json")).GetProperty("paths");

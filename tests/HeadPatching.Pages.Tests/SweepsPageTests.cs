@@ -14,7 +14,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task A_sweep_is_started_from_the_form_and_watched_to_its_end_and_its_report_shows_the_result()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
         await Expect(page.Locator("#empty")).ToBeVisibleAsync();
@@ -67,7 +67,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task A_generated_dataset_asks_for_the_number_of_pairs_and_the_seed()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
         await Expect(page.Locator("#dataset option")).ToHaveCountAsync(BuiltInDatasets.All.Count + 1); // and one's own pairs
@@ -96,7 +96,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task An_ablation_is_started_from_the_advanced_fold_and_is_of_the_clean_run()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
         await Expect(page.Locator("#seed")).ToBeHiddenAsync();
@@ -123,7 +123,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task A_metric_of_ones_own_is_weights_of_tokens_in_the_advanced_fold()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
         await Expect(page.Locator("#options-summary")).ToHaveTextAsync("z · all at once · denoise · logit-difference · float32");
@@ -146,7 +146,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task Layers_as_a_whole_are_swept_from_the_form_and_the_list_says_so()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
 
@@ -166,7 +166,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task The_form_sends_of_the_advanced_fields_what_was_filled_in_and_nothing_else()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         var bodies = new List<JsonElement>();
         await page.RouteAsync("**/api/sweeps", async route =>
@@ -234,7 +234,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task A_sweep_is_started_and_its_report_opened_with_the_keyboard_alone()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
         await Expect(page.Locator("#first-sweep")).ToBeVisibleAsync();
@@ -258,7 +258,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task A_line_that_is_not_JSON_is_refused_beside_the_form_with_its_line_and_path()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
 
@@ -280,7 +280,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task What_the_server_finds_wrong_stands_beside_the_field_that_has_it()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
 
@@ -308,7 +308,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task What_only_tokenising_finds_is_shown_in_the_failed_sweep()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
 
@@ -329,7 +329,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task A_running_sweep_shows_its_progress_and_is_cancelled_and_then_deleted()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
         await page.SelectOptionAsync("#model", LongSweep.Model);
@@ -364,7 +364,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task Names_out_of_a_request_are_shown_as_the_text_they_are()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         const string Name = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>";
         var pair = new { clean = Name, corrupted = $"{Name} {Name}", correct = Name, incorrect = Name };
@@ -383,13 +383,14 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task A_server_that_is_gone_is_said_to_be_gone()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        using var folder = new TemporaryFolder();
+        using var server = await Server.StartAsync(folder.Path, "--store", folder["store"]);
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
         await Expect(page.Locator("#empty")).ToBeVisibleAsync();
         await Expect(page.Locator("#server-gone")).ToBeHiddenAsync();
 
-        server.Kill();
+        server.Process.Kill();
         await page.ClickAsync("#start");
         await Expect(page.Locator("#refusal")).ToContainTextAsync("does not answer");
         await Expect(page.Locator("#server-gone")).ToContainTextAsync("does not answer");
@@ -403,7 +404,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task Both_pages_render_light_and_dark_and_on_a_phone(ColorScheme scheme, int width)
     {
         await using var watched = await chromium.OpenAsync(scheme, width);
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         await page.GotoAsync(server.Address.AbsoluteUri);
         await Expect(page.Locator("#first-sweep")).ToBeVisibleAsync();
@@ -429,7 +430,7 @@ public sealed class SweepsPageTests(Chromium chromium)
     public async Task Every_phase_and_state_has_words_of_its_own_and_long_lists_come_a_page_at_a_time()
     {
         await using var watched = await chromium.OpenAsync();
-        using var server = await PageServer.StartAsync();
+        await using var server = await PageServer.StartAsync();
         var page = watched.Page;
         var asked = new List<string>();
         await page.RouteAsync(new Regex("/api/sweeps\\?"), async route =>

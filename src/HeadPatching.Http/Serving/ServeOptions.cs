@@ -20,6 +20,9 @@ public sealed record ServeOptions
     /// <summary>A folder whose subfolders are models, beside the demo model; null: the demo model alone.</summary>
     public string? Models { get; init; }
 
+    /// <summary>The folder that models of the store are downloaded to; null: one under the user's own data.</summary>
+    public string? DownloadedModels { get; init; }
+
     /// <summary>How many activities run at once; null: the engine's default.</summary>
     public int? Parallelism { get; init; }
 

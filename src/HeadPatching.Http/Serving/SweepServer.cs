@@ -21,12 +21,17 @@ namespace HeadPatching.Http.Serving;
 /// <summary>`headpatch serve`: the HTTP API over the in-process engine.</summary>
 public static class SweepServer
 {
-    /// <summary>Serves until the process is asked to end (Ctrl-C, SIGTERM); sweeps then stay as they are, and go on at the next start.</summary>
+    /// <summary>
+    /// Serves until it is cancelled or the process is asked to end (Ctrl-C, SIGTERM); sweeps then stay as they are, and go on at the next start. It
+    /// then lets go of its address, its store and its models: a process may have several servers, one after the other and side by side.
+    /// </summary>
     /// <param name="options">What it is started with.</param>
     /// <param name="warn">Told what to know of how it is started.</param>
     /// <param name="listening">Told the addresses once it listens.</param>
+    /// <param name="stop">Asks it to end, which then takes as long as it takes the process.</param>
     /// <exception cref="InvalidInputException">An option cannot be: the store cannot be written, an address is taken.</exception>
-    public static async Task RunAsync(ServeOptions options, Action<string> warn, Action<IReadOnlyCollection<string>> listening)
+    public static async Task RunAsync(
+        ServeOptions options, Action<string> warn, Action<IReadOnlyCollection<string>> listening, CancellationToken stop = default)
     {
         IReadOnlySet<string>? allowedHosts = ServeAddresses.AllowedHosts(options.Urls, options.AllowedHosts);
         IReadOnlySet<string> origins = ServeAddresses.Origins(options.CorsOrigins);
@@ -34,8 +39,8 @@ public static class SweepServer
         CallbackSender? sender = CallbackSender.Create(callbacks, options.CallbackSecret, ServeOptions.CallbackSecretVariable, TimeProvider.System);
         CheckModels(options.Models);
         IArtifactStore store = options.OpenStore();
-        var catalog = new ModelCatalog(options.Models, stored: new StoredModels(store, new ModelCache()));
-        await store.CheckAsync();
+        var catalog = new ModelCatalog(options.Models, stored: new StoredModels(store, new ModelCache(options.DownloadedModels)));
+        await store.CheckAsync(stop);
 
         await using WebApplication app = Build(options, store, catalog, allowedHosts, origins, callbacks, sender);
         await StartAsync(app, options.Urls);
@@ -47,7 +52,7 @@ public static class SweepServer
         // Only who has the address takes up sweeps; and whoever asks meanwhile is answered.
         listening([.. app.Urls]);
         await app.Services.GetRequiredService<InProcessEngine>().ResumeAsync(app.Lifetime.ApplicationStopping);
-        await app.WaitForShutdownAsync();
+        await app.WaitForShutdownAsync(stop);
     }
 
     private static WebApplication Build(

@@ -15,7 +15,7 @@ public sealed class CallbackTests : IDisposable
     [Fact]
     public async Task The_end_of_a_sweep_is_told_signed_and_the_address_is_no_part_of_the_sweep()
     {
-        using Server server = await StartAsync(_receiver.Origin);
+        await using InProcessServer server = await StartAsync(_receiver.Origin);
         string id = await server.Client.StartAsync($$"""{"name": "told", "callback": "{{_receiver.Origin}}/sweeps?for=me"}""");
         ReceivedCallback told = Assert.Single(await _receiver.WaitAsync(1));
         Assert.Equal(("/sweeps?for=me", id), (told.Path, told.Sweep));
@@ -41,13 +41,14 @@ public sealed class CallbackTests : IDisposable
     {
         _receiver.Answer = before => before switch { 0 => 302, 1 => 500, _ => 200 };
         string id;
-        using (Server server = await StartAsync(_receiver.Origin))
+        var secret = new Dictionary<string, string> { ["HEADPATCHING_CALLBACK_SECRET"] = Secret };
+        using (Server server = await Server.StartAsync(_folder.Path, secret, ["--store", _folder["store"], "--callback-hosts", "hooks.example.org", _receiver.Origin]))
         {
             id = await server.Client.StartAsync($$"""{"callback": "{{_receiver.Origin}}/once"}""");
             await _receiver.WaitAsync(1);
         }
 
-        using Server next = await StartAsync(_receiver.Origin);
+        await using InProcessServer next = await StartAsync(_receiver.Origin);
         IReadOnlyList<ReceivedCallback> told = await _receiver.WaitAsync(3);
         Assert.All(told, one => Assert.Equal(("/once", id), (one.Path, one.Sweep)));
         await UntilNoneIsLeftAsync();
@@ -56,7 +57,7 @@ public sealed class CallbackTests : IDisposable
     [Fact]
     public async Task An_address_that_the_operator_does_not_name_is_refused_before_anything_is_done()
     {
-        using Server server = await StartAsync("hooks.example.org", "https://other.example.org:8443", "localhost");
+        await using InProcessServer server = await StartAsync("hooks.example.org", "https://other.example.org:8443", "localhost");
         foreach (string refused in (string[])
             [
                 _receiver.Origin, "http://hooks.example.org/", "https://hooks.example.org:444/", "https://hooks.example.org.attacker.example/", "https://attacker.example/?hooks.example.org",
@@ -74,11 +75,11 @@ public sealed class CallbackTests : IDisposable
     [Fact]
     public async Task A_name_that_stands_for_a_private_address_is_not_called()
     {
-        using Server server = await StartAsync($"http://localhost:{new Uri(_receiver.Origin).Port}");
+        await using InProcessServer server = await StartAsync($"http://localhost:{new Uri(_receiver.Origin).Port}");
         string id = await server.Client.StartAsync($$"""{"callback": "http://localhost:{{new Uri(_receiver.Origin).Port}}/"}""");
         await server.Client.WaitForEndAsync(id);
         using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        while (!server.Process.Output.Contains("no public address", StringComparison.Ordinal))
+        while (!TestContext.Current.TestOutputHelper!.Output.Contains("no public address", StringComparison.Ordinal))
         {
             await Task.Delay(100, patience.Token);
         }
@@ -89,7 +90,7 @@ public sealed class CallbackTests : IDisposable
     [Fact]
     public async Task Without_hosts_no_callback_is_taken_and_with_hosts_there_must_be_a_secret()
     {
-        using (Server server = await Server.StartAsync(_folder.Path, "--store", _folder["store"]))
+        await using (InProcessServer server = await InProcessServer.StartAsync(_folder.Path))
         {
             using HttpResponseMessage answer = await server.Client.PostAsync("""{"callback": "https://hooks.example.org/"}""");
             Assert.Equal(["callback invalid-option"], (await answer.ReadProblemAsync(HttpStatusCode.BadRequest, "invalid-request")).Faults());
@@ -105,10 +106,8 @@ public sealed class CallbackTests : IDisposable
         }
     }
 
-    private Task<Server> StartAsync(params string[] hosts) => Server.StartAsync(
-        _folder.Path,
-        new Dictionary<string, string> { ["HEADPATCHING_CALLBACK_SECRET"] = Secret },
-        ["--store", _folder["store"], "--callback-hosts", .. hosts]);
+    private Task<InProcessServer> StartAsync(params string[] hosts) =>
+        InProcessServer.StartAsync(_folder.Path, options => options with { CallbackHosts = hosts, CallbackSecret = Secret });
 
     private async Task UntilNoneIsLeftAsync()
     {

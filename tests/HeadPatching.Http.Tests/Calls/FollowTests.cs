@@ -15,7 +15,7 @@ public sealed class FollowTests(ApiFixture api)
     public async Task Events_follow_a_sweep_to_its_end_and_then_the_stream_ends()
     {
         await api.RequireLongModelAsync();
-        string id = await api.Client.StartAsync(LongSweep.Body(pairs: 4, seed: 5));
+        string id = await api.Client.StartAsync(LongSweep.Body(pairs: 8, seed: 5));
         List<SseItem<string>> events = await EventsAsync(id);
 
         Assert.All(events, one => Assert.Contains(one.EventType, (string[])["status", "heartbeat"]));

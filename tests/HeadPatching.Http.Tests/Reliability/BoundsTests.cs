@@ -88,7 +88,7 @@ public sealed class BoundsTests(ITestOutputHelper output) : IDisposable
     public async Task A_small_sweep_beside_a_large_one_ends_within_three_times_its_time_alone_and_after_a_cancelled_one_at_once()
     {
         LongSweep.WriteModel(_folder["models"]);
-        using Server server = await Server.StartAsync(_folder.Path, "--store", _folder["store"], "--models", _folder["models"], "--parallelism", "2");
+        await using InProcessServer server = await InProcessServer.StartAsync(_folder.Path, options => options with { Parallelism = 2 });
         int seed = 100;
         await TimeAsync(); // loads the model
 
@@ -118,7 +118,7 @@ public sealed class BoundsTests(ITestOutputHelper output) : IDisposable
         async Task<double> TimeAsync()
         {
             var stopwatch = Stopwatch.StartNew();
-            await server.Client.ResultsAsync(await server.Client.StartAsync(LongSweep.Body(pairs: 6, seed++)));
+            await server.Client.ResultsAsync(await server.Client.StartAsync(LongSweep.Body(pairs: 4, seed++)));
             return stopwatch.Elapsed.TotalSeconds;
         }
     }
@@ -126,7 +126,7 @@ public sealed class BoundsTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public async Task The_list_comes_in_pages_newest_first()
     {
-        using Server server = await Server.StartAsync(_folder.Path, "--store", _folder["store"]);
+        await using InProcessServer server = await InProcessServer.StartAsync(_folder.Path);
         var ids = new List<string>();
         for (int sweep = 0; sweep < 7; sweep++)
         {

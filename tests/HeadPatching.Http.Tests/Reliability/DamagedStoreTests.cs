@@ -41,11 +41,10 @@ public sealed class DamagedStoreTests : IDisposable
     public async Task A_damaged_sweep_is_shown_as_such_by_its_files_name_and_harms_no_other()
     {
         string good;
-        using (Server first = await Server.StartAsync(_folder.Path, "--store", _folder["store"]))
+        await using (InProcessServer first = await InProcessServer.StartAsync(_folder.Path))
         {
             good = await first.Client.StartAsync("{}");
             await first.Client.ResultsAsync(good);
-            first.Process.Kill();
         }
 
         var damaged = Kinds.Select((kind, index) => (kind.File, Id: Damage(good, index, kind.File, kind.Content))).ToList();
@@ -87,7 +86,7 @@ public sealed class DamagedStoreTests : IDisposable
     [Fact]
     public async Task An_idempotency_key_whose_sweep_is_damaged_says_so_and_works_again_once_it_is_deleted()
     {
-        using Server server = await Server.StartAsync(_folder.Path, "--store", _folder["store"]);
+        await using InProcessServer server = await InProcessServer.StartAsync(_folder.Path);
         string id = await server.Client.StartAsync("{}", "key");
         await server.Client.ResultsAsync(id);
         File.WriteAllText(_folder[$"store/sweeps/{id}/request.json"], "{\"sweepId\":");
@@ -110,16 +109,15 @@ public sealed class DamagedStoreTests : IDisposable
     public async Task Leftovers_of_a_deletion_that_was_cut_short_go_at_the_next_start()
     {
         string id;
-        using (Server first = await Server.StartAsync(_folder.Path, "--store", _folder["store"]))
+        await using (InProcessServer first = await InProcessServer.StartAsync(_folder.Path))
         {
             id = await first.Client.StartAsync("{}");
             await first.Client.ResultsAsync(id);
-            first.Process.Kill();
         }
 
         File.Delete(_folder[$"store/sweeps/{id}/request.json"]);
         File.Delete(_folder[$"store/sweeps/{id}/status.json"]);
-        using Server server = await Server.StartAsync(_folder.Path, "--store", _folder["store"]);
+        await using InProcessServer server = await InProcessServer.StartAsync(_folder.Path);
         Assert.Equal(0, (await server.Client.GetAsync("/api/sweeps")).GetProperty("sweeps").GetArrayLength());
         for (int looks = 0; Directory.Exists(_folder[$"store/sweeps/{id}"]); looks++)
         {

@@ -3,7 +3,7 @@ using HeadPatching.Testing;
 namespace HeadPatching.Http.Tests.Reliability;
 
 /// <summary>Who may reach the server and its store, and what malformed HTTP brings.</summary>
-public sealed class ExposureTests : IDisposable
+public sealed class ExposureTests(ExposureTests.OnLoopback loopback) : IClassFixture<ExposureTests.OnLoopback>, IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
@@ -16,17 +16,17 @@ public sealed class ExposureTests : IDisposable
             return;
         }
 
-        using (await Server.StartAsync(_folder.Path, "--store", _folder["own/store"]))
+        await using (await InProcessServer.StartAsync(_folder["own"]))
         {
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(_folder["own/store"]));
         }
 
         const UnixFileMode Shared = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute;
-        Directory.CreateDirectory(_folder["shared"], Shared);
-        File.SetUnixFileMode(_folder["shared"], Shared);
-        using (await Server.StartAsync(_folder.Path, "--store", _folder["shared"]))
+        Directory.CreateDirectory(_folder["with/store"], Shared);
+        File.SetUnixFileMode(_folder["with/store"], Shared);
+        await using (await InProcessServer.StartAsync(_folder["with"]))
         {
-            Assert.Equal(Shared, File.GetUnixFileMode(_folder["shared"]));
+            Assert.Equal(Shared, File.GetUnixFileMode(_folder["with/store"]));
         }
     }
 
@@ -54,11 +54,7 @@ public sealed class ExposureTests : IDisposable
     }
 
     [Fact]
-    public async Task On_loopback_there_is_no_warning()
-    {
-        using Server server = await Server.StartAsync(_folder.Path, "--store", _folder["store"]);
-        Assert.Empty(server.Process.Error.Trim());
-    }
+    public void On_loopback_there_is_no_warning() => Assert.Empty(loopback.Server.Process.Error.Trim());
 
     [Theory]
     [InlineData("Z\r\n{}\r\n0\r\n\r\n")]
@@ -68,7 +64,7 @@ public sealed class ExposureTests : IDisposable
     [InlineData("5\r\n{}\r\n0\r\n\r\n")]
     public async Task A_wrong_chunk_size_is_the_senders_fault(string chunks)
     {
-        using Server server = await Server.StartAsync(_folder.Path, "--store", _folder["store"]);
+        Server server = loopback.Server;
         string answer = await RawHttp.SendAsync(
             server.Address, $"POST /api/sweeps HTTP/1.1\r\nHost: {server.Address.Authority}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{chunks}");
         Assert.StartsWith("HTTP/1.1 400", answer, StringComparison.Ordinal);
@@ -76,4 +72,23 @@ public sealed class ExposureTests : IDisposable
     }
 
     public void Dispose() => _folder.Dispose();
+
+    /// <summary>`headpatch serve` as it is without options but for its store.</summary>
+    public sealed class OnLoopback : IAsyncLifetime
+    {
+        private readonly TemporaryFolder _folder = new();
+
+        internal Server Server { get; private set; } = null!;
+
+        /// <inheritdoc/>
+        public async ValueTask InitializeAsync() => Server = await Server.StartAsync(_folder.Path, "--store", _folder["store"]);
+
+        /// <inheritdoc/>
+        public ValueTask DisposeAsync()
+        {
+            Server.Dispose();
+            _folder.Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
 }

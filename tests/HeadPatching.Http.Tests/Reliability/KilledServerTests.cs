@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using HeadPatching.Azure;
 using HeadPatching.Testing;
 
 namespace HeadPatching.Http.Tests.Reliability;
@@ -33,7 +34,7 @@ public sealed class KilledServerTests(ITestOutputHelper output) : IDisposable
             first.Process.Kill();
         }
 
-        using Server second = await Server.StartAsync(_folder.Path, Arguments);
+        await using InProcessServer second = await InProcessServer.StartAsync(_folder.Path, options => options with { Parallelism = 2 });
         foreach (string id in ids)
         {
             Assert.Equal("cancelled", (await second.Client.WaitForEndAsync(id)).GetProperty("status").GetString());
@@ -59,7 +60,7 @@ public sealed class KilledServerTests(ITestOutputHelper output) : IDisposable
                 killed.Process.Kill();
             }
 
-            using Server last = await Server.StartAsync(_folder.Path, "--store", store);
+            await using InProcessServer last = await InProcessServer.StartAsync(_folder.Path, options => options with { OpenStore = () => ArtifactStores.Open(store) });
             JsonElement results = await last.Client.ResultsAsync(id ?? await last.Client.StartAsync(Body));
             output.WriteLine($"{kills} kills: {results.GetProperty("adaptive")}");
             return string.Join('\n', ((string[])["adaptive", "heads"]).Select(name => results.GetProperty(name).GetRawText()));
@@ -70,17 +71,16 @@ public sealed class KilledServerTests(ITestOutputHelper output) : IDisposable
     public async Task A_request_that_was_stored_and_never_started_runs()
     {
         string id;
-        using (Server first = await Server.StartAsync(_folder.Path, Arguments[..2]))
+        await using (InProcessServer first = await InProcessServer.StartAsync(_folder.Path))
         {
             id = await first.Client.StartAsync("{}");
             await first.Client.ResultsAsync(id);
-            first.Process.Kill();
         }
 
         // What a process leaves that dies right after it has stored the request; and what another one stores while a server runs.
         string never = $"n{new string('1', 24)}", meanwhile = $"n{new string('2', 24)}";
         StoreRequest(id, never);
-        using Server second = await Server.StartAsync(_folder.Path, Arguments[..2]);
+        await using InProcessServer second = await InProcessServer.StartAsync(_folder.Path);
         await second.Client.ResultsAsync(never);
         StoreRequest(id, meanwhile);
         await second.Client.ResultsAsync(meanwhile);
@@ -117,23 +117,23 @@ public sealed class KilledServerTests(ITestOutputHelper output) : IDisposable
             server.Process.Kill();
         }
 
-        using Server last = await Server.StartAsync(_folder.Path, Arguments);
-        string[] states = await Task.WhenAll(kept.Select(async id => (await last.Client.WaitForEndAsync(id)).GetProperty("status").GetString()!));
-        Assert.All(states, state => Assert.Equal("completed", state));
-        foreach (string id in removed)
+        await using (InProcessServer last = await InProcessServer.StartAsync(_folder.Path, options => options with { Parallelism = 2 }))
         {
-            Assert.Equal("cancelled", (await last.Client.WaitForEndAsync(id)).GetProperty("status").GetString());
+            string[] states = await Task.WhenAll(kept.Select(async id => (await last.Client.WaitForEndAsync(id)).GetProperty("status").GetString()!));
+            Assert.All(states, state => Assert.Equal("completed", state));
+            foreach (string id in removed)
+            {
+                Assert.Equal("cancelled", (await last.Client.WaitForEndAsync(id)).GetProperty("status").GetString());
+            }
+
+            JsonElement undisturbed = await last.Client.ResultsAsync(await last.Client.StartAsync("{}"));
+            foreach (string id in kept.Where((_, kill) => kill % 2 == 0))
+            {
+                Assert.Equal(undisturbed.GetProperty("heads").ToString(), (await last.Client.ResultsAsync(id)).GetProperty("heads").ToString());
+            }
         }
 
-        JsonElement undisturbed = await last.Client.ResultsAsync(await last.Client.StartAsync("{}"));
-        foreach (string id in kept.Where((_, kill) => kill % 2 == 0))
-        {
-            Assert.Equal(undisturbed.GetProperty("heads").ToString(), (await last.Client.ResultsAsync(id)).GetProperty("heads").ToString());
-        }
-
-        // Nothing of the dead is left over: a start clears what the processes before it left half written.
-        last.Process.Kill();
-        using Server clean = await Server.StartAsync(_folder.Path, Arguments);
+        // Nothing of the dead is left over: the last one's start cleared what the processes before it had left half written.
         string[] left = [.. Directory.EnumerateFileSystemEntries(_folder["store/~work"]).Select(entry => Path.GetFileName(entry)).Where(name => name != "lock")];
         output.WriteLine($"20 kills: {kept.Count} sweeps completed, {removed.Count} cancelled, {left.Length} files left half written.");
         Assert.Empty(left);

@@ -16,8 +16,8 @@ public sealed class SharedStoreTests(ITestOutputHelper output) : IDisposable
     public async Task A_second_server_on_the_same_port_says_so_and_touches_no_sweep()
     {
         LongSweep.WriteModel(_folder["models"]);
-        using Server first = await Server.StartAsync(_folder.Path, Arguments);
-        string id = await first.Client.StartAsync(LongSweep.Body(pairs: 20, seed: 1));
+        await using InProcessServer first = await InProcessServer.StartAsync(_folder.Path, options => options with { Parallelism = 2 });
+        string id = await first.Client.StartAsync(LongSweep.Body(pairs: 40, seed: 1));
         await first.Client.WaitAsync(id, status => Tasks(status) >= 1);
         var others = Enumerable.Range(0, 3)
             .Select(_ => HeadpatchProcess.RunAsync(_folder.Path, ["serve", "--urls", first.Address.GetLeftPart(UriPartial.Authority), .. Arguments])).ToList();
@@ -31,7 +31,7 @@ public sealed class SharedStoreTests(ITestOutputHelper output) : IDisposable
         JsonElement ended = await first.Client.WaitForEndAsync(id);
         Assert.Equal("completed", ended.GetProperty("status").GetString());
         Assert.Equal(0, ended.GetProperty("progress").GetProperty("tasksReused").GetInt32());
-        await AssertStaysAsync(first, id, "completed");
+        await AssertStaysAsync(first.Client, id, "completed");
         Assert.Equal("completed", StoredStatus(id));
     }
 
@@ -39,40 +39,41 @@ public sealed class SharedStoreTests(ITestOutputHelper output) : IDisposable
     public async Task Two_servers_share_the_sweeps_of_one_store_and_each_stops_the_others()
     {
         LongSweep.WriteModel(_folder["models"]);
-        using Server one = await Server.StartAsync(_folder.Path, Arguments), other = await Server.StartAsync(_folder.Path, Arguments);
+        using Server one = await Server.StartAsync(_folder.Path, Arguments);
+        await using InProcessServer other = await InProcessServer.StartAsync(_folder.Path, options => options with { Parallelism = 2 });
         string atOne = await one.Client.StartAsync(LongSweep.Body(pairs: 300, seed: 2)), atOther = await other.Client.StartAsync(LongSweep.Body(pairs: 300, seed: 3));
         string short1 = await one.Client.StartAsync("{}"), short2 = await other.Client.StartAsync("{}");
         await one.Client.WaitAsync(atOne, status => Tasks(status) >= 1);
         await other.Client.WaitAsync(atOther, status => Tasks(status) >= 1);
 
         // Each sees all, and a sweep is the same at both.
-        foreach (Server server in (Server[])[one, other])
+        foreach (SweepApiClient client in (SweepApiClient[])[one.Client, other.Client])
         {
-            JsonElement[] listed = [.. (await server.Client.GetAsync("/api/sweeps")).GetProperty("sweeps").EnumerateArray()];
+            JsonElement[] listed = [.. (await client.GetAsync("/api/sweeps")).GetProperty("sweeps").EnumerateArray()];
             Assert.Equal(((string[])[atOne, atOther, short1, short2]).Order(), listed.Select(sweep => sweep.GetProperty("id").GetString()!).Order());
         }
 
-        foreach (var (server, id) in ((Server, string)[])[(other, atOne), (one, atOther)])
+        foreach (var (client, id) in ((SweepApiClient, string)[])[(other.Client, atOne), (one.Client, atOther)])
         {
             var stopwatch = System.Diagnostics.Stopwatch.StartNew();
-            Assert.Equal("cancelling", await RemoveAsync(server, id));
-            Assert.Equal("cancelled", (await server.Client.WaitForEndAsync(id)).GetProperty("status").GetString());
+            Assert.Equal("cancelling", await RemoveAsync(client, id));
+            Assert.Equal("cancelled", (await client.WaitForEndAsync(id)).GetProperty("status").GetString());
             output.WriteLine($"Cancelled through the other server in {stopwatch.Elapsed.TotalSeconds:F1} s.");
             Assert.InRange(stopwatch.Elapsed.TotalSeconds, 0, 15);
         }
 
-        foreach (Server server in (Server[])[one, other])
+        foreach (SweepApiClient client in (SweepApiClient[])[one.Client, other.Client])
         {
-            await AssertStaysAsync(server, atOne, "cancelled");
-            await AssertStaysAsync(server, atOther, "cancelled");
-            Assert.Equal("completed", (await server.Client.WaitForEndAsync(short1)).GetProperty("status").GetString());
-            Assert.Equal("completed", (await server.Client.WaitForEndAsync(short2)).GetProperty("status").GetString());
+            await AssertStaysAsync(client, atOne, "cancelled");
+            await AssertStaysAsync(client, atOther, "cancelled");
+            Assert.Equal("completed", (await client.WaitForEndAsync(short1)).GetProperty("status").GetString());
+            Assert.Equal("completed", (await client.WaitForEndAsync(short2)).GetProperty("status").GetString());
         }
 
         // And deletes them: nothing of them stays, and neither server brings anything back.
-        Assert.Equal("deleted", await RemoveAsync(other, atOne));
-        Assert.Equal("deleted", await RemoveAsync(one, atOther));
-        Assert.Equal("deleted", await RemoveAsync(other, short1));
+        Assert.Equal("deleted", await RemoveAsync(other.Client, atOne));
+        Assert.Equal("deleted", await RemoveAsync(one.Client, atOther));
+        Assert.Equal("deleted", await RemoveAsync(other.Client, short1));
         await Task.Delay(TimeSpan.FromSeconds(4));
         Assert.Equal([short2], Directory.EnumerateDirectories(_folder["store/sweeps"]).Select(folder => Path.GetFileName(folder)!));
         using HttpResponseMessage gone = await one.Client.Http.GetAsync($"/api/sweeps/{atOne}");
@@ -83,8 +84,9 @@ public sealed class SharedStoreTests(ITestOutputHelper output) : IDisposable
     public async Task A_sweep_whose_server_was_killed_goes_on_at_the_other_which_did_no_work_twice()
     {
         LongSweep.WriteModel(_folder["models"]);
-        using Server one = await Server.StartAsync(_folder.Path, Arguments), other = await Server.StartAsync(_folder.Path, Arguments);
-        string id = await one.Client.StartAsync(LongSweep.Body(pairs: 40, seed: 4));
+        using Server one = await Server.StartAsync(_folder.Path, Arguments);
+        await using InProcessServer other = await InProcessServer.StartAsync(_folder.Path, options => options with { Parallelism = 2 });
+        string id = await one.Client.StartAsync(LongSweep.Body(pairs: 60, seed: 4));
         await one.Client.WaitAsync(id, status => Tasks(status) >= 4);
         JsonElement elsewhere = await other.Client.WaitAsync(id, status => Tasks(status) >= 4); // followed from the other server
         Assert.Equal("running", elsewhere.GetProperty("status").GetString());
@@ -101,13 +103,14 @@ public sealed class SharedStoreTests(ITestOutputHelper output) : IDisposable
     public async Task A_server_that_stood_still_while_another_took_its_sweep_over_writes_nothing_over_the_others_work()
     {
         LongSweep.WriteModel(_folder["models"]);
-        using Server one = await Server.StartAsync(_folder.Path, Arguments), other = await Server.StartAsync(_folder.Path, Arguments);
+        using Server one = await Server.StartAsync(_folder.Path, Arguments);
+        await using InProcessServer other = await InProcessServer.StartAsync(_folder.Path, options => options with { Parallelism = 2 });
         string id = await one.Client.StartAsync(LongSweep.Body(pairs: 40, seed: 5));
         await one.Client.WaitAsync(id, status => Tasks(status) >= 4);
         one.Process.Signal("STOP");
         JsonElement ended = await other.Client.WaitForEndAsync(id);
         Assert.Equal("completed", ended.GetProperty("status").GetString());
-        Assert.Equal("deleted", await RemoveAsync(other, id));
+        Assert.Equal("deleted", await RemoveAsync(other.Client, id));
         one.Process.Signal("CONT");
         await Task.Delay(TimeSpan.FromSeconds(8));
         using HttpResponseMessage gone = await other.Client.Http.GetAsync($"/api/sweeps/{id}");
@@ -122,19 +125,19 @@ public sealed class SharedStoreTests(ITestOutputHelper output) : IDisposable
 
     private static int Tasks(JsonElement status) => status.GetProperty("progress").GetProperty("tasksDone").GetInt32();
 
-    private static async Task<string?> RemoveAsync(Server server, string id)
+    private static async Task<string?> RemoveAsync(SweepApiClient client, string id)
     {
-        using HttpResponseMessage removed = await server.Client.Http.DeleteAsync($"/api/sweeps/{id}");
+        using HttpResponseMessage removed = await client.Http.DeleteAsync($"/api/sweeps/{id}");
         Assert.Equal(HttpStatusCode.Accepted, removed.StatusCode);
         return (await removed.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("removal").GetString();
     }
 
     /// <summary>A state that is final is so a while later, too.</summary>
-    private static async Task AssertStaysAsync(Server server, string id, string state)
+    private static async Task AssertStaysAsync(SweepApiClient client, string id, string state)
     {
         for (int looks = 0; looks < 8; looks++)
         {
-            Assert.Equal(state, (await server.Client.GetAsync($"/api/sweeps/{id}")).GetProperty("status").GetString());
+            Assert.Equal(state, (await client.GetAsync($"/api/sweeps/{id}")).GetProperty("status").GetString());
             await Task.Delay(250);
         }
     }

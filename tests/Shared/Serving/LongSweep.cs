@@ -11,10 +11,10 @@ internal static class LongSweep
 
     /// <summary>Writes the model into a folder of models.</summary>
     public static void WriteModel(string models) =>
-        RandomModelFolder.Write(Path.Combine(models, Model), layers: Layers, heads: 8, width: 256, vocabulary: Vocabulary, context: 128, seed: 1);
+        RandomModelFolder.Write(Path.Combine(models, Model), layers: Layers, heads: 8, width: 128, vocabulary: Vocabulary, context: 128, seed: 1);
 
     /// <summary>The request.</summary>
-    /// <param name="pairs">How many pairs: each is about a tenth of a second on two cores.</param>
+    /// <param name="pairs">How many pairs: each is about a tenth of a second on two cores; an activity has four.</param>
     /// <param name="seed">The seed of the prompts.</param>
     public static string Body(int pairs, int seed)
     {
@@ -23,7 +23,7 @@ internal static class LongSweep
         {
             model = Model,
             pairs = Enumerable.Range(0, pairs).Select(_ => Pair(random)),
-            memoryMiB = 64,
+            memoryMiB = 32,
         });
     }
 
