@@ -377,7 +377,14 @@ public sealed class Transformer : IDisposable
         Tensor hidden = first[0];                                             // [rows, d_mlp]
         if (is_inference_mode_enabled())
         {
-            RowBlocks.Each(first, block => block[0].copy_(Hidden(w, block)));
+            RowBlocks.Each(first, block =>
+            {
+                Tensor made = Hidden(w, block);
+                if (made.dtype != block[0].dtype)
+                {
+                    block[0].copy_(made); // rounded; otherwise it was made in that place
+                }
+            });
         }
         else
         {

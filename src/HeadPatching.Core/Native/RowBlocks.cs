@@ -15,11 +15,17 @@ internal static class RowBlocks
 
     /// <summary>Does something with all rows of some tensors, block after block; on a GPU at once, whose operations are few and large.</summary>
     /// <param name="tensors">[rows, width] each</param>
-    /// <param name="work">Given a block of each, [some rows, width], views of it; what it makes is freed after each.</param>
+    /// <param name="work">Given a block of each, [some rows, width], views of it, or it itself where one is enough; what is made of a view is freed.</param>
     public static void Each(IReadOnlyList<Tensor> tensors, Action<Tensor[]> work)
     {
         long rows = tensors[0].shape[0], width = tensors[0].shape[1];
-        long most = tensors[0].device_type == DeviceType.CPU ? Math.Max(1, Bytes / (width * sizeof(float))) : Math.Max(1, rows);
+        long most = tensors[0].device_type == DeviceType.CPU ? Math.Max(1, Bytes / (width * sizeof(float))) : rows;
+        if (rows <= most)
+        {
+            work([.. tensors]);
+            return;
+        }
+
         for (long first = 0; first < rows; first += most)
         {
             using var scope = NewDisposeScope();

@@ -87,8 +87,8 @@ public sealed class BoundsTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public async Task A_small_sweep_beside_a_large_one_ends_within_three_times_its_time_alone_and_after_a_cancelled_one_at_once()
     {
-        LongSweep.WriteModel(_folder["models"]);
-        await using InProcessServer server = await InProcessServer.StartAsync(_folder.Path, options => options with { Parallelism = 2 });
+        LongSweep.WriteModel(_folder["models"], width: 256);
+        using Server server = await Server.StartAsync(_folder.Path, "--store", _folder["store"], "--models", _folder["models"], "--parallelism", "2");
         int seed = 100;
         await TimeAsync(); // loads the model
 
@@ -98,7 +98,7 @@ public sealed class BoundsTests(ITestOutputHelper output) : IDisposable
         do
         {
             double alone = (await TimeAsync() + await TimeAsync()) / 2;
-            string large = await server.Client.StartAsync(LongSweep.Body(pairs: 400, seed: rounds.Count));
+            string large = await server.Client.StartAsync(LongSweep.Body(pairs: 400, seed: rounds.Count, memoryMiB: 64));
             await server.Client.WaitAsync(large, status => status.GetProperty("progress").GetProperty("phase").GetString() == "patching");
             double beside = (await TimeAsync() + await TimeAsync()) / 2;
             Assert.Equal("running", (await server.Client.GetAsync($"/api/sweeps/{large}")).GetProperty("status").GetString());
@@ -117,9 +117,8 @@ public sealed class BoundsTests(ITestOutputHelper output) : IDisposable
 
         async Task<double> TimeAsync()
         {
-            // Three activities: beside the large one it has one place of two, and what it waits for its first turn must be little beside its work.
             var stopwatch = Stopwatch.StartNew();
-            await server.Client.ResultsAsync(await server.Client.StartAsync(LongSweep.Body(pairs: 12, seed++)));
+            await server.Client.ResultsAsync(await server.Client.StartAsync(LongSweep.Body(pairs: 6, seed++, memoryMiB: 64)));
             return stopwatch.Elapsed.TotalSeconds;
         }
     }
