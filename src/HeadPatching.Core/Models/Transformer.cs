@@ -537,7 +537,7 @@ public sealed class Transformer : IDisposable
         Tensor gate = Activate(Wide(first[0], w.MlpGateBias)), x = Wide(first[1], w.MlpInBias);
         return is_inference_mode_enabled() ? gate.mul_(x) : gate * x;
 
-        Tensor Wide(Tensor product, Tensor? bias) => product.dtype == StreamDtype ? product : bias is null ? product.to(StreamDtype) : product.to(StreamDtype).AddInPlace(bias);
+        Tensor Wide(Tensor product, Tensor? bias) => product.dtype == StreamDtype ? product : MatrixProduct.Widened(product, bias, StreamDtype);
     }
 
     /// <summary>gpt-oss's experts, one after another, each over the positions that chose it.</summary>

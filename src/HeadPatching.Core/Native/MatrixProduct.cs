@@ -17,9 +17,9 @@ internal static class MatrixProduct
     /// </summary>
     /// <param name="rows">x, [rows, in]</param>
     /// <param name="weight">W, [in, out]</param>
-    /// <param name="bias">b, [out], of x's type</param>
-    /// <param name="type">The type of what is returned, where x is rounded already; null: x's.</param>
-    /// <returns>[rows, out], of x's type</returns>
+    /// <param name="bias">b, [out], of the type that is returned</param>
+    /// <param name="type">The type that is returned, where x is rounded already; null: x's.</param>
+    /// <returns>[rows, out]</returns>
     public static Tensor Of(Tensor rows, Tensor weight, Tensor? bias, ScalarType? type = null)
     {
         if (weight.dtype != (type ?? rows.dtype))

@@ -5,8 +5,7 @@ namespace HeadPatching.Core.Native;
 
 /// <summary>
 /// Rows of large tensors, as many at a time as stay in a core's own cache from one operation to the next. Several operations on each number
-/// then read it from memory once and write it once, where each by itself would do so again: by themselves they take as long as a product
-/// of matrices in bfloat16.
+/// then read it from memory once and write it once, where each by itself would do so again, which weighs beside products in bfloat16.
 /// </summary>
 internal static class RowBlocks
 {

@@ -169,7 +169,7 @@ public abstract record ChunkWork
         public override bool OfAllLayers => true;
 
         /// <inheritdoc/>
-        public override int FurtherPasses => Options.Patch is Patch.Q or Patch.K or Patch.V or Patch.Pattern ? 4 : 3; // its own runs, forwards, backwards; the last not of all layers
+        public override int FurtherPasses => Options.Patch == Patch.Z ? 3 : 4; // its own runs, forwards, backwards; for what is within a layer, some layers once more
 
         /// <inheritdoc/>
         public override string Text => Joined(Options.Patch, Options.Positions, Options.Direction, Gradient);
