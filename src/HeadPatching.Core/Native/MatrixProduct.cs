@@ -1,3 +1,5 @@
+using HeadPatching.Core.Models;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Native;
@@ -10,6 +12,9 @@ internal static class MatrixProduct
 {
     /// <summary>Of a weight that is widened no more bytes are held at a time.</summary>
     private const long WidenedBytes = 16L << 20;
+
+    /// <summary>Of the rows that are multiplied with it as many, beside which it costs little.</summary>
+    private const long WidenedRows = 1024;
 
     /// <summary>
     /// x W + b. Where W is of a type with fewer digits, x and the product are rounded to it, and b is added to what that is in x's type; the sums of
@@ -32,7 +37,32 @@ internal static class MatrixProduct
 
     /// <summary>x W, of W's type, to which x is rounded.</summary>
     /// <inheritdoc cref="Of"/>
-    public static Tensor Rounded(Tensor rows, Tensor weight) => rows.to(weight.dtype).mm(weight);
+    public static Tensor Rounded(Tensor rows, Tensor weight) =>
+        weight.dtype == ScalarType.BFloat16 && weight.device_type == DeviceType.CPU && !Processor.MultipliesBfloat16Faster && is_inference_mode_enabled()
+            ? RoundedInFloat32(rows, weight)
+            : rows.to(weight.dtype).mm(weight);
+
+    /// <summary>
+    /// The same, x and the product rounded to W's type and the sums in float32, on a processor that multiplies float32 faster: some columns and some rows at a time. Not with
+    /// gradients, which would keep every W widened.
+    /// </summary>
+    /// <inheritdoc cref="Of"/>
+    internal static Tensor RoundedInFloat32(Tensor rows, Tensor weight)
+    {
+        Tensor product = empty(rows.shape[0], weight.shape[1], dtype: weight.dtype, device: weight.device);
+        foreach (var (wide, first) in InColumns(weight, ScalarType.Float32))
+        {
+            for (long row = 0; row < rows.shape[0]; row += WidenedRows)
+            {
+                using var scope = NewDisposeScope();
+                long count = Math.Min(WidenedRows, rows.shape[0] - row);
+                Tensor rounded = rows.narrow(0, row, count).to(weight.dtype).to(ScalarType.Float32);
+                product.narrow(0, row, count).narrow(1, first, wide.shape[1]).copy_(rounded.mm(wide));
+            }
+        }
+
+        return product;
+    }
 
     /// <summary>A product in a type with more digits, and b added to that.</summary>
     /// <param name="product">[rows, out]</param>
@@ -73,7 +103,17 @@ internal static class MatrixProduct
             return x.matmul(weight);
         }
 
-        long columns = Math.Max(1, WidenedBytes / (weight.shape[0] * x.element_size()));
-        return cat([.. weight.split(columns, dim: 1).Select(some => x.matmul(some.to(x.dtype)))], -1);
+        return cat([.. InColumns(weight, x.dtype).Select(some => x.matmul(some.Wide))], -1);
+    }
+
+    /// <summary>W widened, some columns at a time, which are freed before the next; and which is the first of them.</summary>
+    private static IEnumerable<(Tensor Wide, long First)> InColumns(Tensor weight, ScalarType type)
+    {
+        long columns = Math.Max(1, WidenedBytes / (weight.shape[0] * type.Bytes()));
+        for (long first = 0; first < weight.shape[1]; first += columns)
+        {
+            using Tensor some = weight.narrow(1, first, Math.Min(columns, weight.shape[1] - first)), wide = some.to(type);
+            yield return (wide, first);
+        }
     }
 }
