@@ -4,6 +4,7 @@ using System.Text.Json;
 namespace HeadPatching.Http.Tests;
 
 /// <summary>Sets of nodes and circuits over HTTP.</summary>
+[Collection<SharedServer>]
 public sealed class CircuitTests(ApiFixture api)
 {
     [Fact]

@@ -4,6 +4,7 @@ using System.Text.Json;
 namespace HeadPatching.Http.Tests;
 
 /// <summary>GET /api/compare and /api/compare/page.</summary>
+[Collection<SharedServer>]
 public sealed class ComparisonTests(ApiFixture api)
 {
     [Fact]

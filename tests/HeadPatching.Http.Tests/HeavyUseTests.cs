@@ -8,6 +8,7 @@ using HeadPatching.Testing;
 namespace HeadPatching.Http.Tests;
 
 /// <summary>Hostile and heavy use; the figures are in the test output.</summary>
+[Collection<SharedServer>]
 public sealed class HeavyUseTests(ApiFixture api, ITestOutputHelper output)
 {
     private const int Seed = 20_250_101;

@@ -5,6 +5,7 @@ using HeadPatching.Testing;
 namespace HeadPatching.Http.Tests;
 
 /// <summary>GET /api/sweeps/{id}/patterns.</summary>
+[Collection<SharedServer>]
 public sealed class PatternsTests(ApiFixture api)
 {
     [Fact]

@@ -5,6 +5,7 @@ using System.Text.Json;
 namespace HeadPatching.Http.Tests;
 
 /// <summary>What is refused, and how: every fault by its JSON path, every answer a problem.</summary>
+[Collection<SharedServer>]
 public sealed class RefusedRequestTests(ApiFixture api)
 {
     private const string Pair = """{"clean": "a b", "corrupted": "a c", "correct": " Mary", "incorrect": " John"}""";

@@ -152,35 +152,26 @@ public sealed class ServeProcessTests(AzuriteFixture azurite, ITestOutputHelper 
     public async Task One_trace_ties_the_request_to_its_sweep_and_activities_in_spans_and_in_logs()
     {
         using var folder = new TemporaryFolder();
-        Environment.SetEnvironmentVariable("OTEL_TRACES_EXPORTER", "console");
-        Environment.SetEnvironmentVariable("Logging__Console__FormatterName", "json");
-        try
-        {
-            using Server server = await Server.StartAsync(folder.Path, "--store", folder["store"]);
-            const string Trace = "0af7651916cd43dd8448eb211c80319c";
-            using var request = new HttpRequestMessage(HttpMethod.Post, "/api/sweeps") { Content = new StringContent("{}", Encoding.UTF8, "application/json") };
-            request.Headers.Add("traceparent", $"00-{Trace}-b7ad6b7169203331-01");
-            using HttpResponseMessage accepted = await server.Client.Http.SendAsync(request);
-            string id = JsonDocument.Parse(await accepted.Content.ReadAsStringAsync()).RootElement.GetProperty("id").GetString()!;
-            await server.Client.ResultsAsync(id);
-            server.Process.Interrupt();
-            await server.Process.ExitAsync();
+        var environment = new Dictionary<string, string> { ["OTEL_TRACES_EXPORTER"] = "console", ["Logging__Console__FormatterName"] = "json" };
+        using Server server = await Server.StartAsync(folder.Path, environment, ["--store", folder["store"]]);
+        const string Trace = "0af7651916cd43dd8448eb211c80319c";
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/sweeps") { Content = new StringContent("{}", Encoding.UTF8, "application/json") };
+        request.Headers.Add("traceparent", $"00-{Trace}-b7ad6b7169203331-01");
+        using HttpResponseMessage accepted = await server.Client.Http.SendAsync(request);
+        string id = JsonDocument.Parse(await accepted.Content.ReadAsStringAsync()).RootElement.GetProperty("id").GetString()!;
+        await server.Client.ResultsAsync(id);
+        server.Process.Interrupt();
+        await server.Process.ExitAsync();
 
-            string printed = server.Process.Output;
-            foreach (string span in (string[])["POST /api/sweeps", "sweep", "PlanSweep", "PatchHeads", "AssembleSweep"])
-            {
-                Assert.Contains(printed.Split("Activity.TraceId:"), one => one.Contains(Trace, StringComparison.Ordinal) && DisplayName(one) == span);
-            }
-
-            Assert.Contains(
-                printed.Split('\n'),
-                line => line.StartsWith('{') && line.Contains("PatchHeads", StringComparison.Ordinal) && line.Contains(Trace, StringComparison.Ordinal));
-        }
-        finally
+        string printed = server.Process.Output;
+        foreach (string span in (string[])["POST /api/sweeps", "sweep", "PlanSweep", "PatchHeads", "AssembleSweep"])
         {
-            Environment.SetEnvironmentVariable("OTEL_TRACES_EXPORTER", null);
-            Environment.SetEnvironmentVariable("Logging__Console__FormatterName", null);
+            Assert.Contains(printed.Split("Activity.TraceId:"), one => one.Contains(Trace, StringComparison.Ordinal) && DisplayName(one) == span);
         }
+
+        Assert.Contains(
+            printed.Split('\n'),
+            line => line.StartsWith('{') && line.Contains("PatchHeads", StringComparison.Ordinal) && line.Contains(Trace, StringComparison.Ordinal));
 
         static string DisplayName(string span) =>
             span.Split('\n').FirstOrDefault(line => line.StartsWith("Activity.DisplayName:", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() ?? "";

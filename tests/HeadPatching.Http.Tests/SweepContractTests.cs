@@ -8,6 +8,7 @@ using HeadPatching.Testing;
 namespace HeadPatching.Http.Tests;
 
 /// <summary>Every row of the design's table, on the demo model.</summary>
+[Collection<SharedServer>]
 public sealed class SweepContractTests(ApiFixture api)
 {
     private const string UnequalPair =

@@ -7,6 +7,7 @@ using HeadPatching.Testing;
 namespace HeadPatching.Http.Tests.Calls;
 
 /// <summary>Following a sweep without asking again and again: server-sent events, a call that waits, and tags.</summary>
+[Collection<SharedServer>]
 public sealed class FollowTests(ApiFixture api)
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;

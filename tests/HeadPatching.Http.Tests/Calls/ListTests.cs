@@ -6,6 +6,7 @@ using HeadPatching.Testing;
 namespace HeadPatching.Http.Tests.Calls;
 
 /// <summary>The list: what tells sweeps apart, filters, search, pages; a request to post again; several deleted at once.</summary>
+[Collection<SharedServer>]
 public sealed class ListTests(ApiFixture api)
 {
     private static string Unique => $"t{Guid.NewGuid():n}";

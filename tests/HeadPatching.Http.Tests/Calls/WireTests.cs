@@ -7,6 +7,7 @@ using HeadPatching.Testing;
 namespace HeadPatching.Http.Tests.Calls;
 
 /// <summary>HEAD, and compressed answers.</summary>
+[Collection<SharedServer>]
 public sealed class WireTests(ApiFixture api)
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
