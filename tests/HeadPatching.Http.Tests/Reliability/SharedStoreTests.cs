@@ -62,10 +62,12 @@ public sealed class SharedStoreTests(ITestOutputHelper output) : IDisposable
             Assert.InRange(stopwatch.Elapsed.TotalSeconds, 0, 15);
         }
 
+        await Task.WhenAll(
+            from client in (SweepApiClient[])[one.Client, other.Client]
+            from id in (string[])[atOne, atOther]
+            select AssertStaysAsync(client, id, "cancelled"));
         foreach (SweepApiClient client in (SweepApiClient[])[one.Client, other.Client])
         {
-            await AssertStaysAsync(client, atOne, "cancelled");
-            await AssertStaysAsync(client, atOther, "cancelled");
             Assert.Equal("completed", (await client.WaitForEndAsync(short1)).GetProperty("status").GetString());
             Assert.Equal("completed", (await client.WaitForEndAsync(short2)).GetProperty("status").GetString());
         }
