@@ -87,16 +87,17 @@ Command Streamed()
 {
     var gib = new Option<double>("--gib") { DefaultValueFactory = _ => 4, Description = "The weights' size in GiB, about." };
     var count = new Option<int>("--pairs") { DefaultValueFactory = _ => 4 };
+    Option<string> kind = new Option<string>("--of") { DefaultValueFactory = _ => StreamedBenchmark.Kinds[0], Description = "What is swept." }.AcceptOnlyFromAmong(StreamedBenchmark.Kinds);
     var tied = new Option<bool>("--tied") { Description = "Embedding and unembedding are one." };
     var rounds = new Option<int>("--rounds") { DefaultValueFactory = _ => 1, Description = "How often each way is run, in turn." };
     var limit = new Option<int?>("--limit") { Description = "MiB that the streamed sweep may have in all, by a control group." };
     var folder = new Option<string?>("--folder") { Description = "Where the model is kept; otherwise it is made in a temporary folder and deleted." };
     var one = new Option<string?>("--one") { Hidden = true };
     var output = new Option<string?>("--output") { Hidden = true };
-    var command = new Command("streamed", "A sweep with weights read layer by layer against the same with weights in memory.") { gib, count, tied, rounds, limit, folder, one, output };
+    var command = new Command("streamed", "A sweep with weights read layer by layer against the same with weights in memory.") { gib, count, kind, tied, rounds, limit, folder, one, output };
     command.SetAction(parsed => parsed.GetValue(one) is string way
-        ? StreamedBenchmark.RunOne(parsed.GetRequiredValue(folder)!, parsed.GetValue(count), way == "streamed", parsed.GetRequiredValue(output)!)
-        : StreamedBenchmark.Run(parsed.GetValue(gib), parsed.GetValue(count), parsed.GetValue(tied), parsed.GetValue(rounds), parsed.GetValue(limit), parsed.GetValue(folder)));
+        ? StreamedBenchmark.RunOne(parsed.GetRequiredValue(folder)!, parsed.GetValue(count), parsed.GetValue(kind)!, way == "streamed", parsed.GetRequiredValue(output)!)
+        : StreamedBenchmark.Run(parsed.GetValue(gib), parsed.GetValue(count), parsed.GetValue(kind)!, parsed.GetValue(tied), parsed.GetValue(rounds), parsed.GetValue(limit), parsed.GetValue(folder)));
     return command;
 }
 

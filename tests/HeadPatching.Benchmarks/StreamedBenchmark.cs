@@ -3,10 +3,13 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using HeadPatching.Core.Circuits;
 using HeadPatching.Core.Metrics;
 using HeadPatching.Core.Models;
 using HeadPatching.Core.Native;
 using HeadPatching.Core.Patching;
+using HeadPatching.Core.Patching.Edges;
+using HeadPatching.Core.Patching.Paths;
 using HeadPatching.Core.Prompts;
 using static TorchSharp.torch;
 
@@ -21,14 +24,20 @@ internal static class StreamedBenchmark
     private const int Width = 2048, Heads = 32, KeyValueHeads = 4, HeadWidth = 64, MlpWidth = 5632, Vocabulary = 32000; // TinyLlama's shape
     private const int Tokens = 12, FirstDifference = 8;
 
+    /// <summary>
+    /// What can be swept: every head; every head estimated; every head's path to the logits; as many sets of up to five heads; four times as many edges, chosen at random.
+    /// </summary>
+    public static readonly string[] Kinds = ["heads", "estimate", "paths", "sets", "edges"];
+
     /// <summary>Makes the model, unless it is there, and measures both ways.</summary>
     /// <param name="gib">How large the model's weights shall be about, in GiB.</param>
     /// <param name="pairs">How many pairs are swept.</param>
+    /// <param name="kind">What is swept: one of <see cref="Kinds"/>.</param>
     /// <param name="tied">Whether embedding and unembedding are one.</param>
     /// <param name="rounds">How often each way is run, in turn.</param>
     /// <param name="limitMiB">A limit of memory for the streamed sweep, in MiB, where the machine has control groups (version 1 or 2) that may be made; null: none.</param>
     /// <param name="kept">A folder for the model, which is kept; null: a temporary one.</param>
-    public static int Run(double gib, int pairs, bool tied, int rounds, int? limitMiB, string? kept)
+    public static int Run(double gib, int pairs, string kind, bool tied, int rounds, int? limitMiB, string? kept)
     {
         string folder = kept ?? Directory.CreateTempSubdirectory("headpatching-streamed-").FullName;
         string group = Path.Combine(Directory.Exists("/sys/fs/cgroup/memory") ? "/sys/fs/cgroup/memory" : "/sys/fs/cgroup", $"headpatching-{Environment.ProcessId}");
@@ -44,7 +53,7 @@ internal static class StreamedBenchmark
             var all = new List<(OneRun Resident, OneRun Streamed)>();
             for (int round = 0; round < rounds; round++)
             {
-                all.Add((Measure(folder, pairs, streamed: false, null), Measure(folder, pairs, streamed: true, limitMiB is null ? null : group)));
+                all.Add((Measure(folder, pairs, kind, streamed: false, null), Measure(folder, pairs, kind, streamed: true, limitMiB is null ? null : group)));
             }
 
             double difference = all.Max(round => round.Resident.Values.Zip(round.Streamed.Values, (a, b) => Math.Abs(a - b)).Max());
@@ -56,6 +65,7 @@ internal static class StreamedBenchmark
             {
                 gib = Math.Round(bytes / 1073741824.0, 3),
                 pairs,
+                kind,
                 tied,
                 chunks,
                 limitMiB,
@@ -87,36 +97,66 @@ internal static class StreamedBenchmark
     }
 
     /// <summary>One sweep in this process; what it gave goes into a file.</summary>
-    public static int RunOne(string folder, int pairs, bool streamed, string output)
+    public static int RunOne(string folder, int pairs, string kind, bool streamed, string output)
     {
         LibTorch.Load();
         using Transformer model = ModelFolder.Load(folder, ScalarType.Float32, CPU, streamed: streamed);
         IReadOnlyList<TokenPair> swept = MakePairs(pairs);
         TimeSpan processor = Process.GetCurrentProcess().TotalProcessorTime;
         long before = model.Weights.Streamed?.BytesRead ?? 0, started = Stopwatch.GetTimestamp();
-        SweepRuns runs = InMemorySweep.Run(model, swept, new PatchOptions(), new LogitDifference(), MemoryBudget.Default);
+        double[] values = Sweep(model, swept, kind);
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         double processorSeconds = (Process.GetCurrentProcess().TotalProcessorTime - processor).TotalSeconds;
         long bytesRead = (model.Weights.Streamed?.BytesRead ?? 0) - before;
-        double[] values =
-        [
-            .. runs.Baselines.OrderBy(pair => pair.Key).SelectMany(pair => new[] { pair.Value.Clean, pair.Value.Corrupted }),
-            .. runs.Attribution!.Heads.SelectMany(layer => layer),
-            .. runs.Layers.SelectMany(layer => layer.PatchedMetric).SelectMany(pair => pair).SelectMany(row => row),
-        ];
         int chunks = Chunks.Split(swept, model.Config, model.Dtype, MemoryBudget.Default).Count;
         File.WriteAllText(output, JsonSerializer.Serialize(new OneRun(seconds, processorSeconds, bytesRead, chunks, 0, values)));
         return 0;
     }
 
+    /// <summary>Every number of a sweep: of the pairs as they are, and of each patched run.</summary>
+    private static double[] Sweep(Transformer model, IReadOnlyList<TokenPair> pairs, string kind)
+    {
+        ModelConfig config = model.Config;
+        var random = new Random(1);
+        Node[] heads = [.. Node.All(config).Where(node => node.Kind == NodeKind.Head)];
+        switch (kind)
+        {
+            case "heads":
+                return OfHeads(InMemorySweep.Run(model, pairs, new PatchOptions(), new LogitDifference(), MemoryBudget.Default));
+            case "estimate":
+                return OfHeads(InMemorySweep.Estimate(model, pairs, new PatchOptions(), new LogitDifference(), MemoryBudget.Default));
+            case "paths":
+                PatchedNode[] senders = [.. heads.Select(head => new PatchedNode(head, Positions.All))];
+                return OfSets(PathSenders.Run(model, pairs, senders, new PathOptions { Receivers = [Receiver.Logits] }, new LogitDifference(), MemoryBudget.Default));
+            case "sets":
+                PatchSet[] sets = [.. Enumerable.Range(0, heads.Length).Select(_ => PatchSet.Of(random.GetItems(heads, 5).Distinct()))];
+                return OfSets(PatchSets.Run(model, pairs, sets, Direction.Denoise, new LogitDifference(), MemoryBudget.Default));
+            case "edges":
+                Edge[] all = [.. Edge.All(config)], edges = [.. random.GetItems(all, 4 * heads.Length).Distinct()];
+                EdgeRuns runs = EdgeSweep.Run(model, pairs, new EdgeOptions(), new LogitDifference(), MemoryBudget.Default, edges);
+                return OfSets(new PatchSetRuns(runs.Baselines, runs.Patched));
+            default:
+                throw new ArgumentException($"{kind} is not one of {string.Join(", ", Kinds)}.", nameof(kind));
+        }
+
+        static double[] OfHeads(SweepRuns runs) =>
+        [
+            .. runs.Baselines.OrderBy(pair => pair.Key).SelectMany(pair => new[] { pair.Value.Clean, pair.Value.Corrupted }),
+            .. runs.Attribution?.Heads.SelectMany(layer => layer) ?? [],
+            .. runs.Layers.SelectMany(layer => layer.PatchedMetric).SelectMany(pair => pair).SelectMany(row => row),
+        ];
+
+        static double[] OfSets(PatchSetRuns runs) => [.. runs.Baselines.SelectMany(pair => new[] { pair.Clean, pair.Corrupted }), .. runs.Patched.SelectMany(set => set)];
+    }
+
     /// <summary>Runs one way in a process of its own, and watches how much anonymous memory it has.</summary>
-    private static OneRun Measure(string folder, int pairs, bool streamed, string? group)
+    private static OneRun Measure(string folder, int pairs, string kind, bool streamed, string? group)
     {
         string output = Path.Combine(folder, "run.json");
         string[] command =
         [
             Environment.ProcessPath!, typeof(StreamedBenchmark).Assembly.Location, "streamed", "--one", streamed ? "streamed" : "resident", "--folder", folder,
-            "--pairs", pairs.ToString(CultureInfo.InvariantCulture), "--output", output,
+            "--pairs", pairs.ToString(CultureInfo.InvariantCulture), "--of", kind, "--output", output,
         ];
         if (Path.GetFileNameWithoutExtension(command[0]) != "dotnet")
         {

@@ -119,6 +119,28 @@ public class SafetensorsFileTests
         AssertRefused(Make("{" + Entry("a", "F32", "[1]", offsets) + "}", 4), "'a'", why);
 
     [Fact]
+    public void A_tensor_larger_than_what_memory_is_kept_for_is_read_whole_into_pages_as_large_as_the_system_has()
+    {
+        const int Length = 9 << 20; // 36 MiB
+        using var folder = new TemporaryFolder();
+        string path = Path.Combine(folder.Path, Name);
+        using var scope = torch.NewDisposeScope();
+        torch.Tensor written = torch.rand(Length);
+        using (FileStream stream = File.Create(path))
+        {
+            SafetensorsWriter.Write(stream, [("a", written)]);
+        }
+
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        Assert.Equal(0, (file.Read("a") - written).abs().max().item<float>());
+        if (File.Exists("/sys/kernel/mm/transparent_hugepage/enabled"))
+        {
+            // "hg": asked for; whether it has them is the system's.
+            Assert.Contains(File.ReadLines("/proc/self/smaps"), line => line.StartsWith("VmFlags:", StringComparison.Ordinal) && line.Split(' ').Contains("hg"));
+        }
+    }
+
+    [Fact]
     public void A_size_that_is_not_that_of_the_shape_is_refused() =>
         AssertRefused(Make("{" + Entry("a", "F16", "[2,3]", "[0,8]") + "}", 8), "'a'", "has 8 bytes", "F16 of shape [2, 3] takes 12");
 

@@ -308,6 +308,22 @@ public sealed class SetsTests : IDisposable
         Assert.All(reasons.Split('|'), reason => Assert.Contains(reason, said, StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task More_runs_of_senders_than_can_be_kept_are_refused_with_how_many_pairs_could_be()
+    {
+        RandomModelFolder.Write(_folder["models/deep"], layers: 40, heads: 1, width: 4, vocabulary: 30, context: 600, seed: 1);
+        int[] clean = [.. Enumerable.Range(0, 600).Select(position => position % 30)], corrupted = [clean[1], .. clean[1..]];
+        var pair = new PromptPair(Prompt.Of(clean), Prompt.Of(corrupted), Answer.Of(1), Answer.Of(2));
+        var request = new SweepRequest { Model = "deep", Pairs = [.. Enumerable.Repeat(pair, 900)], Receivers = [Receiver.Logits], Senders = Senders.All, Positions = Positions.Each };
+        var refused = await Assert.ThrowsAsync<InvalidInputException>(() => PlanAsync(request));
+        Assert.Equal(
+            "MLPs and the embedding send from 24,600 places, on 900 pairs more than 20,000,000 runs: choose 813 pairs (count, pairIndices), or positions that are not each in turn.",
+            Assert.Single(refused.Faults).Message);
+        await PlanAsync(request with { PairIndices = [.. Enumerable.Range(0, 813)] });
+
+        Task<PlannedSweep> PlanAsync(SweepRequest one) => SweepPlanner.PlanAsync(one, DateTimeOffset.UnixEpoch, new ModelCatalog(_folder["models"]), FaultPlaces.JsonPaths, Stop);
+    }
+
     public void Dispose() => _folder.Dispose();
 
     private InProcessEngine Engine(string store) => new(new LocalArtifactStore(_folder[store]), new ModelCatalog(), reports: []);

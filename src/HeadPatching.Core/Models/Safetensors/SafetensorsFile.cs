@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using HeadPatching.Core.Faults;
+using HeadPatching.Core.Native;
 using static TorchSharp.torch;
 
 namespace HeadPatching.Core.Models.Safetensors;
@@ -102,6 +103,7 @@ public sealed class SafetensorsFile : IDisposable
         // A byte that is neither 0 nor 1 is no bool in libtorch's memory: such tensors are read as bytes and converted.
         var isBool = stored == ScalarType.Bool;
         var tensor = empty(entry.Shape, dtype: isBool ? ScalarType.Byte : stored, device: CPU);
+        LargePages.For(tensor);
         Fill(tensor, entry, first: 0);
         if (isBool)
         {
