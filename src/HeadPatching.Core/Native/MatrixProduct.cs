@@ -42,28 +42,6 @@ internal static class MatrixProduct
             ? RoundedInFloat32(rows, weight)
             : rows.to(weight.dtype).mm(weight);
 
-    /// <summary>
-    /// The same, x and the product rounded to W's type and the sums in float32, on a processor that multiplies float32 faster: some columns and some rows at a time. Not with
-    /// gradients, which would keep every W widened.
-    /// </summary>
-    /// <inheritdoc cref="Of"/>
-    internal static Tensor RoundedInFloat32(Tensor rows, Tensor weight)
-    {
-        Tensor product = empty(rows.shape[0], weight.shape[1], dtype: weight.dtype, device: weight.device);
-        foreach (var (wide, first) in InColumns(weight, ScalarType.Float32))
-        {
-            for (long row = 0; row < rows.shape[0]; row += WidenedRows)
-            {
-                using var scope = NewDisposeScope();
-                long count = Math.Min(WidenedRows, rows.shape[0] - row);
-                Tensor rounded = rows.narrow(0, row, count).to(weight.dtype).to(ScalarType.Float32);
-                product.narrow(0, row, count).narrow(1, first, wide.shape[1]).copy_(rounded.mm(wide));
-            }
-        }
-
-        return product;
-    }
-
     /// <summary>A product in a type with more digits, and b added to that.</summary>
     /// <param name="product">[rows, out]</param>
     /// <param name="bias">b, [out], of that type</param>
@@ -104,6 +82,28 @@ internal static class MatrixProduct
         }
 
         return cat([.. InColumns(weight, x.dtype).Select(some => x.matmul(some.Wide))], -1);
+    }
+
+    /// <summary>
+    /// x W, x and the product rounded to W's type and the sums in float32, for a processor that multiplies float32 faster: some columns and some rows at a time. Not with
+    /// gradients, which would keep every W widened.
+    /// </summary>
+    /// <inheritdoc cref="Of"/>
+    private static Tensor RoundedInFloat32(Tensor rows, Tensor weight)
+    {
+        Tensor product = empty(rows.shape[0], weight.shape[1], dtype: weight.dtype, device: weight.device);
+        foreach (var (wide, first) in InColumns(weight, ScalarType.Float32))
+        {
+            for (long row = 0; row < rows.shape[0]; row += WidenedRows)
+            {
+                using var scope = NewDisposeScope();
+                long count = Math.Min(WidenedRows, rows.shape[0] - row);
+                Tensor rounded = rows.narrow(0, row, count).to(weight.dtype).to(ScalarType.Float32);
+                product.narrow(0, row, count).narrow(1, first, wide.shape[1]).copy_(rounded.mm(wide));
+            }
+        }
+
+        return product;
     }
 
     /// <summary>W widened, some columns at a time, which are freed before the next; and which is the first of them.</summary>
