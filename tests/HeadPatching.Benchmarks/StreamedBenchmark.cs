@@ -24,10 +24,22 @@ internal static class StreamedBenchmark
     private const int Width = 2048, Heads = 32, KeyValueHeads = 4, HeadWidth = 64, MlpWidth = 5632, Vocabulary = 32000; // TinyLlama's shape
     private const int Tokens = 12, FirstDifference = 8;
 
+    private static readonly LogitDifference Metric = new();
+
+    // Each gives every number of its sweep: of the pairs as they are, and of each patched run.
+    private static readonly (string Name, Func<Transformer, IReadOnlyList<TokenPair>, double[]> Sweep)[] Known =
+    [
+        ("heads", (model, pairs) => OfHeads(InMemorySweep.Run(model, pairs, new PatchOptions(), Metric, MemoryBudget.Default))),
+        ("estimate", (model, pairs) => OfHeads(InMemorySweep.Estimate(model, pairs, new PatchOptions(), Metric, MemoryBudget.Default))),
+        ("paths", Paths),
+        ("sets", Sets),
+        ("edges", Edges),
+    ];
+
     /// <summary>
     /// What can be swept: every head; every head estimated; every head's path to the logits; as many sets of up to five heads; four times as many edges, chosen at random.
     /// </summary>
-    public static readonly string[] Kinds = ["heads", "estimate", "paths", "sets", "edges"];
+    public static string[] Kinds { get; } = [.. Known.Select(kind => kind.Name)];
 
     /// <summary>Makes the model, unless it is there, and measures both ways.</summary>
     /// <param name="gib">How large the model's weights shall be about, in GiB.</param>
@@ -104,7 +116,7 @@ internal static class StreamedBenchmark
         IReadOnlyList<TokenPair> swept = MakePairs(pairs);
         TimeSpan processor = Process.GetCurrentProcess().TotalProcessorTime;
         long before = model.Weights.Streamed?.BytesRead ?? 0, started = Stopwatch.GetTimestamp();
-        double[] values = Sweep(model, swept, kind);
+        double[] values = Known.Single(known => known.Name == kind).Sweep(model, swept);
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         double processorSeconds = (Process.GetCurrentProcess().TotalProcessorTime - processor).TotalSeconds;
         long bytesRead = (model.Weights.Streamed?.BytesRead ?? 0) - before;
@@ -113,41 +125,40 @@ internal static class StreamedBenchmark
         return 0;
     }
 
-    /// <summary>Every number of a sweep: of the pairs as they are, and of each patched run.</summary>
-    private static double[] Sweep(Transformer model, IReadOnlyList<TokenPair> pairs, string kind)
+    private static double[] OfHeads(SweepRuns runs) =>
+    [
+        .. runs.Baselines.OrderBy(pair => pair.Key).SelectMany(pair => new[] { pair.Value.Clean, pair.Value.Corrupted }),
+        .. runs.Attribution?.Heads.SelectMany(layer => layer) ?? [],
+        .. runs.Layers.SelectMany(layer => layer.PatchedMetric).SelectMany(pair => pair).SelectMany(row => row),
+    ];
+
+    private static double[] Paths(Transformer model, IReadOnlyList<TokenPair> pairs)
     {
-        ModelConfig config = model.Config;
-        var random = new Random(1);
-        Node[] heads = [.. Node.All(config).Where(node => node.Kind == NodeKind.Head)];
-        switch (kind)
-        {
-            case "heads":
-                return OfHeads(InMemorySweep.Run(model, pairs, new PatchOptions(), new LogitDifference(), MemoryBudget.Default));
-            case "estimate":
-                return OfHeads(InMemorySweep.Estimate(model, pairs, new PatchOptions(), new LogitDifference(), MemoryBudget.Default));
-            case "paths":
-                PatchedNode[] senders = [.. heads.Select(head => new PatchedNode(head, Positions.All))];
-                return OfSets(PathSenders.Run(model, pairs, senders, new PathOptions { Receivers = [Receiver.Logits] }, new LogitDifference(), MemoryBudget.Default));
-            case "sets":
-                PatchSet[] sets = [.. Enumerable.Range(0, heads.Length).Select(_ => PatchSet.Of(random.GetItems(heads, 5).Distinct()))];
-                return OfSets(PatchSets.Run(model, pairs, sets, Direction.Denoise, new LogitDifference(), MemoryBudget.Default));
-            case "edges":
-                Edge[] all = [.. Edge.All(config)], edges = [.. random.GetItems(all, 4 * heads.Length).Distinct()];
-                EdgeRuns runs = EdgeSweep.Run(model, pairs, new EdgeOptions(), new LogitDifference(), MemoryBudget.Default, edges);
-                return OfSets(new PatchSetRuns(runs.Baselines, runs.Patched));
-            default:
-                throw new ArgumentException($"{kind} is not one of {string.Join(", ", Kinds)}.", nameof(kind));
-        }
-
-        static double[] OfHeads(SweepRuns runs) =>
-        [
-            .. runs.Baselines.OrderBy(pair => pair.Key).SelectMany(pair => new[] { pair.Value.Clean, pair.Value.Corrupted }),
-            .. runs.Attribution?.Heads.SelectMany(layer => layer) ?? [],
-            .. runs.Layers.SelectMany(layer => layer.PatchedMetric).SelectMany(pair => pair).SelectMany(row => row),
-        ];
-
-        static double[] OfSets(PatchSetRuns runs) => [.. runs.Baselines.SelectMany(pair => new[] { pair.Clean, pair.Corrupted }), .. runs.Patched.SelectMany(set => set)];
+        PatchedNode[] senders = [.. HeadNodes(model).Select(head => new PatchedNode(head, Positions.All))];
+        PatchSetRuns runs = PathSenders.Run(model, pairs, senders, new PathOptions { Receivers = [Receiver.Logits] }, Metric, MemoryBudget.Default);
+        return All(runs.Baselines, runs.Patched);
     }
+
+    private static double[] Sets(Transformer model, IReadOnlyList<TokenPair> pairs)
+    {
+        Node[] heads = HeadNodes(model);
+        var random = new Random(1);
+        PatchSet[] sets = [.. heads.Select(_ => PatchSet.Of(random.GetItems(heads, 5).Distinct()))];
+        PatchSetRuns runs = PatchSets.Run(model, pairs, sets, Direction.Denoise, Metric, MemoryBudget.Default);
+        return All(runs.Baselines, runs.Patched);
+    }
+
+    private static double[] Edges(Transformer model, IReadOnlyList<TokenPair> pairs)
+    {
+        Edge[] edges = [.. new Random(1).GetItems([.. Edge.All(model.Config)], 4 * HeadNodes(model).Length).Distinct()];
+        EdgeRuns runs = EdgeSweep.Run(model, pairs, new EdgeOptions(), Metric, MemoryBudget.Default, edges);
+        return All(runs.Baselines, runs.Patched);
+    }
+
+    private static Node[] HeadNodes(Transformer model) => [.. Node.All(model.Config).Where(node => node.Kind == NodeKind.Head)];
+
+    private static double[] All(IReadOnlyList<Baseline> baselines, double[][] patched) =>
+        [.. baselines.SelectMany(pair => new[] { pair.Clean, pair.Corrupted }), .. patched.SelectMany(runs => runs)];
 
     /// <summary>Runs one way in a process of its own, and watches how much anonymous memory it has.</summary>
     private static OneRun Measure(string folder, int pairs, string kind, bool streamed, string? group)

@@ -37,10 +37,13 @@ internal static class MatrixProduct
 
     /// <summary>x W, of W's type, to which x is rounded.</summary>
     /// <inheritdoc cref="Of"/>
-    public static Tensor Rounded(Tensor rows, Tensor weight) =>
-        weight.dtype == ScalarType.BFloat16 && weight.device_type == DeviceType.CPU && !Processor.MultipliesBfloat16Faster && is_inference_mode_enabled()
-            ? RoundedInFloat32(rows, weight)
-            : rows.to(weight.dtype).mm(weight);
+    public static Tensor Rounded(Tensor rows, Tensor weight)
+    {
+        Tensor rounded = rows.to(weight.dtype);
+        bool inFloat32 = weight.dtype == ScalarType.BFloat16 && weight.device_type == DeviceType.CPU && !Processor.MultipliesBfloat16Faster;
+        bool gradients = is_grad_enabled() && (rows.requires_grad || weight.requires_grad); // which would keep every W widened
+        return inFloat32 && !gradients ? InFloat32(rounded, weight) : rounded.mm(weight);
+    }
 
     /// <summary>A product in a type with more digits, and b added to that.</summary>
     /// <param name="product">[rows, out]</param>
@@ -84,12 +87,9 @@ internal static class MatrixProduct
         return cat([.. InColumns(weight, x.dtype).Select(some => x.matmul(some.Wide))], -1);
     }
 
-    /// <summary>
-    /// x W, x and the product rounded to W's type and the sums in float32, for a processor that multiplies float32 faster: some columns and some rows at a time. Not with
-    /// gradients, which would keep every W widened.
-    /// </summary>
+    /// <summary>x W of x and W of one type with fewer digits, the product rounded to it, for a processor that multiplies float32 faster: some columns and some rows at a time.</summary>
     /// <inheritdoc cref="Of"/>
-    private static Tensor RoundedInFloat32(Tensor rows, Tensor weight)
+    private static Tensor InFloat32(Tensor rows, Tensor weight)
     {
         Tensor product = empty(rows.shape[0], weight.shape[1], dtype: weight.dtype, device: weight.device);
         foreach (var (wide, first) in InColumns(weight, ScalarType.Float32))
@@ -98,8 +98,7 @@ internal static class MatrixProduct
             {
                 using var scope = NewDisposeScope();
                 long count = Math.Min(WidenedRows, rows.shape[0] - row);
-                Tensor rounded = rows.narrow(0, row, count).to(weight.dtype).to(ScalarType.Float32);
-                product.narrow(0, row, count).narrow(1, first, wide.shape[1]).copy_(rounded.mm(wide));
+                product.narrow(0, row, count).narrow(1, first, wide.shape[1]).copy_(rows.narrow(0, row, count).to(ScalarType.Float32).mm(wide));
             }
         }
 

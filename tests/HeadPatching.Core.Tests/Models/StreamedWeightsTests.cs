@@ -241,7 +241,7 @@ public class StreamedWeightsTests
         using var held = new GoldenModel(name, ScalarType.Float32);
         using var streamed = new GoldenModel(name, ScalarType.Float32, streamed: true);
         Edge[] all = [.. Edge.All(held.Model.Config, ungrouped)];
-        Edge[] edges = [.. all.Where((edge, index) => index % Math.Max(1, all.Length / 80) == 0 || edge.Receiver.IsLogits)];
+        Edge[] edges = [.. all.Where((edge, index) => index % Math.Max(1, all.Length / 200) == 0 || edge.Receiver.IsLogits)];
         var options = new EdgeOptions { Ungrouped = ungrouped };
         foreach (MemoryBudget budget in new[] { MemoryBudget.Default, new MemoryBudget(1 << 16) })
         {

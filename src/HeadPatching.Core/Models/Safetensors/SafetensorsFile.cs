@@ -102,8 +102,7 @@ public sealed class SafetensorsFile : IDisposable
 
         // A byte that is neither 0 nor 1 is no bool in libtorch's memory: such tensors are read as bytes and converted.
         var isBool = stored == ScalarType.Bool;
-        var tensor = empty(entry.Shape, dtype: isBool ? ScalarType.Byte : stored, device: CPU);
-        LargePages.For(tensor);
+        var tensor = LargePages.Empty(entry.Shape, isBool ? ScalarType.Byte : stored);
         Fill(tensor, entry, first: 0);
         if (isBool)
         {
@@ -126,7 +125,7 @@ public sealed class SafetensorsFile : IDisposable
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         var columns = entry.Shape[1];
-        var read = empty([rows.Count, columns], dtype: stored, device: CPU);  // [rows, columns]
+        var read = LargePages.Empty([rows.Count, columns], stored);           // [rows, columns]
         for (int first = 0, count; first < rows.Count; first += count)
         {
             // Rows that follow one another in the file are read in one go.
@@ -155,7 +154,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <returns>A tensor on the CPU. The caller, or the dispose scope it runs in, disposes it.</returns>
     /// <exception cref="ArgumentException">It is not of floating-point numbers.</exception>
     public static Tensor Empty(SafetensorsEntry entry) => entry.Dtype.IsFloat()
-        ? empty(entry.Shape, dtype: entry.Dtype.ToScalarType(), device: CPU)
+        ? LargePages.Empty(entry.Shape, entry.Dtype.ToScalarType()!.Value)
         : throw new ArgumentException($"{entry.Name} is stored as {entry.Dtype}.", nameof(entry));
 
     /// <summary>Puts some of a tensor's bytes in their place.</summary>
